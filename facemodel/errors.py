@@ -1,0 +1,23 @@
+"""The one exception that means "your input, not our bug"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PortraitError(ValueError):
+    """An input from outside that can't be used.
+
+    The message is one line: which argument, what was expected, what came, what to do next.
+    The command line prints it and exits with code 2, without a traceback.
+    """
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> PortraitError:
+    """The error for a name that isn't in a table, with the nearest one that is."""
+    known = list(known)
+    lowered = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
+    hint = f"did you mean '{lowered[near[0]]}'?" if near else f"known: {', '.join(known[:12])}"
+    return PortraitError(f"unknown {what} '{name}': {hint}")

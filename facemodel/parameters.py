@@ -1,0 +1,117 @@
+"""The parameters of a face in a picture: what fitting finds, mixing edits and rendering draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+# Trailing shape of each field, after the leading dimensions. None stands for a basis' size.
+_TRAILING: dict[str, tuple[int | None, ...]] = {
+    "identity": (None,),
+    "reflectance": (None,),
+    "expression": (None,),
+    "rotation": (3,),
+    "translation": (3,),
+    "illumination": (9, 3),
+    "gaze": (2, 2),
+    "focal": (),
+}
+SHARED = ("identity", "reflectance", "focal")
+"""Fields that are one a clip rather than one a frame."""
+
+
+@dataclass(frozen=True)
+class FaceParameters:
+    """All parameters of a face, with any leading dimensions (one picture: none; a clip: frames).
+
+    Leading dimensions broadcast against each other, so that a clip's identity is kept once.
+    """
+
+    identity: Tensor  # (..., I) standard deviations
+    reflectance: Tensor  # (..., A) standard deviations
+    expression: Tensor  # (..., E) activation of each named shape, 0 to 1
+    rotation: Tensor  # (..., 3) axis-angle, radians, model axes; zero faces the camera
+    translation: Tensor  # (..., 3) mm, camera frame (OpenCV: x right, y down, z forward)
+    illumination: Tensor  # (..., 9, 3) spherical harmonics a linear RGB channel (renderer.lighting)
+    gaze: Tensor  # (..., 2 eyes, 2) yaw, pitch in radians, head frame; eye 0 is the subject's left
+    focal: Tensor  # (...) pixels
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """The leading dimensions, broadcast over all fields."""
+        return torch.broadcast_shapes(
+            *(self._leading(f.name, getattr(self, f.name)) for f in fields(self))
+        )
+
+    @staticmethod
+    def _leading(name: str, value: Tensor) -> torch.Size:
+        trailing = len(_TRAILING[name])
+        return value.shape[: value.dim() - trailing]
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, trailing = getattr(self, f.name), _TRAILING[f.name]
+            got = tuple(value.shape[value.dim() - len(trailing) :])
+            if len(got) != len(trailing) or any(e not in (None, g) for e, g in zip(trailing, got)):
+                expected = ", ".join(["..."] + ["K" if t is None else str(t) for t in trailing])
+                raise ValueError(f"{f.name}: expected shape ({expected}), got {tuple(value.shape)}")
+
+    @classmethod
+    def neutral(cls, model, batch_shape: tuple[int, ...] = (), *, focal: float = 1000.0, distance: float = 800.0):
+        """The mean face looking into the camera from ``distance`` mm, under white ambient light.
+
+        ``model`` is a ``MorphableModel``; the result lies on its device.
+        """
+        device = model.mean.device
+        zeros = lambda *shape: torch.zeros(*batch_shape, *shape, device=device)  # noqa: E731
+        translation, illumination = zeros(3), zeros(9, 3)
+        translation[..., 2] = distance
+        illumination[..., 0, :] = 0.8 / 0.282095  # the constant basis function times this is 0.8
+        return cls(
+            identity=zeros(model.identity_basis.shape[0]),
+            reflectance=zeros(model.albedo_basis.shape[0]),
+            expression=zeros(model.expression_basis.shape[0]),
+            rotation=zeros(3),
+            translation=translation,
+            illumination=illumination,
+            gaze=zeros(2, 2),
+            focal=torch.full(batch_shape, float(focal), device=device),
+        )
+
+    def map(self, function) -> FaceParameters:
+        """A copy with ``function`` applied to each tensor."""
+        return FaceParameters(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
+
+    def to(self, device) -> FaceParameters:
+        return self.map(lambda t: t.to(device))
+
+    def replace(self, **changes: Tensor) -> FaceParameters:
+        return replace(self, **changes)
+
+    def expanded(self) -> FaceParameters:
+        """A view in which every field has the full leading dimensions."""
+        shape = self.batch_shape
+        return FaceParameters(
+            **{
+                f.name: getattr(self, f.name).expand(*shape, *getattr(self, f.name).shape[-n:] if n else ())
+                for f in fields(self)
+                for n in (len(_TRAILING[f.name]),)
+            }
+        )
+
+    def __getitem__(self, index) -> FaceParameters:
+        """Frames of a clip: indexes the leading dimensions; fields without any are shared and kept."""
+
+        def pick(name: str, value: Tensor) -> Tensor:
+            return value[index] if self._leading(name, value) else value
+
+        return FaceParameters(**{f.name: pick(f.name, getattr(self, f.name)) for f in fields(self)})
+
+    @staticmethod
+    def stack(items: list[FaceParameters]) -> FaceParameters:
+        """Single pictures' parameters as a clip: a new leading dimension in every field."""
+        return FaceParameters(
+            **{f.name: torch.stack([getattr(i, f.name) for i in items]) for f in fields(FaceParameters)}
+        )

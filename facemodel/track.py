@@ -1,0 +1,174 @@
+"""A clip's parameters, and their files: ``track.safetensors`` beside ``track.json`` in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from enum import IntFlag
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .errors import PortraitError
+from .parameters import SHARED, FaceParameters
+
+FORMAT = "video-portraits track"
+VERSION = 1
+
+
+class FrameStatus(IntFlag):
+    """What happened in a frame. Zero means that no face was found: its parameters are interpolated."""
+
+    NO_FACE = 0
+    TRACKED = 1
+    CUT = 2  # the first frame of a new shot
+    SEVERAL_FACES = 4  # the tracked one is the largest at first, then the same one
+    UNCERTAIN = 8  # fitted, but the energy or the detector says: doubtful
+
+    @property
+    def label(self) -> str:
+        return "+".join(f.name.lower() for f in FrameStatus if f and f in self) or "no_face"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Parameters of every frame of a clip. Nothing is dropped: frame k here is frame k of the video."""
+
+    model: str  # name of the morphable model
+    fingerprint: str  # of the model's file
+    width: int  # px of the original frame
+    height: int
+    parameters: FaceParameters  # identity, reflectance, focal once; the rest (F, ...)
+    times: Tensor  # (F,) float64 seconds
+    status: Tensor  # (F,) int64 FrameStatus
+    confidence: Tensor  # (F,) 0 to 1
+    landmarks: Tensor | None = None  # (F, L, 2) px of the original frame; NaN where there is no face
+    landmark_scheme: str = "mediapipe478"
+    energies: dict[str, Tensor] = field(default_factory=dict)  # each (F,), a term of the energy
+    facts: dict = field(default_factory=dict)  # JSON: source file, its hash, timings, settings, warnings
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def fps(self) -> float:
+        """Mean frame rate; 25 for a single picture."""
+        if len(self) < 2:
+            return 25.0
+        return float((len(self) - 1) / (self.times[-1] - self.times[0]).clamp_min(1e-9))
+
+    @property
+    def tracked(self) -> Tensor:
+        """(F,) bool: frames in which a face was fitted."""
+        return (self.status & int(FrameStatus.TRACKED)) != 0
+
+    def with_parameters(self, parameters: FaceParameters, **facts) -> Track:
+        from dataclasses import replace
+
+        return replace(self, parameters=parameters, facts={**self.facts, **facts})
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Writes the two files; each appears whole or not at all."""
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise PortraitError(f"track '{folder}': expected a folder to write to, found a file; choose another name")
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"parameters.{f.name}": getattr(self.parameters, f.name) for f in fields(FaceParameters)}
+        tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
+        tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
+        if self.landmarks is not None:
+            tensors["landmarks"] = self.landmarks
+        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        table = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "width": self.width,
+            "height": self.height,
+            "fps": self.fps,
+            "frames": len(self),
+            "landmark_scheme": self.landmark_scheme,
+            "status": [FrameStatus(int(s)).label for s in self.status],
+            "facts": self.facts,
+        }
+        data, text = folder / "track.safetensors", folder / "track.json"
+        save_file(tensors, f"{data}.partial")
+        Path(f"{text}.partial").write_text(json.dumps(table, indent=1))
+        os.replace(f"{data}.partial", data)
+        os.replace(f"{text}.partial", text)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike, model=None) -> Track:
+        """Reads a track; with ``model`` given, also checks that it was fitted with that model.
+
+        Raises PortraitError where a file is missing, broken, of another version or of another model.
+        """
+        folder = Path(folder)
+        data, text = folder / "track.safetensors", folder / "track.json"
+        for path in (data, text):
+            if not path.is_file():
+                raise PortraitError(f"track '{folder}': {path.name} is missing; make one with 'portrait fit VIDEO -o {folder}'")
+        try:
+            table = json.loads(text.read_text())
+            tensors = load_file(data)
+        except (ValueError, SafetensorError, OSError) as error:
+            raise PortraitError(f"track '{folder}': can't be read ({error}); fit the video again") from None
+        if table.get("format") != FORMAT or table.get("version") != VERSION:
+            raise PortraitError(
+                f"track '{folder}': expected {FORMAT} version {VERSION}, "
+                f"found {table.get('format')!r} version {table.get('version')!r}; fit the video again"
+            )
+        if model is not None and table["fingerprint"] != model.fingerprint:
+            raise PortraitError(
+                f"track '{folder}': fitted with model '{table['model']}' ({table['fingerprint']}), "
+                f"but the model loaded is '{model.name}' ({model.fingerprint}); fit the video again with this model"
+            )
+        try:
+            parameters = FaceParameters(**{f.name: tensors[f"parameters.{f.name}"] for f in fields(FaceParameters)})
+            return cls(
+                model=table["model"],
+                fingerprint=table["fingerprint"],
+                width=int(table["width"]),
+                height=int(table["height"]),
+                parameters=parameters,
+                times=tensors["times"],
+                status=tensors["status"],
+                confidence=tensors["confidence"],
+                landmarks=tensors.get("landmarks"),
+                landmark_scheme=table["landmark_scheme"],
+                energies={k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith("energies.")},
+                facts=table["facts"],
+            )
+        except (KeyError, ValueError) as error:
+            raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
+
+
+def fill_gaps(parameters: FaceParameters, tracked: Tensor) -> FaceParameters:
+    """Interpolates the frames without a face linearly in time; beyond the ends the nearest frame is kept.
+
+    ``tracked`` is (F,) bool. With no tracked frame at all the parameters come back as they are.
+    """
+    known = torch.nonzero(tracked).flatten().numpy()
+    if len(known) in (0, len(tracked)):
+        return parameters
+    frames = np.arange(len(tracked))
+    right = np.clip(np.searchsorted(known, frames), 0, len(known) - 1)
+    left = np.clip(np.searchsorted(known, frames, side="right") - 1, 0, len(known) - 1)
+    a, b = known[left], known[right]
+    weight = torch.from_numpy(np.where(b > a, (frames - a) / np.maximum(b - a, 1), 0.0)).float()
+
+    def fill(value: Tensor) -> Tensor:
+        w = weight.to(value).view(-1, *[1] * (value.dim() - 1))
+        return value[a] * (1 - w) + value[b] * w
+
+    changes = {
+        f.name: fill(getattr(parameters, f.name)) for f in fields(FaceParameters) if f.name not in SHARED
+    }
+    return parameters.replace(**changes)
