@@ -1,0 +1,24 @@
+"""Camera, rasterisation, shading, conditioning maps and UV unwrapping."""
+
+from .camera import Camera, axis_angle, opencv_extrinsics, project, rotation_matrix, to_camera
+from .color import linear_to_srgb, srgb_to_linear
+from .fragments import Fragments
+from .interpolation import interpolate
+from .lighting import sh_basis, shade
+from .rasterizer import rasterize
+
+__all__ = [
+    "Camera",
+    "Fragments",
+    "axis_angle",
+    "interpolate",
+    "linear_to_srgb",
+    "opencv_extrinsics",
+    "project",
+    "rasterize",
+    "rotation_matrix",
+    "sh_basis",
+    "shade",
+    "srgb_to_linear",
+    "to_camera",
+]

@@ -1,0 +1,144 @@
+"""Compiled CPU kernels. Imported only where they are used, since Numba takes a while to import.
+
+They are compiled at first use and cached on disk beside this file (or in NUMBA_CACHE_DIR).
+Each releases the GIL, so that pictures of a batch are drawn in parallel by ordinary threads.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from .rasterizer import NEAR
+
+FAR_OUT = 1e9  # px; vertices that project farther out than this count as not in front of the camera
+EDGE = -1e-9  # a barycentric weight down to here counts as inside: no cracks along shared edges
+
+_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_jit
+def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zbuf, bary):
+    """Draws one picture; returns -1, or the first triangle that refers to a vertex that doesn't exist.
+
+    Args:
+        points: (V, 3) float32, mm, camera frame. triangles: (T, 3) int64.
+        fx, fy, cx, cy: px. offset: added to the triangle's number in the output (n * T).
+        pix_to_face: (H, W) int64 out. zbuf: (H, W) float32 out. bary: (H, W, 3) float32 out.
+
+    1/z is linear on the screen, so one plane equation serves depth; the edge functions are evaluated
+    incrementally over each triangle's bounding box. Barycentrics are worked out once at the end, for the
+    triangle that won. Everything between is float64: exact enough that a pixel is never lost between neighbours.
+    """
+    height, width = pix_to_face.shape
+    n_points = points.shape[0]
+    screen = np.empty((n_points, 3), np.float64)
+    for k in range(n_points):
+        z = np.float64(points[k, 2])
+        screen[k, 2] = 0.0
+        if z > NEAR:
+            u = fx * points[k, 0] / z + cx
+            v = fy * points[k, 1] / z + cy
+            if abs(u) < FAR_OUT and abs(v) < FAR_OUT:  # false for NaN as well
+                screen[k, 0] = u
+                screen[k, 1] = v
+                screen[k, 2] = 1.0 / z
+
+    nearest = np.zeros((height, width), np.float64)  # 1/z
+    winner = np.empty((height, width), np.int32)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        if a < 0 or b < 0 or c < 0 or a >= n_points or b >= n_points or c >= n_points:
+            return t
+        za, zb, zc = screen[a, 2], screen[b, 2], screen[c, 2]
+        if za <= 0.0 or zb <= 0.0 or zc <= 0.0:
+            continue
+        xa, xb, xc = screen[a, 0], screen[b, 0], screen[c, 0]
+        left = max(math.ceil(min(xa, xb, xc) - 0.5), 0)
+        right = min(math.floor(max(xa, xb, xc) - 0.5), width - 1)
+        if left > right:
+            continue
+        ya, yb, yc = screen[a, 1], screen[b, 1], screen[c, 1]
+        top = max(math.ceil(min(ya, yb, yc) - 0.5), 0)
+        bottom = min(math.floor(max(ya, yb, yc) - 0.5), height - 1)
+        if top > bottom:
+            continue
+        area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
+        if abs(area) < 1e-12:
+            continue
+        inverse = 1.0 / area
+        wa_x, wa_y = (yb - yc) * inverse, (xc - xb) * inverse
+        wb_x, wb_y = (yc - ya) * inverse, (xa - xc) * inverse
+        u, v = left + 0.5, top + 0.5
+        wa_row = ((xb - u) * (yc - v) - (xc - u) * (yb - v)) * inverse
+        wb_row = ((xc - u) * (ya - v) - (xa - u) * (yc - v)) * inverse
+        dza, dzb = za - zc, zb - zc
+        for i in range(top, bottom + 1):
+            wa, wb = wa_row, wb_row
+            for j in range(left, right + 1):
+                if wa >= EDGE and wb >= EDGE and wa + wb <= 1.0 - EDGE:
+                    z = zc + wa * dza + wb * dzb
+                    if z > nearest[i, j]:
+                        nearest[i, j] = z
+                        winner[i, j] = t
+                wa += wa_x
+                wb += wb_x
+            wa_row += wa_y
+            wb_row += wb_y
+
+    for i in range(height):
+        v = i + 0.5
+        for j in range(width):
+            z = nearest[i, j]
+            if z == 0.0:
+                pix_to_face[i, j] = -1
+                zbuf[i, j] = -1.0
+                bary[i, j, 0] = -1.0
+                bary[i, j, 1] = -1.0
+                bary[i, j, 2] = -1.0
+                continue
+            t = winner[i, j]
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            u = j + 0.5
+            xa, ya = screen[a, 0] - u, screen[a, 1] - v
+            xb, yb = screen[b, 0] - u, screen[b, 1] - v
+            xc, yc = screen[c, 0] - u, screen[c, 1] - v
+            inverse = 1.0 / ((xb - xa) * (yc - ya) - (xc - xa) * (yb - ya))
+            wa = max((xb * yc - xc * yb) * inverse, 0.0) * screen[a, 2]
+            wb = max((xc * ya - xa * yc) * inverse, 0.0) * screen[b, 2]
+            wc = max((xa * yb - xb * ya) * inverse, 0.0) * screen[c, 2]
+            total = 1.0 / (wa + wb + wc)
+            pix_to_face[i, j] = offset + t
+            zbuf[i, j] = total
+            bary[i, j, 0] = wa * total
+            bary[i, j, 1] = wb * total
+            bary[i, j, 2] = wc * total
+    return -1
+
+
+@_jit
+def interpolate_pixels(faces, bary, triangles, attributes, out):
+    """out[p] = sum over corners of bary[p, k] * attributes[n, triangles[t, k]], zero where faces[p] is -1.
+
+    faces: (P,) int64 packed n * T + t. bary: (P, 3) float32. triangles: (T, 3) int64.
+    attributes: (M, V, C) float32, M = 1 shared by all pictures. out: (P, C) float32.
+    """
+    count = triangles.shape[0]
+    channels = attributes.shape[2]
+    shared = attributes.shape[0] == 1
+    for p in range(faces.shape[0]):
+        face = faces[p]
+        if face < 0:
+            for k in range(channels):
+                out[p, k] = 0.0
+            continue
+        n = face // count
+        t = face - n * count
+        if shared:
+            n = 0
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
+        for k in range(channels):
+            out[p, k] = wa * attributes[n, a, k] + wb * attributes[n, b, k] + wc * attributes[n, c, k]
