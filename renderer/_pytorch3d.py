@@ -7,9 +7,9 @@ from torch import Tensor
 
 from facemodel.errors import PortraitError
 
-from .rasterizer import NEAR
 from .camera import Camera
 from .fragments import Fragments
+from .rasterizer import NEAR
 
 
 def available() -> bool:

@@ -85,6 +85,14 @@ class Camera:
         cx, cy = self.principal_point
         return replace(self, width=width, height=width if height is None else height, cx=cx - x0, cy=cy - y0)
 
+    def of_pictures(self, index: slice) -> Camera:
+        """The camera of some pictures of a batch: tensors of shape (N,) with N > 1 are indexed."""
+
+        def pick(value: Number | None) -> Number | None:
+            return value[index] if isinstance(value, Tensor) and value.dim() and len(value) > 1 else value
+
+        return replace(self, **{name: pick(getattr(self, name)) for name in ("focal", "focal_y", "cx", "cy")})
+
     def intrinsics(self) -> Tensor:
         """(3, 3) float, px: x_image ~ K x_camera. A batched camera gives (N, 3, 3)."""
         fx, fy, cx, cy = torch.broadcast_tensors(*self.values(_first_tensor(self)))

@@ -45,9 +45,7 @@ def interpolate(
     return covered.scatter(interpolate_covered(covered, attributes, triangles, bary))
 
 
-def interpolate_covered(
-    covered: Covered, attributes: Tensor, triangles: Tensor, bary: Tensor | None = None
-) -> Tensor:
+def interpolate_covered(covered: Covered, attributes: Tensor, triangles: Tensor, bary: Tensor | None = None) -> Tensor:
     """The same for the covered pixels alone: (P, C). ``bary`` (P, 3) replaces the fragments' barycentrics."""
     if bary is None and not _wants_gradient(attributes) and _compiled(attributes):
         return _interpolate_compiled(covered.faces, covered.bary, triangles, attributes)

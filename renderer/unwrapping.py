@@ -1,0 +1,96 @@
+"""From a picture to the model's UV chart: which texels the picture shows, and their colours."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from facemodel.errors import PortraitError
+
+from .camera import Camera, project
+from .interpolation import interpolate_covered
+from .rasterizer import rasterize
+
+DEPTH_TOLERANCE = 2.0
+"""mm that a texel may lie behind the depth buffer and still count as seen."""
+
+
+def unwrap(
+    image: Tensor,
+    points_cam: Tensor,
+    model,
+    camera: Camera,
+    size: tuple[int, int] = (512, 512),
+    *,
+    grazing: float = 75.0,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Samples a picture into the UV chart.
+
+    A texel is visible where its point of the surface lies within the picture, faces the camera by less than
+    ``grazing`` degrees between normal and line of sight, and isn't behind another part of the mesh.
+
+    Args:
+        image: (H, W, C), uint8 or float in [0, 1], as the camera sees it.
+        points_cam: (V, 3) mm, camera frame.
+        model: anything with ``triangles``, ``uv`` (v up) and ``uv_triangles``.
+        size: (height, width) of the texture, texels. Row 0 is v = 1.
+
+    Returns:
+        texture (H_uv, W_uv, C) float in the picture's own colour space, bilinear, zero where not visible;
+        visibility (H_uv, W_uv) bool.
+
+    Raises:
+        PortraitError: the picture isn't of the camera's size.
+    """
+    if image.dim() != 3 or tuple(image.shape[:2]) != (camera.height, camera.width):
+        raise PortraitError(
+            f"unwrap image: expected shape ({camera.height}, {camera.width}, C) as the camera's, "
+            f"got {tuple(image.shape)}; use camera.resized() or resize the image"
+        )
+    from facemodel import vertex_normals
+
+    picture = image.to(points_cam.dtype) / 255 if image.dtype == torch.uint8 else image.to(points_cam.dtype)
+    picture = picture.to(points_cam.device)
+    texels = uv_fragments(model, size, backend).covered()
+    points = interpolate_covered(texels, points_cam, model.triangles)
+    normals = interpolate_covered(texels, vertex_normals(points_cam, model.triangles), model.triangles)
+
+    pixels = project(points, camera)
+    extent = pixels.new_tensor([camera.width, camera.height])
+    inside = ((pixels > 0) & (pixels < extent)).all(-1) & (points[:, 2] > 0)
+    cosine = -torch.nn.functional.cosine_similarity(normals, points, dim=-1)
+    facing = cosine > math.cos(math.radians(grazing))
+
+    zbuf = rasterize(points_cam[None], model.triangles, camera, backend).zbuf[0, ..., 0]
+    column = pixels[:, 0].nan_to_num(0).clamp(0, camera.width - 1).long()
+    row = pixels[:, 1].nan_to_num(0).clamp(0, camera.height - 1).long()
+    seen = zbuf[row, column]
+    seen = torch.where(seen < 0, torch.full_like(seen, math.inf), seen)
+    # Within the pixel the surface's own slope changes the depth: allow for it.
+    slope = (1 / cosine.clamp_min(1e-3).square() - 1).clamp_min(0).sqrt()
+    pixel_size = points[:, 2] / camera.values(points)[0]
+    visible = inside & facing & (points[:, 2] <= seen + DEPTH_TOLERANCE + slope * pixel_size)
+
+    grid = (2 * pixels / extent - 1).nan_to_num(0)
+    colors = torch.nn.functional.grid_sample(
+        picture.movedim(-1, 0)[None], grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
+    )[0, :, 0].T
+    texture = texels.scatter(colors * visible[:, None].to(colors))[0]
+    visibility = texels.scatter(visible[:, None].to(colors))[0, ..., 0] > 0.5
+    return texture, visibility
+
+
+def uv_fragments(model, size: tuple[int, int], backend: str = "auto"):
+    """Fragments (1, H_uv, W_uv, ...) of the chart itself: which triangle, and where in it, each texel is.
+
+    The triangles' numbers are those of ``model.triangles`` as well, so vertex attributes can be interpolated
+    into the chart with them.
+    """
+    height, width = size
+    u, v = model.uv.unbind(-1)
+    flat = torch.stack([u * width, (1 - v) * height, torch.ones_like(u)], dim=-1)
+    camera = Camera(focal=1.0, width=width, height=height, cx=0.0, cy=0.0)
+    return rasterize(flat[None], model.uv_triangles, camera, backend)
