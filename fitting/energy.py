@@ -1,0 +1,265 @@
+"""The energy's residuals with their analytic Jacobians, for F frames at once.
+
+Face2Face's energy (Thies et al., CVPR 2016, eq. 3 to 8): a robust photometric term over visible surface points and
+a landmark term; the priors are in `fitting.priors`. Everything is differentiated in closed form: a surface point's
+position and two tangents are linear in the coefficients (`fitting.samples`), so each residual's derivative by those
+nine numbers is enough, and the coefficients' columns are one matrix product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from renderer.color import linear_to_srgb
+from renderer.lighting import sh_basis
+
+from .lighting_gradient import sh_basis_gradient
+from .observation import Observation
+from .samples import LandmarkSamples, SurfaceSamples
+from .state import FitState, Layout
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each data term counts. A term counts as many independent measurements as its weight says."""
+
+    colour: float = 300.0
+    colour_scale: float = 0.06  # of 1; residuals well above it are taken for occluders
+    landmarks: float = 150.0
+    landmark_scale: float = 0.015  # of the face's size
+    pairs: float = 60.0  # openings of lids and lips
+    pair_scale: float = 0.006  # of the face's size
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Rows of one term: minimised is 1/2 sum of weight * value^2 over all rows."""
+
+    value: Tensor  # (F, R)
+    weight: Tensor  # (F, R)
+    jacobian: Tensor  # (F, R, S + P), or (F, R, P) where the shared columns are left out
+
+
+FLIP = (1.0, -1.0, -1.0)
+
+
+def _flip(like: Tensor) -> Tensor:
+    return torch.tensor(FLIP, dtype=like.dtype, device=like.device)
+
+
+def skew(v: Tensor) -> Tensor:
+    """(..., 3) -> (..., 3, 3), the matrix of the cross product v x."""
+    x, y, z = v.unbind(-1)
+    o = torch.zeros_like(x)
+    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).view(*v.shape[:-1], 3, 3)
+
+
+def projection(points: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
+    """Camera frame (F, N, 3) to px about the principal point (F, N, 2), and the derivative (F, N, 2, 3)."""
+    inverse_z = 1 / points[..., 2]
+    uv = focal * points[..., :2] * inverse_z[..., None]
+    zero = torch.zeros_like(inverse_z)
+    fz = focal * inverse_z
+    rows = [torch.stack([fz, zero, -uv[..., 0] * inverse_z], -1), torch.stack([zero, fz, -uv[..., 1] * inverse_z], -1)]
+    return uv, torch.stack(rows, -2)
+
+
+class SurfaceGeometry:
+    """The samples' nine numbers, once for given identity: mean + identity part, and the bases beside them."""
+
+    def __init__(self, samples: SurfaceSamples, identity: Tensor, reflectance: Tensor) -> None:
+        self.samples = samples
+        self.neutral = samples.mean + samples.identity @ identity
+        self.albedo = samples.albedo_mean + samples.albedo @ reflectance
+
+
+def photometric(
+    geometry: SurfaceGeometry,
+    state: FitState,
+    seen: Observation,
+    level: int,
+    visible: Tensor,
+    weights: Weights,
+    layout: Layout,
+    shared: bool,
+) -> tuple[Residuals, Tensor]:
+    """Colour of each surface point under the fitted light minus the picture's at its projection, in sRGB.
+
+    Args:
+        visible: (F, N) in [0, 1]: which points the camera sees (`fitting.visibility`).
+        shared: whether the columns of identity, reflectance and focal length are wanted.
+
+    Returns:
+        Rows ordered (point, channel), and the squared error a point (F, N) before weighting, zero where unseen.
+    """
+    s = geometry.samples
+    count, frames = len(s), len(state)
+    nine = geometry.neutral + torch.einsum("nkj,fj->fnk", s.expression, state.expression)
+    rotation, focal = state.rotation, state.log_focal.exp()
+    flip = _flip(nine)
+    rotated = nine.view(frames, count, 3, 3) @ rotation.transpose(1, 2)[:, None]  # rows: R p, R t1, R t2
+    p, t1, t2 = rotated.unbind(2)
+    uv, d_uv = projection(p * flip + state.translation[:, None], focal)
+
+    scale = level / seen.side
+    points = (uv + (seen.frame_centre - seen.corner)[:, None]) * scale[:, None, None]
+    colour, gradient, inside = seen.levels[level].sample(points)
+
+    m = torch.linalg.cross(t1, t2)
+    length = m.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    normal = m / length
+    basis = sh_basis(normal)
+    shading = basis @ state.light  # (F, N, 3)
+    linear = (geometry.albedo * shading).clamp_min(1e-4)
+    shown = linear_to_srgb(linear)
+    slope = torch.where(linear <= 0.0031308, torch.full_like(linear, 12.92), (1.055 / 2.4) * linear.clamp_min(0.0031308) ** (1 / 2.4 - 1))
+    slope = torch.where(linear <= 1e-4, torch.zeros_like(slope), slope)
+
+    residual = shown - colour  # (F, N, 3)
+    squared = residual.square().sum(-1)
+    # A face-on point covers more pixels than one seen at a grazing angle.
+    facing = (-(normal * flip * torch.nn.functional.normalize(p * flip + state.translation[:, None], dim=-1)).sum(-1))
+    weight = visible * inside * facing.clamp(0, 1)
+    robust = 1 / (1 + squared / weights.colour_scale**2)
+    total = weight.sum(1, keepdim=True).clamp_min(count * 0.05)
+    row_weight = weight * robust * (weights.colour / weights.colour_scale**2 / 3) / total
+
+    # Derivative of each residual by R p (through the image), and by R t1, R t2 (through the normal).
+    image = torch.einsum("fncu,fnuj->fncj", gradient * scale[:, None, None, None], d_uv)  # by camera-frame position
+    by_p = -image * flip
+    albedo_slope = slope * geometry.albedo
+    by_normal = albedo_slope[..., None] * torch.einsum("fnkj,fkc->fncj", sh_basis_gradient(normal), state.light)
+    by_m = (by_normal - (by_normal * normal[:, :, None]).sum(-1, keepdim=True) * normal[:, :, None]) / length[..., None]
+    # m = t1 x t2: a row g of by_m gives g . (dt1 x t2) = (t2 x g) . dt1 and g . (t1 x dt2) = (g x t1) . dt2
+    by_t1 = torch.linalg.cross(t2[:, :, None].expand_as(by_m), by_m)
+    by_t2 = torch.linalg.cross(by_m, t1[:, :, None].expand_as(by_m))
+    by_nine = torch.stack([by_p, by_t1, by_t2], -2)  # (F, N, 3, 3, 3), by the rotated vectors
+    unrotated = (by_nine @ rotation[:, None, None]).flatten(-2)  # by the model-frame nine numbers
+
+    # A step w of the rotation moves R x by w x (R x): g . (w x x) = w . (x x g).
+    by_rotation = sum(torch.linalg.cross(x[:, :, None].expand_as(g), g) for x, g in ((p, by_p), (t1, by_t1), (t2, by_t2)))
+    columns = [by_rotation, -image, unrotated @ s.expression]
+    columns.append(nine.new_zeros(frames, count, 3, 4))
+    light = albedo_slope[..., None, None] * basis[:, :, None, None, :] * torch.eye(3, device=nine.device)[..., None]
+    columns.append(light.flatten(-2))
+    if shared:
+        by_focal = -torch.einsum("fncu,fnu->fnc", gradient, uv * scale[:, None, None])
+        by_reflectance = (slope * shading)[..., None] * s.albedo
+        columns = [unrotated @ s.identity, by_reflectance, by_focal[..., None], *columns]
+    jacobian = torch.cat(columns, -1).flatten(1, 2)
+    rows = Residuals(residual.flatten(1), row_weight[..., None].expand(-1, -1, 3).flatten(1), jacobian)
+    return rows, squared * weight / total
+
+
+def eye_rotation(gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gaze (..., 2) yaw, pitch to the eyeball's rotation (..., 3, 3) and its derivatives by yaw and by pitch."""
+    yaw, pitch = gaze.unbind(-1)
+    cy, sy, cp, sp = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin()
+    o, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+    matrix = lambda *e: torch.stack(e, -1).view(*yaw.shape, 3, 3)  # noqa: E731
+    turn = matrix(cy, o, sy, o, one, o, -sy, o, cy)
+    tilt = matrix(one, o, o, o, cp, sp, o, -sp, cp)
+    d_turn = matrix(-sy, o, cy, o, o, o, -cy, o, -sy)
+    d_tilt = matrix(o, o, o, o, -sp, cp, o, -cp, -sp)
+    return turn @ tilt, d_turn @ tilt, turn @ d_tilt
+
+
+def landmarks(
+    s: LandmarkSamples,
+    neutral: Tensor,
+    state: FitState,
+    seen: Observation,
+    weights: Weights,
+    layout: Layout,
+    shared: bool,
+    robust: bool = True,
+) -> tuple[Residuals, Tensor]:
+    """Projected landmarks minus detected ones, in units of the face's size, and openings of lids and lips.
+
+    Args:
+        neutral: (L, 3) mm, mean + identity part of the landmarks.
+
+    Returns:
+        Rows ordered (landmark, axis), then (pair, axis); and the squared distance a landmark (F, L).
+    """
+    frames, count = len(state), len(s.mean)
+    rotation, focal, flip = state.rotation, state.log_focal.exp(), _flip(neutral)
+    skin = neutral + torch.einsum("lkj,fj->flk", s.expression, state.expression)
+    turn, d_yaw, d_pitch = eye_rotation(state.gaze)  # (F, 2, 3, 3)
+    on_eye = (s.eye >= 0).nonzero().flatten()
+    side = s.eye[on_eye]
+    centre = s.centre_mean[side] + s.centre_identity[side] @ state.identity  # (K, 3)
+    offset = skin[:, on_eye] - centre
+    model_points = skin.clone()
+    model_points[:, on_eye] = centre + (turn[:, side] @ offset[..., None])[..., 0]
+
+    p = model_points @ rotation.transpose(1, 2)
+    uv, d_uv = projection(p * flip + state.translation[:, None], focal)
+    unit = 1 / seen.face_size[:, None, None]
+    observed = seen.landmarks - seen.frame_centre
+    known = observed.isfinite().all(-1)
+    residual = torch.where(known[..., None], (uv - observed) * unit, torch.zeros_like(uv))
+    squared = residual.square().sum(-1)
+
+    normal = s.normal @ rotation.transpose(1, 2)
+    facing = (normal[..., 2] / 0.4 + 0.5).clamp(0.1, 1)
+    weight = s.weights * facing * known
+    openness = eye_openness(seen.landmarks, s)  # (F, 2)
+    weight[:, on_eye] = weight[:, on_eye] * (openness[:, side] / 0.15).clamp(0, 1)
+    total = weight.sum(1, keepdim=True).clamp_min(1e-3)
+    scaled = squared / weights.landmark_scale**2
+    loss_weight = 1 / (1 + scaled / 4) if robust else torch.ones_like(scaled)
+    row_weight = weight * loss_weight * (weights.landmarks / weights.landmark_scale**2 / 2) / total
+
+    by_camera = d_uv * unit[..., None]  # (F, L, 2, 3)
+    by_p = by_camera * flip
+    by_model = by_p @ rotation[:, None]
+    # Points on an eyeball: x = c + T (y - c), so a change of y goes through T.
+    through = torch.eye(3, device=p.device).expand(frames, count, 3, 3).clone()
+    through[:, on_eye] = turn[:, side]
+    by_linear = by_model @ through
+    by_rotation = torch.linalg.cross(p[:, :, None].expand_as(by_p), by_p)
+    by_gaze = p.new_zeros(frames, count, 2, 2, 2)
+    for axis, derivative in enumerate((d_yaw, d_pitch)):
+        moved = (derivative[:, side] @ offset[..., None])[..., 0]
+        value = (by_model[:, on_eye] @ moved[..., None])[..., 0]  # (F, K, 2)
+        by_gaze[:, on_eye, :, side, axis] = value.transpose(0, 1)
+    columns = [
+        by_rotation,
+        by_camera,
+        by_linear @ s.expression,
+        by_gaze.flatten(-2),
+        p.new_zeros(frames, count, 2, 27),
+    ]
+    if shared:
+        by_identity = by_linear @ s.identity
+        by_centre = (by_model[:, on_eye] - by_linear[:, on_eye]) @ s.centre_identity[side]
+        by_identity[:, on_eye] = by_identity[:, on_eye] + by_centre
+        columns = [by_identity, p.new_zeros(frames, count, 2, layout.reflectance), (uv * unit)[..., None], *columns]
+    jacobian = torch.cat(columns, -1)
+
+    a, b = s.pairs.unbind(1)
+    pair = residual[:, a] - residual[:, b]
+    pair_known = (known[:, a] & known[:, b]).float() * torch.minimum(facing[:, a], facing[:, b])
+    pair_weight = pair_known * (weights.pairs / weights.pair_scale**2 / 2 / len(a))
+    pair_weight = pair_weight / (1 + pair.square().sum(-1) / (4 * weights.pair_scale) ** 2)
+    both = lambda x: x[..., None].expand(*x.shape, 2).flatten(1)  # noqa: E731
+    rows = Residuals(
+        torch.cat([residual.flatten(1), pair.flatten(1)], 1),
+        torch.cat([both(row_weight), both(pair_weight)], 1),
+        torch.cat([jacobian.flatten(1, 2), (jacobian[:, a] - jacobian[:, b]).flatten(1, 2)], 1),
+    )
+    return rows, squared
+
+
+def eye_openness(points: Tensor, s: LandmarkSamples) -> Tensor:
+    """Opening of the lids over the width of the eye (the eye-aspect ratio): (F, L, 2) px -> (F, 2), left first."""
+    half = s.eye_pairs // 2
+    a, b = s.pairs[: s.eye_pairs].unbind(1)
+    opening = (points[:, a] - points[:, b]).norm(dim=-1).view(-1, 2, half).mean(-1)
+    inner, outer = s.eye_corners.unbind(1)
+    width = (points[:, inner] - points[:, outer]).norm(dim=-1)
+    return torch.nan_to_num(opening / width.clamp_min(1e-6))

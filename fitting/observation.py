@@ -1,0 +1,87 @@
+"""What the solver sees of a frame: the square about the face as an image pyramid, and the landmarks in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .landmarks import Face, square_crop
+
+SIDE = 1.5  # side of the square over the face's box
+FINEST = 256  # px
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid: colours and their derivatives, to be sampled together."""
+
+    stack: Tensor  # (F, 9, S, S): sRGB in [0, 1], then d/dx and d/dy of each channel, per px of this level
+    size: int
+
+    def sample(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour (F, N, 3), gradient (F, N, 3, 2), inside (F, N) at (F, N, 2) level px (pixel centres at +0.5)."""
+        grid = points * (2 / self.size) - 1
+        values = torch.nn.functional.grid_sample(
+            self.stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
+        )[:, :, 0].transpose(1, 2)
+        inside = (grid.abs() < 1 - 2 / self.size).all(-1)
+        return values[..., :3], torch.stack([values[..., 3:6], values[..., 6:9]], -1), inside
+
+
+@dataclass(frozen=True)
+class Observation:
+    """F frames (one while tracking, the key frames while solving for identity).
+
+    The crop is described in units of the frame: a point u px of the frame lies at (u - corner) / side of the crop.
+    """
+
+    levels: dict[int, Level]  # by size in px
+    corner: Tensor  # (F, 2) px of the frame
+    side: Tensor  # (F,) px of the frame
+    landmarks: Tensor  # (F, L, 2) px of the frame
+    face_size: Tensor  # (F,) px of the frame
+    frame_centre: Tensor  # (2,) principal point, px of the frame
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+    @staticmethod
+    def concatenate(items: list[Observation]) -> Observation:
+        join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
+        levels = {
+            s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels
+        }
+        return Observation(
+            levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre
+        )
+
+
+def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
+    """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
+    side, centre = face.size * SIDE, face.centre
+    finest = max(sizes)
+    crop = square_crop(picture, centre, side, finest)
+    levels = {size: _level(crop, size, device) for size in sizes}
+    tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
+    return Observation(
+        levels=levels,
+        corner=tensor(centre - side / 2)[None],
+        side=tensor([side]),
+        landmarks=tensor(face.points)[None],
+        face_size=tensor([face.size]),
+        frame_centre=tensor([picture.shape[1] / 2, picture.shape[0] / 2]),
+    )
+
+
+def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:
+    import cv2
+
+    image = crop if crop.shape[0] == size else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    image = cv2.GaussianBlur(image.astype(np.float32) / 255, (5, 5), 0.8)
+    dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    stack = np.concatenate([image, dx, dy], 2).transpose(2, 0, 1)
+    return Level(torch.from_numpy(np.ascontiguousarray(stack))[None].to(device), size)

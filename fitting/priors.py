@@ -1,0 +1,120 @@
+"""What is known before looking: statistics of faces, light and gaze, and that a face moves smoothly.
+
+Each prior is a quadratic 1/2 (x - x0)' P (x - x0); it adds P to the normal equations' matrix and P (x - x0) to the
+gradient. Identity and reflectance are in standard deviations, so theirs is the identity matrix (Face2Face, eq. 7).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from renderer.camera import matrix_to_axis_angle
+
+from .state import FitState, Layout
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Standard deviations."""
+
+    identity: float = 1.0
+    reflectance: float = 1.0
+    log_focal: float = 0.25
+    expression: float = 0.45
+    light_shape: float = 0.4  # of each band above the constant one, over the constant one
+    light_colour: float = 0.12  # difference between colour channels, over the constant band
+    gaze: float = 0.4  # rad
+    gaze_yaw_difference: float = 0.08  # rad, between the eyes
+    gaze_pitch_difference: float = 0.03
+    # From one frame to the next at 30 frames a second; growing with the square root of the time between.
+    step_rotation: float = 0.04  # rad
+    step_translation: float = 12.0  # mm
+    step_expression: float = 0.12
+    step_gaze: float = 0.15  # rad
+    step_light: float = 0.01  # over the constant band
+
+
+def shared_prior(state: FitState, focal_guess: float, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Precision (S,) and gradient (S,) of identity, reflectance and focal length."""
+    like = state.identity
+    precision = torch.cat([
+        like.new_full((layout.identity,), priors.identity**-2),
+        like.new_full((layout.reflectance,), priors.reflectance**-2),
+        like.new_full((1,), priors.log_focal**-2),
+    ])
+    offset = torch.cat([state.identity, state.reflectance, (state.log_focal - math.log(focal_guess))[None]])
+    return precision, precision * offset
+
+
+def frame_prior(state: FitState, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Precision (F, P, P) and gradient (F, P) of each frame's expression, gaze and light, without time."""
+    frames, at = len(state), layout.slices()
+    precision = state.light.new_zeros(frames, layout.frame, layout.frame)
+    gradient = state.light.new_zeros(frames, layout.frame)
+    index = lambda name: torch.arange(at[name].start, at[name].stop, device=precision.device) - layout.shared  # noqa: E731
+
+    e = index("expression")
+    precision[:, e, e] = priors.expression**-2
+    gradient[:, e] = state.expression * priors.expression**-2
+
+    g = index("gaze")  # left yaw, left pitch, right yaw, right pitch
+    yaw, pitch = priors.gaze_yaw_difference**-2, priors.gaze_pitch_difference**-2
+    couple = torch.diag(precision.new_full((4,), priors.gaze**-2))
+    for i, j, p in ((0, 2, yaw), (1, 3, pitch)):
+        couple[i, i] += p
+        couple[j, j] += p
+        couple[i, j] -= p
+        couple[j, i] -= p
+    precision[:, g[:, None], g] = couple
+    gradient[:, g] = state.gaze.flatten(1) @ couple
+
+    light, columns = light_precision(state.light, priors), index("light")
+    precision[:, columns[:, None], columns] = light
+    values = state.light.transpose(1, 2).flatten(1)  # (F, 27), channel-major as the layout has it
+    gradient[:, columns] = (light @ values[..., None])[..., 0]
+    return precision, gradient
+
+
+def light_precision(light: Tensor, priors: Priors) -> Tensor:
+    """(F, 27, 27): the bands above the first are small, and the light is nearly white, whatever its strength."""
+    strength = light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
+    band = torch.diag(light.new_tensor([0.0] + [1.0] * 8))
+    shape = torch.kron(torch.eye(3, device=light.device), band) / priors.light_shape**2
+    centred = torch.eye(3, device=light.device) - 1 / 3
+    colour = torch.kron(centred, torch.eye(9, device=light.device)) / priors.light_colour**2
+    return (shape + colour) / strength.square()[:, None, None]
+
+
+def temporal_prior(
+    state: FitState, previous: FitState, seconds: float, priors: Priors, layout: Layout
+) -> tuple[Tensor, Tensor]:
+    """Precision (F, P), diagonal, and gradient (F, P) that hold each frame to the one before."""
+    growth = math.sqrt(max(seconds, 1e-3) * 30)
+    strength = previous.light[:, :1].mean(-1, keepdim=True).abs().clamp_min(0.1)
+    sigma = {
+        "rotation": priors.step_rotation,
+        "translation": priors.step_translation,
+        "expression": priors.step_expression,
+        "gaze": priors.step_gaze,
+        "light": priors.step_light,
+    }
+    difference = {
+        "rotation": matrix_to_axis_angle(state.rotation @ previous.rotation.transpose(1, 2)),
+        "translation": state.translation - previous.translation,
+        "expression": state.expression - previous.expression,
+        "gaze": (state.gaze - previous.gaze).flatten(1),
+        "light": ((state.light - previous.light) / strength).transpose(1, 2).flatten(1),
+    }
+    precision, gradient = [], []
+    for name, value in difference.items():
+        p = torch.full_like(value, (sigma[name] * growth) ** -2)
+        slope = p * value
+        if name == "light":
+            p, slope = p / strength[:, 0, 0, None] ** 2, slope / strength[:, 0, 0, None]
+        precision.append(p)
+        gradient.append(slope)
+    return torch.cat(precision, -1), torch.cat(gradient, -1)

@@ -1,0 +1,106 @@
+"""The unknowns: what is one a clip, what is one a frame, and how a step is applied to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from facemodel.parameters import FaceParameters
+from renderer.camera import matrix_to_axis_angle, rotation_matrix
+
+POSE, GAZE, LIGHT = 6, 4, 27
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each block of unknowns stands in a row of the Jacobian: the shared ones first, then a frame's own."""
+
+    identity: int
+    reflectance: int
+    expression: int
+
+    @property
+    def shared(self) -> int:
+        return self.identity + self.reflectance + 1
+
+    @property
+    def frame(self) -> int:
+        return POSE + self.expression + GAZE + LIGHT
+
+    def slices(self) -> dict[str, slice]:
+        """Columns of each block in [shared | frame]."""
+        sizes = {
+            "identity": self.identity,
+            "reflectance": self.reflectance,
+            "log_focal": 1,
+            "rotation": 3,
+            "translation": 3,
+            "expression": self.expression,
+            "gaze": GAZE,
+            "light": LIGHT,
+        }
+        out, start = {}, 0
+        for name, size in sizes.items():
+            out[name] = slice(start, start + size)
+            start += size
+        return out
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Current estimate for F frames."""
+
+    identity: Tensor  # (I,) standard deviations
+    reflectance: Tensor  # (A,) standard deviations
+    log_focal: Tensor  # () log px
+    rotation: Tensor  # (F, 3, 3), model axes
+    translation: Tensor  # (F, 3) mm, camera frame
+    expression: Tensor  # (F, E) in [0, 1]
+    gaze: Tensor  # (F, 2, 2) rad
+    light: Tensor  # (F, 9, 3)
+
+    def __len__(self) -> int:
+        return len(self.rotation)
+
+    def frames(self, index: slice | list[int]) -> FitState:
+        return replace(self, **{n: getattr(self, n)[index] for n in _PER_FRAME})
+
+    def stepped(self, shared: Tensor, frame: Tensor, layout: Layout) -> FitState:
+        """The state after a step: ``shared`` (S,) and ``frame`` (F, P), in the layout's order.
+
+        Rotations are multiplied from the left by the step's, expressions stay within [0, 1].
+        """
+        at = layout.slices()
+        own = lambda name: frame[:, at[name].start - layout.shared : at[name].stop - layout.shared]  # noqa: E731
+        return FitState(
+            identity=self.identity + shared[at["identity"]],
+            reflectance=self.reflectance + shared[at["reflectance"]],
+            log_focal=self.log_focal + shared[at["log_focal"]][0],
+            rotation=rotation_matrix(own("rotation")) @ self.rotation,
+            translation=self.translation + own("translation"),
+            expression=(self.expression + own("expression")).clamp(0, 1),
+            gaze=self.gaze + own("gaze").view(-1, 2, 2),
+            light=self.light + own("light").view(-1, 3, 9).transpose(1, 2),
+        )
+
+    def parameters(self) -> FaceParameters:
+        return FaceParameters(
+            identity=self.identity,
+            reflectance=self.reflectance,
+            expression=self.expression,
+            rotation=matrix_to_axis_angle(self.rotation),
+            translation=self.translation,
+            illumination=self.light,
+            gaze=self.gaze,
+            focal=self.log_focal.exp(),
+        )
+
+    @staticmethod
+    def concatenate(items: list[FitState]) -> FitState:
+        """Frames one after another; what is shared is taken from the first."""
+        return replace(items[0], **{n: torch.cat([getattr(i, n) for i in items]) for n in _PER_FRAME})
+
+
+_PER_FRAME = ("rotation", "translation", "expression", "gaze", "light")
