@@ -14,7 +14,11 @@ import numpy as np
 from .rasterizer import NEAR
 
 FAR_OUT = 1e9  # px; vertices that project farther out than this count as not in front of the camera
-EDGE = -1e-9  # a barycentric weight down to here counts as inside: no cracks along shared edges
+THINNEST = 1e-6  # px^2, twice the area below which a triangle is dropped, as PyTorch3D drops those of 1e-8 NDC^2
+REACH = 0.5 + 1e-9  # px from a pixel's border to its centre, and a little more: no cracks along shared edges
+
+# Loops and branches are what these functions are about; calls into them are positional.
+# ruff: noqa: PLR0912, PLR0915, PLR0917
 
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -28,9 +32,9 @@ def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zb
         fx, fy, cx, cy: px. offset: added to the triangle's number in the output (n * T).
         pix_to_face: (H, W) int64 out. zbuf: (H, W) float32 out. bary: (H, W, 3) float32 out.
 
-    1/z is linear on the screen, so one plane equation serves depth; the edge functions are evaluated
-    incrementally over each triangle's bounding box. Barycentrics are worked out once at the end, for the
-    triangle that won. Everything between is float64: exact enough that a pixel is never lost between neighbours.
+    Scan lines: on each row of pixel centres the three edges bound the span that is inside; 1/z is linear on the
+    screen, so one plane equation serves depth. Barycentrics are worked out once at the end, for the triangle that
+    won. Everything between is float64: exact enough that no pixel is lost between neighbours.
     """
     height, width = pix_to_face.shape
     n_points = points.shape[0]
@@ -66,27 +70,55 @@ def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zb
         if top > bottom:
             continue
         area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
-        if abs(area) < 1e-12:
+        if abs(area) < THINNEST:
             continue
-        inverse = 1.0 / area
-        wa_x, wa_y = (yb - yc) * inverse, (xc - xb) * inverse
-        wb_x, wb_y = (yc - ya) * inverse, (xa - xc) * inverse
-        u, v = left + 0.5, top + 0.5
-        wa_row = ((xb - u) * (yc - v) - (xc - u) * (yb - v)) * inverse
-        wb_row = ((xc - u) * (ya - v) - (xa - u) * (yc - v)) * inverse
-        dza, dzb = za - zc, zb - zc
+        # Each edge crosses the row of pixel centres at x = cut + row * step, to the left or right of the inside.
+        v = top + 0.5
+        sign = 1.0 if area > 0.0 else -1.0
+        left0, left0_step, left1, left1_step = -FAR_OUT, 0.0, -FAR_OUT, 0.0
+        right0, right0_step, right1, right1_step = FAR_OUT, 0.0, FAR_OUT, 0.0
+        rise = (yb - ya) * sign
+        if rise != 0.0:
+            step = (xb - xa) / (yb - ya)
+            cut = xa + (v - ya) * step
+            if rise < 0.0:
+                left0, left0_step = cut, step
+            else:
+                right0, right0_step = cut, step
+        rise = (yc - yb) * sign
+        if rise != 0.0:
+            step = (xc - xb) / (yc - yb)
+            cut = xb + (v - yb) * step
+            if rise < 0.0:
+                left1, left1_step = left0, left0_step
+                left0, left0_step = cut, step
+            else:
+                right1, right1_step = right0, right0_step
+                right0, right0_step = cut, step
+        rise = (ya - yc) * sign
+        if rise != 0.0:
+            step = (xa - xc) / (ya - yc)
+            cut = xc + (v - yc) * step
+            if rise < 0.0:
+                left1, left1_step = cut, step
+            else:
+                right1, right1_step = cut, step
+        z_x = ((yb - yc) * (za - zc) + (yc - ya) * (zb - zc)) / area
+        z_y = ((xc - xb) * (za - zc) + (xa - xc) * (zb - zc)) / area
+        z_row = zc + (0.5 - xc) * z_x + (v - yc) * z_y
         for i in range(top, bottom + 1):
-            wa, wb = wa_row, wb_row
-            for j in range(left, right + 1):
-                if wa >= EDGE and wb >= EDGE and wa + wb <= 1.0 - EDGE:
-                    z = zc + wa * dza + wb * dzb
-                    if z > nearest[i, j]:
-                        nearest[i, j] = z
-                        winner[i, j] = t
-                wa += wa_x
-                wb += wb_x
-            wa_row += wa_y
-            wb_row += wb_y
+            first = math.ceil(min(max(left0 - REACH, left1 - REACH, left), right + 1))
+            last = math.floor(max(min(right0 - 1.0 + REACH, right1 - 1.0 + REACH, right), left - 1))
+            for j in range(first, last + 1):
+                z = z_row + j * z_x
+                if z > nearest[i, j]:
+                    nearest[i, j] = z
+                    winner[i, j] = t
+            z_row += z_y
+            left0 += left0_step
+            left1 += left1_step
+            right0 += right0_step
+            right1 += right1_step
 
     for i in range(height):
         v = i + 0.5
@@ -105,16 +137,19 @@ def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zb
             xa, ya = screen[a, 0] - u, screen[a, 1] - v
             xb, yb = screen[b, 0] - u, screen[b, 1] - v
             xc, yc = screen[c, 0] - u, screen[c, 1] - v
-            inverse = 1.0 / ((xb - xa) * (yc - ya) - (xc - xa) * (yb - ya))
-            wa = max((xb * yc - xc * yb) * inverse, 0.0) * screen[a, 2]
-            wb = max((xc * ya - xa * yc) * inverse, 0.0) * screen[b, 2]
-            wc = max((xa * yb - xb * ya) * inverse, 0.0) * screen[c, 2]
-            total = 1.0 / (wa + wb + wc)
+            wa, wb, wc = xb * yc - xc * yb, xc * ya - xa * yc, xa * yb - xb * ya
+            area = wa + wb + wc
+            if area < 0.0:
+                wa, wb, wc, area = -wa, -wb, -wc, -area
+            wa = max(wa, 0.0) * screen[a, 2]
+            wb = max(wb, 0.0) * screen[b, 2]
+            wc = max(wc, 0.0) * screen[c, 2]
+            scale = 1.0 / (wa + wb + wc)
             pix_to_face[i, j] = offset + t
-            zbuf[i, j] = total
-            bary[i, j, 0] = wa * total
-            bary[i, j, 1] = wb * total
-            bary[i, j, 2] = wc * total
+            zbuf[i, j] = area * scale
+            bary[i, j, 0] = wa * scale
+            bary[i, j, 1] = wb * scale
+            bary[i, j, 2] = wc * scale
     return -1
 
 

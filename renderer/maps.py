@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facemodel.errors import PortraitError, unknown_name
+from facemodel.normals import vertex_normals
 
 from .camera import FLIP, Camera, to_camera
 from .color import linear_to_srgb
@@ -47,8 +48,8 @@ def render(
 
     Args:
         model: facemodel.MorphableModel.
-        parameters: FaceParameters with leading dimensions () or (N,), on the model's device; shared fields (identity...)
-            may have none. Its ``focal`` isn't used: the camera's is.
+        parameters: FaceParameters with leading dimensions () or (N,), on the model's device; shared fields
+            (identity...) may have none. Its ``focal`` isn't used: the camera's is.
         camera: size of the pictures; tensors in it of shape () or (N,).
         supersample: draw that many times larger and average: smooth outlines. Depth is averaged over what is covered.
         backend: of ``rasterize``.
@@ -125,8 +126,6 @@ def _without_single_dimensions(parameters, count: int):
 
 
 def _render_chunk(model, parameters, camera: Camera, maps: Sequence[str], backend: str) -> dict[str, Tensor]:
-    from facemodel import vertex_normals
-
     vertices = model.vertices(parameters.identity, parameters.expression, parameters.gaze)
     points = to_camera(vertices, parameters.rotation, parameters.translation)
     count = parameters.batch_shape[0] if parameters.batch_shape else 1

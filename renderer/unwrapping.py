@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facemodel.errors import PortraitError
+from facemodel.normals import vertex_normals
 
 from .camera import Camera, project
 from .interpolation import interpolate_covered
@@ -50,8 +51,6 @@ def unwrap(
             f"unwrap image: expected shape ({camera.height}, {camera.width}, C) as the camera's, "
             f"got {tuple(image.shape)}; use camera.resized() or resize the image"
         )
-    from facemodel import vertex_normals
-
     picture = image.to(points_cam.dtype) / 255 if image.dtype == torch.uint8 else image.to(points_cam.dtype)
     picture = picture.to(points_cam.device)
     texels = uv_fragments(model, size, backend).covered()
