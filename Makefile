@@ -1,0 +1,34 @@
+# make demo                        the main job on the clip that comes with the installation
+# make demo SOURCE=a.mp4 TARGET=b.mp4   the same with your clips: a's performance on b's person
+# make test                        the whole test suite
+# make lint, make format           ruff
+
+PYTHON ?= python3.11
+VENV ?= .venv
+DEMO ?= demo
+BIN := $(VENV)/bin
+
+.PHONY: install demo test lint format clean
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11, or name yours: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/portrait demo -o $(DEMO) $(if $(SOURCE),--source "$(SOURCE)") $(if $(TARGET),--target "$(TARGET)")
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(DEMO)
