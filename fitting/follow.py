@@ -37,7 +37,7 @@ class FaceFollower:
     def __call__(self, picture: np.ndarray) -> tuple[Face | None, FrameStatus]:
         """The followed face of the next frame, (H, W, 3) uint8 RGB, and the frame's status."""
         s = self.state
-        cut = self._is_cut(picture)
+        cut = self.is_cut(picture)
         if cut:
             s.centre, s.velocity, s.several = None, (0.0, 0.0), False
         face = None
@@ -70,7 +70,8 @@ class FaceFollower:
         near = min(faces, key=lambda f: np.linalg.norm(f.centre - np.array(s.centre)))
         return near if np.linalg.norm(near.centre - np.array(s.centre)) < 1.5 * max(s.size, near.size) else faces[0]
 
-    def _is_cut(self, picture: np.ndarray) -> bool:
+    def is_cut(self, picture: np.ndarray) -> bool:
+        """Whether a new shot starts with this picture; to be asked once a frame, in order."""
         import cv2
 
         s = self.state

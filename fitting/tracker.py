@@ -1,0 +1,263 @@
+"""From a clip or a picture to a `Track`: landmarks, key frames, then frame after frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import facemodel
+from facemodel.errors import PortraitError
+from facemodel.model import MorphableModel
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus, Track, fill_gaps
+from renderer.camera import matrix_to_axis_angle
+
+from .checkpoint import Checkpoint, Rows
+from .energy import eye_openness
+from .fitter import Fitter, Settings
+from .follow import FaceFollower, FollowerState
+from .keyframes import Survey, choose, survey
+from .landmarks import Face, make_detector
+from .observation import Observation, observe
+from .start import focal_from_frame
+from .state import FitState
+
+Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
+AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
+DOUBTFUL = 0.4  # confidence below which a frame is marked uncertain
+SAVE_EVERY = 10.0  # seconds between two checkpoints
+
+
+@dataclass
+class _Frame:
+    index: int
+    time: float
+    status: FrameStatus
+    face: Face | None
+    seen: Observation | None
+    follower: FollowerState
+
+
+class SingleFrame:
+    """A picture as a clip of one frame."""
+
+    fps, frame_count = 25.0, 1
+
+    def __init__(self, picture: np.ndarray) -> None:
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise PortraitError(
+                f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {tuple(picture.shape)}; convert it first"
+            )
+        self.picture = picture
+        self.height, self.width = picture.shape[:2]
+
+    def __iter__(self):
+        yield 0, 0.0, self.picture
+
+
+def fit_image(picture: np.ndarray, **options) -> Track:
+    """Fits one (H, W, 3) uint8 RGB picture; the options are `fit_video`'s. A track of one frame.
+
+    Raises PortraitError where no face is found.
+    """
+    return fit_video(SingleFrame(picture), **options)
+
+
+def fit_video(
+    frames,
+    *,
+    model: MorphableModel | None = None,
+    detector: str = "mediapipe",
+    device: str = "cpu",
+    focal: float | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
+) -> Track:
+    """Fits every frame of a clip.
+
+    Args:
+        frames: re-iterable of (index, seconds, (H, W, 3) uint8 RGB), with ``width``, ``height``, ``frame_count``
+            (None where unknown). It's read twice: once quickly for key frames, once to track.
+        model: None loads the default one.
+        detector: "mediapipe" or "face-alignment".
+        focal: px of the original frame; None has it solved for.
+        checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was.
+
+    Returns:
+        A Track with one row for every frame of the clip. Frames without a face have status NO_FACE, confidence 0
+        and interpolated parameters.
+
+    Raises:
+        PortraitError: no face in any frame, no frames at all, or bad arguments.
+    """
+    started = time.perf_counter()
+    if focal is not None and not 0 < focal < float("inf"):
+        raise PortraitError(f"focal: expected a length in pixels above 0, got {focal}")
+    settings = settings or Settings()
+    model = (model or facemodel.load()).to(device)
+    finder = make_detector(detector, device)
+    guess = focal_from_frame(frames.width, frames.height)
+    fitter = Fitter(model, finder.scheme, guess, focal, settings)
+    total = getattr(frames, "frame_count", None)
+    report = progress or (lambda done, total, stage: None)
+    timings: dict[str, float] = {}
+
+    signature = {
+        "model": model.fingerprint,
+        "detector": detector,
+        "focal": focal,
+        "settings": asdict(settings),
+        "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
+    }
+    store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
+    rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
+    with torch.inference_mode():
+        if shared is None:
+            shared, facts = _solve_shared(frames, fitter, finder, device, total, report, timings)
+        total = facts["frames"]
+        queue: Queue = Queue(AHEAD)
+        stop = Event()
+        worker = Thread(
+            target=_look_ahead, args=(frames, finder, follower, len(rows), settings.levels, device, queue, stop), daemon=True
+        )
+        worker.start()
+        try:
+            last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
+            solving = 0.0
+            for item in _drain(queue):
+                begun = time.perf_counter()
+                if item.status & FrameStatus.CUT or item.face is None:
+                    previous = None
+                if item.face is None:
+                    rows.append_empty(item.time, int(item.status))
+                else:
+                    start = previous or fitter.start(item.seen, shared)
+                    result = fitter.track(item.seen, previous, start, item.time - last_time)
+                    previous = result.state
+                    rows.append(item, result, _confidence(result.energies, item.face), DOUBTFUL)
+                last_time = item.time
+                solving += time.perf_counter() - begun
+                report(len(rows), total, "tracking")
+                if store and time.perf_counter() - saved > SAVE_EVERY:
+                    store.save(rows, shared, item.follower, previous, facts)
+                    saved = time.perf_counter()
+        finally:
+            stop.set()
+            while worker.is_alive():  # let it leave a full queue
+                with_item = not queue.empty() and queue.get_nowait()
+                del with_item
+                worker.join(0.01)
+    timings["solver"] = solving
+    timings["total"] = time.perf_counter() - started
+    track = _as_track(rows, shared, model, frames, finder.scheme, facts, timings)
+    if store:
+        store.remove()
+    return track
+
+
+def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings) -> tuple[FitState, dict]:
+    begun = time.perf_counter()
+    found = survey(
+        frames, finder, fitter.settings.levels, device, progress=lambda done: report(done, total, "looking for key frames")
+    )
+    if not found.frames:
+        raise PortraitError("video: expected at least one frame, found none; check the file with another player")
+    if not found.candidates:
+        raise PortraitError(
+            f"video: no face found in any of {found.looked_at} frames looked at; "
+            "a face must be visible, nearly upright and at least about 20 pixels wide"
+        )
+    timings["survey"] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    seen = _key_frames(found, fitter)
+    state = fitter.solve_shared(
+        Observation.concatenate([c.seen for c in seen]), lambda done, of: report(done, of, "solving for identity")
+    )
+    timings["identity"] = time.perf_counter() - begun
+    return state, {"frames": found.frames, "key_frames": [c.index for c in seen]}
+
+
+def _key_frames(found: Survey, fitter: Fitter) -> list:
+    seen = Observation.concatenate([c.seen for c in found.candidates])
+    start = fitter.start(seen)
+    turn = matrix_to_axis_angle(start.rotation)
+    a, b = fitter.marks.pairs[fitter.marks.eye_pairs :].unbind(1)
+    mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
+    eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
+    features = torch.stack([turn[:, 1] / 0.2, turn[:, 0] / 0.2, mouth / 0.1, eyes / 0.3], -1)
+    return choose(found.candidates, features.cpu().numpy(), fitter.settings.key_frames)
+
+
+def _look_ahead(frames, finder, state: FollowerState | None, skip: int, levels, device, queue: Queue, stop: Event) -> None:
+    """Decodes, follows the face and builds the pyramid, on a thread of its own beside the solver."""
+    try:
+        follower = FaceFollower(finder, state)
+        for index, seconds, picture in frames:
+            if stop.is_set():
+                return
+            if index < skip:
+                continue
+            face, status = follower(picture)
+            seen = None if face is None else observe(picture, face, levels, device)
+            queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
+        queue.put(None)
+    except BaseException as error:  # handed to the thread that waits
+        queue.put(error)
+
+
+def _drain(queue: Queue) -> Iterator[_Frame]:
+    while (item := queue.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+def _confidence(energies: dict[str, float], face: Face) -> float:
+    """From 1, at a perfect fit, to 0: landmark error at 8 % of the face's size, or colours off by 60 of 255."""
+    return float(
+        face.confidence
+        * np.clip(1 - energies["landmarks"] / 0.08, 0, 1)
+        * np.clip(1 - energies.get("photometric", 0.0) / 60, 0, 1)
+    )
+
+
+def _as_track(rows: Rows, shared: FitState, model, frames, scheme: str, facts: dict, timings: dict) -> Track:
+    status = torch.tensor(rows.status)
+    tracked = (status & int(FrameStatus.TRACKED)) != 0
+    parameters = FaceParameters(
+        identity=shared.identity.cpu().clone(),
+        reflectance=shared.reflectance.cpu().clone(),
+        focal=shared.log_focal.exp().cpu().clone(),
+        rotation=rows.column("rotation", (3,)),
+        translation=rows.column("translation", (3,)),
+        expression=rows.column("expression", (len(model.expression_names),)),
+        illumination=rows.column("illumination", (9, 3)),
+        gaze=rows.column("gaze", (2, 2)),
+    )
+    count = int(tracked.sum())
+    warnings = []
+    if count < len(rows):
+        warnings.append(f"{len(rows) - count} of {len(rows)} frames have no face; their parameters are interpolated")
+    return Track(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        width=frames.width,
+        height=frames.height,
+        parameters=fill_gaps(parameters, tracked),
+        times=torch.tensor(rows.times, dtype=torch.float64),
+        status=status,
+        confidence=torch.tensor(rows.confidence),
+        landmarks=rows.landmarks(),
+        landmark_scheme=scheme,
+        energies={k: rows.energy(k) for k in ("landmarks", "photometric", "energy")},
+        facts={**facts, "timings": timings, "warnings": warnings},
+    )
