@@ -1,0 +1,196 @@
+"""The training data of one clip: a bounded cache on disk of its maps and head crops."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from facemodel.errors import PortraitError
+from facemodel.parameters import FaceParameters
+from facemodel.track import Track
+
+from .conditioning import CHANNELS, WINDOW, Crop, render_maps, shot_starts, window_frames
+
+VERSION = 1
+CHUNK = 16
+"""Frames rendered at a time while the cache is made."""
+SEGMENT = 96
+"""Frames in a row that are kept where a clip is too long for the cache."""
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done, 0 to 1, and one line of text."""
+
+
+def resize_square(image: np.ndarray, size: int) -> np.ndarray:
+    """A square uint8 image (S, S, 3) at another size; area averaging down, cubic up."""
+    if image.shape[0] == size:
+        return image
+    how = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=how)
+
+
+def cut_out(frame: np.ndarray, crop: Crop) -> np.ndarray:
+    """The crop's pixels of an original frame, a view."""
+    return frame[crop.y0 : crop.y0 + crop.side, crop.x0 : crop.x0 + crop.side]
+
+
+def plan_frames(count: int, limit: int) -> np.ndarray:
+    """Sorted indices of the frames to keep: all, or evenly spread runs of ``SEGMENT`` of at most ``limit`` in total."""
+    if count <= limit:
+        return np.arange(count)
+    segment = min(SEGMENT, limit)
+    runs = limit // segment
+    firsts = np.linspace(0, count - segment, runs).round().astype(np.int64)
+    return np.unique((firsts[:, None] + np.arange(segment)).ravel())
+
+
+def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
+    """A name for what the cache of these inputs holds."""
+    h = hashlib.sha256(
+        json.dumps([VERSION, track.fingerprint, asdict(crop), size, track.width, track.height]).encode()
+    )
+    source = track.facts.get("source")
+    h.update(json.dumps(source, sort_keys=True, default=str).encode())
+    for f in fields(FaceParameters):
+        h.update(getattr(track.parameters, f.name).detach().cpu().contiguous().numpy().tobytes())
+    h.update(track.status.cpu().numpy().tobytes())
+    h.update(kept.tobytes())
+    return h.hexdigest()[:32]
+
+
+class ClipCache:
+    """Maps and head crops of a clip's frames, uint8, in two flat files.
+
+    Files are mapped into memory for the time of one read, so what stays resident doesn't grow with the clip; their
+    total size is bounded by ``limit_bytes`` of ``build``, beyond which evenly spread runs of frames stand for the clip.
+    """
+
+    def __init__(self, folder: Path, name: str, size: int, kept: np.ndarray, track: Track) -> None:
+        starts, tracked = shot_starts(track), track.tracked.cpu().numpy()
+        self.folder, self.name, self.size, self.kept, self.starts = folder, name, size, kept, starts
+        first = window_frames(kept, starts)[:, 0]
+        rows = np.searchsorted(kept, first)
+        whole = kept[np.minimum(rows, len(kept) - 1)] == first  # the window's first frame is kept
+        whole &= np.arange(len(kept)) - rows == kept - first  # and nothing between is missing
+        self.frames = kept[whole & tracked[kept]]
+        """(N,) frame indices that can be trained on: tracked, with their whole window in the cache."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def _read(self, name: str, channels: int, frames: np.ndarray) -> np.ndarray:
+        rows = np.searchsorted(self.kept, frames)
+        shape = (len(self.kept), self.size, self.size, channels)
+        return np.memmap(self.folder / name, np.uint8, "r", shape=shape)[rows]
+
+    def maps(self, frames: np.ndarray) -> np.ndarray:
+        """(..., size, size, 9) uint8 for an array of frame indices of any shape."""
+        return self._read("maps.u8", CHANNELS, frames)
+
+    def images(self, frames: np.ndarray) -> np.ndarray:
+        """(..., size, size, 3) uint8: the real frames inside the crop."""
+        return self._read("images.u8", 3, frames)
+
+    def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[torch.Tensor, torch.Tensor]:
+        """Windows of maps (N, window, S, S, 9) and images (N, S, S, 3), uint8, of samples 0 to len - 1."""
+        frames = self.frames[samples]
+        maps = self.maps(window_frames(frames, self.starts, window))
+        return torch.from_numpy(maps), torch.from_numpy(self.images(frames))
+
+    def head_region(self) -> torch.Tensor:
+        """(size, size) uint8: the share of up to 256 frames, 0 to 255, in which the rendered head covers a pixel."""
+        frames = self.frames[
+            np.linspace(0, len(self.frames) - 1, min(len(self.frames), 256)).round().astype(int)
+        ]
+        total = np.zeros((self.size, self.size), np.float64)
+        for chunk in np.array_split(frames, -(-len(frames) // CHUNK)):
+            total += (self.maps(chunk)[..., 3:6].max(-1) > 0).sum(
+                0
+            )  # the correspondence map is zero off the head
+        return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | os.PathLike,
+        track: Track,
+        frames: Iterable,
+        model,
+        *,
+        crop: Crop,
+        size: int,
+        limit_bytes: int = 4 << 30,
+        progress: Progress | None = None,
+    ) -> ClipCache:
+        """The cache of these inputs, made if it isn't there.
+
+        frames gives (index, time, (H, W, 3) uint8). Raises PortraitError where they don't fit the track, or where no
+        frame can be trained on.
+        """
+        folder = Path(folder)
+        kept = plan_frames(len(track), max(WINDOW, limit_bytes // (size * size * (CHANNELS + 3))))
+        name = digest(track, crop, size, kept)
+        cache = cls(folder, name, size, kept, track)
+        if len(cache) == 0:
+            raise PortraitError("track: expected tracked frames to train on, found none; fit another clip")
+        index = folder / "cache.json"
+        if index.is_file() and json.loads(index.read_text()).get("digest") == name:
+            return cache
+        folder.mkdir(parents=True, exist_ok=True)
+        index.unlink(missing_ok=True)
+        with open(folder / "images.u8", "wb") as file:
+            _write_images(file, track, frames, kept, crop=crop, size=size, progress=progress)
+        with open(folder / "maps.u8", "wb") as file:
+            for done in range(0, len(kept), CHUNK):
+                chunk = torch.from_numpy(kept[done : done + CHUNK])
+                file.write(render_maps(model, track, chunk, crop, size).tobytes())
+                if progress:
+                    progress(0.5 + 0.5 * done / len(kept), f"conditioning maps {done}/{len(kept)}")
+        partial = folder / "cache.json.partial"
+        partial.write_text(
+            json.dumps({"digest": name, "size": size, "frames": len(kept), "crop": asdict(crop)})
+        )
+        os.replace(partial, index)
+        return cache
+
+
+def _write_images(
+    file,
+    track: Track,
+    frames: Iterable,
+    kept: np.ndarray,
+    *,
+    crop: Crop,
+    size: int,
+    progress: Progress | None,
+) -> None:
+    """Appends the crops of the kept frames, in their order."""
+    wanted, written = iter(kept), 0
+    want = next(wanted)
+    for index, _time, rgb in frames:
+        if rgb.shape[:2] != (track.height, track.width):
+            raise PortraitError(
+                f"video: expected frames of {track.width} x {track.height} as in the track, "
+                f"got {rgb.shape[1]} x {rgb.shape[0]}; give the video that was fitted"
+            )
+        if index != want:
+            continue
+        file.write(np.ascontiguousarray(resize_square(cut_out(rgb, crop), size)).tobytes())
+        written += 1
+        if progress and written % CHUNK == 0:
+            progress(0.5 * written / len(kept), f"reading frames {written}/{len(kept)}")
+        want = next(wanted, None)
+        if want is None:
+            return
+    raise PortraitError(
+        f"video: expected {len(track)} frames as in the track, it ended before frame {want}; "
+        "give the video that was fitted"
+    )

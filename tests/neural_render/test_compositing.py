@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from facemodel.errors import PortraitError
+from neural_render.compositing import feather_mask, paste
+from neural_render.conditioning import Crop
+from neural_render.frames import FrameCursor
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_outside_the_crop_nothing_changes(size):
+    frame, crop = noise(90, 161), Crop(40, 20, 60)
+    before = frame.copy()
+    result = paste(frame, noise(size, size, 1), crop, feather_mask(crop, 161, 90))
+    assert result.shape == frame.shape
+    assert np.array_equal(frame, before)
+    outside = np.ones((90, 161), bool)
+    outside[20:80, 40:100] = False
+    assert np.array_equal(result[outside], frame[outside])
+    assert not np.array_equal(result[40:60, 60:80], frame[40:60, 60:80])
+
+
+def test_the_border_is_smooth_and_the_middle_is_synthesised():
+    crop = Crop(40, 20, 60)
+    frame, image = np.zeros((90, 161, 3), np.uint8), np.full((60, 60, 3), 200, np.uint8)
+    result = paste(frame, image, crop, feather_mask(crop, 161, 90)).astype(int)
+    assert (result[40:60, 60:80] == 200).all()
+    assert np.abs(np.diff(result[50, :, 0])).max() < 60
+    assert result[20, 40].max() < 10
+
+
+def test_no_feather_at_the_edge_of_the_frame():
+    mask = feather_mask(Crop(0, 0, 60), 100, 60)
+    assert mask[0, 0] == mask[59, 0] == 1  # left, top and bottom are the frame's own
+    assert mask[30, 59] < 0.1
+
+
+def test_an_identical_image_changes_nothing():
+    frame, crop = noise(90, 90), Crop(10, 15, 64)
+    image = frame[15:79, 10:74].copy()
+    assert np.array_equal(paste(frame, image, crop, feather_mask(crop, 90, 90)), frame)
+
+
+class Clip:
+    """A re-iterable that counts how often it was started."""
+
+    def __init__(self, count):
+        self.count, self.starts = count, 0
+
+    def __iter__(self):
+        self.starts += 1
+        for k in range(self.count):
+            yield k, k / 25, np.full((4, 4, 3), k, np.uint8)
+
+
+def test_cursor_goes_forwards_once_and_backwards_within_bounds():
+    clip = Clip(40)
+    cursor = FrameCursor(clip, limit_bytes=48 * 10)
+    there = [int(cursor.at(k)[0, 0, 0]) for k in range(40)]
+    assert (there, clip.starts) == (list(range(40)), 1)
+    back = [int(cursor.at(k)[0, 0, 0]) for k in reversed(range(40))]
+    assert back == there[::-1]
+    assert clip.starts <= 5
+    assert len(cursor._recent) <= 10
+
+
+def test_cursor_beyond_the_end():
+    with pytest.raises(PortraitError, match="at least 9 frames, it ended after 5"):
+        FrameCursor(Clip(5)).at(8)

@@ -1,0 +1,135 @@
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from facemodel.errors import PortraitError
+from neural_render.checkpoint import read
+from neural_render.trainer import Settings, Trainer, bfloat16_helps, order
+from neural_render.training import resume, run
+
+from .arrays import moving_disc
+
+SMALL = Settings(size=64, width=4, batch=2, adversarial_after=1, seed=3)
+
+
+def tensors(trainer):
+    return trainer.state()[0]
+
+
+def assert_same_bits(a, b):
+    assert a.keys() == b.keys()
+    assert [k for k in a if not torch.equal(a[k], b[k])] == []
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, bfloat16):
+    settings, data = dataclasses.replace(SMALL, bfloat16=bfloat16), moving_disc()
+    whole = Trainer(settings, data)
+    run(whole, tmp_path / "whole", seconds=1e6, steps=6)
+    run(Trainer(settings, data), tmp_path / "part", seconds=1e6, steps=3)
+    torch.manual_seed(99)  # the caller's random numbers don't matter
+    second = Trainer(settings, data)
+    resume(second, tmp_path / "part", {})
+    assert second.step == 3
+    run(second, tmp_path / "part", seconds=1e6, steps=6)
+    assert_same_bits(tensors(whole), tensors(second))
+    assert_same_bits(read(tmp_path / "whole", "checkpoint")[0], read(tmp_path / "part", "checkpoint")[0])
+    assert_same_bits(whole.final_generator().state_dict(), second.final_generator().state_dict())
+
+
+def test_seed_decides_and_callers_random_numbers_stay():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    a = Trainer(SMALL, moving_disc())
+    a.advance()
+    assert torch.rand(1) == expected
+    b = Trainer(dataclasses.replace(SMALL, seed=4), moving_disc())
+    assert not torch.equal(next(a.generator.parameters()), next(b.generator.parameters()))
+
+
+def test_order_visits_every_sample_once_an_epoch():
+    seen = np.concatenate([order(step, 4, 10, 1) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert not np.array_equal(seen[:10], seen[10:])
+
+
+def test_budget_counts_earlier_runs(tmp_path):
+    trainer = Trainer(SMALL, moving_disc())
+    run(trainer, tmp_path / "c", seconds=1e6, steps=2)
+    assert trainer.seconds > 0
+    again = Trainer(SMALL, moving_disc())
+    resume(again, tmp_path / "c", {})
+    run(again, tmp_path / "c", seconds=trainer.seconds / 2)
+    assert again.step == 2
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path):
+    data = moving_disc()
+    run(Trainer(SMALL, data), tmp_path / "c", seconds=1e6, steps=1, identity={"data": "a"})
+    with pytest.raises(PortraitError, match="width 4 instead of 8"):
+        resume(Trainer(dataclasses.replace(SMALL, width=8), data), tmp_path / "c", {"data": "a"})
+    with pytest.raises(PortraitError, match="data a instead of b"):
+        resume(Trainer(SMALL, data), tmp_path / "c", {"data": "b"})
+
+
+def test_interrupt_saves_a_whole_step(tmp_path):
+    trainer, data = Trainer(SMALL, moving_disc()), moving_disc()
+
+    def interrupt(_fraction, _text):
+        if trainer.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(trainer, tmp_path / "c", seconds=1e6, progress=interrupt)
+    again, whole = Trainer(SMALL, data), Trainer(SMALL, data)
+    resume(again, tmp_path / "c", {})
+    whole.advance(), whole.advance()
+    assert_same_bits(tensors(again), tensors(whole))
+
+
+def test_discriminator_is_trained_by_its_own_loss_alone():
+    """The shared pass gives the same gradients as the two losses taken one by one."""
+    data, settings = moving_disc(), dataclasses.replace(SMALL, adversarial_after=0, dropout=0.0)
+    trainer, plain = Trainer(settings, data), Trainer(settings, data)
+    trainer.advance()
+    from neural_render.conditioning import condition, to_network
+    from neural_render.losses import l1
+
+    maps, images = data.batch(order(0, 2, len(data), 3), 11)
+    x, y = condition(maps), to_network(images)
+    plain.generator.train()
+    fake = plain.generator(x)
+    d = plain.discriminator
+    on_fake = d(d.embed(x), fake)
+    g_loss = 100 * l1(fake, y) + plain.loss.generator(on_fake)
+    g_grads = torch.autograd.grad(g_loss, list(plain.generator.parameters()), retain_graph=True)
+    # the generator's pass above has already moved nothing in the discriminator
+    d_loss = plain.loss.discriminator(d(d.embed(x), y), d(d.embed(x), fake.detach()))
+    d_grads = torch.autograd.grad(d_loss, list(d.parameters()))
+    for net, grads in (("generator", g_grads), ("discriminator", d_grads)):
+        for p, g in zip(getattr(trainer, net).parameters(), grads):
+            torch.testing.assert_close(p.grad, g, rtol=1e-3, atol=1e-5)
+
+
+def test_overfits_a_small_clip():
+    settings = Settings(size=64, width=8, batch=4, rate=1e-3, adversarial_after=10**6, seed=1)
+    trainer = Trainer(settings, moving_disc())
+    losses = [trainer.advance()["l1"] for _ in range(120)]
+    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:3])
+
+
+def test_divergence_is_reported():
+    trainer = Trainer(SMALL, moving_disc())
+    with torch.no_grad():
+        trainer.generator.to_rgb.bias.fill_(float("nan"))
+    with pytest.raises(PortraitError, match="diverged at step 1"):
+        trainer.advance()
+
+
+def test_bfloat16_choice_is_a_bool():
+    assert bfloat16_helps("cpu") in (True, False)
