@@ -1,0 +1,75 @@
+"""Gaze angles of the two eyes, and ARKit's eight eyeLook coefficients that go with them.
+
+Gaze is (..., 2 eyes, 2) = (yaw, pitch) in radians in the head's frame; eye 0 is the subject's left. Positive yaw looks
+towards the subject's left (+x), positive pitch up. ARKit says the same eye by eye: In = towards the nose, Out = away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .arkit import ARKIT_NAMES
+from .errors import PortraitError
+
+FULL_LOOK = {"In": 0.6109, "Out": 0.6109, "Up": 0.5236, "Down": 0.5236}
+"""The angle, in radians, at which a coefficient is 1: 35 degrees sideways, 30 up and down."""
+
+EYE_LOOK_NAMES: tuple[str, ...] = tuple(n for n in ARKIT_NAMES if n.startswith("eyeLook"))
+
+
+def _outward(eye: int) -> int:
+    """Sign of the yaw that turns an eye away from the nose."""
+    return 1 if eye == 0 else -1
+
+
+def gaze_rotation(gaze: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) that turn the forward axis (0, 0, 1) into each eye's direction; gaze (..., 2)."""
+    yaw, pitch = gaze.unbind(-1)
+    sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
+    zero = torch.zeros_like(sy)
+    rows = [cy, -sy * sp, sy * cp, zero, cp, sp, -sy, -cy * sp, cy * cp]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def gaze_direction(gaze: Tensor) -> Tensor:
+    """Unit vectors (..., 3) of gaze (..., 2), in the model's axes."""
+    yaw, pitch = gaze.unbind(-1)
+    return torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
+
+
+def gaze_to_eye_look(gaze: Tensor) -> dict[str, Tensor]:
+    """ARKit's eight eyeLook coefficients, each (...) in [0, 1], of gaze (..., 2 eyes, 2)."""
+    values = {}
+    for eye, side in enumerate(("Left", "Right")):
+        yaw, pitch = gaze[..., eye, 0] * _outward(eye), gaze[..., eye, 1]
+        for name, angle in (("In", -yaw), ("Out", yaw), ("Up", pitch), ("Down", -pitch)):
+            values[f"eyeLook{name}{side}"] = (angle / FULL_LOOK[name]).clamp(0.0, 1.0)
+    return {name: values[name] for name in EYE_LOOK_NAMES}
+
+
+def eye_look_to_gaze(
+    expression: Tensor | Mapping[str, Tensor],
+    names: tuple[str, ...] = ARKIT_NAMES,
+) -> Tensor:
+    """Gaze (..., 2 eyes, 2) of the eyeLook coefficients in an expression (..., E) with these names, or in a mapping.
+
+    The inverse of ``gaze_to_eye_look`` within the range of its coefficients.
+    """
+    if not isinstance(expression, Mapping):
+        if expression.shape[-1] != len(names):
+            raise PortraitError(
+                f"expression: expected {len(names)} coefficients, got shape {tuple(expression.shape)}; "
+                "give the model's expression_names as names"
+            )
+        expression = dict(zip(names, expression.unbind(-1)))
+    missing = [n for n in EYE_LOOK_NAMES if n not in expression]
+    if missing:
+        raise PortraitError(f"expression: '{missing[0]}' is missing; expected all of {', '.join(EYE_LOOK_NAMES)}")
+    eyes = []
+    for eye, side in enumerate(("Left", "Right")):
+        look = {k: expression[f"eyeLook{k}{side}"] * FULL_LOOK[k] for k in FULL_LOOK}
+        eyes.append(torch.stack([(look["Out"] - look["In"]) * _outward(eye), look["Up"] - look["Down"]], -1))
+    return torch.stack(eyes, -2)
