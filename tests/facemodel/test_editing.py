@@ -1,0 +1,88 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facemodel import FrameStatus, PortraitError, edit
+from facemodel.editing import set_gaze, shape_name
+from facemodel.smoothing import shots, smooth_parameters
+
+from .clips import make_track, names_only_model
+
+MODEL = names_only_model()
+NAMES = MODEL.expression_names
+
+
+def test_set_scale_add_in_range():
+    track = make_track(MODEL, 10)
+    jaw, smile, brow = (NAMES.index(n) for n in ("jawOpen", "mouthSmileLeft", "browInnerUp"))
+    before = track.parameters.expression
+    edited = edit(track, MODEL, set={"jawOpen": 0.6}, scale={"mouthSmileLeft": 1.5}, add={"browInnerUp": -0.2})
+    after = edited.parameters.expression
+    assert torch.equal(after[:, jaw], torch.full((10,), 0.6))
+    assert torch.allclose(after[:, smile], (before[:, smile] * 1.5).clamp(0, 1))
+    assert torch.allclose(after[:, brow], (before[:, brow] - 0.2).clamp(0, 1))
+    others = [k for k in range(52) if k not in (jaw, smile, brow)]
+    assert torch.equal(after[:, others], before[:, others])
+    assert track.parameters.expression is before  # the input is left alone
+    assert edited.facts["edits"][0]["set"] == {"jawOpen": 0.6}
+    assert float(edit(track, MODEL, set={"jawOpen": 7}).parameters.expression[0, jaw]) == 1
+
+
+def test_names():
+    assert shape_name("EyeBlinkLeft", NAMES) == "eyeBlinkLeft"
+    with pytest.raises(PortraitError, match="did you mean 'jawOpen'"):
+        edit(make_track(MODEL, 2), MODEL, set={"jawOpn": 0.5})
+    with pytest.raises(PortraitError, match="expected a number"):
+        edit(make_track(MODEL, 2), MODEL, set={"jawOpen": math.nan})
+
+
+def test_gaze_turns_both_eyes_and_lids():
+    track = set_gaze(make_track(MODEL, 3), MODEL, math.radians(20), math.radians(-10))
+    assert torch.allclose(track.parameters.gaze, torch.deg2rad(torch.tensor([20.0, -10.0])).expand(3, 2, 2))
+    value = dict(zip(NAMES, track.parameters.expression[0].tolist()))
+    assert value["eyeLookOutLeft"] == pytest.approx(20 / 35, abs=1e-3)  # to the subject's left
+    assert value["eyeLookInRight"] == pytest.approx(20 / 35, abs=1e-3)
+    assert value["eyeLookDownLeft"] == pytest.approx(10 / 30, abs=1e-3) and value["eyeLookUpLeft"] == 0
+    with pytest.raises(PortraitError, match="between -60 and 60 degrees, got 200"):
+        set_gaze(track, MODEL, math.radians(200), 0)
+
+
+def test_smoothing_takes_out_jitter_and_leaves_peaks():
+    track = make_track(MODEL, 100, fps=50)
+    time = torch.arange(100) / 50
+    clean = 0.4 + 0.3 * torch.sin(2 * math.pi * 0.7 * time)
+    jitter = 0.05 * torch.randn(100, generator=torch.Generator().manual_seed(0))
+    jaw = NAMES.index("jawOpen")
+    expression = track.parameters.expression.clone()
+    expression[:, jaw] = clean + jitter
+    track = track.with_parameters(track.parameters.replace(expression=expression))
+    smoothed = edit(track, MODEL, smooth=0.3).parameters.expression[:, jaw]
+    assert (smoothed - clean).abs().mean() < 0.6 * jitter.abs().mean()
+    assert smoothed.max() > 0.66
+    with pytest.raises(PortraitError, match="0 or more"):
+        edit(track, MODEL, smooth=-1)
+
+
+def test_smoothing_stays_within_shots():
+    status = torch.ones(40, dtype=torch.int64)
+    status[15] |= int(FrameStatus.CUT)
+    track = replace(make_track(MODEL, 40), status=status)
+    translation = torch.zeros(40, 3)
+    translation[15:] = 100.0
+    parameters = track.parameters.replace(translation=translation)
+    smoothed = smooth_parameters(parameters, status, 25.0, 0.4)
+    assert torch.allclose(smoothed.translation, translation, atol=1e-4)
+    assert shots(status) == [slice(0, 15), slice(15, 40)]
+
+
+def test_rotations_are_smoothed_as_rotations():
+    """A steady turn through the half turn stays one."""
+    angles = torch.linspace(2.5, 3.8, 30)
+    angles = torch.where(angles > math.pi, angles - 2 * math.pi, angles)
+    rotation = torch.stack([torch.zeros(30), angles, torch.zeros(30)], -1)
+    parameters = make_track(MODEL, 30).parameters.replace(rotation=rotation)
+    smoothed = smooth_parameters(parameters, torch.ones(30, dtype=torch.int64), 30.0, 0.5).rotation
+    difference = (smoothed - rotation).norm(dim=-1)
+    assert torch.minimum(difference, (difference - 2 * math.pi).abs()).max() < 1e-4

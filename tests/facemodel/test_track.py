@@ -1,0 +1,59 @@
+import json
+
+import pytest
+import torch
+
+from facemodel import FrameStatus, PortraitError, Track
+from facemodel.track import fill_gaps
+
+from .clips import make_track, names_only_model
+
+
+def test_round_trip(tmp_path):
+    model = names_only_model()
+    track = make_track(model, status=[1] * 9 + [0, 3] + [1] * 9)
+    assert track.save(tmp_path / "t") == tmp_path / "t"
+    loaded = Track.load(tmp_path / "t", model)
+    for name in ("identity", "expression", "rotation", "focal"):
+        assert torch.equal(getattr(loaded.parameters, name), getattr(track.parameters, name))
+    assert torch.equal(loaded.status, track.status) and loaded.facts == track.facts
+    assert loaded.fps == pytest.approx(25) and len(loaded) == 20
+    assert sorted(p.name for p in (tmp_path / "t").iterdir()) == ["track.json", "track.safetensors"]
+    assert json.loads((tmp_path / "t" / "track.json").read_text())["status"][9:11] == ["no_face", "tracked+cut"]
+
+
+def test_broken_files_give_one_line(tmp_path):
+    model = names_only_model()
+    folder = make_track(model).save(tmp_path / "t")
+    model.fingerprint = "other"
+    with pytest.raises(PortraitError, match="fitted with model 'test' \\(0123\\)"):
+        Track.load(folder, model)
+    with pytest.raises(PortraitError, match="portrait fit"):
+        Track.load(tmp_path / "none")
+    whole = (folder / "track.safetensors").read_bytes()
+    (folder / "track.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PortraitError, match="can't be read") as error:
+        Track.load(folder)
+    assert "\n" not in str(error.value)
+    (folder / "track.safetensors").write_bytes(whole)
+    table = json.loads((folder / "track.json").read_text())
+    (folder / "track.json").write_text(json.dumps(table | {"version": 99}))
+    with pytest.raises(PortraitError, match="found 'video-portraits track' version 99"):
+        Track.load(folder)
+    (tmp_path / "file").touch()
+    with pytest.raises(PortraitError, match="expected a folder"):
+        make_track(model).save(tmp_path / "file")
+
+
+def test_labels():
+    assert FrameStatus(0).label == "no_face"
+    assert FrameStatus(5).label == "tracked+several_faces"
+
+
+def test_gaps_are_interpolated_and_ends_held():
+    track = make_track(names_only_model(), 6)
+    tracked = torch.tensor([False, True, False, False, True, False])
+    before = track.parameters.expression
+    filled = fill_gaps(track.parameters, tracked).expression
+    assert torch.equal(filled[0], before[1]) and torch.equal(filled[5], before[4])
+    assert torch.allclose(filled[2], before[1] * 2 / 3 + before[4] / 3)
