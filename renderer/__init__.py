@@ -5,9 +5,10 @@ from .color import linear_to_srgb, srgb_to_linear
 from .fragments import Fragments
 from .interpolation import interpolate
 from .lighting import sh_basis, shade
-from .maps import MAPS, correspondence_colors, render
+from .maps import MAPS, render
 from .overlays import overlay
 from .rasterizer import rasterize
+from .scene import correspondence_colors
 from .unwrapping import unwrap
 
 __all__ = [

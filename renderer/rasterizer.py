@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,8 +37,7 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, backend: st
     Raises:
         PortraitError: unknown backend, PyTorch3D asked for and not there, or shapes that don't fit.
     """
-    if backend not in BACKENDS:
-        raise PortraitError(f"rasterizer backend: expected one of {', '.join(BACKENDS)}, got '{backend}'")
+    check_backend(backend)
     if points_cam.dim() == 2:
         points_cam = points_cam[None]
     if points_cam.dim() != 3 or points_cam.shape[-1] != 3:
@@ -52,6 +52,21 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, backend: st
 
         return _pytorch3d.rasterize(points_cam, triangles, camera)
     return _rasterize_cpu(points_cam, triangles, camera)
+
+
+def check_backend(backend: str) -> None:
+    """Raises PortraitError where there is no such backend."""
+    if backend not in BACKENDS:
+        raise PortraitError(f"rasterizer backend: expected one of {', '.join(BACKENDS)}, got '{backend}'")
+
+
+def check_vertex_numbers(bad: int, triangles: np.ndarray, n_points: int) -> None:
+    """Raises PortraitError where ``bad`` is the number of a triangle rather than -1."""
+    if bad >= 0:
+        raise PortraitError(
+            f"rasterize triangles: expected vertex numbers from 0 to {n_points - 1}, "
+            f"got {triangles[bad].tolist()} in triangle {bad}"
+        )
 
 
 def _empty(points_cam: Tensor, camera: Camera) -> Fragments:
@@ -72,7 +87,7 @@ def _rasterize_cpu(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fra
     zbuf = torch.empty(*shape, 1, dtype=torch.float32)
     bary = torch.empty(*shape, 1, 3, dtype=torch.float32)
     outputs = pix_to_face.numpy()[..., 0], zbuf.numpy()[..., 0], bary.numpy()[..., 0, :]
-    fx, fy, cx, cy = _per_picture(camera, count)
+    fx, fy, cx, cy = per_picture(camera, count)
 
     def draw(n: int) -> int:
         pix, z, b = outputs
@@ -82,15 +97,11 @@ def _rasterize_cpu(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fra
     if count > 1 and bad < 0:
         with ThreadPoolExecutor(min(count - 1, torch.get_num_threads())) as pool:
             bad = max(pool.map(draw, range(1, count)))
-    if bad >= 0:
-        raise PortraitError(
-            f"rasterize triangles: expected vertex numbers from 0 to {points.shape[1] - 1}, "
-            f"got {corners[bad].tolist()} in triangle {bad}"
-        )
+    check_vertex_numbers(bad, corners, points.shape[1])
     return Fragments(pix_to_face.to(device), zbuf.to(device), bary.to(device))
 
 
-def _per_picture(camera: Camera, count: int) -> list[list[float]]:
+def per_picture(camera: Camera, count: int) -> list[list[float]]:
     """fx, fy, cx, cy, each as ``count`` numbers."""
     cx, cy = camera.principal_point
     fy = camera.focal if camera.focal_y is None else camera.focal_y

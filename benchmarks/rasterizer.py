@@ -1,0 +1,117 @@
+"""How fast is the CPU rasteriser against PyTorch3D's own, and does it give the same picture?
+
+    python -m benchmarks.rasterizer
+
+Draws the default head at 256 x 256 and 512 x 512 with both, in the same run, single pictures, and prints a table and
+then one JSON line. Ours is timed through the public ``rasterize`` (tensor in, tensors out); PyTorch3D's is
+``rasterize_meshes`` alone, its meshes made beforehand. ``agreement`` is the share of pixels, of those that either
+covers, with the same triangle; ``bary_max_error`` is the largest difference of a barycentric there.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import facemodel
+from facemodel import FaceParameters
+from renderer import Camera, Fragments, rasterize, render, to_camera
+
+SIZES = (256, 512)
+ROTATION = (0.1, 0.35, 0.05)  # radians: three quarters, so that nothing is symmetric to the pixels
+FILL = 0.85  # of the picture's height
+
+
+def milliseconds(call: Callable[[], object], repeats: int) -> float:
+    """Median time of a call."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def framing(model, size: int) -> tuple[FaceParameters, Camera]:
+    """The mean head turned, and a camera that it fills."""
+    distance = 800.0
+    height = float(model.mean[:, 1].max() - model.mean[:, 1].min())
+    focal = FILL * size * distance / height
+    parameters = FaceParameters.neutral(model, (), focal=focal, distance=distance)
+    middle = float(model.mean[:, 1].max() + model.mean[:, 1].min()) / 2
+    translation = torch.tensor([0.0, middle, distance])
+    return parameters.replace(rotation=torch.tensor(ROTATION), translation=translation), Camera(focal, size, size)
+
+
+def pytorch3d_call(points: torch.Tensor, triangles: torch.Tensor, camera: Camera) -> Callable[[], Fragments]:
+    """PyTorch3D's rasteriser with everything prepared."""
+    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
+    from pytorch3d.structures import Meshes
+
+    from renderer._pytorch3d import to_ndc
+
+    meshes = Meshes(verts=to_ndc(points, camera), faces=triangles[None])
+    meshes.faces_packed()
+
+    def call() -> Fragments:
+        size = (camera.height, camera.width)
+        return Fragments(*rasterize_meshes(meshes, size, 0.0, 1, perspective_correct=True)[:3])
+
+    return call
+
+
+def compare(ours: Fragments, theirs: Fragments) -> dict[str, float]:
+    """Shares and largest differences; see the module."""
+    same = ours.pix_to_face == theirs.pix_to_face
+    both = same & (ours.pix_to_face >= 0)
+    either = (ours.pix_to_face >= 0) | (theirs.pix_to_face >= 0)
+    return {
+        "agreement": float(same[either].double().mean()),
+        "bary_max_error": float((ours.bary_coords - theirs.bary_coords)[both].abs().max()),
+        "depth_max_error_mm": float((ours.zbuf - theirs.zbuf)[both].abs().max()),
+        "covered_pixels": int(either.sum()),
+    }
+
+
+def measure(model, size: int) -> dict[str, float]:
+    """Both rasterisers on one picture of the head."""
+    parameters, camera = framing(model, size)
+    points = to_camera(model.vertices(), parameters.rotation, parameters.translation)[None].contiguous()
+    reference = pytorch3d_call(points, model.triangles, camera)
+    theirs = reference()
+    ours = rasterize(points, model.triangles, camera, backend="cpu")
+    result = compare(ours, theirs)
+    result["pytorch3d_ms"] = milliseconds(reference, 3 if size <= 256 else 1)
+    result["ms"] = milliseconds(lambda: rasterize(points, model.triangles, camera, backend="cpu"), 100)
+    result["speedup_vs_pytorch3d"] = result["pytorch3d_ms"] / result["ms"]
+    maps = ("diffuse", "correspondence", "eyes")
+    render(model, parameters, camera, maps)
+    result["three_maps_ms"] = milliseconds(lambda: render(model, parameters, camera, maps), 30)
+    return result
+
+
+def main() -> None:
+    model = facemodel.load()
+    start = time.perf_counter()
+    rasterize(torch.rand(1, 3, 3) + 1, torch.tensor([[0, 1, 2]]), Camera(8.0, 8, 8), backend="cpu")
+    first = time.perf_counter() - start
+    with torch.no_grad():
+        results = {size: measure(model, size) for size in SIZES}
+    table = Table("size", "ours, ms", "PyTorch3D, ms", "times faster", "same triangle", "bary error", "3 maps, ms")
+    for size, r in results.items():
+        speed = f"{r['ms']:.2f}", f"{r['pytorch3d_ms']:.0f}", f"{r['speedup_vs_pytorch3d']:.0f}"
+        quality = f"{100 * r['agreement']:.3f} %", f"{r['bary_max_error']:.1e}", f"{r['three_maps_ms']:.1f}"
+        table.add_row(f"{size} x {size}", *speed, *quality)
+    Console().print(table)
+    facts = {"model": model.name, "triangles": len(model.triangles), "first_call_s": round(first, 2)}
+    print(json.dumps({**results[SIZES[0]], "at_512": results[512], **facts, "threads": torch.get_num_threads()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What is drawn: a model's surface under given parameters, ready for the rasteriser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from .camera import Camera, to_camera
+from .eyes import EyeShape, eye_shape
+
+CHANNELS = {"diffuse": 3, "correspondence": 3, "eyes": 3, "normals": 3, "depth": 1, "mask": 1}
+"""Name and number of channels of each map that ``renderer.render`` draws."""
+
+
+def correspondence_colors(model) -> Tensor:
+    """(V, 3) in [0, 1]: the mean head's x, y, z, each scaled to its own range over the whole mesh.
+
+    The colour says which point of the model a pixel shows, whatever the face's shape, expression or pose is
+    ("normalised coordinate code"). It depends on the model alone, so it is the same in all tracks of a model.
+    """
+    low, high = model.mean.amin(0), model.mean.amax(0)
+    return (model.mean - low) / (high - low)
+
+
+@dataclass(frozen=True)
+class _Constants:
+    """What depends on the model alone."""
+
+    device: torch.device
+    correspondence: Tensor
+    eyes: EyeShape
+
+
+_constants: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def _constants_of(model) -> _Constants:
+    found = _constants.get(model)
+    if found is None or found.device != model.mean.device:
+        with torch.no_grad():
+            found = _Constants(model.mean.device, correspondence_colors(model), eye_shape(model))
+        _constants[model] = found
+    return found
+
+
+@dataclass(frozen=True)
+class Scene:
+    """n pictures' worth of surface. A leading 1 stands for "the same in all"."""
+
+    points: Tensor  # (n, V, 3) mm, camera frame
+    triangles: Tensor  # (T, 3) int64
+    albedo: Tensor  # (n or 1, V, 3) linear RGB
+    illumination: Tensor  # (n or 1, 9, 3)
+    constants: _Constants
+
+    @property
+    def correspondence(self) -> Tensor:
+        return self.constants.correspondence
+
+    @property
+    def eyes(self) -> EyeShape:
+        return self.constants.eyes
+
+    def wants_gradient(self, camera: Camera) -> bool:
+        """Whether anything drawn depends on a tensor that wants a gradient through the geometry."""
+        tensors = (self.points, camera.focal, camera.focal_y, camera.cx, camera.cy)
+        return torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors)
+
+    def colors_want_gradient(self) -> bool:
+        return torch.is_grad_enabled() and (self.albedo.requires_grad or self.illumination.requires_grad)
+
+
+class SceneBuilder:
+    """Makes the scenes of slices of a clip; what all its pictures share is worked out once."""
+
+    def __init__(self, model, parameters, with_albedo: bool):
+        self.model = model
+        self.count = parameters.batch_shape[0] if parameters.batch_shape else 1
+        self.parameters = _shared_once(parameters)
+        self.with_albedo = with_albedo
+
+    @cached_property
+    def _shared_albedo(self) -> Tensor | None:
+        reflectance = self.parameters.reflectance
+        return self.model.albedo(reflectance)[None] if reflectance.dim() == 1 else None
+
+    def scene(self, part: slice) -> Scene:
+        """The scene of the pictures in ``part``."""
+        parameters = self.parameters
+        own = parameters[part] if parameters.batch_shape else parameters
+        vertices = self.model.vertices(own.identity, own.expression, own.gaze)
+        points = to_camera(vertices, own.rotation, own.translation)
+        count = len(range(*part.indices(self.count)))
+        points = points.expand(count, -1, -1) if points.dim() == 3 else points[None].expand(count, -1, -1)
+        if not self.with_albedo:
+            albedo = self.model.albedo_mean[None]
+        else:
+            albedo = self._shared_albedo if own.reflectance.dim() == 1 else self.model.albedo(own.reflectance)
+        light = own.illumination if own.illumination.dim() == 3 else own.illumination[None]
+        return Scene(points, self.model.triangles, albedo, light, _constants_of(self.model))
+
+
+_TRAILING: dict[str, int] = {"illumination": 2, "gaze": 2, "focal": 0}
+
+
+def _shared_once(parameters):
+    """Fields of leading dimensions (1,) lose them: they are the same in all pictures."""
+    changes = {}
+    for field in fields(parameters):
+        value = getattr(parameters, field.name)
+        if value.dim() > _TRAILING.get(field.name, 1) and len(value) == 1:
+            changes[field.name] = value[0]
+    return parameters.replace(**changes)
