@@ -54,9 +54,7 @@ def test_basis_is_the_real_form_of_scipys():
 def test_basis_is_orthonormal():
     grid, area = sphere_grid()
     basis = sh_basis(grid)
-    torch.testing.assert_close(
-        basis.T @ (area[:, None] * basis), torch.eye(9, dtype=torch.float64), atol=1e-3, rtol=0
-    )
+    torch.testing.assert_close(basis.T @ (area[:, None] * basis), torch.eye(9, dtype=torch.float64), atol=1e-3, rtol=0)
 
 
 def test_shading_is_the_integral_over_the_hemisphere():

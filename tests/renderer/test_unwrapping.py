@@ -1,0 +1,100 @@
+"""From a picture to the chart and back."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import trimesh
+
+from facemodel import PortraitError
+from renderer import Camera, interpolate, rasterize, to_camera, unwrap
+from renderer.unwrapping import uv_fragments
+
+
+def cylinder_model(rows: int = 24, columns: int = 48, radius: float = 80.0, height: float = 200.0):
+    """An upright tube with a chart that unrolls it: u around (0.5 in front), v up; the seam's vertices are doubled."""
+    turn = torch.linspace(0, 1, columns + 1)
+    u, v = torch.meshgrid(turn, torch.linspace(0, 1, rows), indexing="ij")
+    angle = (u - 0.5) * 2 * torch.pi
+    points = torch.stack([radius * angle.sin(), height * (v - 0.5), radius * angle.cos()], -1).reshape(-1, 3)
+    corner = (torch.arange(columns)[:, None] * rows + torch.arange(rows - 1)).reshape(-1)
+    lower = torch.stack([corner, corner + rows, corner + 1], -1)
+    upper = torch.stack([corner + rows, corner + rows + 1, corner + 1], -1)
+    triangles = torch.cat([lower, upper])
+    uv = torch.stack([u, v], -1).reshape(-1, 2)
+    return SimpleNamespace(mean=points, triangles=triangles, uv=uv, uv_triangles=triangles)
+
+
+CAMERA = Camera(500.0, 160, 200)
+SIZE = (64, 128)
+
+
+@pytest.fixture(scope="module")
+def tube():
+    model = cylinder_model()
+    return model, to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
+
+
+def test_chart_covers_its_texels(tube):
+    model, _ = tube
+    fragments = uv_fragments(model, SIZE)
+    assert fragments.mask.all()
+    uv = interpolate(fragments, model.uv, model.uv_triangles)[0]
+    torch.testing.assert_close(uv[:, :, 0], ((torch.arange(128) + 0.5) / 128).expand(64, 128), atol=1e-4, rtol=0)
+    torch.testing.assert_close(uv[:, 0, 1], 1 - (torch.arange(64) + 0.5) / 64, atol=1e-4, rtol=0)
+
+
+def test_round_trip(tube):
+    """Paint a smooth texture, photograph it, unwrap: the front comes back, the back isn't seen."""
+    model, points = tube
+    paint = torch.stack([model.uv[:, 0], model.uv[:, 1], (6 * model.uv[:, 0]).sin() / 2 + 0.5], -1)
+    picture = interpolate(rasterize(points, model.triangles, CAMERA), paint, model.triangles)[0]
+    texture, visibility = unwrap(picture, points, model, CAMERA, SIZE)
+    assert texture.shape == (64, 128, 3) and visibility.shape == (64, 128) and visibility.dtype == torch.bool
+    expected = interpolate(uv_fragments(model, SIZE), paint, model.triangles)[0]
+    assert visibility[:, 40:88].float().mean() > 0.95
+    assert not visibility[:, :24].any() and not visibility[:, 104:].any()
+    inner = visibility.clone()
+    inner[:4], inner[-4:] = False, False
+    assert float((texture - expected)[inner].abs().max()) < 0.03
+    assert float((texture - expected)[inner].abs().mean()) < 0.004
+    assert (texture[~visibility] == 0).all()
+
+
+def test_bytes_and_crops(tube):
+    model, points = tube
+    picture = (torch.rand(200, 160, 3) * 255).byte()
+    whole, seen = unwrap(picture, points, model, CAMERA, SIZE)
+    crop, seen_crop = unwrap(picture[30:150, 20:140], points, model, CAMERA.cropped(20, 30, 120), SIZE)
+    assert (seen_crop <= seen).all() and seen_crop.sum() < seen.sum()
+    near = (crop - whole)[seen_crop].abs().amax(-1)
+    assert float((near < 1e-3).float().mean()) > 0.97  # but for the crop's own border
+
+
+def test_an_occluder_hides_what_is_behind(tube):
+    model, _ = tube
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=30)
+    count = len(model.mean)
+    mean = torch.cat([model.mean, torch.tensor(ball.vertices, dtype=torch.float32) + torch.tensor([0.0, 0, 150])])
+    extra = torch.tensor(ball.faces) + count
+    model = SimpleNamespace(
+        mean=mean,
+        triangles=torch.cat([model.triangles, extra]),
+        uv=torch.cat([model.uv, torch.zeros(1, 2)]),
+        uv_triangles=torch.cat([model.uv_triangles, torch.full_like(extra, len(model.uv))]),
+    )
+    points = to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
+    _, visibility = unwrap(torch.ones(200, 160, 3), points, model, CAMERA, SIZE)
+    assert not visibility[29:35, 61:67].any()  # behind the ball
+    assert visibility[10, 64] and visibility[54, 64]
+
+
+def test_grazing_angle_and_size(tube):
+    model, points = tube
+    picture = torch.ones(200, 160, 3)
+    counts = [int(unwrap(picture, points, model, CAMERA, SIZE, grazing=g)[1].sum()) for g in (30, 60, 80)]
+    assert counts[0] < counts[1] < counts[2]
+    with pytest.raises(PortraitError, match="unwrap image"):
+        unwrap(picture[:-1], points, model, CAMERA, SIZE)
