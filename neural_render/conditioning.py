@@ -80,7 +80,9 @@ def render_maps(model, track: Track, frames: Tensor, crop: Crop, size: int) -> n
     from renderer import render
 
     with torch.no_grad():
-        maps = render(model, track.parameters[frames].expanded(), camera_for(track, crop, size), maps=MAPS)
+        maps = render(
+            model, track.parameters[frames].expanded(), camera_for(track, crop, size), MAPS, supersample=2
+        )
     stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
     return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
 

@@ -35,6 +35,8 @@ class Settings:
     window: int = WINDOW  # frames a condition
     batch: int = 4
     rate: float = 2e-4  # Adam's
+    boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every
+    boost_steps: int = 1000  # steps
     beta1: float = 0.5
     beta2: float = 0.999
     l1_weight: float = 100.0
@@ -44,6 +46,7 @@ class Settings:
     ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
     norm: str = "batch"
     dropout: float = 0.5
+    background: bool = True  # a learned image beneath the network's output, begun as the clip's median
     bfloat16: bool = False
     seed: int = 0
 
@@ -64,6 +67,13 @@ def order(step: int, batch: int, count: int, seed: int) -> np.ndarray:
     return np.array([shuffled[e][p % count] for e, p in zip(epochs, positions)])
 
 
+def median_image(samples: Samples, count: int = 48) -> Tensor:
+    """(3, S, S) in [-1, 1]: each pixel's median over up to ``count`` evenly spread images."""
+    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(np.int64)
+    images = torch.stack([samples.batch(chosen[k : k + 1], 1)[1][0] for k in range(len(chosen))])
+    return to_network(images.median(0, keepdim=True).values)[0]
+
+
 class Trainer:
     """The state of a training: two networks, their optimisers, the averaged generator, step and time.
 
@@ -76,7 +86,10 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         s, inputs = settings, settings.window * CHANNELS
         with self._random(-1):
-            generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout)
+            generator = RefinementUNet(
+                inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background
+            )
+            generator.start_from(median_image(samples))
             discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
         place = {"device": self.device, "memory_format": torch.channels_last}
         self.generator, self.discriminator = generator.to(**place), discriminator.to(**place)
@@ -106,6 +119,9 @@ class Trainer:
         if s.bfloat16:
             x = x.bfloat16()  # what autocast would do in both networks, once
         self.generator.train()
+        excess = (s.boost - 1) * 0.5 ** (self.step / s.boost_steps)
+        for group in self.optimizers["generator"].param_groups:
+            group["lr"] = s.rate * (1 + excess)
         losses: dict[str, Tensor] = {}
         with self._random(self.step):
             with self._autocast():

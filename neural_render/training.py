@@ -112,9 +112,12 @@ def run(
             for k, v in losses.items():
                 recent[k] = v if k not in recent else 0.95 * recent[k] + 0.05 * v
             if progress:
-                fraction = max(trainer.seconds / seconds, trainer.step / steps if steps else 0.0)
                 text = ", ".join(f"{k} {v:.3f}" for k, v in recent.items())
-                progress(min(fraction, 1.0), f"step {trainer.step}: {text}")
+                text = f"step {trainer.step}: {text}"
+                if steps is None:
+                    progress(min(trainer.seconds, seconds), seconds, text)
+                else:
+                    progress(trainer.step, steps, text)
             if interrupted.is_set() or trainer.seconds - saved >= every:
                 save()
                 saved = trainer.seconds
@@ -157,6 +160,8 @@ def train(
         raise PortraitError(
             f"minutes and width: expected more than 0 and at least 4, got {minutes} and {width}"
         )
+    if batch is not None and batch < 1:
+        raise PortraitError(f"batch: expected at least 1, got {batch}")
     if track.fingerprint != model.fingerprint:
         raise PortraitError(
             f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
@@ -166,12 +171,12 @@ def train(
     settings = replace(settings, size=size, width=width, seed=seed, batch=batch or settings.batch)
     out = Path(out)
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
-    say = progress or (lambda fraction, text: None)
+    say = progress or (lambda done, total, text: None)
     crop = head_crop(track, model)
     cache = ClipCache.build(work / "cache", track, frames, model, crop=crop, size=size, progress=progress)
     excluded = int((~track.tracked).sum())
     if excluded:
-        say(0.0, f"{excluded} of {len(track)} frames have no tracked face and are left out")
+        say(0, len(track), f"{excluded} of {len(track)} frames have no tracked face and are left out")
     trainer = Trainer(settings, cache, device)
     checkpoint, identity = work / "checkpoint.safetensors", {"data": cache.name}
     resume(trainer, checkpoint, identity)

@@ -34,6 +34,7 @@ class RefinementUNet(nn.Module):
         norm: Norm = "batch",
         dropout: float = 0.5,
         refinements: int = 2,
+        background: bool = True,
     ) -> None:
         super().__init__()
         levels = int(math.log2(size))
@@ -55,8 +56,15 @@ class RefinementUNet(nn.Module):
         finest = max(width // 2, 4)
         up.append(UpModule(x, 0, finest, norm, refinements=refinements))
         self.up = nn.ModuleList(up)
-        self.to_rgb = nn.Conv2d(finest, 3, 3, padding=1)
+        self.to_rgb = nn.Conv2d(finest, 4 if background else 3, 3, padding=1)
+        self.background = nn.Parameter(torch.zeros(1, 3, size, size)) if background else None
         initialize_normal(self)
+
+    @torch.no_grad()
+    def start_from(self, image: Tensor) -> None:
+        """Sets the background to an image (3, size, size) in [-1, 1]."""
+        if self.background is not None:
+            self.background.copy_(image)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1:] != (self.inputs, self.size, self.size):
@@ -71,4 +79,8 @@ class RefinementUNet(nn.Module):
         skips: list[Tensor | None] = [*reversed(features[:-1]), None]
         for module, skip in zip(self.up, skips):
             x = module(x, skip)
-        return torch.tanh(self.to_rgb(x))
+        x = self.to_rgb(x)
+        if self.background is None:
+            return torch.tanh(x)
+        rgb, cover = torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:])
+        return torch.lerp(self.background.to(rgb), rgb, cover)
