@@ -93,13 +93,11 @@ class FaceParameters:
     def expanded(self) -> FaceParameters:
         """A view in which every field has the full leading dimensions."""
         shape = self.batch_shape
-        return FaceParameters(
-            **{
-                f.name: getattr(self, f.name).expand(*shape, *getattr(self, f.name).shape[-n:] if n else ())
-                for f in fields(self)
-                for n in (len(_TRAILING[f.name]),)
-            }
-        )
+
+        def expand(name: str, value: Tensor) -> Tensor:
+            return value.expand((*shape, *value.shape[value.dim() - len(_TRAILING[name]) :]))
+
+        return FaceParameters(**{f.name: expand(f.name, getattr(self, f.name)) for f in fields(self)})
 
     def __getitem__(self, index) -> FaceParameters:
         """Frames of a clip: indexes the leading dimensions; fields without any are shared and kept."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from facemodel.track import FrameStatus
-from renderer.camera import matrix_to_axis_angle
+from renderer.camera import axis_angle
 
 from .follow import FollowerState
 from .state import FitState
@@ -40,7 +40,7 @@ class Rows:
         status = item.status | (FrameStatus.UNCERTAIN if confidence < doubtful else FrameStatus(0))
         state = result.state
         self.values.append({
-            "rotation": matrix_to_axis_angle(state.rotation[0]).cpu(),
+            "rotation": axis_angle(state.rotation[0]).cpu(),
             "translation": state.translation[0].cpu(),
             "expression": state.expression[0].cpu(),
             "illumination": state.light[0].cpu(),

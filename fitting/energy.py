@@ -143,7 +143,7 @@ def photometric(
     by_rotation = sum(torch.linalg.cross(x[:, :, None].expand_as(g), g) for x, g in ((p, by_p), (t1, by_t1), (t2, by_t2)))
     columns = [by_rotation, -image, unrotated @ s.expression]
     columns.append(nine.new_zeros(frames, count, 3, 4))
-    light = albedo_slope[..., None, None] * basis[:, :, None, None, :] * torch.eye(3, device=nine.device)[..., None]
+    light = albedo_slope[..., None, None] * basis[:, :, None, None, :] * torch.eye(3, dtype=nine.dtype, device=nine.device)[..., None]
     columns.append(light.flatten(-2))
     if shared:
         by_focal = -torch.einsum("fncu,fnu->fnc", gradient, uv * scale[:, None, None])
@@ -218,7 +218,7 @@ def landmarks(
     by_p = by_camera * flip
     by_model = by_p @ rotation[:, None]
     # Points on an eyeball: x = c + T (y - c), so a change of y goes through T.
-    through = torch.eye(3, device=p.device).expand(frames, count, 3, 3).clone()
+    through = torch.eye(3, dtype=p.dtype, device=p.device).expand(frames, count, 3, 3).clone()
     through[:, on_eye] = turn[:, side]
     by_linear = by_model @ through
     by_rotation = torch.linalg.cross(p[:, :, None].expand_as(by_p), by_p)

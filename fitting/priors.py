@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from renderer.camera import matrix_to_axis_angle
+from renderer.camera import axis_angle
 
 from .state import FitState, Layout
 
@@ -83,9 +83,9 @@ def light_precision(light: Tensor, priors: Priors) -> Tensor:
     """(F, 27, 27): the bands above the first are small, and the light is nearly white, whatever its strength."""
     strength = light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
     band = torch.diag(light.new_tensor([0.0] + [1.0] * 8))
-    shape = torch.kron(torch.eye(3, device=light.device), band) / priors.light_shape**2
-    centred = torch.eye(3, device=light.device) - 1 / 3
-    colour = torch.kron(centred, torch.eye(9, device=light.device)) / priors.light_colour**2
+    shape = torch.kron(torch.eye(3, dtype=light.dtype, device=light.device), band) / priors.light_shape**2
+    centred = torch.eye(3, dtype=light.dtype, device=light.device) - 1 / 3
+    colour = torch.kron(centred, torch.eye(9, dtype=light.dtype, device=light.device)) / priors.light_colour**2
     return (shape + colour) / strength.square()[:, None, None]
 
 
@@ -103,7 +103,7 @@ def temporal_prior(
         "light": priors.step_light,
     }
     difference = {
-        "rotation": matrix_to_axis_angle(state.rotation @ previous.rotation.transpose(1, 2)),
+        "rotation": axis_angle(state.rotation @ previous.rotation.transpose(1, 2)),
         "translation": state.translation - previous.translation,
         "expression": state.expression - previous.expression,
         "gaze": (state.gaze - previous.gaze).flatten(1),

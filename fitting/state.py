@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facemodel.parameters import FaceParameters
-from renderer.camera import matrix_to_axis_angle, rotation_matrix
+from renderer.camera import axis_angle, rotation_matrix
 
 POSE, GAZE, LIGHT = 6, 4, 27
 
@@ -90,7 +90,7 @@ class FitState:
             identity=self.identity,
             reflectance=self.reflectance,
             expression=self.expression,
-            rotation=matrix_to_axis_angle(self.rotation),
+            rotation=axis_angle(self.rotation),
             translation=self.translation,
             illumination=self.light,
             gaze=self.gaze,

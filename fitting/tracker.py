@@ -18,7 +18,7 @@ from facemodel.errors import PortraitError
 from facemodel.model import MorphableModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track, fill_gaps
-from renderer.camera import matrix_to_axis_angle
+from renderer.camera import axis_angle
 
 from .checkpoint import Checkpoint, Rows
 from .energy import eye_openness
@@ -189,7 +189,7 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
 def _key_frames(found: Survey, fitter: Fitter) -> list:
     seen = Observation.concatenate([c.seen for c in found.candidates])
     start = fitter.start(seen)
-    turn = matrix_to_axis_angle(start.rotation)
+    turn = axis_angle(start.rotation)
     a, b = fitter.marks.pairs[fitter.marks.eye_pairs :].unbind(1)
     mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
     eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
