@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass, field, fields
@@ -77,7 +78,10 @@ class Track:
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise PortraitError(f"track '{folder}': expected a folder to write to, found a file; choose another name")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PortraitError(f"track '{folder}': can't be written ({error.strerror}); choose another place") from None
         tensors = {f"parameters.{f.name}": getattr(self.parameters, f.name) for f in fields(FaceParameters)}
         tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
         tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
@@ -98,10 +102,19 @@ class Track:
             "facts": self.facts,
         }
         data, text = folder / "track.safetensors", folder / "track.json"
-        save_file(tensors, f"{data}.partial")
-        Path(f"{text}.partial").write_text(json.dumps(table, indent=1))
-        os.replace(f"{data}.partial", data)
-        os.replace(f"{text}.partial", text)
+        partials = [Path(f"{data}.partial"), Path(f"{text}.partial")]
+        try:
+            save_file(tensors, partials[0])
+            partials[1].write_text(json.dumps(table, indent=1))
+            os.replace(partials[0], data)
+            os.replace(partials[1], text)
+        except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+            full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+            reason = "the disk is full; free some space" if full else f"can't be written ({error})"
+            raise PortraitError(f"track '{folder}': {reason} and run the same command again") from None
+        finally:
+            for partial in partials:
+                partial.unlink(missing_ok=True)
         return folder
 
     @classmethod

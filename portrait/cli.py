@@ -1,0 +1,274 @@
+"""The command line. Only declarations: what a command does is in ``portrait.jobs``, imported when it runs.
+
+Exit codes: 0 done, 2 the input can't be used (one line on stderr says why), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="portrait",
+    help="Track a face in video, edit or mix its parameters, and make the video again.\n\n"
+    "A first run: [bold]portrait demo[/bold]. Is something missing: [bold]portrait doctor[/bold].",
+    epilog="Examples of each command: portrait COMMAND --help",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
+Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alignment.")]
+Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupted training goes on with the rest.")]
+Size = Annotated[int, typer.Option(help="Pixels of the network's images: 128 or 256.")]
+Width = Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
+Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
+Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
+Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
+Sound = Annotated[str | None, typer.Option(help="Sound of the output: source, target, none, or a file.")]
+
+
+@app.command(epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track")
+def fit(
+    input: Annotated[Path, typer.Argument(metavar="VIDEO|IMAGE|FOLDER", help="A video, an image, a folder of images.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="TRACK", help="Folder for the track.")],
+    detector: Detector = "mediapipe",
+    focal_px: Annotated[float | None, typer.Option(help="Focal length in pixels, if known; else it is found.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Find landmarks and model parameters in every frame. Run again after a stop, it goes on where it was."""
+    from .jobs.fitting import fit_file
+
+    fit_file(input, output, detector=detector, focal=focal_px, device=device)
+
+
+@app.command(
+    epilog="Examples: portrait edit talk.track --set jawOpen=0.6 --scale mouthSmileLeft=1.5 --gaze 15,-5 -o new.track"
+    "   |   portrait edit talk.track --csv curves.csv -o new.track   |   portrait edit talk.track --to-csv curves.csv"
+)
+def edit(
+    track: Annotated[Path, typer.Argument(metavar="TRACK", help="Folder that 'portrait fit' wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="TRACK2", help="Folder for the new track.")
+    ] = None,
+    set: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a shape, e.g. jawOpen=0.6.")] = None,
+    scale: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Multiply a shape.")] = None,
+    add: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Add to a shape.")] = None,
+    gaze: Annotated[
+        str | None, typer.Option(metavar="YAW,PITCH", help="Degrees; to the subject's left and up are positive.")
+    ] = None,
+    smooth: Smooth = 0.0,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Read ARKit curves (Live Link Face's CSV).")] = None,
+    csv_rate: Annotated[
+        float | None, typer.Option(help="Frames a second that the CSV's timecodes count; else found from them.")
+    ] = None,
+    csv_head: Annotated[bool, typer.Option("--csv-head", help="Take the head's angles from the CSV too.")] = False,
+    to_csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result's curves as such a CSV.")] = None,
+) -> None:
+    """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
+
+    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1.
+    """
+    from .jobs.tracks import edit_track
+
+    edit_track(
+        track, output, set=set or [], scale=scale or [], add=add or [], gaze=gaze, smooth=smooth,
+        csv=csv, csv_rate=csv_rate, csv_head=csv_head, to_csv=to_csv,
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: portrait mix --source actor.track --target talk.track --take expression,gaze -o mixed.track")
+def mix(
+    source: Annotated[Path, typer.Option(metavar="TRACK", help="Whose performance.")],
+    target: Annotated[Path, typer.Option(metavar="TRACK", help="Whose face, light and video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="TRACK", help="Folder for the mixed track.")],
+    take: Take = "expression,pose,gaze",
+    absolute: Absolute = False,
+    source_neutral: Annotated[int | None, typer.Option(help="Frame of the source without expression.")] = None,
+    target_neutral: Annotated[int | None, typer.Option(help="Frame of the target without expression.")] = None,
+    smooth: Smooth = 0.0,
+) -> None:
+    """Put one clip's performance on another clip's face. Expression counts against neutral, pose against the start."""
+    from .jobs.tracks import mix_tracks
+
+    mix_tracks(
+        source, target, output, take=take, absolute=absolute, source_neutral=source_neutral,
+        target_neutral=target_neutral, smooth=smooth,
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait render talk.track -o maps.mp4 --maps diffuse,eyes   |   "
+    "portrait render talk.track -o overlay.mp4 --overlay talk.mp4   |   portrait render talk.track -o maps/ --size 512"
+)
+def render(
+    track: Annotated[Path, typer.Argument(metavar="TRACK")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A video, maps side by side; or a folder, one video a map.")
+    ],
+    maps: Annotated[
+        str, typer.Option(help="Any of diffuse,correspondence,eyes,normals,depth,mask.")
+    ] = "diffuse,correspondence,eyes",
+    overlay: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Draw the (first) map over this video.")] = None,
+    alpha: Annotated[float, typer.Option(min=0, max=1, help="Strength of the overlay.")] = 0.7,
+    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Or WIDTH; default the clip's own.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw the face: shading, the conditioning maps, normals, depth; or drawn over the video."""
+    from .jobs.rendering import render_track
+
+    names = None if overlay is not None and maps == "diffuse,correspondence,eyes" else maps
+    render_track(track, output, maps=names, overlay=overlay, alpha=alpha, size=size, device=device)
+
+
+@app.command(epilog="Example: portrait train talk.track talk.mp4 -o talk.weights.safetensors --minutes 30 --size 256")
+def train(
+    track: Annotated[Path, typer.Argument(metavar="TRACK")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video that the track was fitted to.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="WEIGHTS", help="File for the weights.")],
+    minutes: Minutes = 10.0,
+    size: Size = 128,
+    width: Width = 32,
+    device: Device = "auto",
+) -> None:
+    """Train the network that turns maps into this person's frames. It goes on after a stop."""
+    from .jobs.synthesis import train_file
+
+    train_file(track, video, output, minutes=minutes, size=size, width=width, device=device)
+
+
+@app.command(epilog="Example: portrait synthesize talk.weights.safetensors new.track --video talk.mp4 -o out.mp4")
+def synthesize(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="File that 'portrait train' wrote.")],
+    track: Annotated[Path, typer.Argument(metavar="TRACK", help="An edited or mixed track of the same person.")],
+    video: Annotated[Path, typer.Option(metavar="TARGET", help="The video that is changed.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="VIDEO", help="The new video.")],
+    sound: Sound = None,
+    device: Device = "auto",
+) -> None:
+    """Make the video again with the track's performance, at its own size, with its sound."""
+    from .jobs.synthesis import synthesize_file
+
+    synthesize_file(weights, track, video, output, sound=sound, device=device)
+
+
+@app.command(epilog="Example: portrait reenact --source actor.mp4 --target talk.mp4 -o out.mp4 --minutes 20")
+def reenact(
+    source: Annotated[Path, typer.Option(metavar="VIDEO|TRACK", help="Whose performance.")],
+    target: Annotated[Path, typer.Option(metavar="VIDEO", help="Whose video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="VIDEO", help="The new video.")],
+    take: Take = "expression,pose,gaze",
+    absolute: Absolute = False,
+    smooth: Smooth = 0.0,
+    minutes: Minutes = 10.0,
+    size: Size = 128,
+    width: Width = 32,
+    detector: Detector = "mediapipe",
+    comparison: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Also driver | target | maps | result.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="HTML", help="Also a report in one file.")] = None,
+    sound: Sound = "source",
+    device: Device = "auto",
+) -> None:
+    """All in one: fit both, mix, train, synthesize. Keeps its work in OUTPUT.work and re-uses what is there."""
+    from .jobs.pipeline import reenact_files
+
+    reenact_files(
+        source, target, output, take=take, absolute=absolute, smooth=smooth, minutes=minutes, size=size, width=width,
+        detector=detector, comparison=comparison, report=report, sound=sound, device=device,
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: portrait export talk.track --frame 40 -o face.glb")
+def export(
+    track: Annotated[Path, typer.Argument(metavar="TRACK")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MESH", help="face.obj, face.ply or face.glb.")],
+    frame: Annotated[int, typer.Option(help="Which frame, from 0.")] = 0,
+    texture: Annotated[int, typer.Option(help="Texture's height and width; 0 colours the vertices instead.")] = 1024,
+) -> None:
+    """Write one frame's mesh in millimetres, with 68 landmarks and the camera beside it as JSON."""
+    from .jobs.exporting import export_file
+
+    export_file(track, output, frame=frame, texture_size=texture)
+
+
+@app.command(epilog="Examples: portrait demo -o demo   |   portrait demo --source actor.mp4 --target talk.mp4 -o demo")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = Path("demo"),
+    source: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a scripted performance.")] = None,
+    target: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a clip that is installed.")] = None,
+    minutes: Minutes = 4.0,
+    size: Size = 128,
+    width: Width = 32,
+    device: Device = "auto",
+) -> None:
+    """The whole job on a clip that is already here: result.mp4, comparison.mp4 and report.html."""
+    from .jobs.pipeline import run_demo
+
+    run_demo(output, source=source, target=target, minutes=minutes, size=size, width=width, device=device)
+
+
+@app.command()
+def doctor() -> None:
+    """What works on this machine, and the next command for what doesn't."""
+    from .jobs.doctor import examine
+
+    raise typer.Exit(0 if examine() else 2)
+
+
+@app.command()
+def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|TRACK|WEIGHTS|MODEL")]) -> None:
+    """What a file is: size, frames, what it was made of and how."""
+    from .jobs.info import describe
+
+    describe(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; the exit code."""
+    try:
+        code = app(arguments, prog_name="portrait", standalone_mode=False)
+        if code == 130:
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:
+        return _complain("interrupted; run the same command again to go on", 130)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        return _complain(line, 2)
+
+
+def explain(error: Exception) -> str | None:
+    """One line for an error that is the input's fault, or the machine's; None for one that is ours."""
+    import errno
+
+    if type(error).__name__ == "PortraitError":  # facemodel isn't imported for this
+        return " ".join(str(error).split())
+    if hasattr(error, "format_message"):  # wrong use of the command line
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return "no command given; see above"
+        return f"{' '.join(error.format_message().split())} (see 'portrait --help')"
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+    if full:
+        name = getattr(error, "filename", None)
+        return f"the disk is full{f' ({name})' if name else ''}; free some space and run the same command again"
+    if isinstance(error, PermissionError | FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return f"'{error.filename}': {error.strerror}"
+    return None
+
+
+def _complain(line: str, code: int) -> int:
+    sys.stdout.flush()
+    print(f"error: {line}" if code == 2 else line, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

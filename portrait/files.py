@@ -1,0 +1,45 @@
+"""Where a result came from: hashes of its inputs, and the note that says that a picture is synthetic."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+VERSION = "0.1.0"
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, or of a folder's images in the order of their names; hexadecimal."""
+    path = Path(path)
+    if path.is_dir():
+        from .video_reader import ImageReader
+
+        total = hashlib.sha256()
+        for file in ImageReader(path).files:
+            total.update(file.name.encode() + b"\0" + bytes.fromhex(file_hash(file)))
+        return total.hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_facts(reader) -> dict:
+    """What a track remembers of its input."""
+    aspect = reader.pixel_aspect
+    return {
+        "file": reader.path.name,
+        "sha256": file_hash(reader.path),
+        "pixel_aspect": [aspect.numerator, aspect.denominator],
+        "sound": bool(reader.audio),
+    }
+
+
+def synthetic_note(command: str, **facts) -> dict:
+    """The metadata of a picture that this project made: what it is, how, and from what."""
+    return {
+        "synthetic": True,
+        "notice": "The face in this video was made by a program. It isn't a recording of what happened.",
+        "made_by": f"video-portraits {VERSION}",
+        "command": command,
+        **facts,
+    }

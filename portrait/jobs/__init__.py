@@ -1,0 +1,1 @@
+"""What the commands do, one module a group of commands; each is imported when its command runs."""

@@ -1,0 +1,126 @@
+"""``portrait edit`` and ``portrait mix``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import facemodel
+from facemodel import PortraitError
+
+from ..progress import say
+from ..tracks import check_new_folder, describe_track, load_track
+from ..video_writer import check_writable
+
+
+def edit_track(
+    path: Path,
+    output: Path | None,
+    *,
+    set: list[str],
+    scale: list[str],
+    add: list[str],
+    gaze: str | None,
+    smooth: float,
+    csv: Path | None,
+    csv_rate: float | None,
+    csv_head: bool,
+    to_csv: Path | None,
+) -> None:
+    """Reads, changes and writes a track; writes its curves too if asked to."""
+    changes = bool(set or scale or add or gaze or smooth or csv)
+    if output is None and (changes or to_csv is None):
+        raise PortraitError("edit: where shall the new track go? Give -o TRACK2 (or --to-csv FILE to write curves)")
+    edits = {
+        "set": assignments("--set", set),
+        "scale": assignments("--scale", scale),
+        "add": assignments("--add", add),
+        "gaze": None if gaze is None else tuple(math.radians(a) for a in pair("--gaze", gaze)),
+        "smooth": smooth,
+    }
+    model = facemodel.load()
+    track = load_track(path, model)
+    if output is not None:
+        check_new_folder(output)
+    if to_csv is not None:
+        check_writable(to_csv)
+    if csv is not None:
+        curves = facemodel.read_curves(csv, rate=csv_rate, default_rate=max(1, round(track.fps)))
+        track = facemodel.apply_curves(track, model, curves, head=csv_head)
+        lasts = float(curves.times[-1])
+        say(f"{csv}: {len(curves.times)} rows, {lasts:.2f} s, {len(curves.values)} columns")
+        track = track.with_parameters(track.parameters, curves=csv.name)
+    if any(edits.values()):
+        track = facemodel.edit(track, model, **edits)
+    if output is not None:
+        track.save(output)
+        say(f"{output}: {describe_track(track)}")
+    if to_csv is not None:
+        facemodel.write_curves(track, model, to_csv)
+        say(f"{to_csv}: {len(track)} rows")
+
+
+def mix_tracks(
+    source: Path,
+    target: Path,
+    output: Path,
+    *,
+    take: str,
+    absolute: bool,
+    source_neutral: int | None,
+    target_neutral: int | None,
+    smooth: float,
+) -> None:
+    """Mixes two tracks and writes the result."""
+    model = facemodel.load()
+    check_new_folder(output)
+    mixed = facemodel.mix(
+        load_track(source, model),
+        load_track(target, model),
+        model,
+        parts(take),
+        absolute=absolute,
+        source_neutral=source_neutral,
+        target_neutral=target_neutral,
+        smooth=smooth,
+    )
+    mixed.save(output)
+    neutral = mixed.facts["mixed"]["neutral"]
+    against = "" if absolute else f"; neutral: source frame {neutral['source']}, target frame {neutral['target']}"
+    say(f"{output}: {describe_track(mixed)}{against}")
+
+
+def parts(take: str) -> list[str]:
+    """``expression,gaze`` as a list. Raises PortraitError where it is empty."""
+    names = [name.strip() for name in take.split(",") if name.strip()]
+    if not names:
+        raise PortraitError("--take: expected any of expression,pose,gaze, got nothing")
+    return names
+
+
+def assignments(option: str, items: list[str]) -> dict[str, float]:
+    """NAME=VALUE items as a dictionary."""
+    values = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        value = _number(text)
+        if not equals or not name.strip() or value is None:
+            raise PortraitError(f"{option} '{item}': expected NAME=VALUE, such as jawOpen=0.6")
+        values[name.strip()] = value
+    return values
+
+
+def pair(option: str, text: str) -> tuple[float, float]:
+    """``YAW,PITCH`` in degrees."""
+    numbers = [_number(part) for part in text.split(",")]
+    if len(numbers) != 2 or None in numbers:
+        raise PortraitError(f"{option} '{text}': expected YAW,PITCH in degrees, such as 10,-5")
+    return numbers[0], numbers[1]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
