@@ -25,8 +25,8 @@ CHUNK = 16
 SEGMENT = 96
 """Frames in a row that are kept where a clip is too long for the cache."""
 
-Progress = Callable[[float, float, str], None]
-"""Called with what is done, the total it counts towards, and one line of text."""
+Progress = Callable[[float, float, str, str], None]
+"""Called with what is done, the total it counts towards, the stage's name and a note."""
 
 
 def resize_square(image: np.ndarray, size: int) -> np.ndarray:
@@ -153,7 +153,7 @@ class ClipCache:
                 chunk = torch.from_numpy(kept[done : done + CHUNK])
                 file.write(render_maps(model, track, chunk, crop, size).tobytes())
                 if progress:
-                    progress(done, len(kept), "conditioning maps")
+                    progress(done, len(kept), "maps", "")
         partial = folder / "cache.json.partial"
         partial.write_text(
             json.dumps({"digest": name, "size": size, "frames": len(kept), "crop": asdict(crop)})
@@ -186,7 +186,7 @@ def _write_images(
         file.write(np.ascontiguousarray(resize_square(cut_out(rgb, crop), size)).tobytes())
         written += 1
         if progress and written % CHUNK == 0:
-            progress(written, len(kept), "frames")
+            progress(written, len(kept), "crops", "")
         want = next(wanted, None)
         if want is None:
             return

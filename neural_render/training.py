@@ -113,11 +113,11 @@ def run(
                 recent[k] = v if k not in recent else 0.95 * recent[k] + 0.05 * v
             if progress:
                 text = ", ".join(f"{k} {v:.3f}" for k, v in recent.items())
-                text = f"step {trainer.step}: {text}"
+                note = f"step {trainer.step}, {text}"
                 if steps is None:
-                    progress(min(trainer.seconds, seconds), seconds, text)
+                    progress(min(trainer.seconds, seconds), seconds, "training", note)
                 else:
-                    progress(trainer.step, steps, text)
+                    progress(trainer.step, steps, "training", note)
             if interrupted.is_set() or trainer.seconds - saved >= every:
                 save()
                 saved = trainer.seconds
@@ -171,12 +171,17 @@ def train(
     settings = replace(settings, size=size, width=width, seed=seed, batch=batch or settings.batch)
     out = Path(out)
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
-    say = progress or (lambda done, total, text: None)
+    say = progress or (lambda *_: None)
     crop = head_crop(track, model)
     cache = ClipCache.build(work / "cache", track, frames, model, crop=crop, size=size, progress=progress)
     excluded = int((~track.tracked).sum())
     if excluded:
-        say(0, len(track), f"{excluded} of {len(track)} frames have no tracked face and are left out")
+        say(
+            0,
+            len(track),
+            "training",
+            f"{excluded} of {len(track)} frames have no tracked face and are left out",
+        )
     trainer = Trainer(settings, cache, device)
     checkpoint, identity = work / "checkpoint.safetensors", {"data": cache.name}
     resume(trainer, checkpoint, identity)

@@ -72,9 +72,8 @@ def test_crop_without_a_face_is_refused(track, model):
 def test_maps_in_the_crop_are_the_crop_of_the_maps(track, model):
     crop = Crop(30, 10, 96)
     inside = render_maps(model, track, torch.tensor([3]), crop, 96)[0]
-    full = render(
-        model, track.parameters[torch.tensor([3])], conditioning.camera_for(track), maps=conditioning.MAPS
-    )
+    camera, chosen = conditioning.camera_for(track), track.parameters[torch.tensor([3])]
+    full = render(model, chosen, camera, conditioning.MAPS, supersample=2)
     full = torch.cat([full[name] for name in conditioning.MAPS], -1)[0, 10:106, 30:126]
     difference = np.abs(inside - full.numpy() * 255)
     assert (difference.max(-1) < 1).mean() > 0.999

@@ -80,7 +80,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
 def test_interrupt_saves_a_whole_step(tmp_path):
     trainer, data = Trainer(SMALL, moving_disc()), moving_disc()
 
-    def interrupt(_done, _total, _text):
+    def interrupt(*_):
         if trainer.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -43,10 +43,10 @@ def test_progress_says_what_is_left_out(tmp_path, track, clip, model):
     said = []
     train(
         track, clip, tmp_path / "w", model=model, size=64, width=4, steps=1, settings=SETTINGS,
-        progress=lambda done, total, text: said.append((done, total, text)),
+        progress=lambda *said_now: said.append(said_now),
     )  # fmt: skip
-    assert any("1 of 14 frames have no tracked face" in text for _, _, text in said)
-    assert all(0 <= done <= total for done, total, _ in said)
+    assert any("1 of 14 frames have no tracked face" in note for _, _, _, note in said)
+    assert all(0 <= done <= total for done, total, _, _ in said)
 
 
 def test_bad_arguments(tmp_path, track, clip, model):
