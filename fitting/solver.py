@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,28 +33,26 @@ class NormalEquations:
         return cls(matrix, gradient, energy)
 
 
-def solve_bounded(
-    matrix: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray, passes: int = 8
-) -> np.ndarray:
-    """Minimises 1/2 d'Md + g'd within lower <= d <= upper, M positive definite, by an active set.
+def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor, passes: int = 6) -> Tensor:
+    """Minimises 1/2 d'Md + g'd within lower <= d <= upper, M (C, C) positive definite, by a primal active set.
 
-    Bounds contain 0 (the current estimate is feasible). Exact once the set stops changing, which takes few passes;
-    after the last the clipped step is returned, which is feasible in any case.
+    Bounds contain 0 (the current estimate is feasible). Exact once the set stops changing, which takes two or three
+    passes; after the last the clipped step is returned, which is feasible in any case. Double precision.
     """
-    from scipy.linalg import cho_factor, cho_solve
-
-    step = np.zeros_like(gradient)
-    held = ((lower >= 0) & (gradient > 0)) | ((upper <= 0) & (gradient < 0))
+    step = torch.zeros_like(gradient)
+    scale = gradient.abs().max() * 1e-6 + 1e-12
+    held = ((lower >= 0) & (gradient > 0)) | ((upper <= 0) & (gradient < 0)) | (lower == upper)
     for _ in range(passes):
-        free = ~held
-        step[held] = np.where(gradient[held] > 0, lower[held], upper[held]) if _ == 0 else step[held]
-        right = -gradient[free] - matrix[np.ix_(free, held)] @ step[held]
-        step[free] = cho_solve(cho_factor(matrix[np.ix_(free, free)], lower=True, check_finite=False), right)
-        outside = (step < lower - 1e-12) | (step > upper + 1e-12)
-        step = np.clip(step, lower, upper)
+        free = (~held).nonzero().flatten()
+        right = -gradient[free] - matrix[free] @ torch.where(held, step, torch.zeros_like(step))
+        factor = torch.linalg.cholesky_ex(matrix[free[:, None], free]).L
+        step[free] = torch.cholesky_solve(right[:, None], factor)[:, 0]
+        outside = (step < lower - 1e-9) | (step > upper + 1e-9)
+        step = torch.minimum(torch.maximum(step, lower), upper)
         slope = matrix @ step + gradient
-        release = held & (((step <= lower) & (slope < -1e-9)) | ((step >= upper) & (slope > 1e-9)))
-        if not outside.any() and not release.any():
+        inward = ((step <= lower) & (slope < -scale)) | ((step >= upper) & (slope > scale))
+        release = held & inward & (lower < upper)
+        if not (outside.any() or release.any()):
             break
         held = (held & ~release) | outside
     return step
@@ -67,21 +64,19 @@ def solve_frames(
     prior_gradient: Tensor,
     expression: Tensor,
     columns: slice,
-    held: Tensor | None = None,
+    held: Tensor,
     damping: float = 1e-4,
 ) -> Tensor:
     """A step (F, P) for frames that share nothing. ``columns`` are the expression's, ``held`` (P,) bool stay put."""
-    matrix = (equations.matrix + prior).double().cpu().numpy()
-    gradient = (equations.gradient + prior_gradient).double().cpu().numpy()
-    current = expression.double().cpu().numpy()
-    keep = np.zeros(matrix.shape[1], bool) if held is None else held.cpu().numpy()
-    out = np.zeros_like(gradient)
+    matrix = (equations.matrix + prior).double()
+    gradient = (equations.gradient + prior_gradient).double()
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    diagonal += damping * diagonal + 1e-9
+    out = []
     for f in range(len(matrix)):
-        lower, upper = _bounds(matrix.shape[1], [(columns, current[f])], keep)
-        diagonal = np.einsum("ii->i", matrix[f])
-        diagonal += damping * diagonal + 1e-9
-        out[f] = solve_bounded(matrix[f], gradient[f], lower, upper)
-    return torch.from_numpy(out).to(expression)
+        lower, upper = _bounds(matrix[f], [(columns, expression[f])], held)
+        out.append(solve_bounded(matrix[f], gradient[f], lower, upper))
+    return torch.stack(out).to(expression)
 
 
 def solve_joint(
@@ -98,32 +93,31 @@ def solve_joint(
     total, count = equations.matrix.shape[1], len(equations.matrix)
     shared = len(shared_prior[0])
     own = total - shared
-    data = equations.matrix.double().cpu().numpy()
-    slope = equations.gradient.double().cpu().numpy()
-    p = frame_prior[0].double().cpu().numpy()
-    matrix = np.zeros((shared + count * own,) * 2)
-    gradient = np.zeros(shared + count * own)
-    matrix[:shared, :shared] = data[:, :shared, :shared].sum(0) + np.diag(shared_prior[0].double().cpu().numpy())
-    gradient[:shared] = slope[:, :shared].sum(0) + shared_prior[1].double().cpu().numpy()
+    data, slope, p = equations.matrix.double(), equations.gradient.double(), frame_prior[0].double()
+    matrix = data.new_zeros((shared + count * own,) * 2)
+    gradient = data.new_zeros(shared + count * own)
+    matrix[:shared, :shared] = data[:, :shared, :shared].sum(0) + torch.diag(shared_prior[0].double())
+    gradient[:shared] = slope[:, :shared].sum(0) + shared_prior[1].double()
     bounds = []
     for f in range(count):
-        block = slice(shared + f * own, shared + (f + 1) * own)
+        start = shared + f * own
+        block = slice(start, start + own)
         matrix[block, block] = data[f, shared:, shared:] + p[f]
         matrix[:shared, block] = data[f, :shared, shared:]
         matrix[block, :shared] = data[f, shared:, :shared]
-        gradient[block] = slope[f, shared:] + frame_prior[1][f].double().cpu().numpy()
-        bounds.append((slice(block.start + columns.start, block.start + columns.stop), expression[f].double().cpu().numpy()))
-    keep = np.concatenate([held_shared.cpu().numpy(), np.tile(held_frame.cpu().numpy(), count)])
-    lower, upper = _bounds(len(gradient), bounds, keep)
-    diagonal = np.einsum("ii->i", matrix)
+        gradient[block] = slope[f, shared:] + frame_prior[1][f].double()
+        bounds.append((slice(start + columns.start, start + columns.stop), expression[f]))
+    lower, upper = _bounds(matrix, bounds, torch.cat([held_shared, held_frame.repeat(count)]))
+    diagonal = matrix.diagonal()
     diagonal += damping * diagonal + 1e-9
-    step = torch.from_numpy(solve_bounded(matrix, gradient, lower, upper)).to(expression)
+    step = solve_bounded(matrix, gradient, lower, upper).to(expression)
     return step[:shared], step[shared:].view(count, own)
 
 
-def _bounds(size: int, expressions: list[tuple[slice, np.ndarray]], held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    lower, upper = np.full(size, -np.inf), np.full(size, np.inf)
+def _bounds(matrix: Tensor, expressions: list[tuple[slice, Tensor]], held: Tensor) -> tuple[Tensor, Tensor]:
+    """Bounds of the step: expressions stay within [0, 1], what is held doesn't move."""
+    lower, upper = matrix.new_full((len(matrix),), -torch.inf), matrix.new_full((len(matrix),), torch.inf)
     for columns, current in expressions:
-        lower[columns], upper[columns] = -current, 1 - current
+        lower[columns], upper[columns] = -current.to(lower), 1 - current.to(upper)
     lower[held] = upper[held] = 0.0
     return lower, upper
