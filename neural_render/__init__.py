@@ -12,6 +12,7 @@ _HOME = {
     "TrainingSummary": "training",
     "Weights": "checkpoint",
     "head_crop": "conditioning",
+    "inference_network": "synthesis",
     "render_maps": "conditioning",
     "synthesize": "synthesis",
     "synthesize_crops": "synthesis",

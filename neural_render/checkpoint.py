@@ -133,7 +133,9 @@ class Weights:
 
         h = self.header
         try:
-            net = RefinementUNet(h.window * CHANNELS, h.size, h.width, norm=h.norm)
+            net = RefinementUNet(
+                h.window * CHANNELS, h.size, h.width, norm=h.norm, background="background" in self.generator
+            )
             net.load_state_dict(self.generator)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())[:160]

@@ -101,14 +101,14 @@ def window_frames(frames: np.ndarray, starts: np.ndarray, window: int = WINDOW) 
     return np.maximum(np.asarray(frames)[:, None] - back, starts[frames][:, None])
 
 
-def condition(maps: Tensor) -> Tensor:
-    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) float in [-1, 1], channels-last in memory.
+def condition(maps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) in [-1, 1], channels-last in memory.
 
     Channels go frame by frame, the oldest first; within a frame diffuse, correspondence, eyes.
     """
     n, window, height, width, channels = maps.shape
     x = maps.permute(0, 2, 3, 1, 4).reshape(n, height, width, window * channels)
-    return x.to(torch.float32).mul_(1 / 127.5).sub_(1).permute(0, 3, 1, 2)
+    return x.to(dtype).sub_(127.5).mul_(1 / 127.5).permute(0, 3, 1, 2)
 
 
 def to_network(images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from .checkpoint import Weights
 from .compositing import feather_mask, paste
 from .conditioning import condition, render_maps, shot_starts, to_pixels, window_frames
 from .frames import FrameCursor
+from .networks import fold_norms
 from .trainer import bfloat16_helps
 
 
@@ -38,15 +39,24 @@ def target_frames(track: Track, count: int | None = None) -> list[int]:
     return [k if k < count else period - k for k in (np.arange(len(track)) % period).tolist()]
 
 
+def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
+    """The generator made fast: batch normalisation folded into the convolutions, bfloat16 where that helps."""
+    network = weights.network(device)
+    fold_norms(network)
+    return network.to(torch.bfloat16) if bfloat16_helps(device) else network
+
+
 def synthesize_crops(
     network: torch.nn.Module, weights: Weights, track: Track, *, model, device: str = "cpu", batch: int = 4
 ) -> Iterator[np.ndarray]:
-    """(size, size, 3) uint8 for every frame of the track: what the network makes of its maps. Streams."""
+    """(size, size, 3) uint8 for every frame of the track: what ``network`` makes of its maps. Streams.
+
+    network: from ``inference_network``, or ``weights.network()`` for float32 throughout.
+    """
     header = weights.header
     starts = shot_starts(track)
     recent: deque[tuple[int, np.ndarray]] = deque(maxlen=header.window + batch - 1)
-    kind = torch.device(device).type
-    use_bfloat16 = bfloat16_helps(device)
+    dtype = next(network.parameters()).dtype
     for first in range(0, len(track), batch):
         frames = np.arange(first, min(first + batch, len(track)))
         maps = render_maps(model, track, torch.from_numpy(frames), header.crop, header.size)
@@ -54,8 +64,9 @@ def synthesize_crops(
         kept = dict(recent)
         windows = window_frames(frames, starts, header.window)
         stack = torch.from_numpy(np.stack([[kept[int(k)] for k in row] for row in windows]))
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=use_bfloat16):
-            yield from to_pixels(network(condition(stack.to(device))))
+        with torch.inference_mode():
+            images = to_pixels(network(condition(stack.to(device), dtype)))
+        yield from images
 
 
 def synthesize(
@@ -88,7 +99,7 @@ def synthesize(
             f"got {track.width} x {track.height}; use a track of that clip"
         )
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
-    network = weights.network(device)
+    network = inference_network(weights, device)
     return _composite(
         weights, track, order, FrameCursor(frames), network, model=model, device=device, batch=batch
     )

@@ -115,9 +115,7 @@ class Trainer:
         maps, images = self.samples.batch(
             order(self.step, min(s.batch, len(self.samples)), len(self.samples), s.seed), s.window
         )
-        x, y = condition(maps.to(self.device)), to_network(images.to(self.device))
-        if s.bfloat16:
-            x = x.bfloat16()  # what autocast would do in both networks, once
+        x, y = self._condition(maps), to_network(images.to(self.device))
         self.generator.train()
         excess = (s.boost - 1) * 0.5 ** (self.step / s.boost_steps)
         for group in self.optimizers["generator"].param_groups:
@@ -156,6 +154,9 @@ class Trainer:
         self._update("discriminator", losses["discriminator"])
         return direction
 
+    def _condition(self, maps: Tensor) -> Tensor:
+        return condition(maps.to(self.device), torch.bfloat16 if self.settings.bfloat16 else torch.float32)
+
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16)
 
@@ -188,7 +189,7 @@ class Trainer:
                     maps, _ = self.samples.batch(
                         order(k, size, count, self.settings.seed), self.settings.window
                     )
-                    net(condition(maps.to(self.device)))
+                    net(self._condition(maps))
             for m in norms:
                 m.momentum = 0.1
         return net.eval()

@@ -1,6 +1,6 @@
 """Networks that make pictures, and the blocks they are built from."""
 
-from .blocks import DownModule, RefinementUnit, UpModule, initialize_normal, make_norm
+from .blocks import DownModule, RefinementUnit, UpModule, fold_norms, initialize_normal, make_norm
 from .patchgan import PatchDiscriminator
 from .unet import RefinementUNet
 
@@ -10,6 +10,7 @@ __all__ = [
     "RefinementUNet",
     "RefinementUnit",
     "UpModule",
+    "fold_norms",
     "initialize_normal",
     "make_norm",
 ]

@@ -99,3 +99,18 @@ class UpModule(nn.Module):
                 raise ValueError(f"skip: expected {tuple(x.shape[-2:])} pixels, got {tuple(skip.shape[-2:])}")
             x = torch.cat([x, skip], dim=1)
         return self.refinement(self.activation(x))
+
+
+def folded(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: nn.Module) -> nn.Conv2d | nn.ConvTranspose2d:
+    """A convolution that does what ``convolution`` followed by an evaluation-mode batch ``norm`` does."""
+    transposed = isinstance(convolution, nn.ConvTranspose2d)
+    return nn.utils.fusion.fuse_conv_bn_eval(convolution, norm, transpose=transposed)
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Folds, in place, each block's batch normalisation into its convolution, for evaluation."""
+    for block in network.modules():
+        if isinstance(getattr(block, "norm", None), nn.BatchNorm2d):
+            name = "deconvolution" if hasattr(block, "deconvolution") else "convolution"
+            setattr(block, name, folded(getattr(block, name), block.norm))
+            block.norm = nn.Identity()

@@ -79,8 +79,8 @@ class RefinementUNet(nn.Module):
         skips: list[Tensor | None] = [*reversed(features[:-1]), None]
         for module, skip in zip(self.up, skips):
             x = module(x, skip)
-        x = self.to_rgb(x)
+        x = self.to_rgb(x).float()
         if self.background is None:
             return torch.tanh(x)
         rgb, cover = torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:])
-        return torch.lerp(self.background.to(rgb), rgb, cover)
+        return torch.lerp(self.background.float(), rgb, cover)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from neural_render.networks import PatchDiscriminator, RefinementUNet, make_norm
+from neural_render.networks import PatchDiscriminator, RefinementUNet, fold_norms, make_norm
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -81,3 +81,25 @@ def test_split_first_layer_is_one_convolution_of_condition_and_image():
 def test_unknown_norm():
     with pytest.raises(ValueError, match="norm"):
         make_norm("layer", 4)
+
+
+def test_folded_norms_give_the_same_image():
+    torch.manual_seed(0)
+    net, x = RefinementUNet(9, 64, 8), torch.randn(4, 9, 64, 64)
+    for _ in range(3):
+        net(x)  # running statistics that aren't 0 and 1
+    net.eval()
+    with torch.no_grad():
+        before = net(x)
+        fold_norms(net)
+        torch.testing.assert_close(net(x), before, rtol=1e-3, atol=1e-4)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
+
+
+def test_background_shows_where_the_network_gives_way():
+    net, image = RefinementUNet(9, 64, 8), torch.rand(3, 64, 64) * 2 - 1
+    net.start_from(image)
+    with torch.no_grad():
+        net.to_rgb.weight.zero_()
+        net.to_rgb.bias[3] = -20
+        torch.testing.assert_close(net(torch.randn(2, 9, 64, 64))[1], image)
