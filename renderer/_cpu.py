@@ -11,8 +11,6 @@ import math
 import numba
 import numpy as np
 
-from .rasterizer import NEAR
-
 FAR_OUT = 1e9  # px; vertices that project farther out than this count as not in front of the camera
 THINNEST = 1e-6  # px^2, twice the area below which a triangle is dropped, as PyTorch3D drops those of 1e-8 NDC^2
 REACH = 0.5 + 1e-9  # px from a pixel's border to its centre, and a little more: no cracks along shared edges
@@ -20,16 +18,24 @@ REACH = 0.5 + 1e-9  # px from a pixel's border to its centre, and a little more:
 # Loops and branches are what these functions are about; calls into them are positional.
 # ruff: noqa: PLR0912, PLR0915, PLR0917
 
-_jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+def jit(function):
+    """Compiles for any thread; on disk where there is a folder to write to, else anew in each process."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba: "no locator available"
+        return numba.njit(**options)(function)
 
 
-@_jit
-def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zbuf, bary):
+@jit
+def rasterize_picture(points, triangles, fx, fy, cx, cy, near, offset, pix_to_face, zbuf, bary):
     """Draws one picture; returns -1, or the first triangle that refers to a vertex that doesn't exist.
 
     Args:
         points: (V, 3) float32, mm, camera frame. triangles: (T, 3) int64.
-        fx, fy, cx, cy: px. offset: added to the triangle's number in the output (n * T).
+        fx, fy, cx, cy: px. near: mm, triangles with a vertex at or before this depth are dropped.
+        offset: added to the triangle's number in the output (n * T).
         pix_to_face: (H, W) int64 out. zbuf: (H, W) float32 out. bary: (H, W, 3) float32 out.
 
     Scan lines: on each row of pixel centres the three edges bound the span that is inside; 1/z is linear on the
@@ -42,7 +48,7 @@ def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zb
     for k in range(n_points):
         z = np.float64(points[k, 2])
         screen[k, 2] = 0.0
-        if z > NEAR:
+        if z > near:
             u = fx * points[k, 0] / z + cx
             v = fy * points[k, 1] / z + cy
             if abs(u) < FAR_OUT and abs(v) < FAR_OUT:  # false for NaN as well
@@ -153,7 +159,7 @@ def rasterize_picture(points, triangles, fx, fy, cx, cy, offset, pix_to_face, zb
     return -1
 
 
-@_jit
+@jit
 def interpolate_pixels(faces, bary, triangles, attributes, out):
     """out[p] = sum over corners of bary[p, k] * attributes[n, triangles[t, k]], zero where faces[p] is -1.
 

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from ._cpu import _jit
+from ._cpu import jit
 
 # ruff: noqa: PLR0917
 
 
-@_jit
+@jit
 def vertex_normals(points, triangles, normals):
     """Unit normals in camera-aligned model axes (V, 3) float32 out, from points (V, 3) in the camera frame."""
     normals[:] = 0.0
@@ -35,7 +35,7 @@ def vertex_normals(points, triangles, normals):
                 normals[k, i] /= length
 
 
-@_jit
+@jit
 def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
     """Albedo times light, in sRGB.
 
@@ -70,7 +70,7 @@ def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
             out[p, k] = table[step] + (position - np.float32(step)) * (table[step + 1] - table[step])
 
 
-@_jit
+@jit
 def normal_pixels(faces, bary, triangles, normals, out):
     """(n + 1) / 2, with normals (V, 3) as in ``shade_pixels``."""
     for p in range(faces.shape[0]):
@@ -91,8 +91,8 @@ def normal_pixels(faces, bary, triangles, normals, out):
         out[p, 2] = z * scale + 0.5
 
 
-@_jit
-def eye_pixels(faces, bary, zbuf, triangles, on_eyeball, directions, iris_angle, focal_radius, out):
+@jit
+def eye_pixels(faces, bary, triangles, zbuf, on_eyeball, directions, iris_angle, focal_radius, out):
     """White eyeball, blue iris; see ``renderer.eyes``.
 
     zbuf: (P,) float32 mm. on_eyeball: (T,) bool. directions: (V, 3) float32. focal_radius: px mm.
@@ -114,7 +114,7 @@ def eye_pixels(faces, bary, zbuf, triangles, on_eyeball, directions, iris_angle,
         out[p, 2] = outside + inside
 
 
-@_jit
+@jit
 def average_blocks(picture, factor, out):
     """Means of factor x factor pixels: picture (H factor, W factor, C) -> out (H, W, C)."""
     scale = np.float32(1.0 / (factor * factor))

@@ -17,8 +17,8 @@ from .scene import CHANNELS, SceneBuilder
 MAPS = tuple(CHANNELS)
 """Names of the maps that ``render`` draws."""
 
-CHUNK_PIXELS = 2**21
-"""Pictures are drawn in chunks of about so many pixels, which bounds the working memory to some 300 MB."""
+CHUNK_PIXELS, CHUNK_PICTURES = 2**21, 128
+"""Pictures are drawn in chunks of at most about so many pixels, and so many, which bounds the working memory."""
 
 
 def render(
@@ -69,7 +69,7 @@ def render(
         size = (0, camera.height, camera.width)
         return {name: torch.zeros(*size, CHANNELS[name], device=model.mean.device) for name in maps}
     builder = SceneBuilder(model, parameters, "diffuse" in maps)
-    step = max(1, CHUNK_PIXELS // (camera.width * camera.height * supersample**2))
+    step = min(CHUNK_PICTURES, max(1, CHUNK_PIXELS // (camera.width * camera.height * supersample**2)))
     chunks = []
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))

@@ -91,7 +91,8 @@ def _rasterize_cpu(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fra
 
     def draw(n: int) -> int:
         pix, z, b = outputs
-        return rasterize_picture(points[n], corners, fx[n], fy[n], cx[n], cy[n], n * n_triangles, pix[n], z[n], b[n])
+        lens = fx[n], fy[n], cx[n], cy[n]
+        return rasterize_picture(points[n], corners, *lens, NEAR, n * n_triangles, pix[n], z[n], b[n])
 
     bad = draw(0)
     if count > 1 and bad < 0:
