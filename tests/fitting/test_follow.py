@@ -1,0 +1,74 @@
+"""Which face is followed, and where the cuts are, with a detector that finds coloured discs."""
+
+import numpy as np
+
+from facemodel.track import FrameStatus
+from fitting.follow import LOOK_AROUND, FaceFollower
+from fitting.landmarks import Face, square_crop
+
+
+class Discs:
+    """Finds what the test has put in: a list of (centre, size) a picture, in its first row of pixels."""
+
+    scheme = "ibug68"
+
+    def __init__(self):
+        self.faces = []
+
+    def face(self, centre, size):
+        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2
+        return Face(np.asarray(centre, float) + corners, self.scheme, 1.0)
+
+    def detect(self, picture):
+        return sorted((self.face(*f) for f in self.faces), key=lambda f: -f.size)
+
+    def refine(self, picture, centre, size):
+        near = [f for f in self.detect(picture) if np.linalg.norm(f.centre - centre) < 0.75 * size]
+        return min(near, key=lambda f: np.linalg.norm(f.centre - centre)) if near else None
+
+
+def picture(seed, brightness=1.0):
+    noise = np.random.default_rng(seed).integers(0, 256, (8, 12, 3))
+    return np.clip(np.kron(noise, np.ones((12, 12, 1))) * brightness, 0, 255).astype(np.uint8)
+
+
+def test_the_largest_first_then_the_same_one():
+    detector = Discs()
+    follower = FaceFollower(detector)
+    detector.faces = [((30, 40), 20), ((100, 40), 30)]
+    face, status = follower(picture(0))
+    assert face.size == 30
+    assert FrameStatus.SEVERAL_FACES in status
+    for k in range(2 * LOOK_AROUND):  # the other one grows past it
+        detector.faces = [((30, 40), 20 + 2 * k), ((100 - k, 40), 30)]
+        face, status = follower(picture(0))
+        assert face.size == 30
+        assert FrameStatus.SEVERAL_FACES in status
+
+
+def test_a_lost_face_is_found_again_and_no_frame_goes_without_a_status():
+    detector = Discs()
+    follower = FaceFollower(detector)
+    labels = []
+    for k in range(6):
+        detector.faces = [] if k in (2, 3) else [((60, 40), 30)]
+        labels.append(follower(picture(0))[1].label)
+    assert labels == ["tracked", "tracked", "no_face", "no_face", "tracked", "tracked"]
+
+
+def test_a_cut_is_seen_and_a_flash_is_not():
+    detector = Discs()
+    detector.faces = [((60, 40), 30)]
+    follower = FaceFollower(detector)
+    seen = [follower(p)[1] for p in (picture(0), picture(0, 0.5), picture(0), picture(1), picture(1))]
+    assert [FrameStatus.CUT in s for s in seen] == [False, False, False, True, False]
+
+
+def test_square_crop_keeps_pixel_centres():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[20, 30] = 255  # its centre is at (30.5, 20.5)
+    for size, side in ((32, 16.0), (64, 16.0), (16, 64.0)):
+        crop = square_crop(image, np.array([30.5, 20.5]), side, size).astype(float).sum(2)
+        y, x = np.indices(crop.shape) + 0.5
+        centre = np.array([(crop * x).sum(), (crop * y).sum()]) / crop.sum()
+        np.testing.assert_allclose(centre, size / 2, atol=0.51)
