@@ -122,9 +122,13 @@ def _obj_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path,
         lines += [f"mtllib {mtl.name}"] + [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in mesh.vertices]
         files[mtl] = f"newmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {png.name}\n".encode()
         files[png] = _png(texture)
-    lines += [f"vt {u:.6f} {v:.6f}" for u, v in mesh.uv]
-    lines += ["g face"] + (["usemtl face"] if texture is not None else [])
-    lines += [f"f {a}/{d} {b}/{e} {c}/{f}" for (a, b, c), (d, e, f) in zip(mesh.triangles + 1, mesh.uv_triangles + 1)]
+    lines += ["g face"]
+    if texture is None:
+        lines += [f"f {a} {b} {c}" for a, b, c in mesh.triangles + 1]
+    else:
+        corners = zip(mesh.triangles + 1, mesh.uv_triangles + 1)
+        lines += [f"vt {u:.6f} {v:.6f}" for u, v in mesh.uv] + ["usemtl face"]
+        lines += [f"f {a}/{d} {b}/{e} {c}/{f}" for (a, b, c), (d, e, f) in corners]
     return files | {path: ("\n".join(lines) + "\n").encode()}
 
 

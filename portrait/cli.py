@@ -68,7 +68,9 @@ def edit(
         float | None, typer.Option(help="Frames a second that the CSV's timecodes count; else found from them.")
     ] = None,
     csv_head: Annotated[bool, typer.Option("--csv-head", help="Take the head's angles from the CSV too.")] = False,
-    to_csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result's curves as such a CSV.")] = None,
+    to_csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the result's curves as such a CSV.")
+    ] = None,
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
@@ -82,7 +84,9 @@ def edit(
     )  # fmt: skip
 
 
-@app.command(epilog="Example: portrait mix --source actor.track --target talk.track --take expression,gaze -o mixed.track")
+@app.command(
+    epilog="Example: portrait mix --source actor.track --target talk.track --take expression,gaze -o mixed.track"
+)
 def mix(
     source: Annotated[Path, typer.Option(metavar="TRACK", help="Whose performance.")],
     target: Annotated[Path, typer.Option(metavar="TRACK", help="Whose face, light and video.")],
@@ -169,7 +173,9 @@ def reenact(
     size: Size = 128,
     width: Width = 32,
     detector: Detector = "mediapipe",
-    comparison: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Also driver | target | maps | result.")] = None,
+    comparison: Annotated[
+        Path | None, typer.Option(metavar="VIDEO", help="Also driver | target | maps | result.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(metavar="HTML", help="Also a report in one file.")] = None,
     sound: Sound = "source",
     device: Device = "auto",
@@ -198,7 +204,9 @@ def export(
 
 @app.command(epilog="Examples: portrait demo -o demo   |   portrait demo --source actor.mp4 --target talk.mp4 -o demo")
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = Path("demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = Path(
+        "demo"
+    ),
     source: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a scripted performance.")] = None,
     target: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a clip that is installed.")] = None,
     minutes: Minutes = 4.0,

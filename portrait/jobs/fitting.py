@@ -13,6 +13,7 @@ from fitting import Settings, fit_video
 
 from ..files import VERSION, source_facts
 from ..progress import Progress, say
+from ..quiet import quiet_native_stderr
 from ..tracks import check_new_folder, describe_track, is_track, pick_device
 from ..video import open_frames
 
@@ -47,7 +48,7 @@ def fit_file(
     work = output.with_name(output.name + ".work")
     began = time.perf_counter()
     try:
-        with Progress() as progress:
+        with quiet_native_stderr(), Progress() as progress:
             track = fit_video(
                 frames,
                 model=model,
