@@ -54,5 +54,7 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragment
         blur_radius=0.0,
         faces_per_pixel=1,
         perspective_correct=True,
+        # On CUDA a small head may lie within one bin; its default of 10000 would then lose triangles.
+        max_faces_per_bin=max(10_000, len(triangles)),
     )
     return Fragments(pix_to_face, zbuf, bary)

@@ -17,6 +17,9 @@ from .rasterizer import rasterize
 DEPTH_TOLERANCE = 2.0
 """mm that a texel may lie behind the depth buffer and still count as seen."""
 
+OVERLAP_DEPTH = 1e-3
+"""Depth given to the chart to order what overlaps; so small that barycentrics change by less than that."""
+
 
 def unwrap(
     image: Tensor,
@@ -36,7 +39,7 @@ def unwrap(
     Args:
         image: (H, W, C), uint8 or float in [0, 1], as the camera sees it.
         points_cam: (V, 3) mm, camera frame.
-        model: anything with ``triangles``, ``uv`` (v up) and ``uv_triangles``.
+        model: anything with ``mean``, ``triangles``, ``uv`` (v up) and ``uv_triangles``.
         size: (height, width) of the texture, texels. Row 0 is v = 1.
 
     Returns:
@@ -86,10 +89,15 @@ def uv_fragments(model, size: tuple[int, int], backend: str = "auto"):
     """Fragments (1, H_uv, W_uv, ...) of the chart itself: which triangle, and where in it, each texel is.
 
     The triangles' numbers are those of ``model.triangles`` as well, so vertex attributes can be interpolated
-    into the chart with them.
+    into the chart with them. Where parts of the chart overlap (the inside of the mouth lies under the lips, as seen
+    from the head's axis), the outermost of the mean head wins.
     """
     height, width = size
+    radius = model.mean[:, ::2].norm(dim=-1)  # from the upright axis through the head
+    outside = torch.zeros(len(model.uv), dtype=radius.dtype, device=radius.device)
+    outside[model.uv_triangles.reshape(-1)] = (radius / radius.max())[model.triangles.reshape(-1)]
+    depth = 1 + OVERLAP_DEPTH * (1 - outside)
     u, v = model.uv.unbind(-1)
-    flat = torch.stack([u * width, (1 - v) * height, torch.ones_like(u)], dim=-1)
+    chart = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
     camera = Camera(focal=1.0, width=width, height=height, cx=0.0, cy=0.0)
-    return rasterize(flat[None], model.uv_triangles, camera, backend)
+    return rasterize(chart[None], model.uv_triangles, camera, backend)
