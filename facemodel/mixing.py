@@ -97,6 +97,7 @@ def mix(
         landmarks=None,
         energies={},
         facts={
+            "source": target.facts.get("source"),
             "target_frames": backing.tolist(),
             "mixed": {
                 "take": list(take),
