@@ -35,7 +35,7 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     albedo = scene.albedo.float().contiguous().numpy() if "diffuse" in maps else None
     light = (scene.illumination.float() * BASIS_CONSTANTS).contiguous().numpy()
     lenses = list(zip(*per_picture(camera, count)))
-    result = {name: torch.zeros(count, camera.height, camera.width, CHANNELS[name]) for name in maps}
+    result = {name: np.zeros((count, camera.height, camera.width, CHANNELS[name]), np.float32) for name in maps}
     eyes = _EyeArrays(scene) if "eyes" in maps else None
     correspondence = scene.correspondence.float()[None].contiguous().numpy() if "correspondence" in maps else None
 
@@ -71,7 +71,7 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
                 np.greater_equal(faces[..., None], 0, out=out)
             elif name == "depth":
                 np.maximum(zbuf[..., None], 0, out=out)
-            result[name].numpy()[n][window] = _shrink(name, out, faces, factor)
+            result[name][n][window] = _shrink(name, out, faces, factor)
         return -1
 
     bad = draw_one(0)
@@ -79,7 +79,7 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
         with ThreadPoolExecutor(min(count - 1, torch.get_num_threads())) as pool:
             bad = max(pool.map(draw_one, range(1, count)))
     check_vertex_numbers(bad, triangles, points.shape[1])
-    return result
+    return {name: torch.from_numpy(pictures) for name, pictures in result.items()}
 
 
 def _window(points: np.ndarray, lens: tuple[float, float, float, float], camera: Camera) -> tuple[slice, slice]:
