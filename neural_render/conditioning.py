@@ -45,10 +45,10 @@ def head_boxes(track: Track, model, *, stride: int = 1) -> Tensor:
     keep = ~model.regions["neck"]
     camera, boxes = camera_for(track), []
     for chunk in frames.split(32):
-        p = track.parameters[chunk]
+        p = track.parameters[chunk].to(model.mean.device)
         vertices = model.vertices(p.identity, p.expression)[..., keep, :]
         points = project(to_camera(vertices, p.rotation, p.translation), camera)
-        boxes.append(torch.cat([points.amin(-2), points.amax(-2)], dim=-1))
+        boxes.append(torch.cat([points.amin(-2), points.amax(-2)], dim=-1).cpu())
     return torch.cat(boxes) if boxes else torch.zeros(0, 4)
 
 
@@ -80,9 +80,8 @@ def render_maps(model, track: Track, frames: Tensor, crop: Crop, size: int) -> n
     from renderer import render
 
     with torch.no_grad():
-        maps = render(
-            model, track.parameters[frames].expanded(), camera_for(track, crop, size), MAPS, supersample=2
-        )
+        parameters = track.parameters[frames].expanded().to(model.mean.device)
+        maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
     stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
     return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
 

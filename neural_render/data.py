@@ -117,6 +117,24 @@ class ClipCache:
             )  # the correspondence map is zero off the head
         return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
 
+    def _write(self, track: Track, frames: Iterable, model, crop: Crop, progress: Progress | None) -> None:
+        """Writes both files, then the index that says that they are whole."""
+        index = self.folder / "cache.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        index.unlink(missing_ok=True)
+        with open(self.folder / "images.u8", "wb") as file:
+            _write_images(file, track, frames, self.kept, crop=crop, size=self.size, progress=progress)
+        with open(self.folder / "maps.u8", "wb") as file:
+            for done in range(0, len(self.kept), CHUNK):
+                chunk = torch.from_numpy(self.kept[done : done + CHUNK])
+                file.write(render_maps(model, track, chunk, crop, self.size).tobytes())
+                if progress:
+                    progress(done, len(self.kept), "maps", "")
+        partial = index.with_name(index.name + ".partial")
+        facts = {"digest": self.name, "size": self.size, "frames": len(self.kept), "crop": asdict(crop)}
+        partial.write_text(json.dumps(facts))
+        os.replace(partial, index)
+
     @classmethod
     def build(
         cls,
@@ -144,21 +162,12 @@ class ClipCache:
         index = folder / "cache.json"
         if index.is_file() and json.loads(index.read_text()).get("digest") == name:
             return cache
-        folder.mkdir(parents=True, exist_ok=True)
-        index.unlink(missing_ok=True)
-        with open(folder / "images.u8", "wb") as file:
-            _write_images(file, track, frames, kept, crop=crop, size=size, progress=progress)
-        with open(folder / "maps.u8", "wb") as file:
-            for done in range(0, len(kept), CHUNK):
-                chunk = torch.from_numpy(kept[done : done + CHUNK])
-                file.write(render_maps(model, track, chunk, crop, size).tobytes())
-                if progress:
-                    progress(done, len(kept), "maps", "")
-        partial = folder / "cache.json.partial"
-        partial.write_text(
-            json.dumps({"digest": name, "size": size, "frames": len(kept), "crop": asdict(crop)})
-        )
-        os.replace(partial, index)
+        try:
+            cache._write(track, frames, model, crop, progress)
+        except OSError as error:
+            raise PortraitError(
+                f"'{folder}': can't be written ({error}); free some space or choose another folder"
+            ) from None
         return cache
 
 

@@ -170,6 +170,10 @@ def train(
     settings = settings or Settings(bfloat16=bfloat16_helps(device))
     settings = replace(settings, size=size, width=width, seed=seed, batch=batch or settings.batch)
     out = Path(out)
+    if out.is_dir():
+        raise PortraitError(
+            f"weights '{out}': expected a file to write to, found a folder; name a file in it"
+        )
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     say = progress or (lambda *_: None)
     crop = head_crop(track, model)
