@@ -26,7 +26,7 @@ class Priors:
     log_focal: float = 0.25
     expression: float = 0.45
     light_shape: float = 0.4  # of each band above the constant one, over the constant one
-    light_colour: float = 0.12  # difference between colour channels, over the constant band
+    light_colour: float = 0.25  # difference between colour channels, over the constant band
     gaze: float = 0.4  # rad
     gaze_yaw_difference: float = 0.08  # rad, between the eyes
     gaze_pitch_difference: float = 0.03

