@@ -41,9 +41,7 @@ class FaceParameters:
     @property
     def batch_shape(self) -> torch.Size:
         """The leading dimensions, broadcast over all fields."""
-        return torch.broadcast_shapes(
-            *(self._leading(f.name, getattr(self, f.name)) for f in fields(self))
-        )
+        return torch.broadcast_shapes(*(self._leading(f.name, getattr(self, f.name)) for f in fields(self)))
 
     @staticmethod
     def _leading(name: str, value: Tensor) -> torch.Size:

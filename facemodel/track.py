@@ -81,7 +81,9 @@ class Track:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise PortraitError(f"track '{folder}': can't be written ({error.strerror}); choose another place") from None
+            raise PortraitError(
+                f"track '{folder}': can't be written ({error.strerror}); choose another place"
+            ) from None
         tensors = {f"parameters.{f.name}": getattr(self.parameters, f.name) for f in fields(FaceParameters)}
         tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
         tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
@@ -127,7 +129,9 @@ class Track:
         data, text = folder / "track.safetensors", folder / "track.json"
         for path in (data, text):
             if not path.is_file():
-                raise PortraitError(f"track '{folder}': {path.name} is missing; make one with 'portrait fit VIDEO -o {folder}'")
+                raise PortraitError(
+                    f"track '{folder}': {path.name} is missing; make one with 'portrait fit VIDEO -o {folder}'"
+                )
         try:
             table = json.loads(text.read_text())
             tensors = load_file(data)
@@ -181,7 +185,5 @@ def fill_gaps(parameters: FaceParameters, tracked: Tensor) -> FaceParameters:
         w = weight.to(value).view(-1, *[1] * (value.dim() - 1))
         return value[a] * (1 - w) + value[b] * w
 
-    changes = {
-        f.name: fill(getattr(parameters, f.name)) for f in fields(FaceParameters) if f.name not in SHARED
-    }
+    changes = {f.name: fill(getattr(parameters, f.name)) for f in fields(FaceParameters) if f.name not in SHARED}
     return parameters.replace(**changes)

@@ -39,13 +39,15 @@ class Rows:
     def append(self, item, result, confidence: float, doubtful: float) -> None:
         status = item.status | (FrameStatus.UNCERTAIN if confidence < doubtful else FrameStatus(0))
         state = result.state
-        self.values.append({
-            "rotation": axis_angle(state.rotation[0]).cpu(),
-            "translation": state.translation[0].cpu(),
-            "expression": state.expression[0].cpu(),
-            "illumination": state.light[0].cpu(),
-            "gaze": state.gaze[0].cpu(),
-        })
+        self.values.append(
+            {
+                "rotation": axis_angle(state.rotation[0]).cpu(),
+                "translation": state.translation[0].cpu(),
+                "expression": state.expression[0].cpu(),
+                "illumination": state.light[0].cpu(),
+                "gaze": state.gaze[0].cpu(),
+            }
+        )
         self._append(item.time, int(status), confidence, item.face.points.astype(np.float32), result.energies)
 
     def append_empty(self, seconds: float, status: int) -> None:
@@ -81,12 +83,17 @@ class Checkpoint:
         self.path = Path(folder) / "progress.safetensors"
         self.signature = json.loads(json.dumps(signature))
 
-    def save(self, rows: Rows, shared: FitState, follower: FollowerState, previous: FitState | None, facts: dict) -> None:
+    def save(
+        self, rows: Rows, shared: FitState, follower: FollowerState, previous: FitState | None, facts: dict
+    ) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         known = [k for k, v in enumerate(rows.values) if v]
         tensors = {f"shared.{f.name}": getattr(shared, f.name) for f in fields(FitState)}
         if previous is not None:
-            tensors |= {f"previous.{n}": getattr(previous, n) for n in ("rotation", "translation", "expression", "gaze", "light")}
+            tensors |= {
+                f"previous.{n}": getattr(previous, n)
+                for n in ("rotation", "translation", "expression", "gaze", "light")
+            }
         if known:
             tensors |= {f"rows.{n}": torch.stack([rows.values[k][n] for k in known]) for n in _NAMES}
             tensors["rows.points"] = torch.from_numpy(np.stack([rows.points[k] for k in known]))

@@ -115,13 +115,17 @@ def photometric(
     shading = basis @ state.light  # (F, N, 3)
     linear = (geometry.albedo * shading).clamp_min(1e-4)
     shown = linear_to_srgb(linear)
-    slope = torch.where(linear <= 0.0031308, torch.full_like(linear, 12.92), (1.055 / 2.4) * linear.clamp_min(0.0031308) ** (1 / 2.4 - 1))
+    slope = torch.where(
+        linear <= 0.0031308,
+        torch.full_like(linear, 12.92),
+        (1.055 / 2.4) * linear.clamp_min(0.0031308) ** (1 / 2.4 - 1),
+    )
     slope = torch.where(linear <= 1e-4, torch.zeros_like(slope), slope)
 
     residual = shown - colour  # (F, N, 3)
     squared = residual.square().sum(-1)
     # A face-on point covers more pixels than one seen at a grazing angle.
-    facing = (-(normal * flip * torch.nn.functional.normalize(p * flip + state.translation[:, None], dim=-1)).sum(-1))
+    facing = -(normal * flip * torch.nn.functional.normalize(p * flip + state.translation[:, None], dim=-1)).sum(-1)
     weight = visible * inside * facing.clamp(0, 1)
     robust = 1 / (1 + squared / weights.colour_scale**2)
     total = weight.sum(1, keepdim=True).clamp_min(count * 0.05)
@@ -140,10 +144,16 @@ def photometric(
     unrotated = (by_nine @ rotation[:, None, None]).flatten(-2)  # by the model-frame nine numbers
 
     # A step w of the rotation moves R x by w x (R x): g . (w x x) = w . (x x g).
-    by_rotation = sum(torch.linalg.cross(x[:, :, None].expand_as(g), g) for x, g in ((p, by_p), (t1, by_t1), (t2, by_t2)))
+    by_rotation = sum(
+        torch.linalg.cross(x[:, :, None].expand_as(g), g) for x, g in ((p, by_p), (t1, by_t1), (t2, by_t2))
+    )
     columns = [by_rotation, -image, unrotated @ s.expression]
     columns.append(nine.new_zeros(frames, count, 3, 4))
-    light = albedo_slope[..., None, None] * basis[:, :, None, None, :] * torch.eye(3, dtype=nine.dtype, device=nine.device)[..., None]
+    light = (
+        albedo_slope[..., None, None]
+        * basis[:, :, None, None, :]
+        * torch.eye(3, dtype=nine.dtype, device=nine.device)[..., None]
+    )
     columns.append(light.flatten(-2))
     if shared:
         by_focal = -torch.einsum("fncu,fnu->fnc", gradient, uv * scale[:, None, None])
@@ -167,6 +177,28 @@ def eye_rotation(gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return turn @ tilt, d_turn @ tilt, turn @ d_tilt
 
 
+@dataclass(frozen=True)
+class _Eyeballs:
+    """The K landmarks on eyeballs, turned by the gaze."""
+
+    index: Tensor  # (K,) which landmarks
+    side: Tensor  # (K,) of which eye
+    points: Tensor  # (F, K, 3) mm
+    turn: Tensor  # (F, K, 3, 3)
+    by_gaze: tuple[Tensor, Tensor]  # (F, K, 3) derivative of the points by yaw, by pitch
+
+
+def _eyeballs(s: LandmarkSamples, skin: Tensor, state: FitState) -> _Eyeballs:
+    """``skin`` (F, L, 3) are the landmarks with the eyes straight ahead."""
+    turn, by_yaw, by_pitch = eye_rotation(state.gaze)  # (F, 2, 3, 3)
+    index = (s.eye >= 0).nonzero().flatten()
+    side = s.eye[index]
+    centre = s.centre_mean[side] + s.centre_identity[side] @ state.identity  # (K, 3)
+    offset = (skin[:, index] - centre)[..., None]
+    moved = tuple((d[:, side] @ offset)[..., 0] for d in (by_yaw, by_pitch))
+    return _Eyeballs(index, side, centre + (turn[:, side] @ offset)[..., 0], turn[:, side], moved)
+
+
 def landmarks(
     s: LandmarkSamples,
     neutral: Tensor,
@@ -188,13 +220,9 @@ def landmarks(
     frames, count = len(state), len(s.mean)
     rotation, focal, flip = state.rotation, state.log_focal.exp(), _flip(neutral)
     skin = neutral + torch.einsum("lkj,fj->flk", s.expression, state.expression)
-    turn, d_yaw, d_pitch = eye_rotation(state.gaze)  # (F, 2, 3, 3)
-    on_eye = (s.eye >= 0).nonzero().flatten()
-    side = s.eye[on_eye]
-    centre = s.centre_mean[side] + s.centre_identity[side] @ state.identity  # (K, 3)
-    offset = skin[:, on_eye] - centre
+    eyes = _eyeballs(s, skin, state)
     model_points = skin.clone()
-    model_points[:, on_eye] = centre + (turn[:, side] @ offset[..., None])[..., 0]
+    model_points[:, eyes.index] = eyes.points
 
     p = model_points @ rotation.transpose(1, 2)
     uv, d_uv = projection(p * flip + state.translation[:, None], focal)
@@ -208,7 +236,7 @@ def landmarks(
     facing = (normal[..., 2] / 0.4 + 0.5).clamp(0.1, 1)
     weight = s.weights * facing * known
     openness = eye_openness(seen.landmarks, s)  # (F, 2)
-    weight[:, on_eye] = weight[:, on_eye] * (openness[:, side] / 0.15).clamp(0, 1)
+    weight[:, eyes.index] = weight[:, eyes.index] * (openness[:, eyes.side] / 0.15).clamp(0, 1)
     total = weight.sum(1, keepdim=True).clamp_min(1e-3)
     scaled = squared / weights.landmark_scale**2
     loss_weight = 1 / (1 + scaled / 4) if robust else torch.ones_like(scaled)
@@ -219,14 +247,13 @@ def landmarks(
     by_model = by_p @ rotation[:, None]
     # Points on an eyeball: x = c + T (y - c), so a change of y goes through T.
     through = torch.eye(3, dtype=p.dtype, device=p.device).expand(frames, count, 3, 3).clone()
-    through[:, on_eye] = turn[:, side]
+    through[:, eyes.index] = eyes.turn
     by_linear = by_model @ through
     by_rotation = torch.linalg.cross(p[:, :, None].expand_as(by_p), by_p)
     by_gaze = p.new_zeros(frames, count, 2, 2, 2)
-    for axis, derivative in enumerate((d_yaw, d_pitch)):
-        moved = (derivative[:, side] @ offset[..., None])[..., 0]
-        value = (by_model[:, on_eye] @ moved[..., None])[..., 0]  # (F, K, 2)
-        by_gaze[:, on_eye, :, side, axis] = value.transpose(0, 1)
+    for axis, moved in enumerate(eyes.by_gaze):
+        value = (by_model[:, eyes.index] @ moved[..., None])[..., 0]  # (F, K, 2)
+        by_gaze[:, eyes.index, :, eyes.side, axis] = value.transpose(0, 1)
     columns = [
         by_rotation,
         by_camera,
@@ -236,8 +263,8 @@ def landmarks(
     ]
     if shared:
         by_identity = by_linear @ s.identity
-        by_centre = (by_model[:, on_eye] - by_linear[:, on_eye]) @ s.centre_identity[side]
-        by_identity[:, on_eye] = by_identity[:, on_eye] + by_centre
+        by_centre = (by_model[:, eyes.index] - by_linear[:, eyes.index]) @ s.centre_identity[eyes.side]
+        by_identity[:, eyes.index] = by_identity[:, eyes.index] + by_centre
         columns = [by_identity, p.new_zeros(frames, count, 2, layout.reflectance), (uv * unit)[..., None], *columns]
     jacobian = torch.cat(columns, -1)
 

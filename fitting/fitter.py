@@ -52,14 +52,21 @@ class Fitter:
     """
 
     def __init__(
-        self, model: MorphableModel, scheme: str, focal_guess: float, focal: float | None = None, settings: Settings | None = None
+        self,
+        model: MorphableModel,
+        scheme: str,
+        focal_guess: float,
+        focal: float | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.model, self.settings = model, settings or Settings()
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
         self.samples = surface_samples(model, self.settings.samples)
         self.marks = landmark_samples(model, scheme)
-        self.layout = Layout(model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0])
+        self.layout = Layout(
+            model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0]
+        )
         self.columns = self.layout.slices()
         names = model.expression_names
         self.eye_look = torch.tensor([names.index(n) for n in EYE_LOOK_NAMES], device=model.mean.device)
@@ -103,7 +110,9 @@ class Fitter:
             fresh, identity=like.identity, reflectance=like.reflectance, log_focal=like.log_focal, light=light
         )
 
-    def track(self, seen: Observation, previous: FitState | None, start: FitState, seconds: float = 1 / 30) -> FrameResult:
+    def track(
+        self, seen: Observation, previous: FitState | None, start: FitState, seconds: float = 1 / 30
+    ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since.

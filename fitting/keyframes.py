@@ -32,14 +32,19 @@ class Survey:
 
 
 def survey(
-    frames: Iterable, detector: LandmarkDetector, sizes: tuple[int, ...], device: str, progress=None
+    frames: Iterable,
+    detector: LandmarkDetector,
+    sizes: tuple[int, ...],
+    device: str,
+    count: int | None = None,
+    progress=None,
 ) -> Survey:
     """Decodes the clip once and looks for the largest face in frames evenly spread, however long it is.
 
-    The stride doubles whenever enough frames were looked at, so that memory is bounded and every part of the clip
-    counts alike.
+    ``count`` is the number of frames where it's known. Where it isn't, or is wrong, the stride doubles whenever
+    enough frames were looked at, so that memory is bounded and every part of the clip counts alike.
     """
-    found, stride, shot = Survey(), 1, 0
+    found, stride, shot = Survey(), max(1, (count or 0) // LOOKED_AT), 0
     cuts = FaceFollower(detector)
     for index, _, picture in frames:
         found.frames = index + 1

@@ -51,9 +51,7 @@ class Observation:
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:
         join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
-        levels = {
-            s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels
-        }
+        levels = {s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels}
         return Observation(
             levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre
         )

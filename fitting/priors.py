@@ -41,11 +41,13 @@ class Priors:
 def shared_prior(state: FitState, focal_guess: float, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
     """Precision (S,) and gradient (S,) of identity, reflectance and focal length."""
     like = state.identity
-    precision = torch.cat([
-        like.new_full((layout.identity,), priors.identity**-2),
-        like.new_full((layout.reflectance,), priors.reflectance**-2),
-        like.new_full((1,), priors.log_focal**-2),
-    ])
+    precision = torch.cat(
+        [
+            like.new_full((layout.identity,), priors.identity**-2),
+            like.new_full((layout.reflectance,), priors.reflectance**-2),
+            like.new_full((1,), priors.log_focal**-2),
+        ]
+    )
     offset = torch.cat([state.identity, state.reflectance, (state.log_focal - math.log(focal_guess))[None]])
     return precision, precision * offset
 

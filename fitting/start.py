@@ -17,7 +17,9 @@ def focal_from_frame(width: float, height: float) -> float:
     return 0.5 * max(width, height) / math.tan(math.radians(45) / 2)
 
 
-def initial_state(s: LandmarkSamples, neutral: torch.Tensor, seen: Observation, focal: float, sizes: tuple[int, int]) -> FitState:
+def initial_state(
+    s: LandmarkSamples, neutral: torch.Tensor, seen: Observation, focal: float, sizes: tuple[int, int]
+) -> FitState:
     """Pose of each frame by PnP on the neutral face (L, 3); no expression, straight gaze, white ambient light.
 
     ``sizes`` are the numbers of identity and reflectance coefficients.

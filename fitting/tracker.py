@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from threading import Event, Thread
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import facemodel
 from facemodel.errors import PortraitError
@@ -54,7 +54,7 @@ class SingleFrame:
     def __init__(self, picture: np.ndarray) -> None:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise PortraitError(
-                f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {tuple(picture.shape)}; convert it first"
+                f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}"
             )
         self.picture = picture
         self.height, self.width = picture.shape[:2]
@@ -120,43 +120,24 @@ def fit_video(
     }
     store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         if shared is None:
             shared, facts = _solve_shared(frames, fitter, finder, device, total, report, timings)
-        total = facts["frames"]
-        queue: Queue = Queue(AHEAD)
-        stop = Event()
-        worker = Thread(
-            target=_look_ahead, args=(frames, finder, follower, len(rows), settings.levels, device, queue, stop), daemon=True
-        )
-        worker.start()
-        try:
+        begun = time.perf_counter()
+        timings["solver"] = 0.0
+        ahead = _look_ahead(frames, finder, follower, len(rows), settings.levels, device)
+        with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
-            solving = 0.0
-            for item in _drain(queue):
-                begun = time.perf_counter()
-                if item.status & FrameStatus.CUT or item.face is None:
-                    previous = None
-                if item.face is None:
-                    rows.append_empty(item.time, int(item.status))
-                else:
-                    start = previous or fitter.start(item.seen, shared)
-                    result = fitter.track(item.seen, previous, start, item.time - last_time)
-                    previous = result.state
-                    rows.append(item, result, _confidence(result.energies, item.face), DOUBTFUL)
+            for item in ahead:
+                solving = time.perf_counter()
+                previous = _solve_frame(rows, item, fitter, shared, previous, item.time - last_time)
                 last_time = item.time
-                solving += time.perf_counter() - begun
-                report(len(rows), total, "tracking")
+                timings["solver"] += time.perf_counter() - solving
+                report(len(rows), facts["frames"], "tracking")
                 if store and time.perf_counter() - saved > SAVE_EVERY:
                     store.save(rows, shared, item.follower, previous, facts)
                     saved = time.perf_counter()
-        finally:
-            stop.set()
-            while worker.is_alive():  # let it leave a full queue
-                with_item = not queue.empty() and queue.get_nowait()
-                del with_item
-                worker.join(0.01)
-    timings["solver"] = solving
+        timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
     track = _as_track(rows, shared, model, frames, finder.scheme, facts, timings)
     if store:
@@ -164,10 +145,41 @@ def fit_video(
     return track
 
 
+def _solve_frame(
+    rows: Rows, item: _Frame, fitter: Fitter, shared: FitState, previous: FitState | None, seconds: float
+) -> FitState | None:
+    """Fits one frame and adds its row; returns the state to go on from, None where there is no face."""
+    if item.face is None:
+        rows.append_empty(item.time, int(item.status))
+        return None
+    if item.status & FrameStatus.CUT:
+        previous = None
+    start = previous or fitter.start(item.seen, shared)
+    result = fitter.track(item.seen, previous, start, seconds)
+    rows.append(item, result, _confidence(result.energies, item.face), DOUBTFUL)
+    return result.state
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """The solver's products are too small for a second thread, and the landmarks' thread needs the other core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings) -> tuple[FitState, dict]:
     begun = time.perf_counter()
     found = survey(
-        frames, finder, fitter.settings.levels, device, progress=lambda done: report(done, total, "looking for key frames")
+        frames,
+        finder,
+        fitter.settings.levels,
+        device,
+        total,
+        progress=lambda done: report(done, total, "looking for key frames"),
     )
     if not found.frames:
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
@@ -197,28 +209,41 @@ def _key_frames(found: Survey, fitter: Fitter) -> list:
     return choose(found.candidates, features.cpu().numpy(), fitter.settings.key_frames)
 
 
-def _look_ahead(frames, finder, state: FollowerState | None, skip: int, levels, device, queue: Queue, stop: Event) -> None:
-    """Decodes, follows the face and builds the pyramid, on a thread of its own beside the solver."""
+def _look_ahead(
+    frames, finder, state: FollowerState | None, skip: int, levels: tuple[int, ...], device: str
+) -> Iterator[_Frame]:
+    """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks."""
+    queue: Queue = Queue(AHEAD)
+    stop = Event()
+
+    def work() -> None:
+        try:
+            follower = FaceFollower(finder, state)
+            for index, seconds, picture in frames:
+                if stop.is_set():
+                    return
+                if index < skip:
+                    continue
+                face, status = follower(picture)
+                seen = None if face is None else observe(picture, face, levels, device)
+                queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
+            queue.put(None)
+        except BaseException as error:  # handed to the thread that waits
+            queue.put(error)
+
+    worker = Thread(target=work, daemon=True)
+    worker.start()
     try:
-        follower = FaceFollower(finder, state)
-        for index, seconds, picture in frames:
-            if stop.is_set():
-                return
-            if index < skip:
-                continue
-            face, status = follower(picture)
-            seen = None if face is None else observe(picture, face, levels, device)
-            queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
-        queue.put(None)
-    except BaseException as error:  # handed to the thread that waits
-        queue.put(error)
-
-
-def _drain(queue: Queue) -> Iterator[_Frame]:
-    while (item := queue.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+        while (item := queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        while worker.is_alive():  # it may wait for room in the queue
+            with contextlib.suppress(Empty):
+                queue.get_nowait()
+            worker.join(0.01)
 
 
 def _confidence(energies: dict[str, float], face: Face) -> float:

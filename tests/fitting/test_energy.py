@@ -181,4 +181,6 @@ def test_observation_samples_what_the_picture_shows():
         assert inside.all()
         torch.testing.assert_close(colour[0, :, 0], at[0, :, 0] / 240, atol=0.006, rtol=0)
         torch.testing.assert_close(colour[0, :, 1], at[0, :, 1] / 200, atol=0.006, rtol=0)
-        torch.testing.assert_close(gradient[0, :, 0, 0] * size / float(seen.side), torch.full((2,), 1 / 240), atol=4e-4, rtol=0)
+        torch.testing.assert_close(
+            gradient[0, :, 0, 0] * size / float(seen.side), torch.full((2,), 1 / 240), atol=4e-4, rtol=0
+        )
