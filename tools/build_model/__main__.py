@@ -15,8 +15,9 @@ from facemodel.model_file import REGIONS, write_model_file
 from .expressions import build_expressions, read_expressions
 from .eyelids import fit_eyes
 from .identity import build_identity
-from .landmarks import IBUG_FROM_MEDIAPIPE, calibrate
+from .landmarks import calibrate
 from .lips import close_lips
+from .observations import HeadPictures
 from .reflectance import build_reflectance
 from .regions import region_masks, soft_fields
 from .source import ANNY_VERSION, Source
@@ -42,22 +43,17 @@ def main() -> None:
     identity = close_lips(identity, topology, triangles, raw["jawOpen"], fields["lips"])
     masks = region_masks(topology, fields, identity)
     expressions = build_expressions(raw, topology, identity)
-    albedo_mean, albedo_basis = build_reflectance(topology, fields)
+    albedo_mean, albedo_basis, kept = build_reflectance(topology, fields, identity)
+    say(f"expressions; reflectance: {kept:.4f} of the variance")
     uv, uv_triangles = build_uv(topology, identity.mean, triangles)
-    say("expressions, reflectance, uv")
-    allowed = np.zeros((478, len(triangles)), bool)
-    head = (topology.parts["head"] | topology.parts["eye_cavity_rim"] | topology.parts["mouth_cavity_rim"])[triangles]
-    allowed[:] = head.all(1)
-    # MediaPipe's iris points: 468-472 of the subject's right eye, 473-477 of the left one
-    for first, eye in ((468, 1), (473, 0)):
-        front = np.zeros(topology.count, bool)
-        front[topology.eye_vertices[eye][topology.eye_polar < 1.0]] = True
-        allowed[first : first + 5] = front[triangles].all(1)
-    index, bary, spread = calibrate(identity.mean, albedo_mean, triangles, allowed)
-    weight = np.clip(1.5 / np.maximum(spread, 0.75), 0, 1)
-    say(f"landmarks: median spread {np.median(spread):.2f} mm")
-    ibug = np.array(IBUG_FROM_MEDIAPIPE)
-    landmarks = {"mediapipe478": (index, bary, weight), "ibug68": (index[ibug], bary[ibug], weight[ibug])}
+    say("uv")
+    pictures = HeadPictures(
+        identity.mean, identity.basis, expressions, albedo_mean, albedo_basis, triangles,
+        topology.eye_vertices, (identity.eye_center, identity.eye_center_basis),
+    )  # fmt: skip
+    jaw_open = expressions[ARKIT_NAMES.index("jawOpen")]
+    landmarks, count = calibrate(pictures, topology, identity, triangles, jaw_open, fields["lips"])
+    say(f"landmarks: {count} pictures, median spread {np.median(landmarks['mediapipe478'].spread):.2f} mm")
     write(topology, identity, triangles, masks, expressions, albedo_mean, albedo_basis, uv, uv_triangles, landmarks)
     say(f"wrote {DEFAULT_MODEL}: {DEFAULT_MODEL.stat().st_size / 1e6:.1f} MB")
 
@@ -84,10 +80,10 @@ def write(topology, identity, triangles, masks, expressions, albedo_mean, albedo
         "eye_radius_mean": exact(identity.eye_radius),
         "eye_radius_basis": exact(identity.eye_radius_basis),
     }
-    for scheme, (index, bary, weight) in landmarks.items():
-        tensors[f"landmark_triangles_{scheme}"] = whole(index)
-        tensors[f"landmark_barycentric_{scheme}"] = exact(bary)
-        tensors[f"landmark_weights_{scheme}"] = exact(weight)
+    for scheme, embedding in landmarks.items():
+        tensors[f"landmark_triangles_{scheme}"] = whole(embedding.triangles)
+        tensors[f"landmark_barycentric_{scheme}"] = exact(embedding.barycentric)
+        tensors[f"landmark_weights_{scheme}"] = exact(embedding.weights)
     facts = {
         "name": "default",
         "license": "CC0-1.0 (shapes by the MakeHuman project), Apache-2.0 (this file's own work)",

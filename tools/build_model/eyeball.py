@@ -24,7 +24,7 @@ def unit_eyeball(radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Mirror-symmetric about x = 0. Vertex 0 is the front pole, the last one the back pole; rings lie between.
     """
     angles = ring_angles(radius)
-    around = 2 * np.pi * (np.arange(SEGMENTS) + 0.5) / SEGMENTS + np.pi / 2  # symmetric about the y axis
+    around = 2 * np.pi * np.arange(SEGMENTS) / SEGMENTS + np.pi / 2  # from the top
     rings = [
         np.stack([np.sin(a) * np.cos(around), np.sin(a) * np.sin(around), np.full(SEGMENTS, np.cos(a))], 1)
         for a in angles

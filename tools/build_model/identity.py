@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
 
+from .components import combine, principal_components, weighted_sum
 from .source import Source
 from .topology import EYE_RADIUS, SIDES, Topology
 
@@ -126,7 +126,7 @@ def sample_heads(source: Source, topology: Topology, samples: int = SAMPLES) -> 
     helpers = [source.vertex_groups[f"helper-{side}-eye"] for side in SIDES]
     taken = np.concatenate([topology.base, *helpers])
     targets = np.stack([source.target(name)[taken] for name in names])
-    heads = source.mesh.vertices[taken].astype(np.float32) + _weighted_sum(weights.astype(np.float32), targets)
+    heads = source.mesh.vertices[taken].astype(np.float32) + weighted_sum(weights.astype(np.float32), targets)
     size = len(topology.base)
     eyes = []
     for k, helper in enumerate(helpers):
@@ -168,10 +168,9 @@ def build_identity(source: Source, topology: Topology, samples: int = SAMPLES) -
         reference = heads.mean(0)
     eyes[..., 3] *= EYE_RADIUS / eyes[..., 3].mean()
     mean = (reference + reference[mirror] * flip) / 2
-    scores, explained = principal_scores(heads - mean, mirror, weight)
-    # Mirrored twins count as samples too, so that symmetric and antisymmetric components don't mix.
-    basis = _symmetric(_weighted_sum(scores[0].T, heads - mean), mirror, 1)
-    basis += _symmetric(_weighted_sum(scores[1].T, heads - mean), mirror, -1)
+    heads -= mean
+    scores, explained = principal_components(heads, mirror, flip, weight, COMPONENTS)
+    basis = combine(scores, heads, mirror, flip)
     eye_mean, eye_basis = _eye_basis(eyes, scores)
     full_mean, full_basis = with_eyeballs(topology, mean, basis, eye_mean, eye_basis)
     return Identity(
@@ -182,7 +181,7 @@ def build_identity(source: Source, topology: Topology, samples: int = SAMPLES) -
         eye_radius=eye_mean[:, 3],
         eye_radius_basis=eye_basis[..., 3],
         explained=explained,
-        residual=_residual(heads - mean, basis, weight, samples),
+        residual=_residual(heads, basis, weight, samples),
     )
 
 
@@ -204,39 +203,6 @@ def _rotation_center(vertices: np.ndarray, topology: Topology) -> tuple[float, f
     upper = head[head[:, 1] > np.percentile(head[:, 1], 30)]
     widest = upper[upper[:, 0] > upper[:, 0].max() - 8]
     return float(widest[:, 1].mean()), float(widest[:, 2].mean())
-
-
-def _weighted_sum(weights: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """(M, S, 3) of weights (M, N) and shapes (N, S, 3)."""
-    return (weights @ shapes.reshape(len(shapes), -1)).reshape(len(weights), *shapes.shape[1:])
-
-
-def _symmetric(shapes: np.ndarray, mirror: np.ndarray, sign: int) -> np.ndarray:
-    """The symmetric (sign 1) or antisymmetric (-1) part of shapes (N, S, 3)."""
-    return (shapes + sign * shapes[:, mirror] * np.array([-1.0, 1.0, 1.0])) / 2
-
-
-def principal_scores(shapes, mirror, weight) -> tuple[tuple[np.ndarray, np.ndarray], float]:
-    """Scores (N, 80) over N of the symmetric and of the antisymmetric part, so that basis = scores' @ shapes.
-
-    Each component lives in one of the parts (its scores in the other are zero); sorted by variance.
-    """
-    count = len(shapes)
-    metric = np.sqrt(np.repeat(weight, 3))
-    found = []
-    total = 0.0
-    for part, sign in enumerate((1, -1)):
-        data = _symmetric(shapes, mirror, sign).reshape(count, -1) * metric
-        gram = data @ data.T / count
-        total += np.trace(gram)
-        values, vectors = eigsh(gram, COMPONENTS, v0=np.ones(count))
-        found += [(values[-1 - k], part, vectors[:, -1 - k]) for k in range(COMPONENTS)]
-    found.sort(key=lambda item: -item[0])
-    scores = (np.zeros((count, COMPONENTS)), np.zeros((count, COMPONENTS)))
-    for k, (_, part, vector) in enumerate(found[:COMPONENTS]):
-        sign = np.sign(vector[np.abs(vector).argmax()])
-        scores[part][:, k] = sign * vector / np.sqrt(count)
-    return scores, float(sum(v for v, _, _ in found[:COMPONENTS]) / total)
 
 
 def _eye_basis(eyes: np.ndarray, scores) -> tuple[np.ndarray, np.ndarray]:

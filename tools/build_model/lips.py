@@ -42,7 +42,8 @@ def _as_symmetric(shape: np.ndarray, like: np.ndarray, topology: Topology) -> np
     return (shape + (1 if even else -1) * shape[topology.mirror] * flip) / 2
 
 
-def _is_upper(jaw_open: np.ndarray) -> np.ndarray:
+def is_upper(jaw_open: np.ndarray) -> np.ndarray:
+    """(V,) bool, of use around the mouth: what the open jaw doesn't take along."""
     return jaw_open[:, 1] > UPPER_FALLS
 
 
@@ -50,7 +51,7 @@ def _lip_triangles(topology, triangles, jaw_open, lips) -> tuple[np.ndarray, np.
     front = topology.parts["head"] | topology.parts["mouth_cavity_rim"]
     near = front & ((lips > 0.3) | topology.parts["mouth_cavity_rim"])
     chosen = triangles[near[triangles].all(1)]
-    upper = _is_upper(jaw_open)[chosen].sum(1) >= 2
+    upper = is_upper(jaw_open)[chosen].sum(1) >= 2
     return chosen[upper], chosen[~upper]
 
 
@@ -83,7 +84,7 @@ def _mover(vertices, topology, jaw_open, line):
     near = skin & (z > 90) & (np.abs(x) < 32)
     height = np.abs(y - np.interp(x, COLUMNS, line))
     weight = near * smooth_step(height, REACH, 1.0) * smooth_step(np.abs(x), 27, 22)
-    side = np.where(_is_upper(jaw_open), -0.5, 0.5) * weight
+    side = np.where(is_upper(jaw_open), -0.5, 0.5) * weight
 
     def move(opening: np.ndarray) -> np.ndarray:
         return (side * np.interp(x, COLUMNS, opening))[:, None] * np.array([0.0, 1.0, 0.0])

@@ -35,11 +35,9 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
     # A brow: an arch from beside the nose to beyond the outer corner, thick inside, thin outside.
     along = (ax - 10.0) / 44.0
     arch = eye[1] + 18.5 + 5.5 * np.sin(np.clip(along, 0, 1) * np.pi * 0.62) - 4.0 * np.clip(along - 0.7, 0, 1) ** 1.2 * 6
-    thick = 4.6 - 3.0 * np.clip(along, 0, 1)
+    thick = 5.6 - 3.2 * np.clip(along, 0, 1)
     brow = np.exp(-(((y - arch) / thick) ** 2)) * smooth_step(along, -0.08, 0.1) * smooth_step(along, 1.08, 0.85)
-    hairline = 88 - 22 * np.clip(ax / 70, 0, 1) ** 2
-    scalp_front = smooth_step(y + 0.0 * z, hairline - 4, hairline + 5)
-    behind = smooth_step(z, 22, 2) * smooth_step(y, -62, -40)
+    scalp = smooth_step(_height_above_hairline(x, y, z), -5, 5)
     ears = painted("ears")
     lips = painted("lips")
     mouth_y = float((y * lips).sum() / lips.sum())
@@ -52,15 +50,18 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
     beard = smooth_step(y, mouth_y + 16, mouth_y + 6) * front * head * (1 - lips)
     beard *= smooth_step(y, -104, -84) * np.maximum(smooth_step(ax, 8, 22) * 0 + 1, jaw)
     sides = smooth_step(ax, 44, 54) * smooth_step(y, eye[1] - 8, eye[1] - 40) * smooth_step(z, 15, 30)
+    rim = topology.parts["eye_cavity_rim"]
     return {
         "head": head,
+        "scalp_height": np.where(head * (1 - ears) > 0.5, _height_above_hairline(x, y, z), -50.0),
+        "lashes": _next_to(topology, rim) * head * (1 - rim) * front,
         "lips": lips,
         "lids": painted("eyelids") * front,
         "lid_shade": np.exp(-((ex / 16) ** 2 + ((ey - 3) / 11) ** 2)) * front * head,
         "under_eye": np.exp(-((ex / 13) ** 2 + ((ey + 11) / 5) ** 2)) * front * head,
         "brows": np.clip(brow, 0, 1) * front * head,
         "ears": ears,
-        "scalp": np.maximum(scalp_front, behind) * head * (1 - ears) * (1 - neck * smooth_step(y, -40, -58)),
+        "scalp": scalp * head * (1 - ears),
         "neck": neck,
         "nose": nose,
         "nose_tip": np.exp(-((x / 12) ** 2 + ((y - mouth_y - 26) / 12) ** 2)) * smooth_step(z, 88, 100) * head,
@@ -70,6 +71,22 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
         "moustache": beard * smooth_step(y, mouth_y - 2, mouth_y + 4) * smooth_step(ax, 32, 24),
         "mouth": np.maximum(topology.parts["mouth_cavity"], topology.parts["tongue"]).astype(float),
     }
+
+
+def _height_above_hairline(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """(V,) About how many mm a vertex lies inside the hair's edge; negative on the face."""
+    ax = np.abs(x)
+    front = y - (88 - 20 * np.clip(ax / 70, 0, 1) ** 2)
+    temple = np.minimum(14 - z, y + 25)  # behind the ears' front, above their lower end
+    nape = np.minimum(-12 - z, y + 62)
+    return np.maximum(front, np.maximum(temple, nape))
+
+
+def _next_to(topology: Topology, mask: np.ndarray) -> np.ndarray:
+    """(V,) bool: shares a quad with the mask."""
+    near = np.zeros(topology.count, bool)
+    near[topology.quads[mask[topology.quads].any(1)]] = True
+    return near
 
 
 def region_masks(topology: Topology, fields: dict[str, np.ndarray], identity: Identity) -> dict[str, np.ndarray]:
