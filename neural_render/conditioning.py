@@ -14,6 +14,8 @@ from facemodel.track import FrameStatus, Track
 MAPS = ("diffuse", "correspondence", "eyes")
 CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""
+FACE, EYES = slice(3, 6), slice(6, 9)
+"""Channels that are zero wherever the head, or an eye, isn't."""
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
 

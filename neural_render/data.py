@@ -17,7 +17,7 @@ from facemodel.errors import PortraitError
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 
-from .conditioning import CHANNELS, WINDOW, Crop, render_maps, shot_starts, window_frames
+from .conditioning import CHANNELS, FACE, WINDOW, Crop, render_maps, shot_starts, window_frames
 
 VERSION = 1
 CHUNK = 16
@@ -112,9 +112,7 @@ class ClipCache:
         ]
         total = np.zeros((self.size, self.size), np.float64)
         for chunk in np.array_split(frames, -(-len(frames) // CHUNK)):
-            total += (self.maps(chunk)[..., 3:6].max(-1) > 0).sum(
-                0
-            )  # the correspondence map is zero off the head
+            total += (self.maps(chunk)[..., FACE].max(-1) > 0).sum(0)
         return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
 
     def _write(self, track: Track, frames: Iterable, model, crop: Crop, progress: Progress | None) -> None:

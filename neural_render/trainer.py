@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from facemodel.errors import PortraitError
 
-from .conditioning import CHANNELS, WINDOW, condition, to_network
+from .conditioning import CHANNELS, EYES, FACE, WINDOW, condition, to_network
 from .losses import adversarial, l1
 from .networks import PatchDiscriminator, RefinementUNet
+
+
+AVERAGE_EVERY = 4
+"""Steps between two updates of the averaged generator."""
 
 
 class Samples(Protocol):
@@ -40,6 +44,8 @@ class Settings:
     beta1: float = 0.5
     beta2: float = 0.999
     l1_weight: float = 100.0
+    face_weight: float = 0.0  # how much more than elsewhere L1 counts where the model is drawn
+    eye_weight: float = 0.0  # and, beyond that, where its eyes are
     adversarial: str = "non-saturating"
     adversarial_weight: float = 1.0
     adversarial_after: int = 100  # steps of L1 alone at the start
@@ -124,7 +130,7 @@ class Trainer:
         with self._random(self.step):
             with self._autocast():
                 fake = self.generator(x).float()
-            losses["l1"] = l1(fake, y)
+            losses["l1"] = l1(fake, y, self._weight(maps))
             objective = s.l1_weight * losses["l1"]
             if self.step >= s.adversarial_after and s.adversarial_weight > 0:
                 direction = self._adversarial(x, fake.detach(), y, losses)
@@ -154,6 +160,14 @@ class Trainer:
         self._update("discriminator", losses["discriminator"])
         return direction
 
+    def _weight(self, maps: Tensor) -> Tensor | None:
+        """(N, 1, S, S): how much L1 counts at each pixel; None for everywhere the same."""
+        s = self.settings
+        if s.face_weight == s.eye_weight == 0:
+            return None
+        face, eyes = (maps[:, -1, ..., part].amax(-1).to(self.device) > 0 for part in (FACE, EYES))
+        return (1 + s.face_weight * face + s.eye_weight * eyes)[:, None]
+
     def _condition(self, maps: Tensor) -> Tensor:
         return condition(maps.to(self.device), torch.bfloat16 if self.settings.bfloat16 else torch.float32)
 
@@ -168,7 +182,10 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        """Every few steps, as it moves as much memory as the rest of an update."""
+        if self.step % AVERAGE_EVERY:
+            return
+        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** AVERAGE_EVERY
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
 
     @torch.no_grad()
