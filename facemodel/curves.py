@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .arkit import ARKIT_NAMES
 from .editing import couple_lids
-from .errors import PortraitError, unknown_name
+from .errors import PortraitError, unknown_name, write_error
 from .gaze import EYE_LOOK_NAMES, eye_look_to_gaze, gaze_to_eye_look
 from .track import Track
 
@@ -82,7 +82,7 @@ def write_curves(track: Track, model, path: str | os.PathLike) -> Path:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise PortraitError(f"curves '{path}': can't be written ({error.strerror}); choose another place") from None
+        raise write_error("curves", path, error) from None
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -21,3 +22,11 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> PortraitError:
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
     hint = f"did you mean '{lowered[near[0]]}'?" if near else f"known: {', '.join(known[:12])}"
     return PortraitError(f"unknown {what} '{name}': {hint}")
+
+
+def write_error(what: str, path: object, error: Exception) -> PortraitError:
+    """The one-line error for a failed write; a full disk has its own (some libraries say it only in words)."""
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+        return PortraitError(f"{what} '{path}': the disk is full; free some space and run the same command again")
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return PortraitError(f"{what} '{path}': can't be written ({reason}); choose another place")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .errors import PortraitError
+from .errors import PortraitError, write_error
 from .track import FrameStatus, Track
 
 FORMATS = (".obj", ".ply", ".glb")
@@ -178,7 +178,7 @@ def _write_all(files: dict[Path, bytes]) -> None:
         for path, partial in partials.items():
             os.replace(partial, path)
     except OSError as error:
-        raise PortraitError(f"export '{next(iter(files))}': can't be written ({error.strerror})") from None
+        raise write_error("export", next(iter(files)), error) from None
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from scipy.signal import savgol_filter
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -50,6 +49,8 @@ def _window(seconds: float, fps: float, frames: int) -> int:
 
 
 def _filter(curves, window: int):
+    from scipy.signal import savgol_filter  # takes most of a second to import, and few commands smooth
+
     return savgol_filter(curves, window, 2, axis=0, mode="interp")
 
 

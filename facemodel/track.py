@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from dataclasses import dataclass, field, fields
@@ -15,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .errors import PortraitError
+from .errors import PortraitError, write_error
 from .parameters import SHARED, FaceParameters
 
 FORMAT = "video-portraits track"
@@ -111,9 +110,7 @@ class Track:
             os.replace(partials[0], data)
             os.replace(partials[1], text)
         except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
-            full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-            reason = "the disk is full; free some space" if full else f"can't be written ({error})"
-            raise PortraitError(f"track '{folder}': {reason} and run the same command again") from None
+            raise write_error("track", folder, error) from None
         finally:
             for partial in partials:
                 partial.unlink(missing_ok=True)

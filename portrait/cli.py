@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 the input can't be used (one line on stderr says why), 130
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -244,7 +245,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
-        return _complain("interrupted; run the same command again to go on", 130)
+        code = _complain("interrupted; run the same command again to go on", 130)
+        if arguments is None:
+            # Python would end itself by the signal instead where it broke code that a library had compiled
+            os._exit(code)
+        return code
     except Exception as error:
         line = explain(error)
         if line is None:
@@ -261,7 +266,7 @@ def explain(error: Exception) -> str | None:
     if hasattr(error, "format_message"):  # wrong use of the command line
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
-            return "no command given; see above"
+            return "no command given (see above)"
         return f"{' '.join(error.format_message().split())} (see 'portrait --help')"
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
     if full:
@@ -274,7 +279,7 @@ def explain(error: Exception) -> str | None:
 
 def _complain(line: str, code: int) -> int:
     sys.stdout.flush()
-    print(f"error: {line}" if code == 2 else line, file=sys.stderr)
+    print(f"error: {line}" if code == 2 else line, file=sys.stderr, flush=True)
     return code
 
 

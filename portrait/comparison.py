@@ -31,7 +31,8 @@ def comparison_frames(
 ) -> Iterator[np.ndarray]:
     """One picture a frame of the track, (H, W, 3) uint8.
 
-    driver: its frames in order, their pixels ``driver_aspect`` times as wide as high. target, result: re-iterables of (index, time, frame). track: mixed.
+    driver: its frames in order, their pixels ``driver_aspect`` times as wide as high.
+    target, result: re-iterables of (index, time, frame). track: mixed.
     crop: the square of the target's frame in which maps (and the result, once more) are shown close.
     """
     import torch

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from facemodel import FrameStatus, Track
+from facemodel.errors import write_error
 from facemodel.mixing import target_frames
 
 from .comparison import fit_height, labelled
 from .files import VERSION
 from .plots import line_plot
 from .video import open_frames
-from .video_writer import write_error
 
 SHEET = 8  # pictures in a row of the contact sheets
 THUMB = 150  # px, their height
@@ -46,22 +46,22 @@ def write_report(
 ) -> Path:
     """Writes the report of a reenactment. driver: gives the driver's frames in order."""
     names = model.expression_names
+    tracks = {"driver": source, "target": target, "result": mixed}
+    fitted = {name: tracks[name] for name in ("driver", "target")}
+    overlays, pairs = overlay_sheet(model, target, target_video), result_sheet(driver(), result_video, mixed)
+    curves = "".join(f"<h3>{name}</h3>{_expression(t, names)}" for name, t in tracks.items())
     sections = [
         f"<h1>{escape(title)}</h1>",
         f"<p class=note>video-portraits {VERSION}. The result is synthetic: its file says so in its metadata.</p>",
-        _warnings({"driver": source, "target": target}),
-        "<h2>Clips</h2>" + _clips({"driver": source, "target": target, "result": mixed}),
-        "<h2>Overlays</h2>" + _figure(overlay_sheet(model, target, target_video), "The target with the fitted model over it."),
-        "<h2>Result</h2>" + _figure(
-            result_sheet(driver(), result_video, mixed), "Above the driver, below the result, at the same times."
-        ),
-        "<h2>Energy of the fit</h2>" + "".join(_energies(n, t) for n, t in (("driver", source), ("target", target))),
-        "<h2>Expression</h2>" + "".join(
-            f"<h3>{n}</h3>{_expression(t, names)}" for n, t in (("driver", source), ("target", target), ("result", mixed))
-        ),
+        _warnings(fitted),
+        "<h2>Clips</h2>" + _clips(tracks),
+        "<h2>Overlays</h2>" + _figure(overlays, "The target with the fitted model over it."),
+        "<h2>Result</h2>" + _figure(pairs, "Above the driver, below the result, at the same times."),
+        "<h2>Energy of the fit</h2>" + "".join(_energies(name, t) for name, t in fitted.items()),
+        "<h2>Expression</h2>" + curves,
         "<h2>Pose and gaze of the result</h2>" + _pose(mixed),
         "<h2>Time</h2>" + _timings(timings, training),
-    ]  # fmt: skip
+    ]
     html = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
     return _write(path, html + "\n".join(sections) + "</html>\n")
 
@@ -109,7 +109,7 @@ def _around(frame: np.ndarray, track: Track, index: int) -> np.ndarray:
     """A square about the head, inside the frame."""
     p = track.parameters.expanded()[index]
     scale = float(p.focal) / float(p.translation[2])
-    side = int(min(frame.shape[0], frame.shape[1], max(32, 330 * scale)))
+    side = int(min(frame.shape[0], frame.shape[1], max(32, 280 * scale)))
     x = float(p.focal) * float(p.translation[0] / p.translation[2]) + track.width / 2 - side / 2
     y = float(p.focal) * float(p.translation[1] / p.translation[2]) + track.height / 2 - side / 2
     x, y = (int(np.clip(v, 0, limit - side)) for v, limit in ((x, frame.shape[1]), (y, frame.shape[0])))
@@ -200,7 +200,8 @@ def _figure(picture: np.ndarray, caption: str) -> str:
 
     data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
     encoded = base64.b64encode(data).decode()
-    return f'<figure><img alt="{escape(caption)}" src="data:image/jpeg;base64,{encoded}"><figcaption>{escape(caption)}</figcaption></figure>'
+    image = f'<img alt="{escape(caption)}" src="data:image/jpeg;base64,{encoded}">'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _write(path: Path, text: str) -> Path:
@@ -211,5 +212,5 @@ def _write(path: Path, text: str) -> Path:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise write_error(path, error) from None
+        raise write_error("report", path, error) from None
     return path

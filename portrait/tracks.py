@@ -16,7 +16,7 @@ def pick_device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind = name.split(":")[0]
+    kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda"):
         raise PortraitError(f"device: expected cpu, cuda or auto, got '{name}'")
     if kind == "cuda" and not torch.cuda.is_available():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from fractions import Fraction
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.errors import PortraitError
+from facemodel.errors import PortraitError, write_error
 
 CLOCK = Fraction(1, 90000)  # seconds a tick of the video stream: holds any frame's time to 11 microseconds
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -36,9 +35,9 @@ class VideoWriter:
         width: int,
         height: int,
         fps: float,
+        *,
         audio_from: str | os.PathLike | None = None,
         metadata: dict | None = None,
-        *,
         crf: int = 18,
         preset: str = "medium",
         pixel_aspect: Fraction = Fraction(1),
@@ -54,6 +53,7 @@ class VideoWriter:
         self.frame_count, self._last_time = 0, 0.0
         self._closed, self._audio, self._container = False, None, None
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self.partial), "w", format=FORMATS[self.path.suffix.lower()])
             if metadata:
                 self._container.metadata["comment"] = json.dumps(metadata, ensure_ascii=False)
@@ -146,13 +146,13 @@ class VideoWriter:
             self.abort()
 
     def _failed(self, error: Exception) -> PortraitError:
-        return write_error(self.path, error)
+        return write_error("output", self.path, error)
 
 
 class AudioCopy:
     """Copies the packets of a file's first sound stream into a container, as far as asked for."""
 
-    def __init__(self, container, source, stream, output, shift: float, encode: bool):
+    def __init__(self, container, source, stream, output, *, shift: float, encode: bool):
         self._container, self._source, self._input = container, source, stream
         self._output, self._shift, self._encode = output, shift, encode
         self._packets = source.demux(stream)
@@ -178,7 +178,7 @@ class AudioCopy:
             output = container.add_stream("aac", rate=stream.codec_context.sample_rate)
         else:
             output = container.add_stream_from_template(stream)
-        return cls(container, source, stream, output, shift, encode)
+        return cls(container, source, stream, output, shift=shift, encode=encode)
 
     def copy_until(self, time: float) -> None:
         """Muxes the sound that begins before ``time``, in seconds of the output."""
@@ -232,20 +232,13 @@ def read_comment(metadata: dict) -> dict | None:
 
 
 def check_writable(path: Path) -> None:
-    """Raises PortraitError where a file can't be made at ``path``; makes its folder."""
+    """Raises PortraitError where a file can't be made at ``path``, also in folders yet to be made. Makes nothing."""
     if path.is_dir():
         raise PortraitError(f"output '{path}': expected a file name, found a folder; give a name inside it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(path, error) from None
-    if not os.access(path.parent, os.W_OK):
-        raise PortraitError(f"output '{path}': its folder may not be written to (permissions); choose another")
-
-
-def write_error(path: str | os.PathLike, error: Exception) -> PortraitError:
-    """The one-line error for a failed write of ``path``."""
-    if getattr(error, "errno", None) == errno.ENOSPC:
-        return PortraitError(f"output '{path}': the disk is full; free some space and run the same command again")
-    reason = getattr(error, "strerror", None) or str(error)
-    return PortraitError(f"output '{path}': can't be written ({str(reason).splitlines()[0]}); choose another place")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise PortraitError(f"output '{path}': '{folder}' is a file, not a folder; choose another place")
+    if not os.access(folder, os.W_OK):
+        raise PortraitError(f"output '{path}': '{folder}' may not be written to (permissions); choose another place")

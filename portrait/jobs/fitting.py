@@ -67,7 +67,8 @@ def fit_file(
     facts = {"source": source, "settings": settings, "device": device}
     track = track.with_parameters(track.parameters, **facts)
     if source["pixel_aspect"][0] != source["pixel_aspect"][1]:
-        warning = "pixels of {0}:{1}: the face is fitted as stored, not as played".format(*source["pixel_aspect"])
+        shape = ":".join(map(str, source["pixel_aspect"]))
+        warning = f"pixels aren't square ({shape}): the face is fitted as stored, not as played"
         track.facts.setdefault("warnings", []).append(warning)
     track.save(output)
     shutil.rmtree(work, ignore_errors=True)

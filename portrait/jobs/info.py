@@ -33,9 +33,10 @@ def _track(path: Path) -> None:
     say(f"  focal       {float(p.focal.flatten()[0]):.1f} px")
     say(f"  confidence  {float(track.confidence.float().mean()):.2f} on average")
     for name, value in track.facts.items():
+        text = value if isinstance(value, str) else json.dumps(value)
         if name == "target_frames":
-            value = f"{len(value)} frames of the target, {min(value)} to {max(value)}"
-        say(f"  {name:<11} {value if isinstance(value, str) else json.dumps(value)}")
+            text = f"{len(value)} frames of the target, {min(value)} to {max(value)}"
+        say(f"  {name:<11} {text}")
 
 
 def _tensors(path: Path) -> None:

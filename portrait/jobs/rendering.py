@@ -19,7 +19,7 @@ from ..files import file_hash, synthetic_note
 from ..progress import Progress, say
 from ..tracks import default_model, load_track, pick_device
 from ..video import VideoWriter, open_frames
-from ..video_writer import FORMATS, check_writable
+from ..video_writer import FORMATS
 
 CHUNK = 8  # frames drawn at a time
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
 from facemodel import PortraitError
 from portrait.sample import carphone
 from portrait.video import ImageReader, VideoReader, VideoWriter, open_frames, read_comment
@@ -135,7 +136,7 @@ def test_full_disk_is_one_clear_error(tmp_path):
     mounted = (
         shutil.which("mount")
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True, check=False
         ).returncode
         == 0
     )

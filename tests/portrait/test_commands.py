@@ -1,0 +1,182 @@
+"""Whole commands on a few frames of a real clip."""
+
+import json
+import shutil
+
+import av
+import numpy as np
+import pytest
+import torch
+
+import facemodel
+from facemodel import Track
+from portrait.cli import main
+from portrait.jobs.exporting import albedo_texture
+from portrait.video import VideoReader, read_comment
+
+from .conftest import FRAMES
+
+
+@pytest.fixture(scope="module")
+def model():
+    return facemodel.load()
+
+
+def column(track, model, name):
+    return track.parameters.expression[:, model.expression_index(name)]
+
+
+def call(*arguments):
+    assert main([str(a) for a in arguments]) == 0
+
+
+def leftovers(folder):
+    return [p for p in folder.rglob("*") if ".partial" in p.name or p.name.endswith(".work")]
+
+
+def test_fit(track, clip, model, capsys):
+    fitted = Track.load(track, model)
+    assert len(fitted) == FRAMES and fitted.tracked.all()
+    assert (fitted.width, fitted.height) == (176, 144)
+    assert fitted.facts["source"]["file"] == "clip.mp4" and len(fitted.facts["source"]["sha256"]) == 64
+    assert leftovers(track.parent) == []
+    before = (track / "track.safetensors").stat().st_mtime_ns
+    call("fit", clip, "-o", track, "--device", "cpu")
+    assert "already there" in capsys.readouterr().out
+    assert (track / "track.safetensors").stat().st_mtime_ns == before
+
+
+def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
+    call("edit", track, "--set", "jawOpen=0.6", "--scale", "mouthSmileLeft=1.5", "--add", "browInnerUp=0.2",
+         "--gaze", "-10,5", "--smooth", "0.2", "-o", tmp_path / "t")  # fmt: skip
+    before, after = Track.load(track), Track.load(tmp_path / "t", model)
+    assert torch.allclose(column(after, model, "jawOpen"), torch.tensor(0.6))
+    assert (column(after, model, "browInnerUp") >= 0.2 - 1e-6).all()
+    assert torch.allclose(after.parameters.gaze, torch.deg2rad(torch.tensor([-10.0, 5.0])), atol=1e-5)
+    assert torch.equal(after.parameters.identity, before.parameters.identity)
+
+
+def test_curves_both_ways(track, model, tmp_path):
+    call("edit", track, "--to-csv", tmp_path / "a.csv")
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert len(lines) == FRAMES + 1 and lines[0].startswith("Timecode,BlendShapeCount,EyeBlinkLeft,EyeLookDownLeft")
+    name = lines[0].split(",").index("JawOpen")
+    cells = [line.split(",") for line in lines[1:]]
+    for row in cells:
+        row[name] = "0.75"
+    (tmp_path / "b.csv").write_text("\n".join([lines[0], *map(",".join, cells)]) + "\n")
+    call("edit", track, "--csv", tmp_path / "b.csv", "-o", tmp_path / "t")
+    before, after = Track.load(track), Track.load(tmp_path / "t")
+    jaw = model.expression_index("jawOpen")
+    assert torch.allclose(after.parameters.expression[:, jaw], torch.tensor(0.75))
+    others = [k for k, n in enumerate(model.expression_names) if k != jaw and not n.startswith("eyeLook")]
+    a, b = after.parameters.expression, before.parameters.expression
+    assert torch.allclose(a[:, others], b[:, others], atol=1e-4)
+
+
+def test_mix(track, tmp_path):
+    call("edit", track, "--set", "jawOpen=0.8", "-o", tmp_path / "source")
+    call("mix", "--source", tmp_path / "source", "--target", track, "--take", "expression,pose", "-o", tmp_path / "m")
+    mixed = Track.load(tmp_path / "m")
+    assert len(mixed) == FRAMES and mixed.facts["mixed"]["take"] == ["expression", "pose"]
+    assert mixed.facts["target_frames"] == list(range(FRAMES))
+
+
+def test_render_maps_side_by_side(track, tmp_path):
+    call("render", track, "-o", tmp_path / "maps.mp4", "--maps", "diffuse,eyes,normals,depth,mask", "--size", "100x80")
+    reader = VideoReader(tmp_path / "maps.mp4")
+    assert (reader.width, reader.height, reader.frame_count) == (500, 80, FRAMES)
+    assert read_comment(reader.metadata)["synthetic"] is True
+    frame = next(iter(reader))[2]
+    shading, mask = frame[:, :100].max(-1), frame[:, 400:].min(-1)
+    assert 200 < (mask > 128).sum() < 6000 and shading[mask > 128].mean() > 40
+
+
+def test_render_one_file_a_map(track, tmp_path):
+    call("render", track, "-o", tmp_path / "maps", "--maps", "correspondence,eyes")
+    assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == ["correspondence.mp4", "eyes.mp4"]
+    assert VideoReader(tmp_path / "maps" / "eyes.mp4").frame_count == FRAMES
+
+
+def test_overlay_keeps_the_picture_outside_and_the_sound(track, clip, tmp_path):
+    call("render", track, "-o", tmp_path / "o.mp4", "--overlay", clip)
+    (_, _, drawn), (_, _, frame) = next(iter(VideoReader(tmp_path / "o.mp4"))), next(iter(VideoReader(clip)))
+    assert np.abs(drawn[:, :30].astype(int) - frame[:, :30]).mean() < 3
+    assert np.abs(drawn.astype(int) - frame).max() > 25
+    assert VideoReader(tmp_path / "o.mp4").audio
+
+
+@pytest.mark.parametrize("suffix", ["obj", "ply", "glb"])
+def test_export(track, tmp_path, suffix):
+    call("export", track, "--frame", 3, "-o", tmp_path / f"face.{suffix}", "--texture", 128)
+    facts = json.loads((tmp_path / "face.landmarks.json").read_text())
+    assert facts["frame"] == 3 and len(facts["landmarks"]["positions"]) == 68
+    pixels = np.array(facts["landmarks"]["pixels"])
+    found = Track.load(track).landmarks[3]
+    found = found[torch.isfinite(found).all(-1)].numpy()
+    assert np.linalg.norm(pixels.mean(0) - found.mean(0)) < 8  # where the detector saw the face
+    assert (tmp_path / "face.png").is_file() == (suffix == "obj")
+
+
+def test_texture_covers_its_chart(track, model):
+    texture = albedo_texture(model, Track.load(track), 128)
+    assert texture.shape == (128, 128, 3) and texture.dtype == np.uint8
+    assert texture.min(-1).mean() > 20  # filled beyond the islands too
+
+
+@pytest.fixture(scope="module")
+def weights(track, clip, tmp_path_factory):
+    """A network of a few steps: enough to see that everything fits together."""
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    call("train", track, clip, "-o", path, "--minutes", 0.02, "--size", 64, "--width", 4, "--device", "cpu")
+    return path
+
+
+def test_train_and_go_on(weights, track, clip, capsys):
+    assert weights.is_file()
+    call("train", track, clip, "-o", weights, "--minutes", 0.04, "--size", 64, "--width", 4, "--device", "cpu")
+    assert "gone on at step" in capsys.readouterr().out
+
+
+def test_synthesize_at_its_own_size_with_sound_and_label(weights, track, clip, tmp_path, capsys):
+    call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "out.mp4", "--device", "cpu")
+    reader = VideoReader(tmp_path / "out.mp4")
+    assert (reader.width, reader.height, reader.frame_count) == (176, 144, FRAMES)
+    note = read_comment(reader.metadata)
+    assert note["synthetic"] is True and note["target"]["file"] == "clip.mp4" and len(note["weights"]["sha256"]) == 64
+    assert reader.pixel_aspect == VideoReader(clip).pixel_aspect
+
+    def packets(path):
+        with av.open(str(path)) as file:
+            return [bytes(p) for p in file.demux(audio=0) if p.size]
+
+    copied = packets(tmp_path / "out.mp4")
+    assert copied and copied == packets(clip)[: len(copied)]
+    call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "quiet.mp4", "--sound", "none")
+    assert not VideoReader(tmp_path / "quiet.mp4").audio
+    capsys.readouterr()
+    call("info", tmp_path / "out.mp4")
+    shown = capsys.readouterr().out
+    assert "synthetic   yes" in shown and "clip.mp4" in shown and "176 x 144" in shown
+
+
+def test_reenact_in_one_uses_what_is_there(track, clip, tmp_path, capsys):
+    shutil.copytree(track, tmp_path / "out.mp4.work" / "target.track")
+    arguments = ["reenact", "--source", track, "--target", clip, "-o", tmp_path / "out.mp4", "--minutes", 0.02,
+                 "--size", 64, "--width", 4, "--device", "cpu", "--comparison", tmp_path / "c.mp4",
+                 "--report", tmp_path / "r.html"]  # fmt: skip
+    call(*arguments)
+    assert "already there for this input" in capsys.readouterr().out
+    assert VideoReader(tmp_path / "out.mp4").frame_count == FRAMES
+    comparison = VideoReader(tmp_path / "c.mp4")
+    assert comparison.frame_count == FRAMES and comparison.width > 3 * comparison.height
+    report = (tmp_path / "r.html").read_text()
+    assert report.count("<svg") >= 8 and report.count("data:image/jpeg;base64,") == 2
+    assert "<script" not in report and "http" not in report.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_info_of_a_track_and_a_model(track, capsys):
+    call("info", track)
+    call("info", facemodel.model.DEFAULT_MODEL)
+    shown = capsys.readouterr().out
+    assert f"{FRAMES} frames, {FRAMES} with a face" in shown and "face model" in shown and "CC0" in shown
