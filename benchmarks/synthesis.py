@@ -23,7 +23,7 @@ import facemodel
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from neural_render.checkpoint import Weights, WeightsHeader
-from neural_render.compositing import feather_mask, paste
+from neural_render.compositing import composite, feather_mask
 from neural_render.conditioning import (
     CHANNELS,
     WINDOW,
@@ -160,7 +160,8 @@ def stages(model, track: Track, size: int, width: int, repeats: int) -> dict[str
     maps = torch.from_numpy(render_maps(model, track, frames, crop, size))
     window = maps[:, None].expand(-1, WINDOW, -1, -1, -1).contiguous()
     picture = np.zeros((FRAME[1], FRAME[0], 3), np.uint8)
-    image, mask = np.zeros((size, size, 3), np.uint8), feather_mask(crop, *FRAME)
+    image, feather = np.zeros((size, size, 3), np.uint8), feather_mask(crop, *FRAME)
+    head = maps[0, ..., FACE].amax(-1).numpy() > 0
 
     @torch.inference_mode()
     def synthesise() -> np.ndarray:
@@ -169,7 +170,7 @@ def stages(model, track: Track, size: int, width: int, repeats: int) -> dict[str
     return {
         "maps": clock(lambda: render_maps(model, track, frames, crop, size), repeats) / BATCH,
         "network": clock(synthesise, repeats) / BATCH,
-        "compositing": clock(lambda: paste(picture, image, crop, mask), repeats),
+        "compositing": clock(lambda: composite(picture, image, head, crop, feather), repeats),
     }
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .conditioning import Crop
+from .images import cut_out, resize_square
 
 
 def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float = 0.12) -> np.ndarray:
@@ -31,17 +32,55 @@ def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float 
     return (y[:, None] * x[None]).astype(np.float32)
 
 
+def changed_mask(
+    image: np.ndarray, original: np.ndarray, head: np.ndarray, *, low: float = 8.0, high: float = 28.0
+) -> np.ndarray:
+    """(S, S) float32 in [0, 1]: where the synthesised picture is needed; elsewhere the original shows the same.
+
+    One over the head, with a margin for hair, wherever it is drawn now; and wherever the two pictures disagree, the
+    place the original's head was at included: rising from ``low`` to ``high`` levels of difference, both smoothed.
+    What is left is background, which keeps its own resolution and its own motion.
+
+    image, original: (S, S, 3) uint8, the crop synthesised and real, at the network's size. head: (S, S) bool.
+    """
+    size = image.shape[0]
+    difference = np.abs(image.astype(np.int16) - original).max(-1).astype(np.float32)
+    difference = cv2.dilate(cv2.GaussianBlur(difference, (0, 0), size / 64), _disc(size / 32))
+    weight = np.clip((difference - low) / (high - low), 0, 1)
+    radius = 0.18 * np.sqrt(float(head.sum()))  # of the head's size: hair stands about so far off the model
+    wide = cv2.dilate(head.astype(np.uint8), _disc(radius)).astype(np.float32)
+    return cv2.GaussianBlur(np.maximum(weight, wide), (0, 0), size / 42)
+
+
+def _disc(radius: float) -> np.ndarray:
+    side = 2 * int(round(radius)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+
+
 def paste(frame: np.ndarray, image: np.ndarray, crop: Crop, mask: np.ndarray) -> np.ndarray:
     """A copy of the frame (H, W, 3) uint8 with the square image (S, S, 3) uint8 blended into its crop.
 
     mask: (side, side) float32 in [0, 1]. Pixels outside the crop, and those where the mask is zero, stay as they are.
     """
-    how = cv2.INTER_AREA if image.shape[0] > crop.side else cv2.INTER_CUBIC
-    if image.shape[0] != crop.side:
-        image = cv2.resize(image, (crop.side, crop.side), interpolation=how)
     result = frame.copy()
-    region = result[crop.y0 : crop.y0 + crop.side, crop.x0 : crop.x0 + crop.side]
-    weight = mask[..., None]
-    blended = region + weight * (image.astype(np.float32) - region)
-    region[:] = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+    region = cut_out(result, crop)
+    before = region.astype(np.float32)
+    blended = cv2.subtract(resize_square(image, crop.side).astype(np.float32), before)
+    blended *= mask[..., None]
+    blended += before
+    blended += 0.5  # the conversion cuts off; a blend of two values in range stays in range
+    region[:] = blended
     return result
+
+
+def composite(
+    frame: np.ndarray, image: np.ndarray, head: np.ndarray, crop: Crop, feather: np.ndarray
+) -> np.ndarray:
+    """The original frame (H, W, 3) uint8 with a synthesised crop (S, S, 3) uint8 where that is needed.
+
+    head: (S, S) bool, where the model is drawn. feather: of ``feather_mask``. A new array; see ``changed_mask``.
+    """
+    original = cut_out(frame, crop)
+    needed = changed_mask(image, resize_square(original, image.shape[0]), head)
+    needed = cv2.resize(needed, (crop.side, crop.side), interpolation=cv2.INTER_LINEAR)
+    return paste(frame, image, crop, needed * feather)

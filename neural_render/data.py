@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -18,6 +17,7 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 
 from .conditioning import CHANNELS, FACE, WINDOW, Crop, render_maps, shot_starts, window_frames
+from .images import cut_out, resize_square
 
 VERSION = 1
 CHUNK = 16
@@ -27,19 +27,6 @@ SEGMENT = 96
 
 Progress = Callable[[float, float, str, str], None]
 """Called with what is done, the total it counts towards, the stage's name and a note."""
-
-
-def resize_square(image: np.ndarray, size: int) -> np.ndarray:
-    """A square uint8 image (S, S, 3) at another size; area averaging down, cubic up."""
-    if image.shape[0] == size:
-        return image
-    how = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_CUBIC
-    return cv2.resize(image, (size, size), interpolation=how)
-
-
-def cut_out(frame: np.ndarray, crop: Crop) -> np.ndarray:
-    """The crop's pixels of an original frame, a view."""
-    return frame[crop.y0 : crop.y0 + crop.side, crop.x0 : crop.x0 + crop.side]
 
 
 def plan_frames(count: int, limit: int) -> np.ndarray:

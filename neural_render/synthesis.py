@@ -13,8 +13,8 @@ from facemodel.errors import PortraitError
 from facemodel.track import Track
 
 from .checkpoint import Weights
-from .compositing import feather_mask, paste
-from .conditioning import condition, render_maps, shot_starts, to_pixels, window_frames
+from .compositing import composite, feather_mask
+from .conditioning import FACE, condition, render_maps, shot_starts, to_pixels, window_frames
 from .frames import FrameCursor
 from .networks import fold_norms
 from .trainer import bfloat16_helps
@@ -48,8 +48,10 @@ def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
 
 def synthesize_crops(
     network: torch.nn.Module, weights: Weights, track: Track, *, model, device: str = "cpu", batch: int = 4
-) -> Iterator[np.ndarray]:
-    """(size, size, 3) uint8 for every frame of the track: what ``network`` makes of its maps. Streams.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For every frame of the track what ``network`` makes of its maps, and where the head is drawn. Streams.
+
+    (size, size, 3) uint8 and (size, size) bool.
 
     network: from ``inference_network``, or ``weights.network()`` for float32 throughout.
     """
@@ -66,7 +68,7 @@ def synthesize_crops(
         stack = torch.from_numpy(np.stack([[kept[int(k)] for k in row] for row in windows]))
         with torch.inference_mode():
             images = to_pixels(network(condition(stack.to(device), dtype)))
-        yield from images
+        yield from zip(images, maps[..., FACE].max(-1) > 0)
 
 
 def synthesize(
@@ -107,17 +109,17 @@ def synthesize(
 
 def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCursor, network, **options):
     header = weights.header
-    mask = feather_mask(header.crop, header.frame_width, header.frame_height)
+    feather = feather_mask(header.crop, header.frame_width, header.frame_height)
     crops = synthesize_crops(network, weights, track, **options)
     absent = (~track.tracked).tolist()
     try:
-        for image, index, skip in zip(crops, order, absent):
+        for (image, head), index, skip in zip(crops, order, absent):
             frame = cursor.at(index)
             if frame.shape[:2] != (header.frame_height, header.frame_width):
                 raise PortraitError(
                     f"video: expected frames of {header.frame_width} x {header.frame_height} as the weights were "
                     f"trained for, got {frame.shape[1]} x {frame.shape[0]}; give the target clip"
                 )
-            yield frame.copy() if skip else paste(frame, image, header.crop, mask)
+            yield frame.copy() if skip else composite(frame, image, head, header.crop, feather)
     finally:
         cursor.close()

@@ -17,7 +17,6 @@ from .conditioning import CHANNELS, EYES, FACE, WINDOW, condition, to_network
 from .losses import adversarial, l1
 from .networks import PatchDiscriminator, RefinementUNet
 
-
 AVERAGE_EVERY = 4
 """Steps between two updates of the averaged generator."""
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facemodel.errors import PortraitError
-from neural_render.compositing import feather_mask, paste
+from neural_render.compositing import changed_mask, composite, feather_mask, paste
 from neural_render.conditioning import Crop
 from neural_render.frames import FrameCursor
 
@@ -43,6 +43,32 @@ def test_an_identical_image_changes_nothing():
     frame, crop = noise(90, 90), Crop(10, 15, 64)
     image = frame[15:79, 10:74].copy()
     assert np.array_equal(paste(frame, image, crop, feather_mask(crop, 90, 90)), frame)
+
+
+def test_background_that_agrees_keeps_its_own_pixels():
+    """A crop synthesised at a quarter of the resolution blurs the background; only the head is replaced."""
+    frame, crop = noise(256, 300) // 40 + 100, Crop(20, 0, 256)
+    image = np.full((64, 64, 3), 103, np.uint8)
+    image[24:40, 24:40] = (220, 180, 160)
+    head = np.zeros((64, 64), bool)
+    head[24:40, 24:40] = True
+    result = composite(frame, image, head, crop, feather_mask(crop, 300, 256))
+    assert np.array_equal(result[:40], frame[:40])
+    assert np.array_equal(result[:, 276:], frame[:, 276:])
+    assert np.abs(result[112:144, 132:164].astype(int) - (220, 180, 160)).max() <= 2
+
+
+def test_the_originals_head_is_covered_where_the_new_one_is_elsewhere():
+    original, image = np.full((64, 64, 3), 100, np.uint8), np.full((64, 64, 3), 100, np.uint8)
+    original[20:44, 4:28] = 200
+    image[20:44, 36:60] = 200
+    head = np.zeros((64, 64), bool)
+    head[20:44, 36:60] = True
+    mask = changed_mask(image, original, head)
+    assert mask[24:40, 8:24].min() > 0.95
+    assert mask[24:40, 40:56].min() > 0.95
+    assert mask[:6].max() < 0.05
+    assert np.abs(np.diff(mask, axis=1)).max() < 0.35
 
 
 class Clip:

@@ -18,7 +18,8 @@ from neural_render.conditioning import (
     shot_starts,
     window_frames,
 )
-from neural_render.data import ClipCache, plan_frames, resize_square
+from neural_render.data import ClipCache, plan_frames
+from neural_render.images import resize_square
 from renderer import render
 
 from .conftest import FRAMES, HEIGHT, WIDTH, Clip
