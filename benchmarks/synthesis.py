@@ -26,6 +26,7 @@ from neural_render.checkpoint import Weights, WeightsHeader
 from neural_render.compositing import composite, feather_mask
 from neural_render.conditioning import (
     CHANNELS,
+    FACE,
     WINDOW,
     condition,
     head_crop,
