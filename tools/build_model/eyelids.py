@@ -20,10 +20,13 @@ TOUCH = 0.3  # mm between the rim and the ball at rest
 CANTHUS = 0.45  # how much of the corners' distance from the ball is kept
 REACH = 9.0  # mm, how far a correction of the rim spreads
 RADIUS_VARIES = 0.4  # people's eyeballs vary less than their eyes' openings
-APERTURE_VARIES = 0.6  # kept part of the opening's variation, so that lids that close at the mean close for everyone
-OVERLAP = 0.8  # mm by which the closed upper lid's margin passes the lower one's
+APERTURE_VARIES = 0.45  # kept part of the opening's variation, so that lids that close at the mean close for everyone
+CLOSED_OFF = 1.6  # mm between the closed upper rim and the mean ball, in reserve for lids of other identities
+OVERLAP = 1.0  # mm by which the closed upper lid's margin passes the lower one's
+FRONT_OVERLAP = 1.2  # the same of the margins' front edges
 RAISED = 1.2  # mm by which the lower lid rises
-SKIRT = 2.6  # mm by which the upper lid's inside reaches below its margin when closed, behind the lower lid
+SKIRT = 4.2  # mm by which the upper lid's inside reaches below its margin when closed, behind the lower lid
+SKIRT_OFF = 2.2  # mm between that and the ball
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Lids:
     spread: np.ndarray  # (N, R) weights of that
     inner: np.ndarray  # (K,) vertices of the socket next to the upper rim
     inner_rim: np.ndarray  # (K,) for each the nearest rim vertex, as a place in rim
+    front: np.ndarray  # (F,) the front edge of the lids' margins: skin vertices next to the rim
+    front_rim: np.ndarray  # (F,) for each its neighbour, as a place in rim
 
     def propagate(self, correction: np.ndarray) -> np.ndarray:
         """(..., R, 3) on the rim to (..., N, 3) on the vertices ``near``."""
@@ -56,13 +61,11 @@ def find_lids(topology: Topology, mean: np.ndarray) -> Lids:
     skin = (topology.parts["head"] | topology.parts["eye_cavity"]) & left
     distance = np.linalg.norm(mean[:, None] - points[None], axis=-1)
     near = np.nonzero(skin & (distance.min(1) < REACH))[0]
-    weight = np.exp(-((distance[near] / 2.5) ** 2) / 2) + 1e-12
-    # a rim vertex keeps its own correction
-    own = np.where(np.isin(near, rim)[:, None], (distance[near] < 1e-9) * 1.0, weight)
-    spread = own / own.sum(1, keepdims=True) * smooth_step(distance[near].min(1), REACH, 1.0)[:, None]
+    spread = _spread(near, rim, mean)
     inside = topology.parts["eye_cavity"]
     touching = np.unique(topology.quads[np.isin(topology.quads, rim[upper]).any(1)])
     inner_vertices = touching[inside[touching]]
+    front, front_rim = _front_edge(topology, rim)
     return Lids(
         rim=rim,
         upper=upper,
@@ -72,7 +75,27 @@ def find_lids(topology: Topology, mean: np.ndarray) -> Lids:
         spread=spread,
         inner=inner_vertices,
         inner_rim=np.where(upper, distance[inner_vertices], np.inf).argmin(1),
+        front=front,
+        front_rim=front_rim,
     )
+
+
+def _spread(near: np.ndarray, source: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(N, R) weights that carry a displacement of ``source`` to ``near``, falling off; sources keep their own."""
+    distance = np.linalg.norm(mean[near][:, None] - mean[source][None], axis=-1)
+    weight = np.exp(-((distance / 2.5) ** 2) / 2) + 1e-12
+    own = np.where(np.isin(near, source)[:, None], (distance < 1e-9) * 1.0, weight)
+    return own / own.sum(1, keepdims=True) * smooth_step(distance.min(1), REACH, 1.0)[:, None]
+
+
+def _front_edge(topology: Topology, rim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Skin vertices joined to the rim by a quad's side, and the place in ``rim`` of that neighbour."""
+    sides = np.concatenate([topology.quads[:, [k, (k + 1) % 4]] for k in range(4)])
+    sides = np.concatenate([sides, sides[:, ::-1]])
+    place = {v: k for k, v in enumerate(rim.tolist())}
+    pairs = {b: place[a] for a, b in sides.tolist() if a in place and b not in place and topology.parts["head"][b]}
+    front = np.array(sorted(pairs))
+    return front, np.array([pairs[v] for v in front])
 
 
 def _ordered(rim: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -153,8 +176,14 @@ def _fit_mean(mean: np.ndarray, lids: Lids, center: np.ndarray) -> tuple[np.ndar
 
 
 def _fit_basis(basis: np.ndarray, lids: Lids, center_basis, radius_basis, direction) -> np.ndarray:
-    """The basis with the left rim keeping its distance from the ball, and an opening that varies less."""
+    """The basis with the left rim keeping its distance from the ball, and an opening that varies less.
+
+    The upper rim has to keep it open and closed: what counts is the direction midway between the two.
+    """
     basis = basis.copy()
+    midway = direction + lids.below @ direction
+    midway /= np.linalg.norm(midway, axis=1, keepdims=True)
+    direction = np.where(lids.upper[:, None], midway, direction)
     relative = basis[:, lids.rim] - center_basis[:, None]
     radial = (relative * direction).sum(-1, keepdims=True)
     correction = (radius_basis[:, None, None] - radial) * direction
@@ -166,6 +195,7 @@ def _fit_basis(basis: np.ndarray, lids: Lids, center_basis, radius_basis, direct
     share = np.maximum((lids.below * lids.upper[:, None]).sum(0), 1e-9)[:, None]
     correction += np.where(lids.lower[:, None], lift / np.maximum(share, 0.5), 0)
     basis[:, lids.near] += lids.propagate(correction)
+    basis[:, lids.inner] = basis[:, lids.rim[lids.inner_rim]]  # so that they cover what the closed rim leaves open
     return basis
 
 
@@ -197,14 +227,28 @@ def close_lids(blink: np.ndarray, topology: Topology, identity: Identity) -> np.
     closed = np.where(lids.upper[:, None], goal, closed)
     offset = closed - center
     length = np.linalg.norm(offset, axis=1, keepdims=True)
-    away = EYE_RADIUS + np.where(lids.upper, 0.9, TOUCH)[:, None]
+    away = EYE_RADIUS + np.where(lids.upper, CLOSED_OFF, TOUCH)[:, None]
     offset *= np.where(lids.upper[:, None] & (np.abs(rim[:, :1] - center[0]) < 9), away / length, np.maximum(1, away / length))
     wanted = offset + center - rim
     shape = blink.copy()
     shape[lids.near] += lids.propagate(wanted - blink[lids.rim])
+    shape = _meet_in_front(shape, lids, mean, taper)
     skirt = center + offset[lids.inner_rim] - [0, SKIRT, 0] * taper[lids.inner_rim][:, None]
     skirt = skirt - center
-    skirt *= (EYE_RADIUS + TOUCH) / np.linalg.norm(skirt, axis=1, keepdims=True)
-    middle = taper[lids.inner_rim] > 0.5
+    skirt *= (EYE_RADIUS + SKIRT_OFF) / np.linalg.norm(skirt, axis=1, keepdims=True)
+    middle = taper[lids.inner_rim] > 0.2
     shape[lids.inner[middle]] = (skirt + center - mean[lids.inner])[middle]
+    return shape
+
+
+def _meet_in_front(shape: np.ndarray, lids: Lids, mean: np.ndarray, taper: np.ndarray) -> np.ndarray:
+    """The closing shape with the margins' front edges meeting too, as their inner ones do."""
+    closed = mean[lids.front] + shape[lids.front]
+    upper, lower = lids.upper[lids.front_rim], lids.lower[lids.front_rim]
+    order = np.nonzero(lower)[0][np.argsort(closed[lower, 0])]
+    meeting = np.interp(closed[:, 0], closed[order, 0], closed[order, 1])
+    move = np.where(upper, meeting - FRONT_OVERLAP * taper[lids.front_rim] - closed[:, 1], 0.0)
+    near = np.setdiff1d(lids.near, lids.rim)
+    shape = shape.copy()
+    shape[near, 1] += _spread(near, lids.front, mean) @ move
     return shape

@@ -49,13 +49,13 @@ class Observation:
 class HeadPictures:
     """Draws random people of the model and runs the detector on them."""
 
-    def __init__(self, mean, identity_basis, expression_basis, albedo_mean, albedo_basis, triangles, eyes, centers):
+    def __init__(self, mean, identity_basis, expression_basis, albedo_mean, albedo_basis, triangles, eyes, centers, people):
         """``eyes``: the eyeballs' vertices; ``centers``: mean (2, 3) and basis (80, 2, 3) of the eyeballs' centres."""
         self.tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32)
         self.mean, self.identity, self.expression = mean, identity_basis, expression_basis
         self.albedo_mean, self.albedo_basis = albedo_mean, albedo_basis
         self.triangles = torch.as_tensor(triangles)
-        self.eyes, self.centers = eyes, centers
+        self.eyes, self.centers, self.people = eyes, centers, people
 
     def observe(self) -> list[Observation]:
         """All views of all people; a picture in which no face is found is left out."""
@@ -64,7 +64,7 @@ class HeadPictures:
         with mediapipe.solutions.face_mesh.FaceMesh(
             static_image_mode=True, refine_landmarks=True, max_num_faces=1
         ) as detector:
-            for person in range(PEOPLE):
+            for person in range(self.people):
                 strength = 0.0 if person == 0 else 0.8
                 identity = strength * np.clip(rng.normal(size=len(self.identity)), -2, 2)
                 color = self.albedo_mean + 0.7 * strength * np.tensordot(

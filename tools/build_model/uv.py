@@ -84,7 +84,7 @@ def head_chart(topology: Topology, vertices: np.ndarray, triangles: np.ndarray) 
     corners, doubled = _cut(topology, vertices, triangles)
     position = np.concatenate([vertices, vertices[doubled]])
     twin = _mirror_of_cut(topology, doubled)
-    loops = _boundary_loops(corners)
+    loops = boundary_loops(corners)
     outline = max(loops, key=len)
     where, fixed = _rectangle(outline, position, len(vertices), doubled)
     holes = [loop for loop in loops if loop is not outline]
@@ -130,8 +130,9 @@ def _mirror_of_cut(topology, doubled) -> np.ndarray:
     return twin
 
 
-def _boundary_loops(triangles: np.ndarray) -> list[list[int]]:
-    directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+def boundary_loops(polygons: np.ndarray) -> list[list[int]]:
+    """The closed chains of vertices along the open edges of triangles or quads (N, 3 or 4), in their direction."""
+    directed = np.concatenate([np.stack([polygons[:, k - 1], polygons[:, k]], 1) for k in range(polygons.shape[1])])
     present = set(map(tuple, directed.tolist()))
     following = {a: b for a, b in directed.tolist() if (b, a) not in present}
     loops = []
@@ -259,11 +260,11 @@ def _eyeball_chart(topology: Topology, middle) -> np.ndarray:
 
 def _disc_chart(vertices, triangles, middle) -> np.ndarray:
     """A spring network in a circle on which the part's edge lies, the highest point on top, oriented as seen outside."""
-    loops = _boundary_loops(triangles)
+    loops = boundary_loops(triangles)
     if not loops:  # closed: opened at the back, the triangles there become slivers at the circle's edge
         depth = vertices[triangles][..., 2].max(1)
         triangles = triangles[depth > depth.min() + 6.0]
-        loops = _boundary_loops(triangles)
+        loops = boundary_loops(triangles)
     loop = max(loops, key=len)
     x, y = vertices[loop, 0], vertices[loop, 1]
     middle_x = 0.0 if x.min() < 0 < x.max() else x.mean()
