@@ -31,9 +31,9 @@ class Priors:
     gaze_yaw_difference: float = 0.08  # rad, between the eyes
     gaze_pitch_difference: float = 0.03
     # From one frame to the next at 30 frames a second; growing with the square root of the time between.
-    step_rotation: float = 0.04  # rad
-    step_translation: float = 12.0  # mm
-    step_expression: float = 0.12
+    step_rotation: float = 0.013  # rad
+    step_translation: float = 4.0  # mm
+    step_expression: float = 0.08
     step_gaze: float = 0.15  # rad
     step_light: float = 0.01  # over the constant band
 
