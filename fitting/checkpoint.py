@@ -119,7 +119,8 @@ class Checkpoint:
         try:
             with safe_open(self.path, "pt") as file:
                 table = json.loads((file.metadata() or {})["table"])
-                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+                # Copies lie in memory as any other tensor does: products with them then round as they did before.
+                tensors = {k: file.get_tensor(k).clone() for k in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError, OSError):
             return nothing
         if table["signature"] != self.signature:

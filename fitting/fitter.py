@@ -12,12 +12,14 @@ from facemodel.model import MorphableModel
 
 from .energy import SurfaceGeometry, Weights, landmarks, photometric
 from .observation import Observation
-from .priors import Priors, frame_prior, shared_prior, temporal_prior
+from .priors import Priors, frame_prior, motion_slack, shared_prior, temporal_prior
 from .samples import landmark_samples, surface_samples
 from .solver import NormalEquations, solve_frames, solve_joint
 from .start import initial_state
 from .state import FitState, Layout
 from .visibility import visible_samples
+
+LOOSE = 4.0  # slack of the temporal prior while the landmarks give a first estimate
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,16 @@ class Fitter:
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since.
         """
         s = self.settings
-        state = start
+        state, slack = start, LOOSE
         for _ in range(s.landmark_steps if previous is not None else 8):
-            state, _ = self._frame_step(state, previous, seen, seconds, None, None)
+            state, _ = self._frame_step(state, previous, seen, seconds, slack)
+        if previous is not None:
+            slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self._shape(state)
         visible = visible_samples(self.model, vertices, geometry, state, seen)
         for level, steps in zip(s.levels, s.steps):
             for _ in range(steps if previous is not None else steps + 3):
-                state, energies = self._frame_step(state, previous, seen, seconds, level, visible)
+                state, energies = self._frame_step(state, previous, seen, seconds, slack, level, visible)
         return FrameResult(state, energies)
 
     def _frame_step(
@@ -134,8 +138,9 @@ class Fitter:
         previous: FitState | None,
         seen: Observation,
         seconds: float,
-        level: int | None,
-        visible: Tensor | None,
+        slack: Tensor | float,
+        level: int | None = None,
+        visible: Tensor | None = None,
     ) -> tuple[FitState, dict[str, float]]:
         s = self.settings
         geometry, _, neutral = self._shape(state)
@@ -153,7 +158,7 @@ class Fitter:
         equations = NormalEquations.of(rows)
         prior, slope = frame_prior(state, s.priors, self.layout)
         if previous is not None:
-            hold, hold_slope = temporal_prior(state, previous, seconds, s.priors, self.layout)
+            hold, hold_slope = temporal_prior(state, previous, seconds, s.priors, self.layout, slack)
             prior, slope = prior + torch.diag_embed(hold), slope + hold_slope
         step = solve_frames(equations, prior, slope, state.expression, self.expression_columns, held)
         state = state.stepped(step.new_zeros(self.layout.shared), step, self.layout)

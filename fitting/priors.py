@@ -92,31 +92,44 @@ def light_precision(light: Tensor, priors: Priors) -> Tensor:
 
 
 def temporal_prior(
-    state: FitState, previous: FitState, seconds: float, priors: Priors, layout: Layout
+    state: FitState,
+    previous: FitState,
+    seconds: float,
+    priors: Priors,
+    layout: Layout,
+    slack: Tensor | float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """Precision (F, P), diagonal, and gradient (F, P) that hold each frame to the one before."""
+    """Precision (F, P), diagonal, and gradient (F, P) that hold each frame to the one before.
+
+    ``slack`` multiplies the standard deviations, see `motion_slack`.
+    """
+    difference, sigma = _step(state, previous, seconds, priors, layout)
+    precision = (sigma * slack) ** -2
+    return precision, precision * difference
+
+
+def motion_slack(state: FitState, previous: FitState, seconds: float, priors: Priors, layout: Layout) -> Tensor:
+    """(F, P): 1 where an unknown rests, larger the more a first estimate says that it moved.
+
+    Steps of a face are mostly small, with a few large ones: a heavy-tailed prior, here by re-weighting once. A fixed
+    one that is tight enough against jitter would lag behind quick turns and flatten blinks.
+    """
+    difference, sigma = _step(state, previous, seconds, priors, layout)
+    slack = 1 + (difference / (2 * sigma)).square()
+    slack[:, layout.slices()["light"].start - layout.shared :] = 1
+    return slack
+
+
+def _step(state: FitState, previous: FitState, seconds: float, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
+    """What changed since the frame before, and its standard deviation, both (F, P) in the layout's order."""
     growth = math.sqrt(max(seconds, 1e-3) * 30)
-    strength = previous.light[:, :1].mean(-1, keepdim=True).abs().clamp_min(0.1)
-    sigma = {
-        "rotation": priors.step_rotation,
-        "translation": priors.step_translation,
-        "expression": priors.step_expression,
-        "gaze": priors.step_gaze,
-        "light": priors.step_light,
-    }
-    difference = {
-        "rotation": axis_angle(state.rotation @ previous.rotation.transpose(1, 2)),
-        "translation": state.translation - previous.translation,
-        "expression": state.expression - previous.expression,
-        "gaze": (state.gaze - previous.gaze).flatten(1),
-        "light": ((state.light - previous.light) / strength).transpose(1, 2).flatten(1),
-    }
-    precision, gradient = [], []
-    for name, value in difference.items():
-        p = torch.full_like(value, (sigma[name] * growth) ** -2)
-        slope = p * value
-        if name == "light":
-            p, slope = p / strength[:, 0, 0, None] ** 2, slope / strength[:, 0, 0, None]
-        precision.append(p)
-        gradient.append(slope)
-    return torch.cat(precision, -1), torch.cat(gradient, -1)
+    strength = previous.light[:, 0].mean(-1, keepdim=True).abs().clamp_min(0.1)  # (F, 1)
+    parts = (
+        (priors.step_rotation, axis_angle(state.rotation @ previous.rotation.transpose(1, 2))),
+        (priors.step_translation, state.translation - previous.translation),
+        (priors.step_expression, state.expression - previous.expression),
+        (priors.step_gaze, (state.gaze - previous.gaze).flatten(1)),
+        (priors.step_light * strength, (state.light - previous.light).transpose(1, 2).flatten(1)),
+    )
+    sigma = torch.cat([torch.zeros_like(d) + s * growth for s, d in parts], -1)
+    return torch.cat([d for _, d in parts], -1), sigma

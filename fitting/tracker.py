@@ -53,9 +53,7 @@ class SingleFrame:
 
     def __init__(self, picture: np.ndarray) -> None:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise PortraitError(
-                f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}"
-            )
+            raise PortraitError(f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}")
         self.picture = picture
         self.height, self.width = picture.shape[:2]
 
