@@ -167,7 +167,8 @@ def train(
             f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
             f"'{model.name}' ({model.fingerprint}); fit the video again"
         )
-    settings = settings or Settings(bfloat16=bfloat16_helps(device))
+    if settings is None:
+        settings = Settings(bfloat16=bfloat16_helps(device), batch=2 if device == "cpu" else 8)
     settings = replace(settings, size=size, width=width, seed=seed, batch=batch or settings.batch)
     out = Path(out)
     if out.is_dir():
