@@ -210,7 +210,9 @@ def demo(
     ),
     source: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a scripted performance.")] = None,
     target: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Default: a clip that is installed.")] = None,
-    minutes: Minutes = 4.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="Training time; default: what is left of about 7 minutes for everything.")
+    ] = None,
     size: Size = 128,
     width: Width = 32,
     device: Device = "auto",

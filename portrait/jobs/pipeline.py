@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,9 @@ from .rendering import camera_of, to_uint8, write_video
 from .synthesis import sound_file, synthesize_file, train_file
 from .tracks import parts
 
+DEMO_MINUTES = 7.0
+"""What the demo takes without the installation, on two cores."""
+
 
 @dataclass
 class Timings:
@@ -51,7 +54,7 @@ def reenact_files(
     take: str = "expression,pose,gaze",
     absolute: bool = False,
     smooth: float = 0.0,
-    minutes: float = 10.0,
+    minutes: float | Callable[[Timings], float] = 10.0,
     size: int = 128,
     width: int = 32,
     detector: str = "mediapipe",
@@ -63,7 +66,8 @@ def reenact_files(
 ) -> None:
     """Fit both, mix, train on the target, synthesize.
 
-    source: a video or a track; None is the scripted performance. Everything in between is kept in ``work``
+    source: a video or a track; None is the scripted performance. minutes: of training; a function gets the time
+    that fitting took. Everything in between is kept in ``work``
     (``<output>.work``): tracks of the same input and a training with the same settings are gone on with.
     """
     for path in (output, comparison, report):
@@ -87,7 +91,8 @@ def reenact_files(
     mixed = clock.measure("mix", facemodel.mix, s, t, model, names, absolute=absolute, smooth=smooth)
     mixed.save(work / "mixed.track")
 
-    say(f"3/4 training on the target, {minutes:g} minutes in all")
+    minutes = minutes(clock) if callable(minutes) else minutes
+    say(f"3/4 training on the target, {minutes:.3g} minutes in all")
     weights = work / f"weights-{size}-{width}-{file_hash(work / 'target.track' / 'track.safetensors')[:8]}.safetensors"
     summary = clock.measure(
         "train", train_file, work / "target.track", target, weights,
@@ -111,18 +116,27 @@ def reenact_files(
         say(f"{report}: curves, overlays, timings")
 
 
+def remaining_minutes(clock: Timings) -> float:
+    """What a demo may train so that all of it takes about ``DEMO_MINUTES``, also on a slow or a busy machine.
+
+    Synthesis and comparison take about as long as fitting, and half a minute.
+    """
+    spent = sum(clock.seconds.values()) / 60
+    return max(2.0, DEMO_MINUTES - 0.5 - 2 * spent)
+
+
 def run_demo(
-    output: Path, *, source: Path | None, target: Path | None, minutes: float, size: int, width: int, device: str
+    output: Path, *, source: Path | None, target: Path | None, minutes: float | None, size: int, width: int, device: str
 ) -> None:
-    """The main job into one folder."""
+    """The main job into one folder. minutes: of training; None fits it into ``DEMO_MINUTES``."""
     if output.is_file():
         raise PortraitError(f"demo '{output}': expected a folder, found a file; choose another name")
     began = time.perf_counter()
     target = target or carphone()
     result, comparison, report = (output / n for n in ("result.mp4", "comparison.mp4", "report.html"))
     reenact_files(
-        source, target, result, minutes=minutes, size=size, width=width, comparison=comparison, report=report,
-        device=device, work=output / "work", sound="source",
+        source, target, result, minutes=minutes or remaining_minutes, size=size, width=width,
+        comparison=comparison, report=report, device=device, work=output / "work", sound="source",
     )  # fmt: skip
     say(f"\nDone in {(time.perf_counter() - began) / 60:.1f} minutes. Look at:")
     for path, what in ((result, "the new video"), (comparison, "driver | target | maps | result"),
