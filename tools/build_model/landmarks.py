@@ -155,10 +155,17 @@ def _best_place(seen, point: int, guess, places: _Places, mean, triangles) -> np
 
 
 def _partners(points: np.ndarray) -> np.ndarray:
-    """(478,) the point that each one becomes in a mirror; its own where that isn't mutual."""
-    near = cKDTree(points).query(points * FLIP)[1]
-    own = np.arange(len(points))
-    return np.where(near[near] == own, near, own)
+    """(478,) the point that each one becomes in a mirror: mutually nearest, then so among those that are left."""
+    partner = np.arange(len(points))
+    left = partner.copy()
+    while len(left):
+        near = cKDTree(points[left]).query(points[left] * FLIP)[1]
+        mutual = near[near] == np.arange(len(left))
+        partner[left[mutual]] = left[near[mutual]]
+        left = left[~mutual]
+        if not mutual.any():
+            break
+    return partner
 
 
 def _distances(o: Observation, index, weights, triangles) -> np.ndarray:

@@ -14,6 +14,7 @@ OVERLAP = 0.35  # mm by which the lips pass each other, seen from the front
 COLUMNS = np.linspace(-23.0, 23.0, 47)  # x in mm at which the opening is measured
 UPPER_FALLS = -12.2  # mm that the corners of the mouth move with jawOpen: what moves less is the upper lip
 STEP = 0.5  # standard deviations, to differentiate the opening
+ROOF = -46.0  # mm, y above which the mouth's inside is pressed to half its height
 REACH = 9.0  # mm above and below the line between the lips
 
 
@@ -25,6 +26,7 @@ def close_lips(identity: Identity, topology: Topology, triangles: np.ndarray, ja
         gap, line = _opening(mean, upper, lower)
         move = _mover(mean, topology, jaw_open, line)
         mean += move(np.maximum(gap + OVERLAP, 0))
+    _lower_roof(mean, topology)
     line = _opening(mean, upper, lower)[1]
     move = _mover(mean, topology, jaw_open, line)
     basis = identity.basis.copy()
@@ -33,6 +35,12 @@ def close_lips(identity: Identity, topology: Topology, triangles: np.ndarray, ja
         opening = (more - less) / (2 * STEP)
         basis[k] = _as_symmetric(shape + move(opening), shape, topology)
     return replace(identity, mean=_as_symmetric(mean, mean, topology), basis=basis)
+
+
+def _lower_roof(mean: np.ndarray, topology: Topology) -> None:
+    """Presses the mouth's inside down where it comes close to the skin beside the nose, in place."""
+    y = mean[topology.parts["mouth_cavity"], 1]
+    mean[topology.parts["mouth_cavity"], 1] = np.where(y > ROOF, ROOF + 0.5 * (y - ROOF), y)
 
 
 def _as_symmetric(shape: np.ndarray, like: np.ndarray, topology: Topology) -> np.ndarray:

@@ -31,6 +31,8 @@ IRISES = np.array([  # linear RGB: dark brown, brown, hazel, green, blue, grey
 ])  # fmt: skip
 SCLERA = np.array([0.60, 0.56, 0.53])
 PUPIL = np.array([0.006, 0.006, 0.006])
+CAVITY = np.array([0.16, 0.03, 0.027])
+TONGUE = np.array([0.30, 0.085, 0.08])
 TEETH = np.array([0.62, 0.57, 0.46])
 
 
@@ -69,12 +71,14 @@ def paint_person(topology: Topology, fields: dict[str, np.ndarray], mean: np.nda
         color += (tint - color) * amount[:, None]
     lashes = 0.45 * fields["lashes"] * rng.uniform(0.5, 1.2)
     color += (0.3 * hair - color) * np.clip(lashes, 0, 0.9)[:, None]
-    inside = rng.normal(1.0, 0.12)
-    color += (np.array([0.17, 0.035, 0.03]) * inside - color) * fields["mouth"][:, None]
+    lit = (0.2 + 0.8 * smooth_step(mean[:, 2], 55, 112))[:, None]  # little light gets deep into the mouth
+    inside = rng.normal(1.0, 0.12) * lit
+    color += (CAVITY * inside - color) * topology.parts["mouth_cavity"][:, None]
+    color += (TONGUE * inside - color) * topology.parts["tongue"][:, None]
     _paint_eyes(color, topology, darkness, rng)
     color += (np.array([0.42, 0.17, 0.14]) - color) * (topology.parts["eye_cavity"][:, None] * 0.8)
     teeth = topology.parts["upper_teeth"] | topology.parts["lower_teeth"]
-    color[teeth] = TEETH * rng.normal(1.0, 0.08)
+    color[teeth] = (TEETH * rng.normal(1.0, 0.08) * (0.3 + 0.7 * lit))[teeth]
     return np.clip(color, DARKEST, 0.98)
 
 

@@ -69,7 +69,6 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
         "forehead": smooth_step(y, eye[1] + 24, eye[1] + 38) * front * head,
         "beard": np.clip(beard + 0.5 * sides * head * (1 - ears), 0, 1),
         "moustache": beard * smooth_step(y, mouth_y - 2, mouth_y + 4) * smooth_step(ax, 32, 24),
-        "mouth": np.maximum(topology.parts["mouth_cavity"], topology.parts["tongue"]).astype(float),
     }
 
 

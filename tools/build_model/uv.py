@@ -18,7 +18,7 @@ from .topology import Topology
 
 STRIP = 0.12  # height of the strip with the small charts
 MARGIN = 0.004
-FACE_SCALE = 2.2  # how much longer than on the back of the head an edge of the face is to be
+FACE_SCALE = 3.0  # how much longer than on the back of the head an edge of the face is to be
 ROUNDS = 12
 RELAXATION = 0.5
 

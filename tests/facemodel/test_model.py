@@ -1,0 +1,409 @@
+"""The morphable model: its file, its methods, and what the default head must be able to do."""
+
+import json
+import struct
+
+import pytest
+import torch
+
+import facemodel
+from facemodel import PortraitError
+from facemodel.arkit import ARKIT_NAMES
+from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_to_eye_look
+from facemodel.model import DEFAULT_MODEL
+from facemodel.model_file import LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
+from renderer.camera import Camera, to_camera
+from renderer.rasterizer import rasterize
+
+FLIP = torch.tensor([-1.0, 1.0, 1.0])
+EYES_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return facemodel.load()
+
+
+def expression_of(model, **values):
+    coefficients = torch.zeros(len(model.expression_names))
+    for name, value in values.items():
+        coefficients[model.expression_index(name)] = value
+    return coefficients
+
+
+def random_identities(count, seed=0):
+    """(count, 80) with every coefficient anywhere between -2 and 2: heads further out than people are."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 80, generator=generator) * 4 - 2
+
+
+def seen_fraction(model, vertices, mask, yaw=0.0, pitch=0.0):
+    """Share of the head's pixels that show triangles of the masked vertices, by the rasteriser."""
+    rotation = torch.deg2rad(torch.tensor([pitch, yaw, 0.0]))
+    points = to_camera(vertices, rotation, torch.tensor([0.0, 0.0, 700.0]))
+    found = rasterize(points[None], model.triangles, Camera(900.0, 400, 400)).pix_to_face.flatten()
+    shown = mask[model.triangles].all(-1)[found[found >= 0]]
+    return float(shown.float().mean())
+
+
+class TestShapes:
+    def test_sizes(self, model):
+        count = len(model.mean)
+        assert 4000 < count < 6500
+        assert model.identity_basis.shape == (80, count, 3)
+        assert model.albedo_basis.shape == (80, count, 3)
+        assert model.expression_basis.shape == (52, count, 3)
+        assert model.expression_names == ARKIT_NAMES
+        assert len(model.triangles) == len(model.uv_triangles)
+        assert model.name == "default" and len(model.fingerprint) == 16
+
+    @pytest.mark.parametrize("batch", [(), (2,), (3, 1, 2)])
+    def test_leading_dimensions(self, model, batch):
+        count = len(model.mean)
+        vertices = model.vertices(torch.randn(*batch, 80), torch.rand(*batch, 52), 0.2 * torch.randn(*batch, 2, 2))
+        assert vertices.shape == (*batch, count, 3)
+        assert model.albedo(torch.randn(*batch, 80)).shape == (*batch, count, 3)
+        for scheme, points in LANDMARK_SCHEMES.items():
+            assert model.landmarks(vertices, scheme).shape == (*batch, points, 3)
+        assert model.eye_centers(torch.randn(*batch, 80)).shape == (*batch, 2, 3)
+        assert model.eye_radius(torch.randn(*batch, 80)).shape == (*batch, 2)
+        assert facemodel.vertex_normals(vertices, model.triangles).shape == vertices.shape
+
+    def test_leading_dimensions_broadcast(self, model):
+        identity, expression, gaze = torch.randn(80), torch.rand(4, 52), 0.2 * torch.randn(3, 1, 2, 2)
+        together = model.vertices(identity, expression, gaze)
+        assert together.shape[:2] == (3, 4)
+        torch.testing.assert_close(together[2, 1], model.vertices(identity, expression[1], gaze[2, 0]))
+        assert model.eye_centers(identity, expression).shape == (4, 2, 3)
+
+    def test_none_is_the_mean(self, model):
+        assert torch.equal(model.vertices(), model.mean)
+        assert torch.equal(model.albedo(), model.albedo_mean)
+        torch.testing.assert_close(model.vertices(torch.zeros(80), torch.zeros(52), torch.zeros(2, 2)), model.mean)
+
+    def test_linear_and_independent(self, model):
+        identity, expression = torch.randn(80), torch.rand(52)
+        apart = model.vertices(identity) + model.vertices(None, expression) - model.mean
+        torch.testing.assert_close(model.vertices(identity, expression), apart, atol=1e-3, rtol=0)
+
+    def test_wrong_sizes_are_refused(self, model):
+        with pytest.raises(PortraitError, match="identity: expected 80"):
+            model.vertices(torch.zeros(79))
+        with pytest.raises(PortraitError, match="reflectance: expected 80"):
+            model.albedo(torch.zeros(3))
+        with pytest.raises(PortraitError, match="gaze: expected shape"):
+            model.vertices(gaze=torch.zeros(2))
+        with pytest.raises(PortraitError, match="did you mean 'ibug68'"):
+            model.landmarks(model.mean, "ibug86")
+
+    def test_unknown_expression_suggests_the_nearest(self, model):
+        assert model.expression_names[model.expression_index("jawOpen")] == "jawOpen"
+        with pytest.raises(PortraitError, match="did you mean 'mouthSmileLeft'"):
+            model.expression_index("mouthSmilleft")
+
+
+def test_gradients_equal_finite_differences(model):
+    model = facemodel.load().double()
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.randn(68, 3, generator=generator, dtype=torch.float64)
+
+    def value(identity, expression, gaze):
+        vertices = model.vertices(identity, expression, gaze)
+        normals = facemodel.vertex_normals(vertices, model.triangles)
+        iris = model.landmarks(vertices, "mediapipe478")[468:].square().sum()
+        return (model.landmarks(vertices) * weights).sum() + 10 * normals[:50].sum() + 1e-3 * iris
+
+    at = [torch.randn(80, dtype=torch.float64), torch.rand(52, dtype=torch.float64), torch.full((2, 2), 0.1).double()]
+    at = [a.requires_grad_() for a in at]
+    slopes = torch.autograd.grad(value(*at), at)
+    for k, (a, slope) in enumerate(zip(at, slopes)):
+        direction = torch.randn(a.shape, generator=generator, dtype=torch.float64)
+        moved = [[b + (s * 1e-5 * direction if j == k else 0) for j, b in enumerate(at)] for s in (1, -1)]
+        numeric = (value(*moved[0]) - value(*moved[1])) / 2e-5
+        torch.testing.assert_close((slope * direction).sum(), numeric, rtol=1e-5, atol=1e-5)
+
+
+class TestMirror:
+    def test_is_an_involution(self, model):
+        assert torch.equal(model.mirror[model.mirror], torch.arange(len(model.mirror)))
+
+    def test_mean_and_albedo_are_symmetric(self, model):
+        torch.testing.assert_close(model.mean[model.mirror] * FLIP, model.mean, atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.albedo_mean[model.mirror], model.albedo_mean, atol=1e-6, rtol=0)
+
+    def test_left_and_right_shapes_mirror_each_other(self, model):
+        for name in ("eyeBlinkLeft", "mouthSmileLeft", "browDownLeft", "jawLeft", "eyeLookInLeft"):
+            left = model.expression_basis[model.expression_index(name)]
+            right = model.expression_basis[model.expression_index(name.replace("Left", "Right"))]
+            torch.testing.assert_close(left[model.mirror] * FLIP, right, atol=5e-3, rtol=0)
+
+    def test_identity_components_are_even_or_odd(self, model):
+        twin = model.identity_basis[:, model.mirror] * FLIP
+        even = (twin - model.identity_basis).flatten(1).abs().amax(1)
+        odd = (twin + model.identity_basis).flatten(1).abs().amax(1)
+        assert torch.minimum(even, odd).max() < 0.01
+        assert (even < 0.01).sum() > (odd < 0.01).sum() > 0
+
+    def test_triangles_and_chart_are_symmetric(self, model):
+        triangles = {tuple(sorted(t)) for t in model.triangles.tolist()}
+        assert all(tuple(sorted(t)) in triangles for t in model.mirror[model.triangles].tolist())
+        corners = {}
+        for t, uv in zip(model.triangles.tolist(), model.uv[model.uv_triangles].tolist()):
+            corners[tuple(sorted(t))] = dict(zip(t, uv))
+        worst = 0.0
+        for t, places in corners.items():
+            twin = corners[tuple(sorted(model.mirror[list(t)].tolist()))]
+            for v, (x, y) in places.items():
+                other = twin[int(model.mirror[v])]
+                worst = max(worst, abs(1 - x - other[0]), abs(y - other[1]))
+        assert worst < 1e-4
+
+
+class TestChart:
+    def signed_areas(self, model):
+        a, b, c = model.uv[model.uv_triangles].unbind(1)
+        return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+
+    def test_face_isnt_flipped_and_gets_most_of_the_area(self, model):
+        assert model.uv.min() >= 0 and model.uv.max() <= 1
+        areas = self.signed_areas(model)
+        face = model.regions["face"][model.triangles].all(-1)
+        assert (areas[face] > 0).all()
+        assert areas[face].sum() > 0.5
+
+    def test_face_doesnt_overlap(self, model):
+        """Drawn in its chart, the face covers as much as its triangles' areas add up to."""
+        face = model.regions["face"][model.triangles].all(-1)
+        size = 1024
+        points = torch.cat([model.uv * size, torch.ones(len(model.uv), 1)], 1) * torch.tensor([1.0, 1.0, 1.0])
+        camera = Camera(1.0, size, size, cx=0.0, cy=0.0)
+        drawn = rasterize(points[None], model.uv_triangles[face], camera).pix_to_face
+        covered = (drawn >= 0).double().sum() / size**2
+        torch.testing.assert_close(covered, self.signed_areas(model)[face].double().sum(), rtol=2e-3, atol=0)
+
+    def test_stretch_is_low(self, model):
+        face = model.regions["skin"][model.triangles].all(-1)
+        a, b, c = model.mean[model.triangles[face]].unbind(1)
+        ratio = self.signed_areas(model)[face] / torch.linalg.cross(b - a, c - a).norm(dim=-1)
+        assert ratio.quantile(0.95) / ratio.quantile(0.05) < 3
+
+
+class TestEyes:
+    def test_eyeballs_stay_spheres(self, model):
+        identities = random_identities(4)
+        vertices = model.vertices(identities, torch.rand(4, 52), torch.full((2, 2), 0.4))
+        centers, radii = model.eye_centers(identities), model.eye_radius(identities)
+        assert ((radii > 9) & (radii < 15)).all()
+        for eye, index in enumerate(model.eye_vertices):
+            distance = (vertices[:, index] - centers[:, eye, None]).norm(dim=-1)
+            torch.testing.assert_close(distance, radii[:, eye, None].expand_as(distance), atol=0.02, rtol=0)
+
+    def test_gaze_turns_the_iris(self, model):
+        gaze = torch.tensor([[0.3, 0.2], [-0.1, -0.25]])
+        vertices = model.vertices(gaze=gaze)
+        for eye, index in enumerate(model.eye_vertices):
+            pole = index[model.mean[index, 2].argmax()]
+            direction = (vertices[pole] - model.eye_centers()[eye]) / model.eye_radius()[eye]
+            torch.testing.assert_close(direction, gaze_direction(gaze[eye]), atol=1e-3, rtol=0)
+        assert (vertices - model.mean)[~model.regions["eyes"]].abs().max() == 0
+
+    def test_eye_zero_is_the_subjects_left(self, model):
+        centers = model.eye_centers()
+        assert centers[0, 0] > 0 > centers[1, 0]
+
+    def test_expressions_leave_eyeballs_alone(self, model):
+        assert model.expression_basis[:, model.regions["eyes"]].abs().max() == 0
+
+    @pytest.mark.parametrize(("yaw", "pitch"), [(0, 0), (25, 0), (0, 15), (0, -20)])
+    def test_closed_lids_leave_no_gap(self, model, yaw, pitch):
+        closed = expression_of(model, **EYES_CLOSED)
+        for identity in [torch.zeros(80), *random_identities(10, seed=2)]:
+            assert seen_fraction(model, model.vertices(identity, closed), model.regions["eyes"], yaw, pitch) == 0
+
+    def test_lids_cover_the_ball_but_for_the_opening(self, model):
+        """The ball shows between the lids alone: less than it would if it came through them."""
+        for identity in [torch.zeros(80), *random_identities(6, seed=3)]:
+            for gaze in (torch.zeros(2, 2), torch.full((2, 2), 0.52), torch.full((2, 2), -0.52)):
+                vertices = model.vertices(identity, None, gaze)
+                assert 0.004 < seen_fraction(model, vertices, model.regions["eyes"]) < 0.025
+
+    def test_half_closed_lids_close_by_about_half(self, model):
+        seen = [
+            seen_fraction(model, model.vertices(None, v * expression_of(model, **EYES_CLOSED)), model.regions["eyes"])
+            for v in (0.0, 0.25, 0.5, 0.75, 1.0)
+        ]
+        assert seen == sorted(seen, reverse=True)
+        assert 0.15 < seen[2] / seen[0] < 0.6
+
+
+class TestGaze:
+    def test_round_trip(self):
+        gaze = torch.tensor([[[0.3, -0.2], [0.1, 0.4]], [[-0.5, 0.0], [0.0, -0.5]]])
+        values = gaze_to_eye_look(gaze)
+        assert len(values) == 8 and all(((v >= 0) & (v <= 1)).all() for v in values.values())
+        torch.testing.assert_close(eye_look_to_gaze(values), gaze)
+
+    def test_from_an_expression(self, model):
+        expression = expression_of(model, eyeLookOutLeft=1.0, eyeLookInRight=1.0)
+        gaze = eye_look_to_gaze(expression, model.expression_names)
+        assert gaze[0, 0] > 0.5 and gaze[1, 0] > 0.5, "both look to the subject's left"
+        with pytest.raises(PortraitError, match="expected 52 coefficients"):
+            eye_look_to_gaze(torch.zeros(3))
+        with pytest.raises(PortraitError, match="eyeLook.* is missing"):
+            eye_look_to_gaze({"eyeLookInLeft": torch.tensor(1.0)})
+
+    def test_rotation_agrees_with_direction(self):
+        gaze = torch.randn(5, 2)
+        torch.testing.assert_close(gaze_rotation(gaze)[..., 2], gaze_direction(gaze))
+
+
+class TestMouth:
+    def test_lips_are_closed_at_rest(self, model):
+        inside = model.regions["mouth_inside"] | model.regions["teeth"] | model.regions["tongue"]
+        for identity in [torch.zeros(80), *random_identities(8, seed=4)]:
+            assert seen_fraction(model, model.vertices(identity), inside) < 2e-4
+
+    def test_jaw_opens_the_mouth(self, model):
+        opened = model.vertices(None, expression_of(model, jawOpen=0.6))
+        inside = model.regions["mouth_inside"] | model.regions["teeth"] | model.regions["tongue"]
+        assert seen_fraction(model, opened, inside) > 0.005
+        chin = model.landmarks(opened - model.mean)[8]
+        tongue = (opened - model.mean)[model.regions["tongue"]]
+        assert chin[1] < -8 and tongue[:, 1].min() < -8
+
+    def test_close_undoes_the_jaw_at_the_lips(self, model):
+        """mouthClose is relative to jawOpen, as in ARKit: both together close the lips over an open jaw."""
+        vertices = model.vertices(None, expression_of(model, jawOpen=1.0, mouthClose=1.0))
+        inside = model.regions["mouth_inside"] | model.regions["teeth"] | model.regions["tongue"]
+        assert seen_fraction(model, vertices, inside) < 1e-3
+        assert model.landmarks(vertices - model.mean)[8, 1] < -15
+
+
+class TestRegions:
+    def test_names_and_sizes(self, model):
+        assert set(model.regions) == set(REGIONS)
+        assert all(mask.any() and mask.shape == model.mean.shape[:1] for mask in model.regions.values())
+        assert all(torch.equal(mask, mask[model.mirror]) for mask in model.regions.values())
+
+    def test_they_contain_what_they_say(self, model):
+        regions = model.regions
+        assert (regions["skin"] & (regions["eyes"] | regions["scalp"] | regions["ears"] | regions["neck"])).sum() == 0
+        assert (regions["pupil"] & ~regions["iris"]).sum() == 0 and (regions["iris"] & ~regions["eyes"]).sum() == 0
+        brows, lips = model.mean[regions["brows"], 1].mean(), model.mean[regions["lips"], 1].mean()
+        assert brows > model.eye_centers()[0, 1] > lips
+
+
+class TestAlbedo:
+    def test_range(self, model):
+        assert model.albedo_mean.min() > 0 and model.albedo_mean.max() < 1
+
+    def test_colours_are_plausible(self, model):
+        mean = {name: model.albedo_mean[mask].mean(0) for name, mask in model.regions.items()}
+        assert mean["skin"][0] > mean["skin"][1] > mean["skin"][2]
+        assert mean["lips"][1] / mean["lips"][0] < mean["skin"][1] / mean["skin"][0], "lips are redder"
+        assert mean["brows"].sum() < mean["skin"].sum() and mean["pupil"].max() < 0.02
+
+    def test_random_skin_stays_a_colour(self, model):
+        colors = model.albedo(torch.randn(64, 80, generator=torch.Generator().manual_seed(5)))
+        skin = colors[:, model.regions["skin"]]
+        assert (skin < 0).float().mean() < 0.01 and (skin > 1).float().mean() < 0.001
+
+
+class TestLandmarks:
+    @pytest.mark.parametrize("scheme", list(LANDMARK_SCHEMES))
+    def test_embedding_is_valid(self, model, scheme):
+        weights = model.landmark_barycentric[scheme]
+        assert (weights >= 0).all()
+        torch.testing.assert_close(weights.sum(1), torch.ones(len(weights)))
+        assert ((model.landmark_weights[scheme] >= 0) & (model.landmark_weights[scheme] <= 1)).all()
+
+    def test_irises_lie_on_their_eyeballs(self, model):
+        corners = model.triangles[model.landmark_triangles["mediapipe478"][468:]]
+        assert torch.isin(corners[:5], model.eye_vertices[1]).all()
+        assert torch.isin(corners[5:], model.eye_vertices[0]).all()
+        centers = model.landmarks(model.mean, "mediapipe478")[[473, 468]]
+        ahead = model.eye_centers() + model.eye_radius()[:, None] * torch.tensor([0.0, 0.0, 1.0])
+        assert (centers - ahead).norm(dim=-1).max() < 1.5
+
+    def test_lips_and_lids_go_with_their_own_side(self, model):
+        neutral = model.landmarks(model.mean, "mediapipe478")
+        mouth = model.landmarks(model.vertices(None, expression_of(model, jawOpen=0.5)), "mediapipe478") - neutral
+        assert mouth[[13, 82, 312, 81, 311], 1].abs().max() < 3, "the upper lip stays"
+        assert mouth[[14, 87, 317, 178, 402], 1].max() < -10, "the lower lip falls"
+        eyes = model.landmarks(model.vertices(None, expression_of(model, **EYES_CLOSED)), "mediapipe478") - neutral
+        assert eyes[[159, 386, 158, 385], 1].max() < -5, "the upper lids fall"
+        assert eyes[[145, 374, 153, 380], 1].abs().max() < 2.5, "the lower lids stay"
+
+    def test_ibug_points_are_in_order(self, model):
+        points = model.landmarks(model.mean)
+        assert (points[2:16, 0] > points[1:15, 0]).all(), "the jaw goes from the subject's right to the left"
+        assert (points[18:27, 0] > points[17:26, 0]).all(), "so do the brows"
+        assert (points[27:30, 1] > points[28:31, 1]).all(), "the nose goes down"
+        assert points[30, 2] > points[[27, 33, 51], 2].max(), "and its tip is in front"
+        assert points[36, 0] < points[39, 0] < points[42, 0] < points[45, 0]
+        assert (points[61:64, 1] > points[[67, 66, 65], 1] - 1).all()
+
+
+class TestFile:
+    def test_loads_quickly_and_knows_itself(self, model):
+        assert facemodel.load().fingerprint == model.fingerprint == facemodel.load(DEFAULT_MODEL).fingerprint
+        assert DEFAULT_MODEL.stat().st_size < 10e6
+
+    def test_writing_is_deterministic(self, tmp_path):
+        tensors, facts, fingerprint = read_model_file(DEFAULT_MODEL)
+        facts = {k: v for k, v in facts.items() if k not in ("format", "version")}
+        assert write_model_file(tmp_path / "a.safetensors", tensors, facts) == fingerprint
+        assert (tmp_path / "a.safetensors").read_bytes() == DEFAULT_MODEL.read_bytes()
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(PortraitError, match="no such file"):
+            facemodel.load(tmp_path / "none.safetensors")
+
+    @pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.9])
+    def test_truncated(self, tmp_path, share):
+        data = DEFAULT_MODEL.read_bytes()
+        path = tmp_path / "short.safetensors"
+        path.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(PortraitError, match="short.safetensors.*(truncated|another kind)"):
+            facemodel.load(path)
+
+    def test_pickle_is_refused(self, tmp_path):
+        path = tmp_path / "model.pt"
+        torch.save({"mean": torch.zeros(3)}, path)
+        with pytest.raises(PortraitError, match="never loaded"):
+            facemodel.load(path)
+
+    def test_other_files(self, tmp_path):
+        path = tmp_path / "model.safetensors"
+        path.write_text("some text that is no model at all, but long enough to have a header")
+        with pytest.raises(PortraitError, match="another kind of file"):
+            facemodel.load(path)
+        header = json.dumps({"__metadata__": {"facts": json.dumps({"format": "else", "version": 7})}}).encode()
+        path.write_bytes(struct.pack("<Q", len(header)) + header)
+        with pytest.raises(PortraitError, match="found 'else' version 7"):
+            facemodel.load(path)
+
+    def test_wrong_contents(self, tmp_path):
+        tensors, facts, _ = read_model_file(DEFAULT_MODEL)
+        facts = {k: v for k, v in facts.items() if k not in ("format", "version")}
+        broken = {
+            "'mean' is missing": {k: v for k, v in tensors.items() if k != "mean"},
+            "'mean' has shape": tensors | {"mean": tensors["mean"][:, :2].contiguous()},
+            "aren't finite": tensors | {"mean": tensors["mean"] * float("nan")},
+            "isn't a table of indices": tensors | {"triangles": tensors["triangles"] + 5000},
+            "isn't part of the format": tensors | {"extra": torch.zeros(1)},
+        }
+        for reason, contents in broken.items():
+            with pytest.raises(PortraitError, match=reason):
+                write_model_file(tmp_path / "x.safetensors", contents, facts)
+        assert not list(tmp_path.iterdir())
+
+
+def test_normals_point_outwards(model):
+    normals = facemodel.vertex_normals(model.mean, model.triangles)
+    torch.testing.assert_close(normals.norm(dim=-1), torch.ones(len(normals)), atol=1e-4, rtol=0)
+    nose = model.landmarks(normals)[30]
+    assert nose[2] > 0.5
+    for eye, index in enumerate(model.eye_vertices):
+        outward = torch.nn.functional.normalize(model.mean[index] - model.eye_centers()[eye], dim=-1)
+        assert (normals[index] * outward).sum(-1).min() > 0.9
