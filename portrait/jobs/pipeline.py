@@ -102,7 +102,7 @@ def reenact_files(
     given = source if source is not None and not is_track(source) else None
     clock.measure(
         "synthesize", synthesize_file, weights, work / "mixed.track", target, output,
-        sound=sound, device=device, source=given,
+        sound=sound, device=device, source=given, model=model,
     )  # fmt: skip
 
     if comparison is not None:

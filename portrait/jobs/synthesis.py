@@ -53,14 +53,22 @@ def train_file(
 
 
 def synthesize_file(
-    weights: Path, path: Path, video: Path, output: Path, *, sound: str | None, device: str, source: Path | None = None
+    weights: Path,
+    path: Path,
+    video: Path,
+    output: Path,
+    *,
+    sound: str | None,
+    device: str,
+    source: Path | None = None,
+    model=None,
 ) -> None:
     """Writes the target's video with the track's performance, at its own size.
 
     sound: None is the target's, where its frames are in their own order; "source" needs ``source``.
     """
     device = pick_device(device)
-    model = default_model(device)
+    model = model or default_model(device)
     check_writable(output)
     track = load_track(path, model)
     loaded = Weights.load(weights, model=model)
