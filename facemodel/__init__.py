@@ -3,10 +3,10 @@
 from .curves import apply_curves, read_curves, write_curves
 from .editing import edit
 from .errors import PortraitError
-from .model import MorphableModel, load
-from .normals import vertex_normals
 from .export import export_mesh
 from .mixing import mix
+from .model import MorphableModel, load
+from .normals import vertex_normals
 from .parameters import FaceParameters
 from .track import FrameStatus, Track
 from .tucker import TuckerModel, build_tucker

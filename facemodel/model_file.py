@@ -56,7 +56,7 @@ _INDICES |= {f"landmark_triangles_{scheme}": "T" for scheme in LANDMARK_SCHEMES}
 
 
 def write_model_file(path: str | os.PathLike, tensors: dict[str, Tensor], facts: dict) -> str:
-    """Writes a model file, whole or not at all; returns its fingerprint. ``facts`` as in FACTS, less format and version."""
+    """Writes a model file, whole or not at all; returns its fingerprint. ``facts``: FACTS less format, version."""
     facts = {"format": FORMAT, "version": VERSION, **facts}
     metadata = {"facts": json.dumps(facts, sort_keys=True)}  # one key, since the order of several isn't kept
     _check(str(path), tensors, facts)

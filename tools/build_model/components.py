@@ -15,7 +15,7 @@ def principal_components(
 ) -> tuple[tuple[np.ndarray, np.ndarray], float]:
     """Combinations of the samples that make the components, and the share of the variance they keep.
 
-    Every sample's mirror image counts as a sample too; that splits the problem in a symmetric and an antisymmetric half.
+    Every sample's mirror image counts as a sample too; that splits the problem in a symmetric and an odd half.
     Returns (N, count) for either half: component k = combination[half][:, k] @ samples[half], where one of the two is
     zero. Components have unit variance, are sorted by the variance they explain, and their signs are fixed.
     """

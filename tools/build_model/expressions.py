@@ -17,6 +17,7 @@ from .source import Source
 from .topology import Topology
 
 TONGUE_FALLS = np.array([0.0, -9.0, -3.0])  # mm, with jawOpen, besides what the jaw does
+LIDS_RISE = 1.7  # MakeHuman's eyeLookUp goes with 10 degrees of gaze, ours with 30
 
 
 def mirrored_name(name: str) -> str:
@@ -43,6 +44,8 @@ def build_expressions(raw: dict[str, np.ndarray], topology: Topology, identity: 
     for name in ARKIT_NAMES:
         if name.startswith(("eye", "brow", "cheek", "nose")) and "Blink" not in name:
             shapes[name] = fit_shape(shapes[name], topology, identity)
+    for side in ("Left", "Right"):
+        shapes[f"eyeLookUp{side}"] = shapes[f"eyeLookUp{side}"] * LIDS_RISE
     tongue = topology.parts["tongue"]
     forward = np.clip((identity.mean[tongue, 2] - 25) / 60, 0, 1)[:, None]
     shapes["jawOpen"] = shapes["jawOpen"].copy()

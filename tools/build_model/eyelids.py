@@ -134,8 +134,10 @@ def fit_eyes(topology: Topology, identity: Identity) -> Identity:
         seen = basis if eye == 0 else _flipped(basis, topology)
         ball = identity.eye_center_basis[:, eye] * (1 if eye == 0 else FLIP)
         seen = _fit_basis(seen, lids, ball, radius_basis[:, eye], direction)
-        basis = np.where(left[:, None], seen, basis) if eye == 0 else np.where(
-            left[topology.mirror][:, None], _flipped(seen, topology), basis
+        basis = (
+            np.where(left[:, None], seen, basis)
+            if eye == 0
+            else np.where(left[topology.mirror][:, None], _flipped(seen, topology), basis)
         )
     centers = np.stack([center, center * FLIP])
     eye_mean = np.concatenate([centers, np.full((2, 1), EYE_RADIUS)], 1)
@@ -228,7 +230,9 @@ def close_lids(blink: np.ndarray, topology: Topology, identity: Identity) -> np.
     offset = closed - center
     length = np.linalg.norm(offset, axis=1, keepdims=True)
     away = EYE_RADIUS + np.where(lids.upper, CLOSED_OFF, TOUCH)[:, None]
-    offset *= np.where(lids.upper[:, None] & (np.abs(rim[:, :1] - center[0]) < 9), away / length, np.maximum(1, away / length))
+    offset *= np.where(
+        lids.upper[:, None] & (np.abs(rim[:, :1] - center[0]) < 9), away / length, np.maximum(1, away / length)
+    )
     wanted = offset + center - rim
     shape = blink.copy()
     shape[lids.near] += lids.propagate(wanted - blink[lids.rim])

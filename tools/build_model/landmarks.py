@@ -1,8 +1,8 @@
 """Landmark embeddings, calibrated by the detector itself.
 
-Many heads of the model are drawn, MediaPipe finds its points in the pictures, and each point is tied to the place on the
-surface that is seen nearest to it over all pictures. What moves apart must not be mixed up: points of the upper lip and
-of the upper lid may only lie there, and so on; pictures with open mouths and different eyes tell where.
+Many heads of the model are drawn, MediaPipe finds its points in the pictures, and each point is tied to the place on
+the surface that is seen nearest to it over all pictures. What moves apart must not be mixed up: points of the upper lip
+and of the upper lid may only lie there, and so on; pictures with open mouths and different eyes tell where.
 """
 
 from __future__ import annotations

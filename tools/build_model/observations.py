@@ -49,7 +49,9 @@ class Observation:
 class HeadPictures:
     """Draws random people of the model and runs the detector on them."""
 
-    def __init__(self, mean, identity_basis, expression_basis, albedo_mean, albedo_basis, triangles, eyes, centers, people):
+    def __init__(
+        self, mean, identity_basis, expression_basis, albedo_mean, albedo_basis, triangles, eyes, centers, people
+    ):
         """``eyes``: the eyeballs' vertices; ``centers``: mean (2, 3) and basis (80, 2, 3) of the eyeballs' centres."""
         self.tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32)
         self.mean, self.identity, self.expression = mean, identity_basis, expression_basis
@@ -94,7 +96,9 @@ class HeadPictures:
         v = self.tensor(vertices)
         rotation = self.tensor(np.radians([pitch, yaw, rng.normal(0, 3)]))
         cam = to_camera(v, rotation, torch.tensor([0.0, 0.0, DISTANCE]))
-        normals = to_camera(vertex_normals(v, self.triangles), rotation, torch.zeros(3)) * torch.tensor([1.0, -1.0, -1.0])
+        normals = to_camera(vertex_normals(v, self.triangles), rotation, torch.zeros(3)) * torch.tensor(
+            [1.0, -1.0, -1.0]
+        )
         light = torch.zeros(9, 3)
         light[0] = 2.3 + 0.3 * rng.normal()
         light[1:4] = self.tensor(rng.normal([0.4, 0.9, 0.0], [0.2, 0.15, 0.4]))[:, None]

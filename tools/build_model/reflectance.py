@@ -1,8 +1,8 @@
 """Reflectance: faces painted with a biophysical skin model, and their principal components, in linear RGB.
 
-There's no free statistical albedo to learn from. Instead people are drawn at random: how much melanin and blood their
-skin holds, how both differ from place to place (cheeks, nose, lips, lids, ears, freckles, blotches), what hair they have
-and where (brows, beard, scalp), the colour of their irises. Everything is smooth enough for the mesh's vertices.
+There's no free statistical albedo to learn from. Instead people are drawn at random: how much melanin and blood
+their skin holds, how both differ from place to place (cheeks, nose, lips, lids, ears, freckles, blotches), what hair
+they have and where (brows, beard, scalp), the colour of their irises. All of it is smooth enough for the mesh's vertices.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def build_reflectance(
 
 def component_weights(topology: Topology, fields: dict[str, np.ndarray]) -> np.ndarray:
     """(V,) The skin of the face counts most, then irises and scalp; what is hidden follows."""
-    weight = 1.0 * fields["head"] * (1 - 0.85 * fields["scalp"]) * (1 - 0.7 * fields["neck"]) * (1 - 0.7 * fields["ears"])
+    weight = (
+        1.0 * fields["head"] * (1 - 0.85 * fields["scalp"]) * (1 - 0.7 * fields["neck"]) * (1 - 0.7 * fields["ears"])
+    )
     iris = np.zeros(topology.count)
     for eye in topology.eye_vertices:
         iris[eye] = np.sin(np.minimum(topology.eye_polar, np.pi / 2)) * EYE_RADIUS < IRIS_RADIUS
@@ -85,7 +87,7 @@ def paint_person(topology: Topology, fields: dict[str, np.ndarray], mean: np.nda
 def _skin(fields, blotches: Blotches, darkness: float, rng) -> tuple[np.ndarray, np.ndarray]:
     """Fractions of melanin and blood (V,) over the face."""
     f = fields
-    log_melanin = np.log(0.013) + (np.log(0.34) - np.log(0.013)) * darkness ** 0.9
+    log_melanin = np.log(0.013) + (np.log(0.34) - np.log(0.013)) * darkness**0.9
     tan = rng.normal(0, 0.1)
     log_melanin = log_melanin + (
         0.12 * rng.normal(0.4, 1) * f["forehead"]
@@ -99,17 +101,21 @@ def _skin(fields, blotches: Blotches, darkness: float, rng) -> tuple[np.ndarray,
     freckles = max(0.0, rng.normal(-0.3, 0.5)) * (1 - darkness)
     log_melanin += freckles * np.maximum(blotches.draw(6.0, rng), 0) * np.maximum(f["cheeks"], f["nose"])
     log_melanin += np.log(0.75 + 0.25 * darkness) * f["lips"]
-    log_blood = np.log(0.011) + rng.normal(0, 0.28) + (
-        abs(rng.normal(0.42, 0.3)) * f["cheeks"]
-        + abs(rng.normal(0.4, 0.3)) * f["nose_tip"]
-        + rng.normal(0.15, 0.15) * f["nose"]
-        + rng.normal(0.35, 0.15) * f["ears"]
-        + rng.normal(0.2, 0.15) * f["lid_shade"]
-        + rng.normal(-0.1, 0.15) * f["forehead"]
-        + rng.normal(1.75, 0.4) * f["lips"]
-        + rng.normal(0.25, 0.2) * f["lids"]
-        + 0.16 * blotches.draw(25.0, rng)
-        + 0.14 * blotches.draw(10.0, rng)
+    log_blood = (
+        np.log(0.011)
+        + rng.normal(0, 0.28)
+        + (
+            abs(rng.normal(0.42, 0.3)) * f["cheeks"]
+            + abs(rng.normal(0.4, 0.3)) * f["nose_tip"]
+            + rng.normal(0.15, 0.15) * f["nose"]
+            + rng.normal(0.35, 0.15) * f["ears"]
+            + rng.normal(0.2, 0.15) * f["lid_shade"]
+            + rng.normal(-0.1, 0.15) * f["forehead"]
+            + rng.normal(1.75, 0.4) * f["lips"]
+            + rng.normal(0.25, 0.2) * f["lids"]
+            + 0.16 * blotches.draw(25.0, rng)
+            + 0.14 * blotches.draw(10.0, rng)
+        )
     )
     return np.exp(log_melanin), np.exp(log_blood)
 

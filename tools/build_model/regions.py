@@ -34,7 +34,9 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
     front = smooth_step(z, 25, 50)
     # A brow: an arch from beside the nose to beyond the outer corner, thick inside, thin outside.
     along = (ax - 10.0) / 44.0
-    arch = eye[1] + 18.5 + 5.5 * np.sin(np.clip(along, 0, 1) * np.pi * 0.62) - 4.0 * np.clip(along - 0.7, 0, 1) ** 1.2 * 6
+    arch = (
+        eye[1] + 18.5 + 5.5 * np.sin(np.clip(along, 0, 1) * np.pi * 0.62) - 4.0 * np.clip(along - 0.7, 0, 1) ** 1.2 * 6
+    )
     thick = 5.6 - 3.2 * np.clip(along, 0, 1)
     brow = np.exp(-(((y - arch) / thick) ** 2)) * smooth_step(along, -0.08, 0.1) * smooth_step(along, 1.08, 0.85)
     scalp = smooth_step(_height_above_hairline(x, y, z), -5, 5)
@@ -46,9 +48,8 @@ def soft_fields(source: Source, topology: Topology, identity: Identity) -> dict[
     nose_y = (y - mouth_y - 14) / (eye[1] - mouth_y - 14)
     nose = smooth_step(ax, 23 - 12 * np.clip(nose_y, 0, 1), 16 - 10 * np.clip(nose_y, 0, 1))
     nose = nose * smooth_step(nose_y, -0.05, 0.06) * smooth_step(nose_y, 1.12, 0.95) * smooth_step(z, 70, 82) * head
-    jaw = np.exp(-((np.maximum(mouth_y - 14 - y, 0) / 24) ** 2))
     beard = smooth_step(y, mouth_y + 16, mouth_y + 6) * front * head * (1 - lips)
-    beard *= smooth_step(y, -104, -84) * np.maximum(smooth_step(ax, 8, 22) * 0 + 1, jaw)
+    beard *= smooth_step(y, -104, -84)
     sides = smooth_step(ax, 44, 54) * smooth_step(y, eye[1] - 8, eye[1] - 40) * smooth_step(z, 15, 30)
     rim = topology.parts["eye_cavity_rim"]
     return {

