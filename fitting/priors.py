@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from renderer.camera import axis_angle
+from renderer.lighting import C0
 
 from .state import FitState, Layout
 
@@ -25,6 +26,7 @@ class Priors:
     reflectance: float = 1.0
     log_focal: float = 0.25
     expression: float = 0.45
+    light_strength: tuple[float, float] = (0.75, 0.15)  # radiance of a white surface in even light: mean and deviation
     light_shape: float = 0.4  # of each band above the constant one, over the constant one
     light_colour: float = 0.25  # difference between colour channels, over the constant band
     gaze: float = 0.4  # rad
@@ -75,9 +77,15 @@ def frame_prior(state: FitState, priors: Priors, layout: Layout) -> tuple[Tensor
     gradient[:, g] = state.gaze.flatten(1) @ couple
 
     light, columns = light_precision(state.light, priors), index("light")
-    precision[:, columns[:, None], columns] = light
     values = state.light.transpose(1, 2).flatten(1)  # (F, 27), channel-major as the layout has it
     gradient[:, columns] = (light @ values[..., None])[..., 0]
+    # A picture's exposure is such that white is neither burnt out nor grey: it keeps bright light on dark skin apart
+    # from dim light on light skin.
+    expected, deviation = (x / C0 for x in priors.light_strength)
+    constant = torch.arange(0, 27, 9, device=light.device)
+    light[:, constant[:, None], constant] += 1 / (3 * deviation) ** 2
+    gradient[:, columns[constant]] += (state.light[:, :1].mean(-1) - expected) / (3 * deviation**2)
+    precision[:, columns[:, None], columns] = light
     return precision, gradient
 
 
