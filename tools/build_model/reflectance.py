@@ -1,8 +1,8 @@
 """Reflectance: faces painted with a biophysical skin model, and their principal components, in linear RGB.
 
-There's no free statistical albedo to learn from. Instead people are drawn at random: how much melanin and blood
-their skin holds, how both differ from place to place (cheeks, nose, lips, lids, ears, freckles, blotches), what hair
-they have and where (brows, beard, scalp), the colour of their irises. All of it is smooth enough for the mesh's vertices.
+There's no free statistical albedo to learn from. Instead people are drawn at random: how much melanin and blood their
+skin holds, how both differ from place to place (cheeks, nose, lips, lids, ears, freckles, blotches), what hair they
+have and where (brows, beard, scalp), the colour of their irises. All of it is smooth enough for the mesh's vertices.
 """
 
 from __future__ import annotations
