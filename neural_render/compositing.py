@@ -9,7 +9,7 @@ from .conditioning import Crop
 from .images import cut_out, resize_square
 
 
-def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float = 0.12) -> np.ndarray:
+def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float = 0.06) -> np.ndarray:
     """(side, side) float32 in [0, 1]: one inside, falling smoothly to zero over ``border`` of the side.
 
     Where the crop ends at the frame's own edge there is nothing to blend with and it stays one.
