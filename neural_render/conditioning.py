@@ -54,7 +54,7 @@ def head_boxes(track: Track, model, *, stride: int = 1) -> Tensor:
     return torch.cat(boxes) if boxes else torch.zeros(0, 4)
 
 
-def head_crop(track: Track, model, *, margin: float = 0.2, hair: float = 0.2) -> Crop:
+def head_crop(track: Track, model, *, margin: float = 0.12, hair: float = 0.25) -> Crop:
     """One square for the whole clip: the head over time with hair and some neck, inside the frame.
 
     The square holds the boxes of the head in 98 % of the frames, so that a single bad fit doesn't widen it, with
