@@ -35,12 +35,12 @@ SYLLABLES = (
 )  # fmt: skip
 
 CURVES: dict[str, list[Key]] = {
-    "mouthSmile": _bump(2.8, 0.35, 0.75, 0.4, 0.85),
-    "cheekSquint": _bump(2.85, 0.35, 0.65, 0.4, 0.45),
+    "mouthSmile": _bump(2.8, 0.35, 0.75, 0.4, 0.65),
+    "cheekSquint": _bump(2.85, 0.35, 0.65, 0.4, 0.3),
     "browInnerUp": _bump(4.1, 0.25, 0.55, 0.35, 0.9),
     "browOuterUp": _bump(4.1, 0.25, 0.55, 0.35, 0.75),
     "eyeWide": _bump(4.15, 0.2, 0.5, 0.3, 0.45),
-    "mouthPucker": _bump(5.3, 0.25, 0.35, 0.3, 0.9),
+    "mouthPucker": _bump(5.3, 0.25, 0.35, 0.3, 0.7),
     "jawOpen": _bump(6.2, 0.3, 0.4, 0.35, 0.75),
     "browDown": _bump(7.1, 0.2, 0.3, 0.25, 0.6),
 }

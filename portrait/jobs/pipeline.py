@@ -119,10 +119,10 @@ def reenact_files(
 def remaining_minutes(clock: Timings) -> float:
     """What a demo may train so that all of it takes about ``DEMO_MINUTES``, also on a slow or a busy machine.
 
-    Synthesis and comparison take about as long as fitting, and half a minute.
+    Synthesis and comparison take about as long as fitting, and a minute.
     """
     spent = sum(clock.seconds.values()) / 60
-    return max(2.0, DEMO_MINUTES - 0.5 - 2 * spent)
+    return max(2.0, DEMO_MINUTES - 1 - 2 * spent)
 
 
 def run_demo(

@@ -34,7 +34,7 @@ def test_it_talks_smiles_and_blinks(performance, model):
     jaw = curve("jawOpen")[:80]
     openings = ((jaw[1:-1] > jaw[:-2]) & (jaw[1:-1] >= jaw[2:]) & (jaw[1:-1] > 0.1)).sum()
     assert openings >= 5
-    assert curve("mouthSmileLeft").max() > 0.8 and torch.equal(curve("mouthSmileLeft"), curve("mouthSmileRight"))
+    assert curve("mouthSmileLeft").max() > 0.5 and torch.equal(curve("mouthSmileLeft"), curve("mouthSmileRight"))
     closed = curve("eyeBlinkLeft") > 0.95
     assert int((closed[1:] & ~closed[:-1]).sum()) == len(BLINKS)
 
@@ -68,6 +68,6 @@ def test_panels_keep_their_shape_and_have_a_label():
 
 
 def test_the_demo_ends_in_time_on_slow_machines_too():
-    assert remaining_minutes(Timings({"fit target": 15.0})) == pytest.approx(DEMO_MINUTES - 1.0)
-    assert remaining_minutes(Timings({"fit target": 90.0})) == pytest.approx(DEMO_MINUTES - 3.5)
+    assert remaining_minutes(Timings({"fit target": 15.0})) == pytest.approx(DEMO_MINUTES - 1.5)
+    assert remaining_minutes(Timings({"fit target": 90.0})) == pytest.approx(DEMO_MINUTES - 4.0)
     assert remaining_minutes(Timings({"fit target": 900.0})) == 2.0
