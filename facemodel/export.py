@@ -33,7 +33,7 @@ def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, textur
     The mesh is in the model's axes and millimetres, with the frame's identity, expression and gaze; the head's pose
     is in the JSON, as the camera's rotation and translation.
 
-    path: ending in .obj (with .mtl and .png beside it), .ply (vertex colours) or .glb.
+    path: ending in .obj (with .mtl and .albedo.png beside it), .ply (vertex colours) or .glb.
     texture: (H, W, 3) uint8 sRGB over the UV chart, row 0 at v = 1; None colours the vertices instead.
     Raises PortraitError for a frame that isn't there or has no face, another model, an unknown format.
     """
@@ -118,7 +118,7 @@ def _obj_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path,
             f"v {x:.5f} {y:.5f} {z:.5f} {r:.4f} {g:.4f} {b:.4f}" for (x, y, z), (r, g, b) in zip(mesh.vertices, colors)
         ]
     else:
-        mtl, png = path.with_suffix(".mtl"), path.with_suffix(".png")
+        mtl, png = path.with_suffix(".mtl"), path.with_name(path.stem + ".albedo.png")
         lines += [f"mtllib {mtl.name}"] + [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in mesh.vertices]
         files[mtl] = f"newmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {png.name}\n".encode()
         files[png] = _png(texture)

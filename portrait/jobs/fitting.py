@@ -35,6 +35,8 @@ def fit_file(
     """
     frames = open_frames(input)
     check_new_folder(output)
+    if output.is_dir() and input.is_dir() and output.samefile(input):
+        raise PortraitError(f"track '{output}': is the input folder too; choose another name")
     model = model or facemodel.load()
     source = source_facts(frames)
     frames.signature = source["sha256"]

@@ -72,7 +72,7 @@ def reenact_files(
     """
     for path in (output, comparison, report):
         if path is not None:
-            check_writable(path)
+            check_writable(path, source, target)
     names = parts(take)
     device = pick_device(device)
     model = facemodel.load(device=device)

@@ -19,7 +19,7 @@ from ..files import file_hash, synthetic_note
 from ..progress import Progress, say
 from ..tracks import default_model, load_track, pick_device
 from ..video import VideoWriter, open_frames
-from ..video_writer import FORMATS
+from ..video_writer import FORMATS, check_writable
 
 CHUNK = 8  # frames drawn at a time
 
@@ -36,6 +36,7 @@ def render_track(
     note = synthetic_note("render", track=path.name, source=track.facts.get("source"))
     with Progress() as progress:
         if overlay is not None:
+            check_writable(output, overlay)
             frames = progress.over(
                 overlay_frames(model, track, overlay, names[0], width, height, alpha), len(track), "render"
             )

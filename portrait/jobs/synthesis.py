@@ -22,7 +22,7 @@ def train_file(
     """Trains on a clip and writes the weights; goes on from what an earlier run left beside them."""
     if output.is_dir():
         raise PortraitError(f"weights '{output}': expected a file name, found a folder; give a name inside it")
-    check_writable(output)
+    check_writable(output, video)
     device = pick_device(device)
     model = model or default_model(device)
     track = load_track(path, model)
@@ -69,7 +69,7 @@ def synthesize_file(
     """
     device = pick_device(device)
     model = model or default_model(device)
-    check_writable(output)
+    check_writable(output, video, weights)
     track = load_track(path, model)
     loaded = Weights.load(weights, model=model)
     frames = check_video(video, track)

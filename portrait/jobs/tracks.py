@@ -43,7 +43,7 @@ def edit_track(
     if output is not None:
         check_new_folder(output)
     if to_csv is not None:
-        check_writable(to_csv)
+        check_writable(to_csv, csv)
     if csv is not None:
         curves = facemodel.read_curves(csv, rate=csv_rate, default_rate=max(1, round(track.fps)))
         track = facemodel.apply_curves(track, model, curves, head=csv_head)

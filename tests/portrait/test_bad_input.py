@@ -167,6 +167,17 @@ def test_video_of_another_size(track, grey_room, tmp_path, capfd):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_inputs_are_never_overwritten(track, clip, tmp_path, capfd):
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(clip, copy)
+    before = copy.read_bytes()
+    refuse(capfd, "render", track, "-o", copy, "--overlay", copy, expected="is an input too")
+    refuse(capfd, "synthesize", tmp_path / "w", track, "--video", copy, "-o", copy, expected="is an input too")
+    refuse(capfd, "reenact", "--source", track, "--target", copy, "-o", copy, expected="is an input too")
+    refuse(capfd, "train", track, copy, "-o", copy, expected="is an input too")
+    assert copy.read_bytes() == before
+
+
 def test_full_disk(track, clip, tmp_path, capfd):
     """A real, tiny file system, where one may be mounted."""
     small = tmp_path / "small"

@@ -115,7 +115,7 @@ def test_export(track, tmp_path, suffix):
     found = Track.load(track).landmarks[3]
     found = found[torch.isfinite(found).all(-1)].numpy()
     assert np.linalg.norm(pixels.mean(0) - found.mean(0)) < 8  # where the detector saw the face
-    assert (tmp_path / "face.png").is_file() == (suffix == "obj")
+    assert (tmp_path / "face.albedo.png").is_file() == (suffix == "obj")
 
 
 def test_texture_covers_its_chart(track, model):
