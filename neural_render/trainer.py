@@ -38,13 +38,13 @@ class Settings:
     window: int = WINDOW  # frames a condition
     batch: int = 2  # small: on one clip more steps go further than larger ones
     rate: float = 2e-4  # Adam's
-    boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every
+    boost: float = 5.0  # the rate begins so many times higher and halves its excess every
     boost_steps: int = 1000  # steps
     beta1: float = 0.5
     beta2: float = 0.999
     l1_weight: float = 100.0
-    face_weight: float = 0.0  # how much more than elsewhere L1 counts where the model is drawn
-    eye_weight: float = 0.0  # and, beyond that, where its eyes are
+    face_weight: float = 2.0  # how much more than elsewhere L1 counts where the model is drawn
+    eye_weight: float = 4.0  # and, beyond that, where its eyes are
     adversarial: str = "non-saturating"
     adversarial_weight: float = 1.0
     adversarial_after: int = 100  # steps of L1 alone at the start
@@ -123,8 +123,8 @@ class Trainer:
         x, y = self._condition(maps), to_network(images.to(self.device))
         self.generator.train()
         excess = (s.boost - 1) * 0.5 ** (self.step / s.boost_steps)
-        for group in self.optimizers["generator"].param_groups:
-            group["lr"] = s.rate * (1 + excess)
+        for optimizer in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = s.rate * (1 + excess)
         losses: dict[str, Tensor] = {}
         with self._random(self.step):
             with self._autocast():
