@@ -50,7 +50,7 @@ BLINKS = (0.3, 2.6, 4.95, 6.05, 7.55)
 """Seconds at which the eyes begin to close."""
 
 HEAD = {  # degrees
-    "yaw": [Key(0.0, 0), Key(2.6, 0), Key(3.5, 9), Key(4.6, -9), Key(5.8, 5), Key(7.4, 0)],
+    "yaw": [Key(0.0, 0), Key(2.6, 0), Key(3.5, 7), Key(4.6, -7), Key(5.8, 5), Key(7.4, 0)],
     "pitch": [Key(0.0, 0), Key(1.0, -2), Key(2.0, 1.5), Key(4.2, 4), Key(5.3, -2), Key(7.4, 0)],
     "roll": [Key(0.0, 0), Key(1.4, 2), Key(2.6, -2), Key(5.0, 3), Key(7.4, 0)],
 }
