@@ -50,13 +50,6 @@ def _flip(like: Tensor) -> Tensor:
     return torch.tensor(FLIP, dtype=like.dtype, device=like.device)
 
 
-def skew(v: Tensor) -> Tensor:
-    """(..., 3) -> (..., 3, 3), the matrix of the cross product v x."""
-    x, y, z = v.unbind(-1)
-    o = torch.zeros_like(x)
-    return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).view(*v.shape[:-1], 3, 3)
-
-
 def projection(points: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
     """Camera frame (F, N, 3) to px about the principal point (F, N, 2), and the derivative (F, N, 2, 3)."""
     inverse_z = 1 / points[..., 2]
@@ -207,7 +200,6 @@ def landmarks(
     weights: Weights,
     layout: Layout,
     shared: bool,
-    robust: bool = True,
 ) -> tuple[Residuals, Tensor]:
     """Projected landmarks minus detected ones, in units of the face's size, and openings of lids and lips.
 
@@ -239,7 +231,7 @@ def landmarks(
     weight[:, eyes.index] = weight[:, eyes.index] * (openness[:, eyes.side] / 0.15).clamp(0, 1)
     total = weight.sum(1, keepdim=True).clamp_min(1e-3)
     scaled = squared / weights.landmark_scale**2
-    loss_weight = 1 / (1 + scaled / 4) if robust else torch.ones_like(scaled)
+    loss_weight = 1 / (1 + scaled / 4)
     row_weight = weight * loss_weight * (weights.landmarks / weights.landmark_scale**2 / 2) / total
 
     by_camera = d_uv * unit[..., None]  # (F, L, 2, 3)

@@ -77,19 +77,17 @@ class Fitter:
         # The eyeLook shapes follow the gaze and aren't unknowns of their own.
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
         self.held_frame[own + self.eye_look] = True
-        self._identity: Tensor | None = None
+        self._shown: tuple[Tensor, Tensor] | None = None
 
     # -- what depends on identity only, kept between frames ---------------------------------------------------
 
     def _shape(self, state: FitState) -> tuple[SurfaceGeometry, Tensor, Tensor]:
         """Sample geometry, neutral vertices (V, 3), neutral landmarks (L, 3) for a state's identity."""
-        key = (state.identity.data_ptr(), state.reflectance.data_ptr())
-        if self._identity != key:
-            self._identity = key
-            self._held = (state.identity, state.reflectance)  # keeps the addresses taken
+        if self._shown is None or state.identity is not self._shown[0] or state.reflectance is not self._shown[1]:
+            self._shown = state.identity, state.reflectance
             vertices = self.model.mean + torch.einsum("ivk,i->vk", self.model.identity_basis, state.identity)
             marks = self.marks.mean + self.marks.identity @ state.identity
-            self._cached = SurfaceGeometry(self.samples, state.identity, state.reflectance), vertices, marks
+            self._cached = SurfaceGeometry(self.samples, *self._shown), vertices, marks
         return self._cached
 
     def _with_eye_look(self, state: FitState) -> FitState:
@@ -161,13 +159,7 @@ class Fitter:
             hold, hold_slope = temporal_prior(state, previous, seconds, s.priors, self.layout, slack)
             prior, slope = prior + torch.diag_embed(hold), slope + hold_slope
         step = solve_frames(equations, prior, slope, state.expression, self.expression_columns, held)
-        state = state.stepped(step.new_zeros(self.layout.shared), step, self.layout)
-        return self._kept(self._with_eye_look(state), start=True), self._summary(energies, equations)
-
-    def _kept(self, state: FitState, start: bool) -> FitState:
-        """The same identity tensors as before the step, so that what depends on them isn't worked out again."""
-        identity, reflectance = self._held
-        return replace(state, identity=identity, reflectance=reflectance)
+        return self._with_eye_look(state.stepped(None, step, self.layout)), self._summary(energies, equations)
 
     def _summary(self, energies: dict[str, Tensor], equations: NormalEquations) -> dict[str, float]:
         out = {"landmarks": float((energies["landmarks"] * self.marks.weights).sum() / self.marks.weights.sum()) ** 0.5}

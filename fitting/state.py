@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from facemodel.parameters import FaceParameters
@@ -64,25 +63,28 @@ class FitState:
     def __len__(self) -> int:
         return len(self.rotation)
 
-    def frames(self, index: slice | list[int]) -> FitState:
-        return replace(self, **{n: getattr(self, n)[index] for n in _PER_FRAME})
-
-    def stepped(self, shared: Tensor, frame: Tensor, layout: Layout) -> FitState:
-        """The state after a step: ``shared`` (S,) and ``frame`` (F, P), in the layout's order.
+    def stepped(self, shared: Tensor | None, frame: Tensor, layout: Layout) -> FitState:
+        """The state after a step: ``shared`` (S,), None for no change, and ``frame`` (F, P), in the layout's order.
 
         Rotations are multiplied from the left by the step's, expressions stay within [0, 1].
         """
         at = layout.slices()
         own = lambda name: frame[:, at[name].start - layout.shared : at[name].stop - layout.shared]  # noqa: E731
-        return FitState(
-            identity=self.identity + shared[at["identity"]],
-            reflectance=self.reflectance + shared[at["reflectance"]],
-            log_focal=self.log_focal + shared[at["log_focal"]][0],
+        moved = replace(
+            self,
             rotation=rotation_matrix(own("rotation")) @ self.rotation,
             translation=self.translation + own("translation"),
             expression=(self.expression + own("expression")).clamp(0, 1),
             gaze=self.gaze + own("gaze").view(-1, 2, 2),
             light=self.light + own("light").view(-1, 3, 9).transpose(1, 2),
+        )
+        if shared is None:
+            return moved
+        return replace(
+            moved,
+            identity=self.identity + shared[at["identity"]],
+            reflectance=self.reflectance + shared[at["reflectance"]],
+            log_focal=self.log_focal + shared[at["log_focal"]][0],
         )
 
     def parameters(self) -> FaceParameters:
@@ -96,11 +98,3 @@ class FitState:
             gaze=self.gaze,
             focal=self.log_focal.exp(),
         )
-
-    @staticmethod
-    def concatenate(items: list[FitState]) -> FitState:
-        """Frames one after another; what is shared is taken from the first."""
-        return replace(items[0], **{n: torch.cat([getattr(i, n) for i in items]) for n in _PER_FRAME})
-
-
-_PER_FRAME = ("rotation", "translation", "expression", "gaze", "light")
