@@ -27,7 +27,10 @@ def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: di
     partial = path.with_name(path.name + ".partial")
     tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     try:
+        partial.touch()  # with the user's usual permissions; the library would make it private
+        mode = partial.stat().st_mode
         save_file(tensors, partial, metadata={"header": json.dumps(header)})
+        partial.chmod(mode)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -94,7 +94,7 @@ def test_interrupt_saves_a_whole_step(tmp_path):
 
 def test_discriminator_is_trained_by_its_own_loss_alone():
     """The shared pass gives the same gradients as the two losses taken one by one."""
-    data, settings = moving_disc(), dataclasses.replace(SMALL, adversarial_after=0, dropout=0.0)
+    data, settings = moving_disc(), dataclasses.replace(SMALL, adversarial_after=0, dropout=0.0, face_weight=0.0, eye_weight=0.0)
     trainer, plain = Trainer(settings, data), Trainer(settings, data)
     trainer.advance()
     from neural_render.conditioning import condition, to_network
@@ -114,6 +114,17 @@ def test_discriminator_is_trained_by_its_own_loss_alone():
     for net, grads in (("generator", g_grads), ("discriminator", d_grads)):
         for p, g in zip(getattr(trainer, net).parameters(), grads):
             torch.testing.assert_close(p.grad, g, rtol=1e-3, atol=1e-5)
+
+
+def test_weight_of_face_and_eyes():
+    trainer = Trainer(dataclasses.replace(SMALL, face_weight=2.0, eye_weight=4.0), moving_disc())
+    maps = torch.zeros(1, 11, 4, 4, 9, dtype=torch.uint8)
+    maps[:, -1, :2, :, 3:6] = 7  # the head's upper half, of the current frame alone
+    maps[:, -1, 0, 0, 6:] = 7
+    maps[:, :-1, 3, :, 3:] = 7
+    weight = trainer._weight(maps)
+    assert weight.shape == (1, 1, 4, 4)
+    assert weight[0, 0, :, 0].tolist() == [7, 3, 1, 1]
 
 
 def test_overfits_a_small_clip():
