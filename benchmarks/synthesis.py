@@ -76,9 +76,7 @@ class RandomSamples:
 
     def __init__(self, size: int) -> None:
         noise = np.random.default_rng(0)
-        self.maps = torch.from_numpy(
-            noise.integers(0, 256, (8, WINDOW, size, size, CHANNELS), dtype=np.uint8)
-        )
+        self.maps = torch.from_numpy(noise.integers(0, 256, (8, WINDOW, size, size, CHANNELS), dtype=np.uint8))
         self.images = torch.from_numpy(noise.integers(0, 256, (8, size, size, 3), dtype=np.uint8))
 
     def __len__(self) -> int:
@@ -97,9 +95,7 @@ class PlainTrainer(Trainer):
         for net in (self.generator, self.discriminator):
             net.to(memory_format=torch.contiguous_format)
         adam = {"lr": settings.rate, "betas": (settings.beta1, settings.beta2)}
-        self.optimizers = {
-            name: torch.optim.Adam(getattr(self, name).parameters(), **adam) for name in self.optimizers
-        }
+        self.optimizers = {name: torch.optim.Adam(getattr(self, name).parameters(), **adam) for name in self.optimizers}
         self.terms = adversarial(settings.adversarial)
 
     def advance(self) -> dict[str, float]:
@@ -206,9 +202,7 @@ def main() -> None:
     ms, plain = results[options.size], plain_network(options.size, options.repeats)
     print(f"plain U-Net, {options.size} px, width 64, float32: {plain:.1f} ms a frame", flush=True)
 
-    settings = Settings(
-        size=128, width=options.width, batch=2, adversarial_after=0, bfloat16=bfloat16_helps("cpu")
-    )
+    settings = Settings(size=128, width=options.width, batch=2, adversarial_after=0, bfloat16=bfloat16_helps("cpu"))
     ours = clock(Trainer(settings, RandomSamples(128)).advance, max(3, options.repeats // 2))
     theirs = clock(PlainTrainer(settings, RandomSamples(128)).advance, max(3, options.repeats // 2))
     print(f"training step, 128 px, batch 2: {ours:.0f} ms; plain {theirs:.0f} ms", flush=True)

@@ -62,7 +62,8 @@ def test_meshes_read_back_in_millimetres(tmp_path, model, track, texture, name, 
 def test_obj_names_its_texture(tmp_path, model, track, texture):
     export_mesh(track, 0, model, tmp_path / "a.obj", texture)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.albedo.png", "a.landmarks.json", "a.mtl", "a.obj"]
-    assert "mtllib a.mtl" in (tmp_path / "a.obj").read_text() and "map_Kd a.albedo.png" in (tmp_path / "a.mtl").read_text()
+    assert "mtllib a.mtl" in (tmp_path / "a.obj").read_text()
+    assert "map_Kd a.albedo.png" in (tmp_path / "a.mtl").read_text()
 
 
 def test_landmarks_and_camera_need_no_guessing(tmp_path, model, track):

@@ -94,7 +94,8 @@ def test_interrupt_saves_a_whole_step(tmp_path):
 
 def test_discriminator_is_trained_by_its_own_loss_alone():
     """The shared pass gives the same gradients as the two losses taken one by one."""
-    data, settings = moving_disc(), dataclasses.replace(SMALL, adversarial_after=0, dropout=0.0, face_weight=0.0, eye_weight=0.0)
+    data = moving_disc()
+    settings = dataclasses.replace(SMALL, adversarial_after=0, dropout=0.0, face_weight=0.0, eye_weight=0.0)
     trainer, plain = Trainer(settings, data), Trainer(settings, data)
     trainer.advance()
     from neural_render.conditioning import condition, to_network
