@@ -36,9 +36,7 @@ def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: di
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
-        raise PortraitError(
-            f"'{path}': can't be written ({error}); free some space or choose another folder"
-        ) from None
+        raise PortraitError(f"'{path}': can't be written ({error}); free some space or choose another folder") from None
 
 
 def read(path: str | os.PathLike, kind: str, device: str = "cpu") -> tuple[dict[str, Tensor], dict]:
@@ -48,9 +46,7 @@ def read(path: str | os.PathLike, kind: str, device: str = "cpu") -> tuple[dict[
     """
     path = Path(path)
     if not path.is_file():
-        raise PortraitError(
-            f"{kind} '{path}': no such file; make it with 'portrait train TRACK VIDEO -o {path}'"
-        )
+        raise PortraitError(f"{kind} '{path}': no such file; make it with 'portrait train TRACK VIDEO -o {path}'")
     try:
         with safe_open(path, "pt", device=device) as file:
             header = json.loads((file.metadata() or {}).get("header", "{}"))
@@ -122,9 +118,7 @@ class Weights:
                 f"loaded is '{model.name}' ({model.fingerprint}); train again with this model"
             )
         if size is not None and header.size != size:
-            raise PortraitError(
-                f"weights '{path}': trained for {header.size} px, asked for {size}; train at that size"
-            )
+            raise PortraitError(f"weights '{path}': trained for {header.size} px, asked for {size}; train at that size")
         prefix = "generator."
         generator = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         return cls(header, generator, tensors.get("region"))

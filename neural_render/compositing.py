@@ -73,9 +73,7 @@ def paste(frame: np.ndarray, image: np.ndarray, crop: Crop, mask: np.ndarray) ->
     return result
 
 
-def composite(
-    frame: np.ndarray, image: np.ndarray, head: np.ndarray, crop: Crop, feather: np.ndarray
-) -> np.ndarray:
+def composite(frame: np.ndarray, image: np.ndarray, head: np.ndarray, crop: Crop, feather: np.ndarray) -> np.ndarray:
     """The original frame (H, W, 3) uint8 with a synthesised crop (S, S, 3) uint8 where that is needed.
 
     head: (S, S) bool, where the model is drawn. feather: of ``feather_mask``. A new array; see ``changed_mask``.

@@ -41,9 +41,7 @@ def plan_frames(count: int, limit: int) -> np.ndarray:
 
 def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
     """A name for what the cache of these inputs holds."""
-    h = hashlib.sha256(
-        json.dumps([VERSION, track.fingerprint, asdict(crop), size, track.width, track.height]).encode()
-    )
+    h = hashlib.sha256(json.dumps([VERSION, track.fingerprint, asdict(crop), size, track.width, track.height]).encode())
     source = track.facts.get("source")
     h.update(json.dumps(source, sort_keys=True, default=str).encode())
     for f in fields(FaceParameters):
@@ -94,9 +92,7 @@ class ClipCache:
 
     def head_region(self) -> torch.Tensor:
         """(size, size) uint8: the share of up to 256 frames, 0 to 255, in which the rendered head covers a pixel."""
-        frames = self.frames[
-            np.linspace(0, len(self.frames) - 1, min(len(self.frames), 256)).round().astype(int)
-        ]
+        frames = self.frames[np.linspace(0, len(self.frames) - 1, min(len(self.frames), 256)).round().astype(int)]
         total = np.zeros((self.size, self.size), np.float64)
         for chunk in np.array_split(frames, -(-len(frames) // CHUNK)):
             total += (self.maps(chunk)[..., FACE].max(-1) > 0).sum(0)

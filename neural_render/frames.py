@@ -36,9 +36,7 @@ class FrameCursor:
                 self._recent.popitem(last=False)
             if position == index:
                 return rgb
-        raise PortraitError(
-            f"video: expected at least {index + 1} frames, it ended after {self._next}; check the file"
-        )
+        raise PortraitError(f"video: expected at least {index + 1} frames, it ended after {self._next}; check the file")
 
     def close(self) -> None:
         """Ends the reading that is under way."""

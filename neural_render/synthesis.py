@@ -102,9 +102,7 @@ def synthesize(
         )
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
     network = inference_network(weights, device)
-    return _composite(
-        weights, track, order, FrameCursor(frames), network, model=model, device=device, batch=batch
-    )
+    return _composite(weights, track, order, FrameCursor(frames), network, model=model, device=device, batch=batch)
 
 
 def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCursor, network, **options):

@@ -91,9 +91,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         s, inputs = settings, settings.window * CHANNELS
         with self._random(-1):
-            generator = RefinementUNet(
-                inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background
-            )
+            generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
             generator.start_from(median_image(samples))
             discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
         place = {"device": self.device, "memory_format": torch.channels_last}
@@ -138,9 +136,7 @@ class Trainer:
         self.step += 1
         values = {k: float(v.detach()) for k, v in losses.items()}
         if not all(np.isfinite(v) for v in values.values()):
-            raise PortraitError(
-                f"training diverged at step {self.step} ({values}); lower the rate or change the seed"
-            )
+            raise PortraitError(f"training diverged at step {self.step} ({values}); lower the rate or change the seed")
         return values
 
     def _adversarial(self, x: Tensor, fake: Tensor, real: Tensor, losses: dict[str, Tensor]) -> Tensor:
@@ -201,9 +197,7 @@ class Trainer:
             size, count = min(max(self.settings.batch, 4), len(self.samples)), len(self.samples)
             with self._autocast():
                 for k in range(min(batches, -(-count // size))):
-                    maps, _ = self.samples.batch(
-                        order(k, size, count, self.settings.seed), self.settings.window
-                    )
+                    maps, _ = self.samples.batch(order(k, size, count, self.settings.seed), self.settings.window)
                     net(self._condition(maps))
             for m in norms:
                 m.momentum = 0.1

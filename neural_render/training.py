@@ -70,16 +70,12 @@ def resume(trainer: Trainer, path: Path, identity: dict) -> None:
     differs = [k for k in wanted if found.get(k) != wanted[k]]
     if differs:
         what = ", ".join(f"{k} {found.get(k)} instead of {wanted[k]}" for k in differs[:3])
-        raise PortraitError(
-            f"checkpoint '{path}': of another training ({what}); delete it or choose another output"
-        )
+        raise PortraitError(f"checkpoint '{path}': of another training ({what}); delete it or choose another output")
     try:
         trainer.load_state(tensors, header)
     except (KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise PortraitError(
-            f"checkpoint '{path}': incomplete ({reason}); delete it and train again"
-        ) from None
+        raise PortraitError(f"checkpoint '{path}': incomplete ({reason}); delete it and train again") from None
 
 
 def run(
@@ -157,9 +153,7 @@ def train(
     if size not in (64, 128, 256, 512):
         raise PortraitError(f"size: expected 64, 128, 256 or 512, got {size}")
     if minutes <= 0 or width < 4:
-        raise PortraitError(
-            f"minutes and width: expected more than 0 and at least 4, got {minutes} and {width}"
-        )
+        raise PortraitError(f"minutes and width: expected more than 0 and at least 4, got {minutes} and {width}")
     if batch is not None and batch < 1:
         raise PortraitError(f"batch: expected at least 1, got {batch}")
     if track.fingerprint != model.fingerprint:
@@ -172,9 +166,7 @@ def train(
     settings = replace(settings, size=size, width=width, seed=seed, batch=batch or settings.batch)
     out = Path(out)
     if out.is_dir():
-        raise PortraitError(
-            f"weights '{out}': expected a file to write to, found a folder; name a file in it"
-        )
+        raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     say = progress or (lambda *_: None)
     crop = head_crop(track, model)

@@ -88,9 +88,7 @@ class UpModule(nn.Module):
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.activation = nn.ReLU(inplace=True)
         widths = [outputs + skips] + [outputs] * refinements
-        self.refinement = nn.Sequential(
-            *(RefinementUnit(a, b, norm, dropout) for a, b in zip(widths[:-1], widths[1:]))
-        )
+        self.refinement = nn.Sequential(*(RefinementUnit(a, b, norm, dropout) for a, b in zip(widths[:-1], widths[1:])))
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         x = self.dropout(self.norm(self.deconvolution(x)))

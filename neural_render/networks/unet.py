@@ -49,9 +49,7 @@ class RefinementUNet(nn.Module):
         up: list[UpModule] = []
         x = channels[-1]
         for k, skip in enumerate(reversed(channels[:-1])):
-            up.append(
-                UpModule(x, skip, skip, norm, dropout=dropout if k < 3 else 0.0, refinements=refinements)
-            )
+            up.append(UpModule(x, skip, skip, norm, dropout=dropout if k < 3 else 0.0, refinements=refinements))
             x = skip
         finest = max(width // 2, 4)
         up.append(UpModule(x, 0, finest, norm, refinements=refinements))
@@ -69,9 +67,7 @@ class RefinementUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1:] != (self.inputs, self.size, self.size):
             expected = (self.inputs, self.size, self.size)
-            raise ValueError(
-                f"condition: expected (N, {', '.join(map(str, expected))}), got {tuple(x.shape)}"
-            )
+            raise ValueError(f"condition: expected (N, {', '.join(map(str, expected))}), got {tuple(x.shape)}")
         features = []
         for module in self.down:
             x = module(x)

@@ -74,9 +74,7 @@ def test_tensors_that_do_not_fit_the_header(tmp_path):
 def test_killed_while_writing_leaves_the_old_file(tmp_path):
     """The process dies with the new file half written."""
     path = tmp_path / "c"
-    write_atomic(
-        path, {"a": torch.ones(3)}, {"format": "video-portraits weights", "kind": "checkpoint", "version": 1}
-    )
+    write_atomic(path, {"a": torch.ones(3)}, {"format": "video-portraits weights", "kind": "checkpoint", "version": 1})
     script = f"""
         import os, signal, torch
         from neural_render import checkpoint

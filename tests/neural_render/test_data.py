@@ -112,9 +112,7 @@ def test_half_made_cache_is_made_again(cache, tmp_path, track, clip, model):
 
 def test_cache_on_disk_is_bounded(tmp_path, track, clip, model):
     limit = 12 * SIZE * SIZE * 12
-    cache = ClipCache.build(
-        tmp_path, track, clip, model, crop=head_crop(track, model), size=SIZE, limit_bytes=limit
-    )
+    cache = ClipCache.build(tmp_path, track, clip, model, crop=head_crop(track, model), size=SIZE, limit_bytes=limit)
     assert sum(os.path.getsize(tmp_path / name) for name in ("maps.u8", "images.u8")) <= limit
     assert len(cache) > 0
     windows = window_frames(cache.frames, cache.starts)

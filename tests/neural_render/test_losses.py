@@ -20,9 +20,7 @@ def test_hinge_and_least_squares_closed_forms():
     real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-2.0, 0.5])
     assert adversarial("hinge").discriminator(real, fake).item() == pytest.approx(0.5 * (0.25 + 0.75))
     assert adversarial("hinge").generator(fake).item() == pytest.approx(0.75)
-    assert adversarial("least-squares").discriminator(real, fake).item() == pytest.approx(
-        0.5 * (0.625 + 2.125)
-    )
+    assert adversarial("least-squares").discriminator(real, fake).item() == pytest.approx(0.5 * (0.625 + 2.125))
     assert adversarial("least-squares").generator(fake).item() == pytest.approx(4.625)
 
 
