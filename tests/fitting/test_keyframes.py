@@ -1,0 +1,78 @@
+"""Which frames are looked at, and which are chosen."""
+
+import numpy as np
+import pytest
+import torch
+
+from fitting.keyframes import LOOKED_AT, Candidate, choose, survey
+from fitting.landmarks import Face
+from fitting.priors import Priors, motion_slack, temporal_prior
+from fitting.state import FitState, Layout
+
+
+class OneFace:
+    scheme = "ibug68"
+
+    def detect(self, picture):
+        return [face(30.0)]
+
+    def refine(self, picture, centre, size):
+        return face(30.0)
+
+
+def face(size):
+    return Face(np.array([[32, 32], [32 + size, 32 + size]], float), "ibug68", 1.0)
+
+
+@pytest.mark.parametrize("count", [1, 5, LOOKED_AT * 2, LOOKED_AT * 7 + 3])
+@pytest.mark.parametrize("known", [True, False])
+def test_few_frames_of_any_clip_are_looked_at_evenly(count, known):
+    picture = np.zeros((96, 96, 3), np.uint8)
+    frames = ((k, k / 25, picture) for k in range(count))
+    found = survey(frames, OneFace(), (16,), "cpu", count if known else None)
+    at = [c.index for c in found.candidates]
+    assert found.frames == count
+    assert min(count, LOOKED_AT // 2) <= len(at) <= 2 * LOOKED_AT + 1
+    assert len(set(np.diff(at))) <= 1, "not evenly spread"
+    assert at[0] == 0
+
+
+def test_the_chosen_are_of_one_shot_and_far_apart():
+    candidates = [Candidate(k, int(k >= 6), face(40.0 if k >= 6 else 20.0), None) for k in range(14)]
+    features = np.zeros((14, 2))
+    features[6:, 0] = [0, 0, 0, 5, 0, -5, 0, 0]
+    chosen = choose(candidates, features, 3)
+    assert {c.shot for c in chosen} == {1}
+    assert {9, 11} <= {c.index for c in chosen}
+    assert [c.index for c in chosen] == sorted(c.index for c in chosen)
+    assert len(choose(candidates, features, 100)) == 8
+
+
+def state(layout, frames=1):
+    return FitState(
+        identity=torch.zeros(layout.identity),
+        reflectance=torch.zeros(layout.reflectance),
+        log_focal=torch.tensor(7.0),
+        rotation=torch.eye(3).expand(frames, 3, 3),
+        translation=torch.zeros(frames, 3),
+        expression=torch.full((frames, layout.expression), 0.5),
+        gaze=torch.zeros(frames, 2, 2),
+        light=torch.full((frames, 9, 3), 0.5),
+    )
+
+
+def test_the_temporal_prior_is_tight_at_rest_and_gives_way_to_motion():
+    layout, priors = Layout(3, 2, 4), Priors()
+    before = state(layout)
+    step = torch.zeros(1, layout.frame)
+    step[0, 1] = 0.2  # a quick turn
+    after = before.stepped(None, step, layout)
+    slack = motion_slack(after, before, 1 / 30, priors, layout)
+    still = [k for k in range(layout.frame) if k != 1]
+    torch.testing.assert_close(slack[0, still], torch.ones(layout.frame - 1))
+    assert slack[0, 1] > 10
+    tight, _ = temporal_prior(after, before, 1 / 30, priors, layout)
+    loose, gradient = temporal_prior(after, before, 1 / 30, priors, layout, slack)
+    assert loose[0, 1] < tight[0, 1] / 100
+    torch.testing.assert_close(gradient[0, 1], loose[0, 1] * 0.2)
+    assert (gradient[0, still].abs() < 1e-5).all()
