@@ -24,7 +24,7 @@ LOOSE = 4.0  # slack of the temporal prior while the landmarks give a first esti
 
 @dataclass(frozen=True)
 class Settings:
-    """How much work is done; the defaults track a 256-pixel face at video rate on two CPU cores."""
+    """How much work is done, and how the terms weigh. `benchmarks.tracking` says what the defaults cost."""
 
     samples: int = 1500
     levels: tuple[int, ...] = (64, 128)  # px of the face's square, coarse to fine

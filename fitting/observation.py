@@ -11,7 +11,6 @@ from torch import Tensor
 from .landmarks import Face, square_crop
 
 SIDE = 1.5  # side of the square over the face's box
-FINEST = 256  # px
 
 
 @dataclass(frozen=True)

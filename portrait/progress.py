@@ -61,10 +61,6 @@ class Progress:
             left = f", {_clock((now - self._began) * (total - done) / done)} left" if total and done else ""
             print(f"  {title}: {done:g}{share}{left}{f' ({note})' if note else ''}", flush=True)
 
-    def fraction(self, share: float, text: str, title: str) -> None:
-        """As ``update``, for a job that knows only its share from 0 to 1."""
-        self.update(round(100 * share), 100, title, text)
-
     def over(self, items: Iterable[T], total: int | None, title: str) -> Iterator[T]:
         """The items, counted."""
         for done, item in enumerate(items):

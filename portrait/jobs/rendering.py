@@ -105,17 +105,6 @@ def overlay_frames(
     cursor.close()
 
 
-def draw_over(frame: np.ndarray, picture: torch.Tensor, mask: torch.Tensor, alpha: float) -> np.ndarray:
-    """``renderer.overlay`` of a (H, W, 1 or 3) map over a (H, W, 3) uint8 frame, only where the mask is."""
-    rows, columns = (torch.nonzero(mask[..., 0].amax(axis)).flatten().tolist() for axis in (1, 0))
-    frame = frame.copy()
-    if rows:
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        part = torch.from_numpy(np.ascontiguousarray(frame[box]))
-        frame[box] = overlay(part, picture[box], mask[box], alpha).cpu().numpy()
-    return frame
-
-
 def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict, width: int = 0) -> Path:
     """Frames (one a frame of the track) to a video with the track's times and pixel shape."""
     aspect = Fraction(*((track.facts.get("source") or {}).get("pixel_aspect") or (1, 1)))

@@ -180,6 +180,33 @@ def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tm
     track = fit(monkeypatch, model, pictures[:2], points, checkpoint=tmp_path)
     assert len(track) == 2
 
+    class Stops(Frames):
+        """Stops in the second pass, which is the one that tracks."""
+
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            for item in super().__iter__():
+                if self.passes == 2 and item[0] == 4:
+                    raise KeyboardInterrupt
+                yield item
+
+    monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(monkeypatch, model, Stops(pictures), points, checkpoint=tmp_path, focal=400.0)
+    stages = []
+    other = fit(
+        monkeypatch,
+        model,
+        pictures,
+        points,
+        checkpoint=tmp_path,
+        progress=lambda done, total, stage: stages.append(stage),
+    )
+    assert "solving for identity" in stages, "went on from work done with another focal length"
+    assert float(other.parameters.focal) != 400.0
+
 
 def test_no_face_and_no_frames_are_said(monkeypatch, model, clip):
     _, pictures, _ = clip
