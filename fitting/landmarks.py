@@ -55,8 +55,10 @@ class LandmarkDetector(Protocol):
         """The face near ``centre`` with a box of about ``size`` px, or None. Much faster than ``detect``."""
 
 
-def make_detector(name: str = "mediapipe", device: str = "cpu") -> LandmarkDetector:
-    """The detector called ``name``: "mediapipe" or "face-alignment"."""
+def make_detector(name: str | LandmarkDetector = "mediapipe", device: str = "cpu") -> LandmarkDetector:
+    """The detector called ``name``: "mediapipe" or "face-alignment". A detector is returned as it is."""
+    if not isinstance(name, str):
+        return name
     makers = {"mediapipe": MediaPipeDetector, "face-alignment": lambda: FaceAlignmentDetector(device)}
     if name not in makers:
         raise unknown_name("landmark detector", name, makers)

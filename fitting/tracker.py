@@ -25,7 +25,7 @@ from .energy import eye_openness
 from .fitter import Fitter, Settings
 from .follow import FaceFollower, FollowerState
 from .keyframes import Survey, choose, survey
-from .landmarks import Face, make_detector
+from .landmarks import Face, LandmarkDetector, make_detector
 from .observation import Observation, observe
 from .start import focal_from_frame
 from .state import FitState
@@ -73,7 +73,7 @@ def fit_video(
     frames,
     *,
     model: MorphableModel | None = None,
-    detector: str = "mediapipe",
+    detector: str | LandmarkDetector = "mediapipe",
     device: str = "cpu",
     focal: float | None = None,
     settings: Settings | None = None,
@@ -86,7 +86,7 @@ def fit_video(
         frames: re-iterable of (index, seconds, (H, W, 3) uint8 RGB), with ``width``, ``height``, ``frame_count``
             (None where unknown). It's read twice: once quickly for key frames, once to track.
         model: None loads the default one.
-        detector: "mediapipe" or "face-alignment".
+        detector: "mediapipe", "face-alignment", or a detector of your own.
         focal: px of the original frame; None has it solved for.
         checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was.
 
@@ -111,7 +111,7 @@ def fit_video(
 
     signature = {
         "model": model.fingerprint,
-        "detector": detector,
+        "detector": detector if isinstance(detector, str) else type(detector).__name__,
         "focal": focal,
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
