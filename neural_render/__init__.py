@@ -7,10 +7,12 @@ from importlib import import_module
 _HOME = {
     "Crop": "conditioning",
     "FrameCursor": "frames",
+    "OnnxWeights": "onnx_network",
     "Settings": "trainer",
     "Trainer": "trainer",
     "TrainingSummary": "training",
     "Weights": "checkpoint",
+    "export_onnx": "onnx_network",
     "head_crop": "conditioning",
     "inference_network": "synthesis",
     "render_maps": "conditioning",

@@ -58,7 +58,7 @@ def synthesize_crops(
     header = weights.header
     starts = shot_starts(track)
     recent: deque[tuple[int, np.ndarray]] = deque(maxlen=header.window + batch - 1)
-    dtype = next(network.parameters()).dtype
+    dtype = next((p.dtype for p in network.parameters()), torch.float32)  # an ONNX session has none
     for first in range(0, len(track), batch):
         frames = np.arange(first, min(first + batch, len(track)))
         maps = render_maps(model, track, torch.from_numpy(frames), header.crop, header.size)
@@ -82,7 +82,7 @@ def synthesize(
 ) -> Iterator[np.ndarray]:
     """The target clip re-synthesised with the track's parameters: (H, W, 3) uint8, one a frame of the track.
 
-    weights: of the target clip. track: edited, or mixed from a driver; in the target's camera.
+    weights: of the target clip, or ``OnnxWeights``. track: edited, or mixed from a driver; in the target's camera.
     frames: the target clip, re-iterable of (index, time, (H, W, 3) uint8); see ``target_frames`` for which goes where.
     A frame whose status says that there is no face is given back as it is. Memory doesn't grow with the clip.
     Raises PortraitError, before the first frame, where weights, model and track don't belong together.

@@ -1,6 +1,6 @@
 """The command line. Only declarations: what a command does is in ``portrait.jobs``, imported when it runs.
 
-Exit codes: 0 done, 2 the input can't be used (one line on stderr says why), 130 interrupted.
+Exit codes: 0 done, 1 some of many clips failed, 2 the input can't be used (one line on stderr says why), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,18 +34,40 @@ Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many s
 Sound = Annotated[str | None, typer.Option(help="Sound of the output: source, target, none, or a file.")]
 
 
-@app.command(epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track")
+@app.command(
+    epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track --fov 60   |   "
+    "portrait fit clips/ -o tracks/   |   portrait fit clips/ -o tracks/ --ray auto"
+)
 def fit(
-    input: Annotated[Path, typer.Argument(metavar="VIDEO|IMAGE|FOLDER", help="A video, an image, a folder of images.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="TRACK", help="Folder for the track.")],
+    input: Annotated[
+        Path,
+        typer.Argument(metavar="VIDEO|IMAGE|FOLDER", help="A video, an image, a folder of images, a folder of videos."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="TRACK", help="Folder for the track; for all tracks of many videos."),
+    ],
     detector: Detector = "mediapipe",
     focal_px: Annotated[float | None, typer.Option(help="Focal length in pixels, if known; else it is found.")] = None,
+    fov: Annotated[
+        float | None,
+        typer.Option(metavar="DEGREES", help="Or the field of view, from the upright picture's left to right edge."),
+    ] = None,
     device: Device = "auto",
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Share a folder of videos out over a Ray cluster; 'local' starts one."),
+    ] = None,
 ) -> None:
-    """Find landmarks and model parameters in every frame. Run again after a stop, it goes on where it was."""
-    from .jobs.fitting import fit_file
+    """Find landmarks and model parameters in every frame. Run again after a stop, it goes on where it was.
 
-    fit_file(input, output, detector=detector, focal=focal_px, device=device)
+    Videos in a folder (and its sub-folders) are fitted side by side, one on each core, with a table in summary.csv.
+    Exit code 0: all are fitted; 1: some failed, and the table says why.
+    """
+    from .jobs.batch import fit_any
+
+    if not fit_any(input, output, detector=detector, focal=focal_px, fov=fov, device=device, ray=ray):
+        raise typer.Exit(1)
 
 
 @app.command(
@@ -147,19 +169,34 @@ def train(
     train_file(track, video, output, minutes=minutes, size=size, width=width, device=device)
 
 
-@app.command(epilog="Example: portrait synthesize talk.weights.safetensors new.track --video talk.mp4 -o out.mp4")
+@app.command(
+    epilog="Examples: portrait synthesize talk.weights.safetensors new.track --video talk.mp4 -o out.mp4   |   "
+    "portrait synthesize --onnx talk.onnx new.track --video talk.mp4 -o out.mp4"
+)
 def synthesize(
-    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="File that 'portrait train' wrote.")],
-    track: Annotated[Path, typer.Argument(metavar="TRACK", help="An edited or mixed track of the same person.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[WEIGHTS] TRACK",
+            help="The file that 'portrait train' wrote, and an edited or mixed track of the same person.",
+        ),
+    ],
     video: Annotated[Path, typer.Option(metavar="TARGET", help="The video that is changed.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="VIDEO", help="The new video.")],
+    onnx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="In place of WEIGHTS: what 'portrait export WEIGHTS -o FILE' wrote."),
+    ] = None,
     sound: Sound = None,
     device: Device = "auto",
 ) -> None:
     """Make the video again with the track's performance, at its own size, with its sound."""
+    files = [onnx, *inputs] if onnx else inputs
+    if len(files) != 2:
+        raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")
     from .jobs.synthesis import synthesize_file
 
-    synthesize_file(weights, track, video, output, sound=sound, device=device)
+    synthesize_file(*files, video, output, sound=sound, device=device)
 
 
 @app.command(epilog="Example: portrait reenact --source actor.mp4 --target talk.mp4 -o out.mp4 --minutes 20")
@@ -190,17 +227,22 @@ def reenact(
     )  # fmt: skip
 
 
-@app.command(epilog="Example: portrait export talk.track --frame 40 -o face.glb")
+@app.command(
+    epilog="Examples: portrait export talk.track --frame 40 -o face.glb   |   "
+    "portrait export talk.weights.safetensors -o talk.onnx"
+)
 def export(
-    track: Annotated[Path, typer.Argument(metavar="TRACK")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="MESH", help="face.obj, face.ply or face.glb.")],
+    input: Annotated[Path, typer.Argument(metavar="TRACK|WEIGHTS")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="face.obj, face.ply, face.glb; or network.onnx.")
+    ],
     frame: Annotated[int, typer.Option(help="Which frame, from 0.")] = 0,
     texture: Annotated[int, typer.Option(help="Texture's height and width; 0 colours the vertices instead.")] = 1024,
 ) -> None:
-    """Write one frame's mesh in millimetres, with 68 landmarks and the camera beside it as JSON."""
+    """Write one frame's mesh in millimetres, landmarks and camera beside it as JSON; or a trained network as ONNX."""
     from .jobs.exporting import export_file
 
-    export_file(track, output, frame=frame, texture_size=texture)
+    export_file(input, output, frame=frame, texture_size=texture)
 
 
 @app.command(epilog="Examples: portrait demo -o demo   |   portrait demo --source actor.mp4 --target talk.mp4 -o demo")

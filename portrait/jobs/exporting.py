@@ -1,4 +1,4 @@
-"""``portrait export``."""
+"""``portrait export``: a frame's mesh, or a trained network."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from facemodel import PortraitError, Track, export_mesh
+from neural_render import Weights, export_onnx
+from neural_render.conditioning import CHANNELS
 from renderer import linear_to_srgb
 from renderer.interpolation import interpolate
 from renderer.unwrapping import uv_fragments
@@ -18,7 +20,10 @@ from ..video_writer import check_writable
 
 
 def export_file(path: Path, output: Path, *, frame: int, texture_size: int) -> None:
-    """Writes a frame's mesh with its albedo as texture, and landmarks and camera beside it."""
+    """Writes a frame's mesh with its albedo as texture, and landmarks and camera beside it; or weights as ONNX."""
+    if output.suffix.lower() == ".onnx":
+        export_network(path, output)
+        return
     if texture_size != 0 and not 16 <= texture_size <= 8192:
         raise PortraitError(f"--texture: expected 16 to 8192 pixels, or 0 for none, got {texture_size}")
     model = default_model()
@@ -29,6 +34,15 @@ def export_file(path: Path, output: Path, *, frame: int, texture_size: int) -> N
         texture = albedo_texture(model, track, texture_size)
     export_mesh(track, frame, model, output, texture)
     say(f"{output}: frame {frame}, millimetres; landmarks and camera in {output.stem}.landmarks.json")
+
+
+def export_network(path: Path, output: Path) -> None:
+    """Writes trained weights as an ONNX file, which says in its metadata what it is for."""
+    check_writable(output, path)
+    weights = Weights.load(path)
+    export_onnx(weights, output)
+    h = weights.header
+    say(f"{output}: condition (N, {h.window * CHANNELS}, {h.size}, {h.size}) to image (N, 3, {h.size}, {h.size})")
 
 
 def albedo_texture(model, track: Track, size: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facemodel import PortraitError, Track
 from facemodel.mixing import is_mixed
-from neural_render import TrainingSummary, Weights, synthesize, train
+from neural_render import OnnxWeights, TrainingSummary, Weights, synthesize, train
 
 from ..files import file_hash, synthetic_note
 from ..progress import Progress, say
@@ -65,13 +65,14 @@ def synthesize_file(
 ) -> None:
     """Writes the target's video with the track's performance, at its own size.
 
+    weights: that 'portrait train' wrote, or an ONNX file that 'portrait export' wrote.
     sound: None is the target's, where its frames are in their own order; "source" needs ``source``.
     """
     device = pick_device(device)
     model = model or default_model(device)
     check_writable(output, video, weights)
     track = load_track(path, model)
-    loaded = Weights.load(weights, model=model)
+    loaded = (OnnxWeights if weights.suffix.lower() == ".onnx" else Weights.load)(weights, model=model)
     frames = check_video(video, track)
     note = synthetic_note(
         "synthesize",

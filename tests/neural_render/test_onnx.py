@@ -1,0 +1,87 @@
+"""The exported network is the trained one, and other people's files are refused."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from facemodel.errors import PortraitError
+from neural_render import Crop, OnnxWeights, Weights, export_onnx, synthesize_crops
+from neural_render.checkpoint import WeightsHeader
+from neural_render.conditioning import CHANNELS
+from neural_render.networks import RefinementUNet
+
+from .conftest import HEIGHT, WIDTH
+
+SIZE, WINDOW = 64, 3
+
+
+@pytest.fixture(scope="module")
+def weights(model) -> Weights:
+    """A network whose normalisation has seen noise, so that folding it matters."""
+    torch.manual_seed(0)
+    net = RefinementUNet(WINDOW * CHANNELS, SIZE, 8)
+    net.start_from(torch.rand(3, SIZE, SIZE) * 2 - 1)
+    net.to_rgb.weight.data *= 30
+    for _ in range(4):
+        net(torch.rand(4, WINDOW * CHANNELS, SIZE, SIZE) * 2 - 1)
+    header = WeightsHeader(
+        method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=8, size=SIZE,
+        window=WINDOW, crop=Crop(20, 0, HEIGHT), frame_width=WIDTH, frame_height=HEIGHT, target={"seed": 3},
+    )  # fmt: skip
+    return Weights(header, net.state_dict())
+
+
+@pytest.fixture(scope="module")
+def file(weights, tmp_path_factory):
+    return export_onnx(weights, tmp_path_factory.mktemp("onnx") / "net.onnx")
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_equal_to_torch(weights, file, frames):
+    x = torch.rand(frames, WINDOW * CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(frames)) * 2 - 1
+    with torch.inference_mode():
+        expected = weights.network()(x)
+    found = OnnxWeights(file).network()(x)
+    assert (expected - weights.generator["background"]).std() > 0.1
+    assert (found - expected).abs().max() < 1e-3
+
+
+def test_everything_needed_is_in_the_file(weights, file, model):
+    onnx.checker.check_model(str(file))
+    assert OnnxWeights(file, model=model).header == weights.header
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_synthesis_takes_either(weights, file, track, model):
+    loaded = OnnxWeights(file)
+    by_torch = synthesize_crops(weights.network(), weights, track, model=model)
+    by_onnx = synthesize_crops(loaded.network(), loaded, track, model=model)
+    for (a, head), (b, same_head) in zip(by_torch, by_onnx, strict=True):
+        assert np.abs(a.astype(int) - b).max() <= 1 and np.array_equal(head, same_head)
+
+
+def test_foreign_files_are_refused(file, tmp_path, model):
+    with pytest.raises(PortraitError, match="no such file"):
+        OnnxWeights(tmp_path / "absent.onnx")
+    (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(PortraitError, match="can't be run"):
+        OnnxWeights(tmp_path / "cut.onnx")
+    proto = onnx.load(file)
+    header = proto.metadata_props.pop()
+    onnx.save(proto, tmp_path / "unlabelled.onnx")
+    with pytest.raises(PortraitError, match="not one of ours"):
+        OnnxWeights(tmp_path / "unlabelled.onnx")
+    header.value = header.value.replace(f'"size": {SIZE}', '"size": 128')
+    proto.metadata_props.append(header)
+    onnx.save(proto, tmp_path / "other_size.onnx")
+    with pytest.raises(PortraitError, match="expected inputs and outputs"):
+        OnnxWeights(tmp_path / "other_size.onnx")
+
+
+def test_another_face_model_is_refused(file, model):
+    class Other:
+        name, fingerprint = "other", "0"
+
+    with pytest.raises(PortraitError, match="trained with model"):
+        OnnxWeights(file, model=Other)
