@@ -1,10 +1,12 @@
-"""``portrait fit``."""
+"""``portrait fit`` of one clip; ``portrait.jobs.batch`` has folders of clips."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import facemodel
@@ -12,10 +14,22 @@ from facemodel import PortraitError, Track
 from fitting import Settings, fit_video
 
 from ..files import VERSION, source_facts
+from ..lens import camera_facts, check_lens, focal_from_fov
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
 from ..tracks import check_new_folder, describe_track, is_track, pick_device
 from ..video import open_frames
+
+Report = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A track on disk."""
+
+    track: Track
+    kept: bool  # it was there before, complete
+    seconds: float  # that this run took for it
 
 
 def fit_file(
@@ -24,61 +38,82 @@ def fit_file(
     *,
     detector: str = "mediapipe",
     focal: float | None = None,
+    fov: float | None = None,
     device: str = "auto",
     model=None,
     title: str = "",
 ) -> Track:
+    """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`."""
+    with quiet_native_stderr(), Progress() as progress:
+        fitted = fit_clip(
+            input, output, detector=detector, focal=focal, fov=fov, device=device, model=model,
+            report=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
+        )  # fmt: skip
+    track = fitted.track
+    if fitted.kept:
+        say(f"{output}: already there for this input and these settings, kept ({describe_track(track)})")
+        return track
+    rate = len(track) / fitted.seconds
+    say(f"{output}: {describe_track(track)}; {fitted.seconds:.1f} s, {rate:.1f} frames a second")
+    for warning in track.facts.get("warnings", []):
+        say(f"  note: {warning}")
+    return track
+
+
+def fit_clip(
+    input: Path,
+    output: Path,
+    *,
+    detector: str = "mediapipe",
+    focal: float | None = None,
+    fov: float | None = None,
+    device: str = "auto",
+    model=None,
+    report: Report | None = None,
+) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
     A complete track of the same input, settings and model is kept; an unfinished one is gone on with.
+    focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
     Raises PortraitError for input that can't be used.
     """
+    check_lens(focal, fov)
     frames = open_frames(input)
     check_new_folder(output)
     if output.is_dir() and input.is_dir() and output.samefile(input):
         raise PortraitError(f"track '{output}': is the input folder too; choose another name")
     model = model or facemodel.load()
+    if fov is not None:
+        focal = focal_from_fov(fov, frames.width)
     source = source_facts(frames)
     frames.signature = source["sha256"]
     settings = {"detector": detector, "focal": focal, "fitting": asdict(Settings()), "version": VERSION}
-    settings = {k: _plain(v) for k, v in settings.items()}
+    settings = json.loads(json.dumps(settings))  # as a track gives it back
+    began = time.perf_counter()
     if (done := complete_track(output, model, source, settings)) is not None:
-        say(f"{output}: already there for this input and these settings, kept ({describe_track(done)})")
-        return done
+        return Fitted(done, True, time.perf_counter() - began)
 
     device = pick_device(device)
     work = output.with_name(output.name + ".work")
-    began = time.perf_counter()
     try:
-        with quiet_native_stderr(), Progress() as progress:
-            track = fit_video(
-                frames,
-                model=model,
-                detector=detector,
-                device=device,
-                focal=focal,
-                checkpoint=work,
-                progress=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
-            )
+        track = fit_video(
+            frames, model=model, detector=detector, device=device, focal=focal, checkpoint=work, progress=report
+        )
     except PortraitError as error:
         message = str(error)
         raise PortraitError(message.replace("video:", f"'{input}':", 1)) from None
     finally:
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
-    facts = {"source": source, "settings": settings, "device": device}
-    track = track.with_parameters(track.parameters, **facts)
+    camera = camera_facts(track, given=focal is not None)
+    track = track.with_parameters(track.parameters, source=source, settings=settings, device=device, camera=camera)
     if source["pixel_aspect"][0] != source["pixel_aspect"][1]:
         shape = ":".join(map(str, source["pixel_aspect"]))
         warning = f"pixels aren't square ({shape}): the face is fitted as stored, not as played"
         track.facts.setdefault("warnings", []).append(warning)
     track.save(output)
     shutil.rmtree(work, ignore_errors=True)
-    seconds = time.perf_counter() - began
-    say(f"{output}: {describe_track(track)}; {seconds:.1f} s, {len(track) / seconds:.1f} frames a second")
-    for warning in track.facts.get("warnings", []):
-        say(f"  note: {warning}")
-    return track
+    return Fitted(track, False, time.perf_counter() - began)
 
 
 def complete_track(folder: Path, model, source: dict, settings: dict) -> Track | None:
@@ -91,10 +126,3 @@ def complete_track(folder: Path, model, source: dict, settings: dict) -> Track |
         return None
     same = track.facts.get("source") == source and track.facts.get("settings") == settings
     return track if same else None
-
-
-def _plain(value):
-    """As JSON gives it back."""
-    import json
-
-    return json.loads(json.dumps(value))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facemodel import PortraitError, Track
 
+from ..lens import describe_camera
 from ..progress import say
 from ..tracks import describe_track, is_track
 from ..video import open_frames, read_comment
@@ -26,13 +27,14 @@ def describe(path: Path) -> None:
 
 def _track(path: Path) -> None:
     track = Track.load(path)
-    p = track.parameters
     say(f"track of {describe_track(track)}")
     say(f"  frames      {track.width} x {track.height}, {track.fps:.2f} a second")
     say(f"  model       {track.model} ({track.fingerprint})")
-    say(f"  focal       {float(p.focal.flatten()[0]):.1f} px")
+    say(f"  camera      {describe_camera(track)}")
     say(f"  confidence  {float(track.confidence.float().mean()):.2f} on average")
     for name, value in track.facts.items():
+        if name == "camera":  # said above
+            continue
         text = value if isinstance(value, str) else json.dumps(value)
         if name == "target_frames":
             text = f"{len(value)} frames of the target, {min(value)} to {max(value)}"

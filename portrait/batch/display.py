@@ -1,0 +1,76 @@
+"""How far a batch is: on a terminal a bar for all of it and one for each running clip, elsewhere a line at times."""
+
+from __future__ import annotations
+
+import sys
+
+from ..progress import Progress, say
+from .work import Clip, News, Row
+
+
+class BatchDisplay:
+    """Shows a batch of ``total`` clips, as a context manager. Clips that fail are said at once."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.finished, self.failed = total, 0, 0
+        self._running: dict[Clip, News] = {}
+        self._tasks: dict[Clip, int] = {}
+        self._bars, self._lines = None, Progress()  # bars on a terminal, lines elsewhere
+
+    def __enter__(self) -> BatchDisplay:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
+            self._bars = Bars(
+                *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+            )  # fmt: skip
+            self._bars.start()
+            self._all = self._bars.add_task("all clips", total=self.total, count="")
+        self._update()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def show(self, clip: Clip, news: News | Row) -> None:
+        """Takes in how far a clip is, or that it's done."""
+        if isinstance(news, Row):
+            self._finish(clip, news)
+        else:
+            self._advance(clip, news)
+        self._update()
+
+    def _advance(self, clip: Clip, news: News) -> None:
+        before, self._running[clip] = self._running.get(clip), news
+        if self._bars is None:
+            return
+        if clip not in self._tasks:
+            self._tasks[clip] = self._bars.add_task(clip.name, total=None, count="")
+        if before is None or before.stage != news.stage:
+            self._bars.reset(self._tasks[clip], description=f"  {clip.name}: {news.stage}", total=news.total)
+        count = f"{news.done} of {news.total}" if news.total else f"{news.done}"
+        self._bars.update(self._tasks[clip], completed=news.done, total=news.total, count=count)
+
+    def _finish(self, clip: Clip, row: Row) -> None:
+        self.finished += 1
+        self._running.pop(clip, None)
+        if (task := self._tasks.pop(clip, None)) is not None:
+            self._bars.remove_task(task)
+        if row.status == "failed":
+            self.failed += 1
+            say(f"{clip.name}: failed: {row.error}")
+
+    def _update(self) -> None:
+        """Clips in tracking count in part, so that the bar moves where there are few."""
+        part = sum(n.done / n.total for n in self._running.values() if n.stage == "tracking" and n.total)
+        note = f"{self.failed} failed" if self.failed else ""
+        if self._bars is None:
+            self._lines.update(self.finished, self.total, "clips", note)
+        else:
+            count = f"{self.finished} of {self.total}{f', {note}' if note else ''}"
+            self._bars.update(self._all, completed=self.finished + part, count=count)

@@ -1,0 +1,39 @@
+"""The work on one clip, the same in a process here and in a Ray task elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import cv2
+import torch
+
+import facemodel
+from facemodel import PortraitError
+
+from ..jobs.fitting import fit_clip
+from ..quiet import quiet_native_stderr
+from .summary import row_of
+from .work import Clip, News, Options, Row, failed, now_and_then
+
+
+def fit_one(clip: Clip, options: Options, send: Callable[[News], None]) -> Row:
+    """Fits a clip on one thread (and the fit's own second one, for landmarks). What goes wrong becomes its row."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        with quiet_native_stderr():
+            fitted = fit_clip(
+                clip.path, clip.track, detector=options.detector, focal=options.focal, fov=options.fov,
+                device=options.device, model=_model(), report=now_and_then(send),
+            )  # fmt: skip
+    except PortraitError as error:
+        return failed(clip, str(error))
+    except Exception as error:  # one clip's trouble isn't the others'
+        return failed(clip, f"{type(error).__name__}: {error} ('portrait fit' on this clip alone shows where)")
+    return row_of(clip, fitted.track, fitted.kept)
+
+
+@cache
+def _model():
+    return facemodel.load()

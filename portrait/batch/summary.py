@@ -1,0 +1,47 @@
+"""``summary.csv``: a line a clip."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from facemodel import FrameStatus, Track
+from facemodel.errors import write_error
+
+from .work import Clip, Row
+
+COLUMNS = [f.name for f in fields(Row) if f.name != "kept"]
+
+
+def row_of(clip: Clip, track: Track, kept: bool) -> Row:
+    """The row of a fitted clip."""
+    return Row(
+        clip=clip.name,
+        track=clip.track_name,
+        status="fitted",
+        frames=len(track),
+        tracked=int(track.tracked.sum()),
+        uncertain=int(((track.status & int(FrameStatus.UNCERTAIN)) != 0).sum()),
+        mean_confidence=round(float(track.confidence.float().mean()), 4),
+        median_landmark_error=round(float(track.energies["landmarks"].nanmedian()), 5),
+        median_photometric_error=round(float(track.energies["photometric"].nanmedian()), 2),
+        seconds=round(track.facts["timings"]["total"], 2),
+        kept=kept,
+    )
+
+
+def write_summary(path: Path, rows: Iterable[Row]) -> None:
+    """Writes the table, whole or not at all. Raises PortraitError where that can't be done."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            table.writerows(astuple(row)[: len(COLUMNS)] for row in rows)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise write_error("summary", path, error) from None
