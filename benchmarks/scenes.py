@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
+from PIL import Image
 from torch import Generator, Tensor
 
 from facemodel import FaceParameters
@@ -149,12 +150,12 @@ def person(model, g: Generator, frames: int, size: int) -> tuple[FaceParameters,
     """Everything that is random about a person before a camera of ``size`` x ``size`` px."""
     normal = lambda n: torch.randn(n, generator=g).clamp(-WITHIN, WITHIN)  # noqa: E731
     focal = size * math.exp(uniform(g, math.log(0.9), math.log(2.0)))  # 58 to 28 degrees
-    fill = uniform(g, 0.5, 0.8)  # of the picture's height
+    fill = uniform(g, 0.6, 0.9)  # of the picture's height
     depth = focal * HEAD / (fill * size)
     yaw = (YAW if frames == 1 else CLIP_YAW) * wave(g, frames)
     rotation = head_rotation(yaw, PITCH * wave(g, frames), ROLL * wave(g, frames))
     aside = torch.stack([wave(g, frames), 0.5 * wave(g, frames) + 0.5, wave(g, frames)], -1)
-    room = torch.tensor([0.12, 0.12, 0.08]) * torch.tensor([HEAD, HEAD, depth])
+    room = torch.tensor([0.08, 0.08, 0.08]) * torch.tensor([HEAD, HEAD, depth])
     look = torch.stack([GAZE[0] * wave(g, frames), GAZE[1] * wave(g, frames)], -1)
     squint = torch.tensor([[-0.02, 0.0], [0.02, 0.0]])  # both eyes look at one point, some distance away
     gaze = look[:, None] + squint
@@ -182,7 +183,8 @@ def _not_burnt_out(model, light: Tensor) -> Tensor:
 def background(g: Generator, size: int) -> np.ndarray:
     """(size, size, 3) in [0, 1]: part of a photograph, out of focus a little."""
     name = PHOTOGRAPHS[int(torch.randint(len(PHOTOGRAPHS), (), generator=g))]
-    photograph = cv2.imread(str(Path(skimage.data.__file__).parent / name))[..., ::-1]
+    with Image.open(Path(skimage.data.__file__).parent / name) as file:
+        photograph = np.asarray(file.convert("RGB"))
     side = int(min(photograph.shape[:2]) * uniform(g, 0.5, 1.0))
     y, x = (int(uniform(g, 0, n - side)) for n in photograph.shape[:2])
     part = cv2.resize(photograph[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
