@@ -1,98 +1,210 @@
-"""How well real clips are fitted, against the detector's own landmarks: no other truth is there.
+"""How well real clips are fitted, against the pictures and the detector's own landmarks: no other truth is there.
 
-    python -m benchmarks.real VIDEO...        (without a VIDEO: the clip that is installed, carphone)
+    python -m benchmarks.real VIDEO... [--overlays FOLDER]      (without a VIDEO: the clip that is installed, carphone)
 
-A row a clip: landmark error, all points alike, as a share of the interocular distance; photometric error; how lid and
-mouth openings of the fitted face go with the landmarks'; and jitter, the median second difference from frame to frame,
-of the head's rotation and of the nose tip beside the detected nose tip's. The last line is one JSON object by clip.
+A column a clip:
+
+- landmark error, all points alike, as a share of the distance between the eyes, and its 90th percentile over frames;
+- photometric: mean absolute difference of 255 in sRGB between picture and drawn fit over the fitted skin;
+- lid and mouth openings of the fitted face beside the landmarks'; ``blink_correlation`` is the eyeBlink coefficients'
+  with the eye-aspect ratio, its sign turned; blinks are peaks, by coefficients and by landmarks, and how many of the
+  landmarks' the coefficients have within 0.15 s;
+- gaze, open eyes only: correlation of the fitted irises' place between the corners of the eyes with the detected ones',
+  across and upwards; how much the fitted gaze moves at all (standard deviation of yaw and pitch), without which those
+  say little; the distance in px between fitted and detected irises, also as a share of the eye's width;
+- jitter: median second difference from frame to frame within a shot, of rotation, of translation, and of points on
+  forehead and nose bridge, which no expression moves, beside the detected points';
+- identity drift: median distance in mm of the face's vertices between the identities found from the clip's first and
+  second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare.
+
+``--overlays`` writes an overlay video a clip and a sheet of its hardest frames. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from scipy.signal import find_peaks
 from torch import Tensor
 
 import facemodel
 import fitting
 from facemodel import Track
+from facemodel.track import FrameStatus
 from fitting.energy import eye_openness
 from fitting.samples import landmark_samples
 from portrait.sample import carphone
 from portrait.video import VideoReader
 from renderer import Camera, project, to_camera
 
+from .measures import photometric_error, vertex_distances
+from .real_pictures import write_overlays
+
 SCHEME = "mediapipe478"
-EYES = ((263, 362), (33, 133))  # corners of the left and right eye
-NOSE_TIP = 1
+EYES = ((362, 263), (33, 133))  # corners of the subject's left and right eye, in the picture from left to right
+IRISES = (473, 468)  # centres
+STILL = (151, 9, 8, 168, 6, 197)  # forehead and nose bridge
+LOOKED_AT = 60  # frames in which colours are compared
+SAME_BLINK = 0.15  # s
+
+
+class Part:
+    """Frames ``start`` to ``stop`` of a clip."""
+
+    def __init__(self, frames, start: int, stop: int) -> None:
+        self.frames, self.start, self.stop, self.frame_count = frames, start, stop, stop - start
+        self.width, self.height, self.fps = frames.width, frames.height, frames.fps
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        for k, seconds, picture in self.frames:
+            if k >= self.stop:
+                return
+            if k >= self.start:
+                yield k - self.start, seconds, picture
+
+
+def camera_of(track: Track) -> Camera:
+    return Camera(float(track.parameters.focal), track.width, track.height)
 
 
 def projected_landmarks(track: Track, model) -> Tensor:
     """(F, L, 2) px: the fitted face's landmarks in the original frames."""
-    p = track.parameters.expanded()
-    camera = Camera(float(track.parameters.focal), track.width, track.height)
-    points = [
-        project(
-            to_camera(
-                model.landmarks(model.vertices(p.identity[k], p.expression[k], p.gaze[k]), SCHEME),
-                p.rotation[k],
-                p.translation[k],
-            ),
-            camera,
-        )
-        for k in range(len(track))
-    ]
+    p, points = track.parameters, []
+    for k in range(len(track)):
+        marks = model.landmarks(model.vertices(p.identity, p.expression[k], p.gaze[k]), SCHEME)
+        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), camera_of(track)))
     return torch.stack(points)
 
 
-def jitter(values: Tensor) -> float:
-    """Median length of the second difference of (F, K) values."""
-    return float((values[2:] - 2 * values[1:-1] + values[:-2]).norm(dim=-1).median())
+def jitter(values: Tensor, joined: Tensor) -> float:
+    """Median length of the second difference of (F, K) values over frames ``joined`` (F,) to the one before."""
+    inside = joined[2:] & joined[1:-1]
+    return float((values[2:] - 2 * values[1:-1] + values[:-2])[inside].norm(dim=-1).median())
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
-    return float(np.corrcoef(a.numpy(), b.numpy())[0, 1])
+    """Pearson's; NaN where one of them doesn't change."""
+    with np.errstate(invalid="ignore"):
+        return float(np.corrcoef(a.numpy(), b.numpy())[0, 1])
 
 
-def measure(track: Track, model) -> dict[str, float]:
-    ok = track.tracked
-    seen, fitted = track.landmarks[ok], projected_landmarks(track, model)[ok]
+def blink_times(closure: Tensor, times: Tensor) -> np.ndarray:
+    """Seconds at which (F,) closures, 0 open to 1 closed, have a peak 0.3 high, half a second wide at most."""
+    rate = (len(times) - 1) / float(times[-1] - times[0])
+    peaks, _ = find_peaks(closure.numpy(), prominence=0.3, width=(None, 0.5 * rate))
+    return times.numpy()[peaks]
+
+
+def between_corners(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Where irises of (F, L, 2) stand, from the corners' middle, over the eye's width: (F, 2 eyes, right and up), and
+    that width (F, 2) px."""
+    places, widths = [], []
+    for (left, right), iris in zip(EYES, IRISES):
+        axis = points[:, right] - points[:, left]
+        width = axis.norm(dim=-1)
+        offset = (points[:, iris] - (points[:, left] + points[:, right]) / 2) / width[:, None]
+        axis = axis / width[:, None]
+        up = torch.stack([axis[:, 1], -axis[:, 0]], -1)  # v points down
+        places.append(torch.stack([(offset * axis).sum(-1), (offset * up).sum(-1)], -1))
+        widths.append(width)
+    return torch.stack(places, 1), torch.stack(widths, 1)
+
+
+def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor, openness: Tensor) -> dict[str, float]:
+    """``seen``, ``fitted`` (T, 478, 2) and ``openness`` (T, 2) are those of the T tracked frames."""
+    p, ok = track.parameters, track.tracked
+    blink = p.expression[ok][:, [model.expression_index(f"eyeBlink{s}") for s in ("Left", "Right")]].mean(1)
+    ratio = openness.mean(1)
+    times = track.times[ok]
+    by_fit = blink_times(blink, times)
+    by_landmarks = blink_times(1 - ratio / ratio.median(), times)
+    both = sum(bool((np.abs(by_fit - t) <= SAME_BLINK).any()) for t in by_landmarks)
+    wide = ratio > 0.6 * ratio.median()
+    (place, width), (fitted_place, _), gaze = between_corners(seen), between_corners(fitted), p.gaze[ok]
+    across, up = (correlation(*(x[wide, :, axis].mean(1) for x in (place, fitted_place))) for axis in (0, 1))
+    moves = gaze[wide].mean(1).rad2deg().std(0)
+    apart = (fitted[:, list(IRISES)] - seen[:, list(IRISES)]).norm(dim=-1)
+    return {
+        "blink_correlation": correlation(blink, -ratio),
+        "blinks_fitted": len(by_fit),
+        "blinks_landmarks": len(by_landmarks),
+        "blinks_in_both": both,
+        "iris_across_correlation": across,
+        "iris_up_correlation": up,
+        "gaze_yaw_spread_deg": float(moves[0]),
+        "gaze_pitch_spread_deg": float(moves[1]),
+        "iris_px": float(apart[wide].median()),
+        "iris_of_eye_width": float((apart / width)[wide].median()),
+    }
+
+
+def identity_drift(frames, count: int, model) -> dict[str, float]:
+    """Fits each half of a clip alone."""
+    face = model.regions["face"]
+    halves = (Part(frames, 0, count // 2), Part(frames, count // 2, count))
+    shapes = [model.vertices(fitting.fit_video(h, model=model).parameters.identity)[face] for h in halves]
+    return {
+        "identity_drift_mm": float(np.median(vertex_distances(*shapes))),
+        "identity_from_mean_mm": float(np.median(vertex_distances(shapes[0], model.mean[face]))),
+    }
+
+
+def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
+    """Figures of one clip; ``fitted`` (F, 478, 2) are the fitted face's landmarks, see the module."""
+    p, ok = track.parameters, track.tracked
+    seen, fitted = track.landmarks[ok], fitted[ok]
     middle = [seen[:, list(c)].mean(1) for c in EYES]
     apart = (middle[0] - middle[1]).norm(dim=-1)
     error = (fitted - seen).norm(dim=-1).mean(1) / apart
     marks = landmark_samples(model, SCHEME)
     lips = marks.pairs[marks.eye_pairs :]
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
-    lids = [eye_openness(x, marks).mean(1) for x in (seen, fitted)]
+    lids = [eye_openness(x, marks) for x in (seen, fitted)]
+    stride = max(1, len(track) // LOOKED_AT)
+    some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])
+    joined = ok & ((track.status & int(FrameStatus.CUT)) == 0)
+    joined[1:] &= ok[:-1]
+    everywhere = lambda x: torch.zeros(len(track), *x.shape[1:]).masked_scatter(ok.view(-1, 1, 1), x.float())  # noqa: E731
     return {
         "frames": len(track),
         "tracked": int(ok.sum()),
         "landmark_nme": float(error.median()),
         "landmark_nme_90": float(error.quantile(0.9)),
-        "photometric": float(track.energies["photometric"][ok].median()),
-        "lids_correlation": correlation(*lids),
+        "photometric": float(np.median(photometric_error(model, p, camera_of(track), some))),
+        "lids_correlation": correlation(lids[0].mean(1), lids[1].mean(1)),
         "mouth_correlation": correlation(*mouth),
-        "rotation_jitter_deg": jitter(track.parameters.rotation[ok].rad2deg()),
-        "nose_jitter_px": jitter(fitted[:, NOSE_TIP]),
-        "detected_nose_jitter_px": jitter(seen[:, NOSE_TIP]),
+        **lids_and_gaze(track, model, seen, fitted, lids[0]),
+        "rotation_jitter_deg": jitter(p.rotation.rad2deg(), joined),
+        "sideways_jitter_mm": jitter(p.translation[:, :2], joined),
+        "depth_jitter_mm": jitter(p.translation[:, 2:], joined),
+        "still_jitter_px": jitter(everywhere(fitted[:, list(STILL)]).flatten(1), joined) / len(STILL) ** 0.5,
+        "detected_still_jitter_px": jitter(everywhere(seen[:, list(STILL)]).flatten(1), joined) / len(STILL) ** 0.5,
+        **identity_drift(frames, len(track), model),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("video", nargs="*", type=Path)
+    parser.add_argument("--overlays", type=Path, help="a folder for overlay videos and sheets of the hardest frames")
+    options = parser.parse_args()
     model = facemodel.load()
-    clips = parser.parse_args().video or [carphone()]
     results = {}
     with torch.inference_mode():
-        for path in clips:
-            results[path.stem] = measure(fitting.fit_video(VideoReader(path), model=model), model)
+        for path in options.video or [carphone()]:
+            reader = VideoReader(path)
+            track = fitting.fit_video(reader, model=model)
+            fitted = projected_landmarks(track, model)
+            results[path.stem] = measure(track, model, reader, fitted)
+            if options.overlays:
+                write_overlays(options.overlays, path.stem, track, model, reader, fitted)
     table = Table("", *results)
     for name in next(iter(results.values())):
         table.add_row(name, *(f"{r[name]:.4g}" for r in results.values()))
