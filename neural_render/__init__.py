@@ -1,4 +1,4 @@
-"""Networks that make frames: Deep Video Portraits' conditional GAN, its training and what is done with its pictures."""
+"""Networks that make frames: methods of reenactment, their training and what is done with their pictures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ from importlib import import_module
 
 _HOME = {
     "Crop": "conditioning",
+    "Drive": "reenactor",
     "FrameCursor": "frames",
     "OnnxWeights": "onnx_network",
+    "REENACTORS": "reenactor",
+    "Reenactor": "reenactor",
     "Settings": "trainer",
+    "Target": "reenactor",
     "Trainer": "trainer",
-    "TrainingSummary": "training",
+    "TrainingOptions": "reenactor",
+    "TrainingSummary": "reenactor",
     "Weights": "checkpoint",
     "export_onnx": "onnx_network",
+    "find_method": "reenactor",
     "head_crop": "conditioning",
     "inference_network": "synthesis",
+    "method_of": "reenactor",
     "render_maps": "conditioning",
     "synthesize": "synthesis",
     "synthesize_crops": "synthesis",
     "target_frames": "synthesis",
-    "train": "training",
+    "train": "deep_video_portraits",
 }
 
 __all__ = list(_HOME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -20,16 +21,15 @@ FORMAT = "video-portraits weights"
 VERSION = 1
 
 
-def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: dict) -> None:
-    """Writes tensors and a JSON header; the file appears whole or the old one stays."""
+def replace_atomic(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
+    """Has ``write`` fill a file that then takes the place of ``path``; it appears whole or the old one stays."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
     try:
-        partial.touch()  # with the user's usual permissions; the library would make it private
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()  # with the user's usual permissions; the library for tensors would make it private
         mode = partial.stat().st_mode
-        save_file(tensors, partial, metadata={"header": json.dumps(header)})
+        write(partial)
         partial.chmod(mode)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
@@ -37,6 +37,12 @@ def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: di
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
         raise PortraitError(f"'{path}': can't be written ({error}); free some space or choose another folder") from None
+
+
+def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: dict) -> None:
+    """Writes tensors and a JSON header; the file appears whole or the old one stays."""
+    tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
+    replace_atomic(path, lambda partial: save_file(tensors, partial, metadata={"header": json.dumps(header)}))
 
 
 def read(path: str | os.PathLike, kind: str, device: str = "cpu") -> tuple[dict[str, Tensor], dict]:

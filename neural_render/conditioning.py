@@ -97,6 +97,20 @@ def render_maps(model, track: Track, frames: Tensor, crop: Crop, size: int) -> n
     return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
 
 
+def mouth_colors(model) -> Tensor:
+    """(2, 3) in [0, 1]: the least and the greatest correspondence colours of lips, teeth and tongue.
+
+    What is as wide and high as the lips of the mean head and at least as far forward as the inside of its mouth.
+    """
+    from renderer import correspondence_colors
+
+    colors = correspondence_colors(model)
+    lips, inside = colors[model.regions["lips"]], colors[model.regions["mouth_inside"]]
+    low, high = lips.amin(0), lips.amax(0)
+    low[2] = inside[:, 2].amin()
+    return torch.stack([low, high]).cpu()
+
+
 def shot_starts(track: Track) -> np.ndarray:
     """(F,) int64: for every frame the first frame of its shot."""
     frames = np.arange(len(track))

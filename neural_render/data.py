@@ -58,9 +58,10 @@ class ClipCache:
     total size is bounded by ``limit_bytes`` of ``build``, beyond which evenly spread runs of frames stand for the clip.
     """
 
-    def __init__(self, folder: Path, name: str, size: int, kept: np.ndarray, track: Track) -> None:
+    def __init__(self, folder: Path, name: str, crop: Crop, size: int, kept: np.ndarray, track: Track) -> None:
         starts, tracked = shot_starts(track), track.tracked.cpu().numpy()
-        self.folder, self.name, self.size, self.kept, self.starts = folder, name, size, kept, starts
+        self.folder, self.name, self.crop, self.size = folder, name, crop, size
+        self.kept, self.starts = kept, starts
         first = window_frames(kept, starts)[:, 0]
         rows = np.searchsorted(kept, first)
         whole = kept[np.minimum(rows, len(kept) - 1)] == first  # the window's first frame is kept
@@ -98,21 +99,21 @@ class ClipCache:
             total += (self.maps(chunk)[..., FACE].max(-1) > 0).sum(0)
         return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
 
-    def _write(self, track: Track, frames: Iterable, model, crop: Crop, progress: Progress | None) -> None:
+    def _write(self, track: Track, frames: Iterable, model, progress: Progress | None) -> None:
         """Writes both files, then the index that says that they are whole."""
         index = self.folder / "cache.json"
         self.folder.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)
         with open(self.folder / "images.u8", "wb") as file:
-            _write_images(file, track, frames, self.kept, crop=crop, size=self.size, progress=progress)
+            _write_images(file, track, frames, self.kept, crop=self.crop, size=self.size, progress=progress)
         with open(self.folder / "maps.u8", "wb") as file:
             for done in range(0, len(self.kept), CHUNK):
                 chunk = torch.from_numpy(self.kept[done : done + CHUNK])
-                file.write(render_maps(model, track, chunk, crop, self.size).tobytes())
+                file.write(render_maps(model, track, chunk, self.crop, self.size).tobytes())
                 if progress:
                     progress(done, len(self.kept), "maps", "")
         partial = index.with_name(index.name + ".partial")
-        facts = {"digest": self.name, "size": self.size, "frames": len(self.kept), "crop": asdict(crop)}
+        facts = {"digest": self.name, "size": self.size, "frames": len(self.kept), "crop": asdict(self.crop)}
         partial.write_text(json.dumps(facts))
         os.replace(partial, index)
 
@@ -137,14 +138,14 @@ class ClipCache:
         folder = Path(folder)
         kept = plan_frames(len(track), max(WINDOW, limit_bytes // (size * size * (CHANNELS + 3))))
         name = digest(track, crop, size, kept)
-        cache = cls(folder, name, size, kept, track)
+        cache = cls(folder, name, crop, size, kept, track)
         if len(cache) == 0:
             raise PortraitError("track: expected tracked frames to train on, found none; fit another clip")
         index = folder / "cache.json"
         if index.is_file() and json.loads(index.read_text()).get("digest") == name:
             return cache
         try:
-            cache._write(track, frames, model, crop, progress)
+            cache._write(track, frames, model, progress)
         except OSError as error:
             raise PortraitError(
                 f"'{folder}': can't be written ({error}); free some space or choose another folder"

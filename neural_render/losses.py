@@ -1,7 +1,8 @@
-"""Loss terms of image synthesis. Each is a small object, chosen by name, that knows nothing of networks."""
+"""Loss terms of image synthesis: functions and small objects that know nothing of networks or training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch.nn.functional as F
@@ -63,9 +64,20 @@ def adversarial(name: str) -> Adversarial:
 
 
 def l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean absolute difference; with ``weight`` (N, 1, H, W) >= 0 the weighted mean."""
+    """Mean absolute difference; with ``weight`` (N, 1, H, W) >= 0 each picture's weighted mean, averaged over pictures.
+
+    Either way the loss of a batch is the mean of its parts' losses, so that processes can share a batch.
+    """
     difference = (image.float() - target.float()).abs()
     if weight is None:
         return difference.mean()
     weight = weight.float().expand_as(difference)
-    return (difference * weight).sum() / weight.sum().clamp_min(1e-8)
+    return ((difference * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-8)).mean()
+
+
+def feature_matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean over layers of the mean absolute difference of features; the real image's are taken as given.
+
+    Wang et al., pix2pixHD, CVPR 2018, Eq. 4, with the mean in place of the sum over layers.
+    """
+    return sum(F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)) / len(made)

@@ -1,10 +1,9 @@
-"""One training step after another: networks, optimisers, the order of the data, and all of it as tensors."""
+"""Deep Video Portraits' training step: networks, losses and the data they see."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,12 +12,17 @@ from torch import Tensor, nn
 
 from facemodel.errors import PortraitError
 
-from .conditioning import CHANNELS, EYES, FACE, WINDOW, condition, to_network
+from .augmentation import jitter
+from .conditioning import CHANNELS, EYES, FACE, WINDOW, condition, to_network, to_pixels
 from .losses import adversarial, l1
 from .networks import PatchDiscriminator, RefinementUNet
+from .objective import LossOptions, Objective, Pictures
+from .training import BaseTrainer, make_fabric, order, split_held_out
 
-AVERAGE_EVERY = 4
-"""Steps between two updates of the averaged generator."""
+SCORED = 32
+"""Held-out frames, evenly spread, that a score looks at."""
+SHOWN = 6
+"""Columns of a sheet of samples."""
 
 
 class Samples(Protocol):
@@ -42,16 +46,21 @@ class Settings:
     boost_steps: int = 1000  # steps
     beta1: float = 0.5
     beta2: float = 0.999
-    l1_weight: float = 100.0
+    clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
+    losses: dict[str, float] = field(default_factory=lambda: {"l1": 100.0, "adversarial": 1.0})  # see objective.LOSSES
     face_weight: float = 2.0  # how much more than elsewhere L1 counts where the model is drawn
     eye_weight: float = 4.0  # and, beyond that, where its eyes are
+    mouth_weight: float = 0.0  # and where its mouth is
     adversarial: str = "non-saturating"
-    adversarial_weight: float = 1.0
-    adversarial_after: int = 100  # steps of L1 alone at the start
+    adversarial_after: int = 100  # steps without the losses that need a discriminator at the start
+    vgg: str | None = None  # file of VGG-16's weights for the loss "perceptual"; None is torchvision's cache
     ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
     norm: str = "batch"
     dropout: float = 0.5
     background: bool = True  # a learned image beneath the network's output, begun as the clip's median
+    shift: float = 0.0  # random shifts of condition and image, up to that share of the side
+    scale: float = 0.0  # and random scalings by up to that factor more or less
+    held_out: float = 0.0  # share of the frames kept out, to score the training by
     bfloat16: bool = False
     seed: int = 0
 
@@ -64,128 +73,112 @@ def bfloat16_helps(device: str) -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
-def order(step: int, batch: int, count: int, seed: int) -> np.ndarray:
-    """(batch,) sample indices of a step: the clip shuffled anew each epoch, a function of seed and step alone."""
-    positions = np.arange(step * batch, (step + 1) * batch)
-    epochs = positions // count
-    shuffled = {e: np.random.default_rng([seed, e]).permutation(count) for e in np.unique(epochs)}
-    return np.array([shuffled[e][p % count] for e, p in zip(epochs, positions)])
+def spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """Up to ``count`` of the indices, evenly spread."""
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(np.int64)]
 
 
-def median_image(samples: Samples, count: int = 48) -> Tensor:
-    """(3, S, S) in [-1, 1]: each pixel's median over up to ``count`` evenly spread images."""
-    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(np.int64)
-    images = torch.stack([samples.batch(chosen[k : k + 1], 1)[1][0] for k in range(len(chosen))])
+def median_image(samples: Samples, chosen: np.ndarray) -> Tensor:
+    """(3, S, S) in [-1, 1]: each pixel's median over up to 48 evenly spread images."""
+    images = torch.stack([samples.batch(np.array([k]), 1)[1][0] for k in spread(chosen, 48)])
     return to_network(images.median(0, keepdim=True).values)[0]
 
 
-class Trainer:
-    """The state of a training: two networks, their optimisers, the averaged generator, step and time.
+class Trainer(BaseTrainer):
+    """A Deep Video Portraits generator and its discriminator on one clip (Kim et al., SIGGRAPH 2018, Sec. 5).
 
-    The next step is a function of this state and the data alone: its random numbers come from (seed, step). So a
-    training that is stopped, saved and loaded goes on, on the CPU, to the same bits.
+    mouth: (2, 3) in [0, 1], the least and greatest correspondence colours of the mouth; needed for ``mouth_weight``.
     """
 
-    def __init__(self, settings: Settings, samples: Samples, device: str = "cpu") -> None:
-        self.settings, self.samples, self.device = settings, samples, torch.device(device)
-        self.step, self.seconds = 0, 0.0
-        s, inputs = settings, settings.window * CHANNELS
-        with self._random(-1):
+    watched = ("l1",)
+
+    def __init__(
+        self, settings: Settings, samples: Samples, device: str = "cpu", *, mouth: Tensor | None = None, fabric=None
+    ) -> None:
+        super().__init__(settings, fabric or make_fabric(device, bfloat16=settings.bfloat16))
+        s = settings
+        self._check(mouth)
+        self.samples, self.mouth = samples, None if mouth is None else mouth.to(self.device)
+        self.objective = Objective(s.losses, LossOptions(s.adversarial, s.vgg), self.device)
+        self.judgement = adversarial(s.adversarial)
+        self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
+        inputs = s.window * CHANNELS
+        with self.random(-1):
             generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
-            generator.start_from(median_image(samples))
+            generator.start_from(median_image(samples, self.trained_on))
             discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
-        place = {"device": self.device, "memory_format": torch.channels_last}
-        self.generator, self.discriminator = generator.to(**place), discriminator.to(**place)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.loss = adversarial(s.adversarial)
-        adam = {"lr": s.rate, "betas": (s.beta1, s.beta2), "fused": True}
-        self.optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), **adam),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), **adam),
-        }
+        self.generator = self.add("generator", generator, self._adam, averaged=True)
+        self.discriminator = self.add("discriminator", discriminator, self._adam, methods=("compare",))
 
-    @contextlib.contextmanager
-    def _random(self, step: int):
-        """Random numbers that depend on seed and step; the caller's generator is left as it was."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed((self.settings.seed * 1_000_003 + step + 1) % 2**63)
-            yield
+    def _check(self, mouth: Tensor | None) -> None:
+        s, processes = self.settings, self.fabric.world_size
+        if s.batch % processes:
+            raise PortraitError(f"batch: expected a multiple of the {processes} processes, got {s.batch}")
+        if s.background and (s.shift or s.scale):
+            raise PortraitError("shift and scale: expected background=False with them, as a background has its place")
+        if not 0 <= s.held_out < 1:
+            raise PortraitError(f"held_out: expected a share of the frames from 0 to under 1, got {s.held_out}")
+        if s.mouth_weight and mouth is None:
+            raise PortraitError("mouth_weight: expected the mouth's correspondence colours with it, got none")
 
-    def advance(self) -> dict[str, float]:
-        """One step; returns its losses by name."""
+    def _adam(self, parameters) -> torch.optim.Optimizer:
         s = self.settings
-        maps, images = self.samples.batch(
-            order(self.step, min(s.batch, len(self.samples)), len(self.samples), s.seed), s.window
-        )
-        x, y = self._condition(maps), to_network(images.to(self.device))
+        return torch.optim.Adam(parameters, lr=s.rate, betas=(s.beta1, s.beta2), fused=True)
+
+    def rate(self, name: str) -> float:
+        s = self.settings
+        return s.rate * (1 + (s.boost - 1) * 0.5 ** (self.step / s.boost_steps) * (name == "generator"))
+
+    def pictures(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Condition (N, window * 9, S, S) and image (N, 3, S, S) of samples, in [-1, 1]."""
+        maps, images = self.samples.batch(chosen, self.settings.window)
+        dtype = torch.bfloat16 if self.settings.bfloat16 else torch.float32
+        return condition(maps.to(self.device), dtype), to_network(images.to(self.device))
+
+    def losses(self) -> dict[str, Tensor]:
+        s = self.settings
+        x, y = self.pictures(self.trained_on[self.share(order(self.step, s.batch, len(self.trained_on), s.seed))])
+        if s.shift or s.scale:
+            x, y = jitter(x, y, shift=s.shift, scale=s.scale)
         self.generator.train()
-        excess = (s.boost - 1) * 0.5 ** (self.step / s.boost_steps)
-        self.optimizers["generator"].param_groups[0]["lr"] = s.rate * (1 + excess)
-        losses: dict[str, Tensor] = {}
-        with self._random(self.step):
-            with self._autocast():
-                fake = self.generator(x).float()
-            losses["l1"] = l1(fake, y, self._weight(maps))
-            objective = s.l1_weight * losses["l1"]
-            if self.step >= s.adversarial_after and s.adversarial_weight > 0:
-                direction = self._adversarial(x, fake.detach(), y, losses)
-                objective = objective + s.adversarial_weight * (fake * direction).sum()
-            self._update("generator", objective)
-        self._average()
-        self.step += 1
-        values = {k: float(v.detach()) for k, v in losses.items()}
-        if not all(np.isfinite(v) for v in values.values()):
-            raise PortraitError(f"training diverged at step {self.step} ({values}); lower the rate or change the seed")
+        fake = self.networks["generator"](x).float()
+        total, values = self.objective(Pictures(fake, y, self.weight(x)), judged=False)
+        if self.objective.judged and self.step >= s.adversarial_after:
+            direction, judged = self._judge(x, fake.detach(), y)
+            total, values = total + (fake * direction).sum(), {**values, **judged}
+        self.update("generator", total)
         return values
 
-    def _adversarial(self, x: Tensor, fake: Tensor, real: Tensor, losses: dict[str, Tensor]) -> Tensor:
-        """Trains the discriminator; returns the gradient of the generator's adversarial loss in ``fake``.
+    def _judge(self, x: Tensor, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Trains the discriminator; the gradient in ``fake`` of the losses that it judges, and the losses.
 
-        Both losses are taken at the same discriminator, so one pass over the synthesised image serves both.
+        All are taken at the same discriminator, so one pass over the synthesised image serves them.
         """
         fake = fake.requires_grad_()
-        with self._autocast():
-            embedded = self.discriminator.embed(x)
-            on_fake, on_real = self.discriminator(embedded, fake), self.discriminator(embedded, real)
-        losses["adversarial"] = self.loss.generator(on_fake)
-        losses["discriminator"] = self.loss.discriminator(on_real, on_fake)
-        (direction,) = torch.autograd.grad(losses["adversarial"], fake, retain_graph=True)
-        self._update("discriminator", losses["discriminator"])
-        return direction
+        with self.fabric.autocast():
+            on_fake, on_real = self.networks["discriminator"].compare(x, fake, real)
+        total, values = self.objective(Pictures(fake, real, None, on_fake, on_real), judged=True)
+        self.fabric.backward(total, inputs=[fake], retain_graph=True)
+        values["discriminator"] = self.judgement.discriminator(on_real[-1], on_fake[-1])
+        self.update("discriminator", values["discriminator"])
+        return fake.grad, values
 
-    def _weight(self, maps: Tensor) -> Tensor | None:
-        """(N, 1, S, S): how much L1 counts at each pixel; None for everywhere the same."""
+    def weight(self, x: Tensor) -> Tensor | None:
+        """(N, 1, S, S): how much L1 counts at each pixel under a condition; None for everywhere the same."""
         s = self.settings
-        if s.face_weight == s.eye_weight == 0:
+        if s.face_weight == s.eye_weight == s.mouth_weight == 0:
             return None
-        face, eyes = (maps[:, -1, ..., part].amax(-1).to(self.device) > 0 for part in (FACE, EYES))
-        return (1 + s.face_weight * face + s.eye_weight * eyes)[:, None]
-
-    def _condition(self, maps: Tensor) -> Tensor:
-        return condition(maps.to(self.device), torch.bfloat16 if self.settings.bfloat16 else torch.float32)
-
-    def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16)
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimizer: torch.optim.Optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(getattr(self, name).parameters()))
-        optimizer.step()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Every few steps, as it moves as much memory as the rest of an update."""
-        if self.step % AVERAGE_EVERY:
-            return
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** AVERAGE_EVERY
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+        face, eyes = (x[:, -CHANNELS:][:, part] for part in (FACE, EYES))
+        weight = 1 + s.face_weight * (face.amax(1) > -1) + s.eye_weight * (eyes.amax(1) > -1)
+        if s.mouth_weight:
+            low, high = (2 * self.mouth - 1)[:, :, None, None]
+            weight = weight + s.mouth_weight * ((face >= low) & (face <= high)).all(1)
+        return weight[:, None]
 
     @torch.no_grad()
     def final_generator(self, batches: int = 24) -> nn.Module:
         """A copy of the averaged generator whose batch normalisation knows the averaged weights' statistics."""
-        net = copy.deepcopy(self.average)
+        net = copy.deepcopy(self.averages["generator"])
         norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
         if norms:
             for m in norms:
@@ -194,37 +187,41 @@ class Trainer:
             net.eval()
             for m in norms:
                 m.train()
-            size, count = min(max(self.settings.batch, 4), len(self.samples)), len(self.samples)
-            with self._autocast():
+            count, world = len(self.trained_on), self.fabric.world_size
+            size = min(max(self.settings.batch, 4 * world), count // world * world or world)
+            with self.fabric.autocast():
                 for k in range(min(batches, -(-count // size))):
-                    maps, _ = self.samples.batch(order(k, size, count, self.settings.seed), self.settings.window)
-                    net(self._condition(maps))
+                    chosen = self.share(order(k, size, count, self.settings.seed))
+                    net(self.pictures(self.trained_on[chosen])[0])
             for m in norms:
                 m.momentum = 0.1
         return net.eval()
 
-    def state(self) -> tuple[dict[str, Tensor], dict]:
-        """Everything as named tensors, and a JSON header."""
-        tensors = {}
-        for name in ("generator", "discriminator", "average"):
-            tensors |= {f"{name}.{k}": v for k, v in getattr(self, name).state_dict().items()}
-        for name, optimizer in self.optimizers.items():
-            for index, slots in optimizer.state_dict()["state"].items():
-                tensors |= {f"adam.{name}.{index}.{k}": v for k, v in slots.items()}
-        return tensors, {"settings": asdict(self.settings), "step": self.step, "seconds": self.seconds}
+    @torch.no_grad()
+    def score(self) -> float | None:
+        """Mean L1, of a range of 2, of the averaged generator on the frames kept out."""
+        if len(self.held_out) == 0:
+            return None
+        net, chosen, total = self.final_generator(8), spread(self.held_out, SCORED), 0.0
+        for k in chosen:
+            x, y = self.pictures(np.array([k]))
+            with self.fabric.autocast():
+                total += float(l1(net(x), y))
+        return total / len(chosen)
 
-    def load_state(self, tensors: dict[str, Tensor], header: dict) -> None:
-        """Takes up where ``state`` was called. KeyError, RuntimeError: tensors are missing or of other shapes."""
-        for name in ("generator", "discriminator", "average"):
-            own = {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}
-            getattr(self, name).load_state_dict(own)
-        for name, optimizer in self.optimizers.items():
-            slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                if key.startswith(f"adam.{name}."):
-                    index, slot = key.split(".")[2:]
-                    # Adam's moments lie in memory as the weights do.
-                    layout = torch.channels_last if value.dim() == 4 else torch.contiguous_format
-                    slots.setdefault(int(index), {})[slot] = value.contiguous(memory_format=layout)
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-        self.step, self.seconds = int(header["step"]), float(header["seconds"])
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Rows: diffuse map, what the averaged generator makes of it, the real frame; held-out frames where there are.
+
+        Batch normalisation takes the statistics of the sheet's own pictures here.
+        """
+        chosen = spread(self.held_out if len(self.held_out) else self.trained_on, SHOWN)
+        x, y = self.pictures(chosen)
+        net = copy.deepcopy(self.averages["generator"]).eval()
+        for m in net.modules():
+            if isinstance(m, nn.BatchNorm2d):
+                m.track_running_stats, m.running_mean, m.running_var = False, None, None
+        with self.fabric.autocast():
+            made = net(x)
+        rows = [to_pixels(p) for p in (x[:, -CHANNELS:][:, :3], made, y)]
+        return np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)

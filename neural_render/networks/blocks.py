@@ -7,13 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .norms import SharedBatchNorm2d
+
 Norm = Literal["batch", "instance", "group", "none"]
 
 
 def make_norm(kind: Norm, channels: int) -> nn.Module:
     """The normalisation layer of that name for ``channels`` feature maps."""
     if kind == "batch":
-        return nn.BatchNorm2d(channels)
+        return SharedBatchNorm2d(channels)
     if kind == "instance":
         return nn.InstanceNorm2d(channels, affine=True)
     if kind == "group":

@@ -1,7 +1,9 @@
-"""The patch discriminator of pix2pix and Deep Video Portraits."""
+"""Patch discriminators: that of pix2pix and Deep Video Portraits, and several of them on a pyramid."""
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import Norm, initialize_normal, make_norm
@@ -45,3 +47,45 @@ class PatchDiscriminator(nn.Module):
     def forward(self, embedded: Tensor, image: Tensor) -> Tensor:
         """Logits (N, 1, h, w), positive for real; ``embedded`` comes from ``embed``, image (N, 3, H, W)."""
         return self.judge(embedded + self.from_image(image))
+
+    def features(self, embedded: Tensor, image: Tensor) -> list[Tensor]:
+        """The four activations on the way, for feature matching, and the logits last."""
+        x, found = embedded + self.from_image(image), []
+        for layer in self.judge:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return [*found, x]
+
+    def compare(self, condition: Tensor, fake: Tensor, real: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """``features`` of a synthesised and of a real image (N, 3, H, W) under one condition."""
+        embedded = self.embed(condition)
+        return self.features(embedded, fake), self.features(embedded, real)
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """The same patch discriminator, with weights of its own, on each level of a pyramid (pix2pixHD, 2018).
+
+    Level k sees condition and image averaged down by 2^k (3 x 3 windows of stride 2 that don't count the padding),
+    so its patches are 70 * 2^k pixels wide.
+    """
+
+    def __init__(
+        self, condition: int = 99, image: int = 3, width: int = 64, *, scales: int = 3, norm: Norm = "instance"
+    ) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(PatchDiscriminator(condition, image, width, norm=norm) for _ in range(scales))
+        self.condition = condition
+
+    def features(self, condition: Tensor, image: Tensor) -> list[list[Tensor]]:
+        """For each level, the finest first, the activations on the way and the logits last."""
+        x, found = torch.cat([condition, image], 1), []
+        for level in self.levels:
+            c, y = x[:, : self.condition], x[:, self.condition :]
+            found.append(level.features(level.embed(c), y))
+            x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        return found
+
+    def forward(self, condition: Tensor, image: Tensor) -> list[Tensor]:
+        """Logits of each level, the finest first, positive for real."""
+        return [features[-1] for features in self.features(condition, image)]

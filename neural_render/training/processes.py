@@ -1,0 +1,38 @@
+"""One process, several GPUs or several machines: Lightning Fabric, started by torchrun where there is more than one."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import torch
+
+TIMEOUT = timedelta(hours=12)
+"""How long processes wait for each other: a long clip's maps are rendered by one of them."""
+
+
+def make_fabric(device: str = "cpu", *, bfloat16: bool = False):
+    """A launched Fabric. Under ``torchrun`` each process takes part, with a GPU of its own on "cuda".
+
+    Several machines need a common folder for what is read and written.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+
+    place = torch.device(device)
+    options = {"accelerator": place.type, "precision": "bf16-mixed" if bfloat16 else "32-true"}
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1:
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+        # Buffers are the statistics of SharedBatchNorm2d, alike everywhere as they are.
+        strategy = DDPStrategy(broadcast_buffers=False, timeout=TIMEOUT)
+        fabric = Fabric(strategy=strategy, devices=local, num_nodes=world // local, **options)
+    else:
+        fabric = Fabric(devices=[place.index or 0] if place.type == "cuda" else 1, **options)
+    fabric.launch()
+    return fabric
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
