@@ -1,0 +1,1 @@
+"""Face recognition: embeddings, margin and spread losses, verification protocols, experiments."""

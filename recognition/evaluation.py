@@ -1,0 +1,157 @@
+"""An embedder on a protocol: rows for the tables, curves for the plots."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from facemodel.errors import PortraitError
+
+from .folder import FaceFolder, listed, read_folder
+from .model import Embedder, embed_files
+from .poses import BINS, gallery_and_probes, pose_pairs
+from .protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
+from .settings import Evaluation
+from .verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
+
+CURVE = 400  # points of a stored ROC
+Progress = Callable[[float, float, str, str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the tables, and its ROC. NaN is what a protocol doesn't have, or has too few pairs for."""
+
+    protocol: str
+    pairs: int
+    left_out: int  # pairs whose pictures couldn't be read
+    accuracies: tuple[float, ...] = ()  # of the folds
+    eer: float = np.nan
+    auc: float = np.nan
+    tar: dict[float, float] = field(default_factory=dict)  # by false accept rate
+    rank_one: float = np.nan
+    curve: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))  # (2, K) false and true accept rates
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.mean(self.accuracies)) if self.accuracies else np.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the folds' accuracies."""
+        return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else np.nan
+
+    @property
+    def interval(self) -> float:
+        """Half of the 95 % confidence interval over the folds."""
+        return confidence(np.array(self.accuracies))
+
+
+def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progress | None = None) -> list[Result]:
+    """Runs one protocol. base: the folder that its paths start from. Raises PortraitError for what can't be used."""
+    name, folder = wanted.name or wanted.protocol, base / wanted.folder
+    tell = None if progress is None else (lambda done, total: progress(done, total, name, ""))
+    if wanted.protocol == "poses":
+        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, tell)
+    needed = {"lfw": ["pairs"], "pairs": ["pairs"], "ijb": ["pairs", "templates"]}.get(wanted.protocol, [])
+    for setting in needed:
+        if not getattr(wanted, setting):
+            raise PortraitError(f"[[evaluate]] {name}: needs '{setting}', the protocol's list; see docs/recognition.md")
+    if wanted.protocol == "ijb":
+        return [_evaluate_ijb(embedder, wanted, base, name, tell)]
+    if wanted.protocol == "lfw":
+        pairs = read_lfw(folder, base / wanted.pairs)
+    elif wanted.protocol == "pairs":
+        pairs = read_pairs_csv(folder, base / wanted.pairs)
+    else:
+        pairs = read_cfp(folder, wanted.protocol.removeprefix("cfp-").upper())
+    yaw = read_yaw(base / wanted.yaw, folder, pairs.files) if wanted.yaw else None
+    features = embed_files(embedder, list(pairs.files), yaw, progress=tell).features
+    return [verify_pairs(features, pairs, name)]
+
+
+def verify_pairs(features: np.ndarray, pairs: Pairs, name: str) -> Result:
+    """The fold protocol on embeddings (N, D) of the pairs' files; pairs with a row of NaN are left out and counted."""
+    fine = np.isfinite(features[pairs.first, 0]) & np.isfinite(features[pairs.second, 0])
+    if not fine.any():
+        raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
+    first, second = features[pairs.first[fine]], features[pairs.second[fine]]
+    done = verify(first, second, pairs.same[fine], pairs.folds[fine])
+    return replace(_scored(name, done), accuracies=tuple(done.accuracies.tolist()), left_out=int((~fine).sum()))
+
+
+def _scored(name: str, done: Verification) -> Result:
+    tar = {far: done.tar(far) for far in RATES}
+    return Result(name, len(done.same), 0, (), done.eer, done.auc, tar, curve=_thin(*roc(done.scores, done.same)))
+
+
+def _thin(false: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """At most CURVE points of a ROC, dense at low false accept rates."""
+    if len(false) > CURVE:
+        positive = false[false > 0][0]
+        marks = np.concatenate([np.geomspace(positive, 1, CURVE // 2), np.linspace(0, 1, CURVE // 2)])
+        rows = np.unique(np.searchsorted(false, marks, side="right") - 1)
+        false, true = false[rows], true[rows]
+    return np.stack([false, true])
+
+
+def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=None) -> list[Result]:
+    """A row a bin of |yaw|: frontal against turned, and rank-1 of the bin's pictures among the frontal ones."""
+    if np.isnan(folder.yaw).any():
+        raise PortraitError(f"data '{folder.root}': {int(np.isnan(folder.yaw).sum())} pictures have no yaw; add it")
+    features = embed_files(embedder, folder.paths, folder.yaw, progress=progress).features
+    results = []
+    for low, high in BINS:
+        pairs, (gallery, probes) = pose_pairs(folder, low, high), gallery_and_probes(folder, low, high)
+        if pairs is None:
+            continue
+        result = verify_pairs(features, pairs, f"{name} {low:g}-{high:g}")
+        gallery, probes = (rows[np.isfinite(features[rows, 0])] for rows in (gallery, probes))
+        probes = probes[np.isin(folder.labels[probes], folder.labels[gallery])]
+        found = np.nan
+        if len(probes):
+            found = rank_one(features[gallery], folder.labels[gallery], features[probes], folder.labels[probes])
+        results.append(replace(result, rank_one=found))
+    if not results:
+        raise PortraitError(
+            f"data '{folder.root}': no bin of yaw has one person's frontal (to 15 degrees) and turned pictures in two "
+            "folds; add pictures, or choose another split"
+        )
+    return results
+
+
+def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, progress) -> Result:
+    lists = read_ijb(base / wanted.folder, base / wanted.templates, base / wanted.pairs)
+    yaw = read_yaw(base / wanted.yaw, base / wanted.folder, lists.files) if wanted.yaw else None
+    features = embed_files(embedder, list(lists.files), yaw, progress=progress).features
+    fine = np.isfinite(features[:, 0])
+    if not fine.any():
+        raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
+    ids, pooled = pool_templates(features[fine], lists.templates[fine], lists.media[fine])
+    # a template none of whose pictures can be read isn't dropped in silence: its pairs are counted
+    there = np.isin(lists.first, ids) & np.isin(lists.second, ids)
+    first, second = (np.searchsorted(ids, side[there]) for side in (lists.first, lists.second))
+    same = lists.same[there]
+    blocks = np.array_split(np.arange(len(same)), len(same) // 100_000 + 1)
+    scores = np.concatenate([cosines(pooled[first[b]], pooled[second[b]]) for b in blocks])
+    done = Verification(scores, same, np.zeros(len(same), np.int64), np.empty(0))
+    return replace(_scored(name, done), left_out=int((~there).sum()))
+
+
+def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:
+    """(N,) yaws in degrees from a CSV with the columns file (in ``folder``) and yaw; every file has to be there."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            known = {folder / row["file"]: float(row["yaw"]) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise PortraitError(f"yaw '{path}': can't be read ({error.strerror})") from None
+    except (KeyError, ValueError, TypeError) as error:
+        raise PortraitError(f"yaw '{path}': expected the columns file and yaw, in degrees ({error})") from None
+    missing = [str(f) for f in files if not np.isfinite(known.get(f, np.nan))]
+    if missing:
+        raise PortraitError(f"yaw '{path}': {listed(missing, 'picture')} without a yaw; add them")
+    return np.array([known[f] for f in files], np.float32)

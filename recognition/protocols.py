@@ -1,0 +1,190 @@
+"""Pair lists in their own formats: LFW, CFP, a CSV (AgeDB and others), IJB's templates.
+
+Each reader checks the whole list before anything is embedded, and names what is missing. The ``.bin`` packs that
+circulate for LFW, CFP and AgeDB are Python pickles, which this project doesn't open.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facemodel.errors import PortraitError
+
+from .folder import listed
+
+LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
+CFP_FROM = "CFP (cfp-dataset.zip) comes from http://www.cfpw.io/"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of pictures, folds and the truth."""
+
+    files: tuple[Path, ...]  # each picture once
+    first: np.ndarray  # (P,) int64, rows of ``files``
+    second: np.ndarray  # (P,)
+    same: np.ndarray  # (P,) bool
+    folds: np.ndarray  # (P,) int64, from 0
+
+
+def make_pairs(rows: list[tuple[Path, Path, bool, int]], where: str, source: str) -> Pairs:
+    """Pairs from (file, file, same, fold); PortraitError that lists the files that aren't there."""
+    if not rows:
+        raise PortraitError(f"{where}: has no pairs; {source}")
+    files = {f: None for row in rows for f in row[:2]}
+    missing = [str(f) for f in files if not f.is_file()]
+    if missing:
+        raise PortraitError(f"{where}: {listed(missing, 'picture')} missing of {len(files)}; {source}")
+    number = {f: k for k, f in enumerate(files)}
+    columns = list(zip(*rows))
+    first, second = (np.array([number[f] for f in column]) for column in columns[:2])
+    same, folds = np.array(columns[2], bool), np.array(columns[3], np.int64)
+    if same.all() or not same.any():
+        raise PortraitError(f"{where}: has pairs of one kind only; expected some of one person and some of two")
+    return Pairs(tuple(files), first, second, same, folds)
+
+
+def read_lfw(folder: Path, pairs: Path) -> Pairs:
+    """LFW's View 2: ``Name/Name_0001.jpg`` under ``folder``; pairs.txt with "folds<TAB>pairs of a kind" on top.
+
+    Then, fold by fold, so many lines "Name 1 4" and so many "Name 1 Other 2", parted by tabs.
+    """
+    where = f"'{pairs}'"
+    lines = _lines(pairs, LFW_FROM)
+    try:
+        folds, count = (int(v) for v in lines[0].split())
+    except (ValueError, IndexError):
+        raise PortraitError(f"{where} line 1: expected two numbers, folds and pairs; {LFW_FROM}") from None
+    if len(lines) - 1 != 2 * folds * count:
+        raise PortraitError(
+            f"{where}: expected {2 * folds * count} lines after the first (2 x {folds} x {count}), "
+            f"found {len(lines) - 1}; {LFW_FROM}"
+        )
+    rows = []
+    for k, line in enumerate(lines[1:]):
+        same, words = (k // count) % 2 == 0, line.split("\t")
+        if len(words) != (3 if same else 4):
+            raise PortraitError(
+                f"{where} line {k + 2}: expected {3 if same else 4} words with tabs between, got '{line}'"
+            )
+        one, two = (words[0], words[1]), (words[0] if same else words[2], words[-1])
+        try:
+            paths = [folder / name / f"{name}_{int(number):04d}.jpg" for name, number in (one, two)]
+        except ValueError:
+            raise PortraitError(f"{where} line {k + 2}: expected picture numbers, got '{line}'") from None
+        rows.append((*paths, same, k // (2 * count)))
+    return make_pairs(rows, where, LFW_FROM)
+
+
+def read_cfp(folder: Path, kind: str) -> Pairs:
+    """CFP's own layout under ``folder``. kind: "FF" frontal-frontal, "FP" frontal-profile.
+
+    ``Protocol/Pair_list_F.txt`` and ``_P.txt`` number the pictures ("1 ../Data/Images/001/frontal/01.jpg");
+    ``Protocol/Split/FP/01/same.txt`` and ``diff.txt`` have a pair of numbers a line ("12,48"), the second number from
+    the list of profiles.
+    """
+    protocol = folder / "Protocol"
+    lists = [_cfp_list(protocol / f"Pair_list_{letter}.txt") for letter in kind]
+    split = protocol / "Split" / kind
+    folds = sorted(p for p in split.iterdir() if p.is_dir()) if split.is_dir() else []
+    if not folds:
+        raise PortraitError(f"'{split}': no folds there; expected folders 01 to 10; {CFP_FROM}")
+    rows = []
+    for fold, place in enumerate(folds):
+        for name, same in (("same.txt", True), ("diff.txt", False)):
+            for number, line in enumerate(_lines(place / name, CFP_FROM), 1):
+                try:
+                    one, two = (pictures[int(v)] for pictures, v in zip(lists, line.split(","), strict=True))
+                except (ValueError, KeyError):
+                    raise PortraitError(
+                        f"'{place / name}' line {number}: expected two numbers of the lists with a comma between, "
+                        f"got '{line}'"
+                    ) from None
+                rows.append((one, two, same, fold))
+    return make_pairs(rows, f"'{split}'", CFP_FROM)
+
+
+def _cfp_list(path: Path) -> dict[int, Path]:
+    pictures = {}
+    for number, line in enumerate(_lines(path, CFP_FROM), 1):
+        index, _, name = line.partition(" ")
+        if not index.isdigit() or not name.strip():
+            raise PortraitError(f"'{path}' line {number}: expected a number and a path, got '{line}'")
+        # the paths start from Protocol/, as ../Data/...; ".." is taken out as text
+        parts = [p for p in name.strip().replace("\\", "/").split("/") if p not in ("", ".", "..")]
+        pictures[int(index)] = path.parent.parent.joinpath(*parts)
+    return pictures
+
+
+def read_pairs_csv(folder: Path, pairs: Path) -> Pairs:
+    """A CSV with the columns file_a, file_b (under ``folder``), same (0 or 1) and fold: AgeDB-30 and others."""
+    source = "it has the columns file_a, file_b, same (0 or 1), fold; see docs/recognition.md"
+    where, rows = f"'{pairs}'", []
+    reader = csv.DictReader(_lines(pairs, source))
+    if set(reader.fieldnames or []) < {"file_a", "file_b", "same", "fold"}:
+        raise PortraitError(f"{where}: has the columns {', '.join(reader.fieldnames or ['none'])}; {source}")
+    for row in reader:
+        try:
+            same = {"0": False, "1": True}[row["same"]]
+            rows.append((folder / row["file_a"], folder / row["file_b"], same, int(row["fold"])))
+        except (KeyError, ValueError, TypeError):
+            raise PortraitError(f"{where} line {reader.line_num}: can't be used ({dict(row)}); {source}") from None
+    return make_pairs(rows, where, source)
+
+
+@dataclass(frozen=True)
+class Templates:
+    """IJB's 1:1 protocol: which pictures are a template, and which templates are compared."""
+
+    files: tuple[Path, ...]  # (N)
+    templates: np.ndarray  # (N,) template ids
+    media: np.ndarray  # (N,) media ids
+    first: np.ndarray  # (P,) template ids
+    second: np.ndarray  # (P,)
+    same: np.ndarray  # (P,) bool
+
+
+def read_ijb(folder: Path, templates: Path, pairs: Path) -> Templates:
+    """IJB-A, -B, -C as commonly prepared; ``folder`` has the cropped faces.
+
+    A line of ``templates`` is "1.jpg 1 69544" (picture, template, medium), one of ``pairs`` "1 11065 1" (two templates,
+    whether they are the same person).
+    """
+    source = "IJB comes from NIST's Face Challenges page; see docs/recognition.md for the two lists"
+    names, ids = [], []
+    for number, line in enumerate(_lines(templates, source), 1):
+        words = line.split()
+        if len(words) != 3 or not all(w.lstrip("-").isdigit() for w in words[1:]):
+            raise PortraitError(f"'{templates}' line {number}: expected 'picture template medium', got '{line}'")
+        names.append(folder / words[0])
+        ids.append((int(words[1]), int(words[2])))
+    table = []
+    for number, line in enumerate(_lines(pairs, source), 1):
+        words = line.split()
+        if len(words) != 3 or not all(w.isdigit() for w in words) or words[2] not in "01":
+            raise PortraitError(f"'{pairs}' line {number}: expected 'template template 0|1', got '{line}'")
+        table.append([int(w) for w in words])
+    if not names or not table:
+        raise PortraitError(f"'{pairs if names else templates}': is empty; {source}")
+    missing = [str(f) for f in names if not f.is_file()]
+    if missing:
+        raise PortraitError(f"'{templates}': {listed(missing, 'picture')} missing of {len(names)}; {source}")
+    ids, table = np.array(ids), np.array(table)
+    unknown = np.setdiff1d(table[:, :2], ids[:, 0])
+    if len(unknown):
+        raise PortraitError(f"'{pairs}': {listed([str(u) for u in unknown], 'template')} not in '{templates}'")
+    return Templates(tuple(names), ids[:, 0], ids[:, 1], table[:, 0], table[:, 1], table[:, 2].astype(bool))
+
+
+def _lines(path: Path, source: str) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise PortraitError(f"'{path}': can't be read ({error.strerror}); {source}") from None
+    except UnicodeDecodeError:
+        raise PortraitError(f"'{path}': isn't a text in UTF-8; {source}") from None
+    return [line.strip() for line in lines if line.strip()]
