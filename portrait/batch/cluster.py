@@ -5,39 +5,35 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from facemodel import PortraitError
 
-from .work import ATTEMPTS, Clip, Event, News, Options, Row, failed
+from .work import ATTEMPTS, Clip, Event, News, Row, Work, failed
 
 LOOK_EVERY = 0.5  # seconds between two looks at what the tasks tell
 STORE = 80 << 20  # bytes of shared memory for Ray's objects, of which there are only small ones
 
 
-def run_on_ray(clips: Sequence[Clip], options: Options, output: Path, address: str, count: int) -> Iterator[Event]:
-    """Fits the clips in Ray tasks; yields what they tell, and a `Row` for every clip.
+def run_on_ray(
+    clips: Sequence[Clip], work: Work, output: Path, address: str, *, count: int, gpus: int = 0
+) -> Iterator[Event]:
+    """Does the clips in Ray tasks; yields what they tell, and a `Row` for every clip.
 
     address: of a cluster as ``ray.init`` takes it, or "local", which starts Ray here with ``count`` workers. A task
-    takes a core, and with the device "cuda" a GPU; "auto" is the cpu here. One whose worker dies is tried again,
-    `ATTEMPTS` times in all.
+    takes a core and ``gpus`` GPUs. One whose worker dies is tried again, `ATTEMPTS` times in all.
     output: absolute; the folder that every machine must see.
 
     Raises PortraitError where Ray isn't installed or can't be reached.
     """
     ray = _connect(address, count)
-    if options.device == "auto":  # Ray hands GPUs to tasks that ask for one
-        options = replace(options, device="cpu")
     try:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=True
         )
         board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
-        task = ray.remote(_fit_there).options(
-            num_cpus=1, num_gpus=int(options.device.startswith("cuda")), max_retries=ATTEMPTS - 1
-        )
-        pending = {task.remote(clip, options, output, board): clip for clip in clips}
+        task = ray.remote(_work_there).options(num_cpus=1, num_gpus=gpus, max_retries=ATTEMPTS - 1)
+        pending = {task.remote(clip, work, output, board): clip for clip in clips}
         while pending:
             done, _ = ray.wait(list(pending), timeout=LOOK_EVERY)
             running = set(pending.values())
@@ -49,8 +45,8 @@ def run_on_ray(clips: Sequence[Clip], options: Options, output: Path, address: s
                 try:
                     row = ray.get(task_done)
                 except ray.exceptions.RayError as error:
-                    reason = next(iter(str(error).splitlines()), type(error).__name__)
-                    row = failed(clip, f"Ray could not run it in {ATTEMPTS} attempts: {reason}")
+                    reason = str(error).strip().splitlines() or [type(error).__name__]
+                    row = failed(clip, f"Ray could not do it: {reason[-1]}")
                 yield clip, row
     finally:
         ray.shutdown()
@@ -70,12 +66,10 @@ class Board:
         return news
 
 
-def _fit_there(clip: Clip, options: Options, output: Path, board) -> Row:
-    from .job import fit_one
-
+def _work_there(clip: Clip, work: Work, output: Path, board) -> Row:
     if not output.is_dir():
         return failed(clip, f"machine {socket.gethostname()} doesn't see '{output}': use storage that all machines see")
-    return fit_one(clip, options, lambda news: board.put.remote(clip, news))
+    return work(clip, lambda news: board.put.remote(clip, news))
 
 
 def _connect(address: str, count: int):

@@ -11,16 +11,16 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from .work import ATTEMPTS, Clip, Event, Options, Row, failed
+from .work import ATTEMPTS, Clip, Event, Row, Work, failed
 
 
-def run_on_cores(clips: Sequence[Clip], options: Options, count: int) -> Iterator[Event]:
-    """Fits the clips in ``count`` processes; yields what they tell, and a `Row` for every clip.
+def run_on_cores(clips: Sequence[Clip], work: Work, count: int) -> Iterator[Event]:
+    """Does the clips in ``count`` processes; yields what they tell, and a `Row` for every clip.
 
     A clip whose process dies (out of memory, say) is tried again in a new one, `ATTEMPTS` times in all.
     """
     waiting, attempts = deque(clips), Counter()
-    workers = [_Worker(options) for _ in range(min(count, len(clips)))]
+    workers = [_Worker(work) for _ in range(min(count, len(clips)))]
     try:
         for worker in workers:
             worker.take(waiting)
@@ -31,7 +31,7 @@ def run_on_cores(clips: Sequence[Clip], options: Options, count: int) -> Iterato
                     news = pipe.recv()
                 except (EOFError, OSError):  # its process is gone
                     code = worker.stop()
-                    workers[workers.index(worker)] = worker = _Worker(options)
+                    workers[workers.index(worker)] = worker = _Worker(work)
                     attempts[clip] += 1
                     if attempts[clip] < ATTEMPTS:
                         waiting.appendleft(clip)
@@ -50,20 +50,24 @@ def run_on_cores(clips: Sequence[Clip], options: Options, count: int) -> Iterato
 class _Worker:
     """A process and the clip that it has."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, work: Work) -> None:
         context = multiprocessing.get_context("spawn")  # CUDA and OpenMP don't survive a fork
         self.pipe, theirs = context.Pipe()
         self.clip: Clip | None = None
-        self.process = context.Process(target=_work, args=(theirs, options), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _interrupts_ignored():
             self.process.start()
         theirs.close()
+        self._send(work)
 
     def take(self, waiting: deque[Clip]) -> None:
         self.clip = waiting.popleft() if waiting else None
         if self.clip:
-            with contextlib.suppress(OSError):  # a process that died just now: its pipe says so next
-                self.pipe.send(self.clip)
+            self._send(self.clip)
+
+    def _send(self, what: Work | Clip) -> None:
+        with contextlib.suppress(OSError):  # a process that died just now: its pipe tells the reader so
+            self.pipe.send(what)
 
     def stop(self) -> int | None:
         """Ends the process; its exit code, negative for a signal."""
@@ -73,15 +77,14 @@ class _Worker:
         return self.process.exitcode
 
 
-def _work(pipe: Connection, options: Options) -> None:
+def _serve(pipe: Connection) -> None:
     """What a process does until it's told to stop, or until the one that started it is gone."""
     os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")})
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    from .job import fit_one  # only now, since libraries read these variables when they are loaded
-
     with contextlib.suppress(EOFError, OSError):  # the other end is closed
+        work = pipe.recv()  # imports what it needs, only now: libraries read these variables when they are loaded
         while True:
-            pipe.send(fit_one(pipe.recv(), options, pipe.send))
+            pipe.send(work(pipe.recv(), pipe.send))
 
 
 def _leave_with_parent() -> None:

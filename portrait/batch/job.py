@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import cv2
@@ -14,10 +13,10 @@ from facemodel import PortraitError
 from ..jobs.fitting import fit_clip
 from ..quiet import quiet_native_stderr
 from .summary import row_of
-from .work import Clip, News, Options, Row, failed, now_and_then
+from .work import Clip, Options, Row, Send, failed, now_and_then
 
 
-def fit_one(clip: Clip, options: Options, send: Callable[[News], None]) -> Row:
+def fit_one(clip: Clip, send: Send, options: Options) -> Row:
     """Fits a clip on one thread (and the fit's own second one, for landmarks). What goes wrong becomes its row."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -63,6 +63,9 @@ class Row:
 
 
 Event = tuple[Clip, News | Row]
+Send = Callable[[News], None]
+Work = Callable[[Clip, Send], Row]
+"""Does a clip and tells how far it is: what workers get. Pickled, so a function of a module, or a partial of one."""
 
 
 def failed(clip: Clip, error: str) -> Row:
@@ -70,7 +73,7 @@ def failed(clip: Clip, error: str) -> Row:
     return Row(clip.name, clip.track_name, "failed", error=" ".join(error.split()))
 
 
-def now_and_then(send: Callable[[News], None]) -> Callable[[int, int | None, str], None]:
+def now_and_then(send: Send) -> Callable[[int, int | None, str], None]:
     """A ``report`` for ``fit_clip`` that sends every new stage, and within a stage at most five times a second."""
     last, stage_before = 0.0, ""
 

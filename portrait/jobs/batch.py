@@ -7,6 +7,8 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from facemodel import PortraitError
@@ -14,8 +16,10 @@ from facemodel.errors import write_error
 from fitting import make_detector
 
 from ..batch.clips import find_clips
+from ..batch.cluster import run_on_ray
 from ..batch.cores import run_on_cores
 from ..batch.display import BatchDisplay
+from ..batch.job import fit_one
 from ..batch.summary import write_summary
 from ..batch.work import Clip, Options, Row
 from ..lens import check_lens
@@ -55,11 +59,11 @@ def fit_folder(clips: list[Clip], output: Path, options: Options, ray: str | Non
     summary, cores = output / "summary.csv", len(os.sched_getaffinity(0))
     with _alone(output):
         if ray is None:
-            events = run_on_cores(clips, options, cores)
+            events = run_on_cores(clips, partial(fit_one, options=options), cores)
         else:
-            from ..batch.cluster import run_on_ray
-
-            events = run_on_ray(clips, options, Path(os.path.abspath(output)), ray, cores)
+            gpus = int(options.device.startswith("cuda"))
+            work = partial(fit_one, options=options if gpus else replace(options, device="cpu"))
+            events = run_on_ray(clips, work, Path(os.path.abspath(output)), ray, count=cores, gpus=gpus)
         with contextlib.closing(events), BatchDisplay(len(clips)) as display:
             for clip, news in events:
                 if isinstance(news, Row):
