@@ -195,17 +195,30 @@ def _relative_pose(source: Track, target: Track) -> tuple[Tensor, Tensor]:
     """(F, 3) axis-angle and (F, 3) mm. See ``mix``."""
     s, t = source.parameters.expanded(), target.parameters.expanded()
     first, reference = _first(source), _first(target)
-    turns = Rotation.from_rotvec(s.rotation.double().numpy())
-    start = Rotation.from_rotvec(t.rotation[reference].double().numpy())
-    rotation = (turns * turns[first].inv() * start).as_rotvec()
+    return relative_pose(
+        (s.rotation, s.translation),
+        (s.rotation[first], s.translation[first]),
+        (t.rotation[reference], t.translation[reference]),
+    )
 
-    moved, origin, goal = s.translation.double(), s.translation[first].double(), t.translation[reference].double()
+
+Pose = tuple[Tensor, Tensor]
+"""Rotation (..., 3) axis-angle and translation (..., 3) mm."""
+
+
+def relative_pose(pose: Pose, of_source: Pose, of_target: Pose) -> Pose:
+    """The target's pose of_target, changed as the source's changed from of_source to pose, (F, 3) each; see ``mix``."""
+    turns = Rotation.from_rotvec(pose[0].double().cpu().numpy())
+    first, start = (Rotation.from_rotvec(p[0].double().cpu().numpy()) for p in (of_source, of_target))
+    rotation = (turns * first.inv() * start).as_rotvec()
+
+    moved, origin, goal = (p[1].double() for p in (pose, of_source, of_target))
     depth = goal[2] * moved[:, 2:] / origin[2]
     # x / z is the place in the picture; times the first depth it is mm beside the first head, so head widths
     shift = moved[:, :2] / moved[:, 2:] * origin[2] - origin[:2]
     beside = (goal[:2] + shift) * depth / goal[2]
     translation = torch.cat([beside, depth], -1)
-    return torch.from_numpy(rotation).to(s.rotation), translation.to(s.translation)
+    return torch.from_numpy(rotation).to(pose[0]), translation.to(pose[1])
 
 
 def _absolute_pose(source: Track, target: Track) -> tuple[Tensor, Tensor]:

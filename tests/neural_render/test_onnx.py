@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from facemodel.errors import PortraitError
-from neural_render import Crop, OnnxWeights, Weights, export_onnx, synthesize_crops
+from neural_render import Crop, Weights, synthesize_crops
 from neural_render.checkpoint import WeightsHeader
 from neural_render.conditioning import CHANNELS
 from neural_render.networks import RefinementUNet
+from neural_render.onnx_network import OnnxWeights, export_onnx
 
 from .conftest import HEIGHT, WIDTH
 

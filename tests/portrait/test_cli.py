@@ -10,7 +10,20 @@ from portrait.cli import app, explain, main
 
 from .conftest import ROOT, run
 
-COMMANDS = ["fit", "edit", "mix", "render", "train", "synthesize", "reenact", "export", "demo", "doctor", "info"]
+COMMANDS = [
+    "fit",
+    "edit",
+    "mix",
+    "render",
+    "train",
+    "synthesize",
+    "reenact",
+    "live",
+    "export",
+    "demo",
+    "doctor",
+    "info",
+]
 
 
 def test_help_lists_the_commands_fast():

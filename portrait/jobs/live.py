@@ -1,0 +1,204 @@
+"""``portrait live``: tracking, mixing and synthesis of each newest frame."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facemodel import PortraitError, Track
+from facemodel.mixing import is_mixed
+from facemodel.online_mixing import OnlineMixer, Reference, steady_face
+from fitting import make_detector
+from fitting.online import OnlineTracker
+from neural_render import Weights
+from neural_render.live import LiveSynthesizer
+
+from ..comparison import fit_height, labelled
+from ..files import synthetic_note
+from ..newest_frame import NewestFrame, Source, open_source
+from ..progress import say
+from ..quiet import quiet_native_stderr
+from ..tracks import default_model, is_track, load_track, pick_device
+from ..video import VideoWriter
+from ..video_writer import check_writable
+from .synthesis import load_weights, weights_facts
+
+TITLE = "portrait live: q ends"
+PREVIEW = 384  # px, height of the preview
+RECORD_FPS = 25.0  # nominal; each frame keeps its own time
+
+
+@dataclass
+class Counts:
+    """What happened to the frames."""
+
+    taken: int = 0
+    made: int = 0
+    began: float = 0.0  # when the first picture was made
+    ended: float = 0.0
+
+    @property
+    def fps(self) -> float:
+        """Pictures a second, from the first to the last."""
+        return (self.made - 1) / (self.ended - self.began) if self.made > 1 else 0.0
+
+
+def live(
+    source: str,
+    weights: Path,
+    *,
+    target_track: Path | None = None,
+    frames: int | None = None,
+    window: bool = True,
+    record: Path | None = None,
+    detector: str = "mediapipe",
+    device: str = "auto",
+) -> Counts:
+    """Drives the person of the weights by a camera or a video, until it ends, ``q`` is pressed or Ctrl-C.
+
+    target_track: the track that the weights were trained on; None looks for it beside them.
+    frames: stop after so many frames of the source were taken. record: a video of what was made.
+    """
+    device = pick_device(device)
+    if window:
+        check_display()
+    if record is not None:
+        check_writable(record, weights)
+    model = default_model(device)
+    loaded = load_weights(weights, model)
+    path = target_track or find_target_track(weights, loaded)
+    target = load_track(path, model)
+    check_target(path, target, loaded)
+    stream = open_source(source)
+    counts = Counts()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet_native_stderr())
+        synthesizer = LiveSynthesizer(loaded, target, model=model, device=device)
+        tracker = OnlineTracker(model, make_detector(detector, device), stream.width, stream.height)
+        loop = _Loop(model, target, tracker, synthesizer)
+        newest = stack.enter_context(NewestFrame(stream.frames))
+        outputs = [stack.enter_context(_Window())] if window else []
+        if record is not None:
+            outputs.append(stack.enter_context(_Recording(record, stream, weights, path, target, loaded)))
+        say(f"{stream.name}: look into the camera for a moment; identity is solved first")
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it without a window
+            loop.run(newest, counts, outputs, frames)
+    if counts.made == 0:
+        say("  note: nothing was made; no face was found for long enough")
+    say(
+        f"{stream.name}: {counts.fps:.1f} frames a second, {counts.made} made of {counts.taken} taken, "
+        f"{newest.dropped} dropped"
+    )
+    return counts
+
+
+class _Loop:
+    """Tracker, mixer and network, one after the other."""
+
+    def __init__(self, model, target: Track, tracker: OnlineTracker, synthesizer: LiveSynthesizer) -> None:
+        self.tracker, self.synthesizer, self.names = tracker, synthesizer, model.expression_names
+        self.face, self.reference, self.mixer = steady_face(target), Reference.of_track(target, model), None
+
+    def picture(self, frame: np.ndarray, seconds: float) -> np.ndarray | None:
+        """(size, size, 3) uint8 of a frame of the source; None without a face or before identity is solved."""
+        parameters = self.tracker(frame, seconds).parameters
+        if parameters is None:
+            return None
+        if self.mixer is None:
+            first = Reference.of_frames(self.tracker.first, self.names)
+            self.mixer = OnlineMixer(first, self.reference, self.face, self.names)
+        return self.synthesizer(self.mixer(parameters))
+
+    def run(self, newest: NewestFrame, counts: Counts, outputs: list, frames: int | None) -> None:
+        for _, seconds, frame in newest:
+            made = self.picture(frame, seconds)
+            counts.taken += 1
+            if made is not None:
+                counts.made, counts.ended = counts.made + 1, time.perf_counter()
+                counts.began = counts.began or counts.ended
+            if any([output(frame, made, seconds) for output in outputs]) or counts.taken == frames:
+                return
+
+
+class _Window:
+    """Shows the driver beside the result; True once ``q`` or Escape was pressed."""
+
+    def __enter__(self) -> _Window:
+        return self
+
+    def __call__(self, frame: np.ndarray, made: np.ndarray | None, _seconds: float) -> bool:
+        import cv2
+
+        result = np.zeros((PREVIEW, PREVIEW, 3), np.uint8) if made is None else fit_height(made, PREVIEW)
+        panels = [labelled(fit_height(frame, PREVIEW), "driver"), labelled(result, "synthetic")]
+        cv2.imshow(TITLE, np.ascontiguousarray(np.hstack(panels)[..., ::-1]))
+        return cv2.waitKey(1) & 0xFF in (ord("q"), 27)
+
+    def __exit__(self, *_) -> None:
+        import cv2
+
+        cv2.destroyAllWindows()
+
+
+class _Recording(VideoWriter):
+    """Writes what is made, each frame at its own time, labelled as synthetic."""
+
+    def __init__(self, path: Path, stream: Source, weights: Path, track: Path, target: Track, loaded: Weights) -> None:
+        note = synthetic_note(
+            "live",
+            source=stream.facts,
+            target={"track": track.name, "source": target.facts.get("source")},
+            weights=weights_facts(weights, loaded),
+        )
+        super().__init__(path, loaded.header.size, loaded.header.size, RECORD_FPS, metadata=note)
+        self._first: float | None = None
+
+    def __call__(self, _frame: np.ndarray, made: np.ndarray | None, seconds: float) -> bool:
+        if made is not None:
+            self._first = seconds if self._first is None else self._first
+            self.write(made, seconds - self._first)
+        return False
+
+    def __exit__(self, kind, value, trace) -> None:
+        if kind is None and self.frame_count == 0:
+            self.abort()  # said below; an empty video isn't left behind
+        super().__exit__(kind, value, trace)
+
+
+def find_target_track(weights: Path, loaded: Weights) -> Path:
+    """The track beside the weights that was fitted to the clip they were trained on."""
+    wanted = loaded.header.target.get("source")
+    for path in sorted(weights.absolute().parent.iterdir()):
+        if is_track(path):
+            track = load_track(path)
+            if wanted and track.facts.get("source") == wanted and not is_mixed(track) and "edits" not in track.facts:
+                return path
+    raise PortraitError(
+        f"weights '{weights}': the track that they were trained on isn't beside them; give it with --target-track"
+    )
+
+
+def check_target(path: Path, track: Track, loaded: Weights) -> None:
+    """Raises PortraitError where a track can't be that of the weights' clip."""
+    h = loaded.header
+    if is_mixed(track):
+        raise PortraitError(f"--target-track '{path}': was mixed; give the target's own, which 'portrait fit' wrote")
+    if (track.width, track.height) != (h.frame_width, h.frame_height) or track.facts.get("source") != h.target.get(
+        "source"
+    ):
+        raise PortraitError(
+            f"--target-track '{path}': of another clip than the weights ({h.frame_width} x {h.frame_height}, "
+            f"{(h.target.get('source') or {}).get('file', 'unknown')}); give the track they were trained on"
+        )
+
+
+def check_display() -> None:
+    """Raises PortraitError where no window can be opened: the toolkit itself would end the process."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise PortraitError("live: there is no display to open a window on; use --no-window, with --record FILE")

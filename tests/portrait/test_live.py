@@ -1,0 +1,162 @@
+"""The live loop: the newest frame each time, and the whole command on a short clip."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import facemodel
+from facemodel import PortraitError, Track
+from neural_render import Weights, head_crop
+from neural_render.checkpoint import WeightsHeader
+from neural_render.conditioning import CHANNELS, condition, render_maps
+from neural_render.live import LiveSynthesizer
+from neural_render.networks import RefinementUNet
+from neural_render.synthesis import synthesize_crops
+from portrait.cli import main
+from portrait.jobs.live import find_target_track, live
+from portrait.newest_frame import NewestFrame, open_source
+from portrait.sample import carphone
+from portrait.video import VideoReader, VideoWriter, read_comment
+
+
+@pytest.fixture(scope="module")
+def model():
+    return facemodel.load()
+
+
+@pytest.fixture(scope="module")
+def weights(track, model, tmp_path_factory):
+    """A random network for the clip's track, which lies beside it."""
+    folder = tmp_path_factory.mktemp("live")
+    target = Track.load(track, model)
+    target.save(folder / "talk.track")
+    target.with_parameters(target.parameters, edits=[{"gaze": 1}]).save(folder / "edited.track")
+    header = WeightsHeader(
+        method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=4, size=64, window=3,
+        crop=head_crop(target, model), frame_width=target.width, frame_height=target.height,
+        target={"source": target.facts["source"]},
+    )  # fmt: skip
+    torch.manual_seed(0)
+    net = RefinementUNet(3 * CHANNELS, 64, 4)
+    net.start_from(torch.rand(3, 64, 64) * 2 - 1)
+    net.to_rgb.weight.data *= 30
+    maps = render_maps(model, target, torch.arange(len(target)), header.crop, 64)
+    seen = condition(torch.from_numpy(maps)[:, None].expand(-1, 3, -1, -1, -1))
+    for norm in (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.momentum = None  # the mean over all passes, so that it brings out what differs between frames
+    for _ in range(4):
+        net(seen)
+    return Weights(header, net.state_dict()).save(folder / "talk.weights.safetensors")
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """Two seconds of a real clip."""
+    reader, path = VideoReader(carphone()), tmp_path_factory.mktemp("driver") / "driver.mp4"
+    with VideoWriter(path, reader.width, reader.height, reader.fps) as writer:
+        for index, seconds, frame in reader:
+            if index == 60:
+                break
+            writer.write(frame, seconds)
+    return path
+
+
+def test_takes_the_newest_and_counts_what_it_drops():
+    taken, go_on = [], threading.Event()
+
+    def frames():
+        for k in range(20):
+            if k == 10:
+                go_on.wait(5)  # until the fifth frame is being worked on
+            yield k, k / 10, np.zeros((1, 1, 3), np.uint8)
+
+    with NewestFrame(frames()) as newest:
+        for index, _, _ in newest:
+            taken.append(index)
+            go_on.set()
+            time.sleep(0.02)
+        newest._thread.join(5)
+    assert taken == sorted(taken) and taken[-1] == 19
+    assert len(taken) < 15 and len(taken) + newest.dropped == 20
+
+
+def test_an_error_of_the_source_reaches_who_waits():
+    def frames():
+        yield 0, 0.0, np.zeros((1, 1, 3), np.uint8)
+        raise PortraitError("video: breaks off")
+
+    with NewestFrame(frames()) as newest, pytest.raises(PortraitError, match="breaks off"):
+        list(newest)
+
+
+def test_a_video_plays_at_its_own_rate(clip):
+    began = time.monotonic()
+    times = [seconds for _, seconds, _ in open_source(str(clip)).frames]
+    assert time.monotonic() - began >= times[-1] > 0.2
+
+
+def test_synthesis_frame_by_frame_is_that_of_the_clip(weights, model):
+    loaded = Weights.load(weights)
+    track = Track.load(weights.parent / "talk.track")
+    rotation = track.parameters.rotation.clone()
+    rotation[:, 1] = torch.linspace(-0.6, 0.6, len(track))
+    track = track.with_parameters(track.parameters.replace(rotation=rotation))
+    one_by_one = LiveSynthesizer(loaded, track, model=model)
+    whole = synthesize_crops(one_by_one.network, loaded, track, model=model)
+    pictures = [picture for picture, _ in whole]
+    p = track.parameters.expanded()
+    for k, expected in enumerate(pictures):
+        assert np.abs(one_by_one(p[k]).astype(int) - expected).max() <= 2
+    assert np.abs(pictures[0].astype(int) - pictures[-1]).max() > 2
+    one_by_one.restart()
+    assert np.abs(one_by_one(p[0]).astype(int) - pictures[0]).max() <= 2
+
+
+def test_command(weights, driver, tmp_path, capsys):
+    out = tmp_path / "out.mp4"
+    counts = live(str(driver), weights, window=False, record=out, device="cpu")
+    printed = capsys.readouterr().out
+    assert counts.made >= 1 and counts.made <= counts.taken
+    dropped = 60 - counts.taken
+    assert f"{counts.made} made of {counts.taken} taken, {dropped} dropped" in printed and "frames a second" in printed
+    reader = VideoReader(out)
+    assert (reader.width, reader.height, reader.frame_count) == (64, 64, counts.made)
+    note = read_comment(reader.metadata)
+    assert note["synthetic"] is True and note["command"] == "live"
+    assert note["source"]["file"] == "driver.mp4" and len(note["source"]["sha256"]) == 64
+    assert note["target"]["source"]["file"] == "clip.mp4" and note["weights"]["trained"]["on"]["source"]
+    assert main(["info", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "synthetic   yes" in shown and note["source"]["sha256"] in shown and note["weights"]["sha256"] in shown
+
+
+def test_frames_stops_and_an_empty_recording_isn_t_kept(weights, driver, tmp_path, capsys):
+    arguments = ["live", "--source", driver, "--weights", weights, "--no-window", "--frames", 2, "--device", "cpu"]
+    assert main([*map(str, arguments), "--record", str(tmp_path / "out.mp4")]) == 0
+    assert "0 made of 2 taken" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_t_be_used(weights, driver, track, tmp_path, monkeypatch, capsys):
+    assert find_target_track(weights, Weights.load(weights)).name == "talk.track"
+    base = ["live", "--weights", str(weights), "--device", "cpu"]
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    moved = Weights.load(weights).save(tmp_path / "w.safetensors")
+    for arguments, reason in [
+        ([*base, "--source", str(driver)], "no display"),
+        ([*base, "--source", "77", "--no-window"], "no such camera"),
+        ([*base, "--source", str(tmp_path / "absent.mp4"), "--no-window"], "no such file"),
+        ([*base, "--source", str(driver), "--no-window", "--frames", "0"], "Invalid value"),
+        (["live", "--weights", str(moved), "--source", str(driver), "--no-window"], "--target-track"),
+    ]:
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert reason in error and error.count("\n") == 1
+    other = Track.load(track)
+    other.with_parameters(other.parameters, source={"file": "other.mp4"}).save(tmp_path / "other.track")
+    assert main([*base, "--source", str(driver), "--no-window", "--target-track", str(tmp_path / "other.track")]) == 2
+    assert "of another clip" in capsys.readouterr().err
