@@ -114,9 +114,10 @@ class DeepVideoPortraits(Reenactor):
             done.rollbacks, score,
         )  # fmt: skip
 
-    def reenact(
-        self, weights: str | os.PathLike, drive: Drive, target: Target, *, device: str = "cpu"
-    ) -> Iterator[np.ndarray]:
+    def load(self, path: str | os.PathLike, model) -> Weights:
+        return Weights.load(path, model=model)
+
+    def reenact(self, weights: Weights, drive: Drive, target: Target, *, device: str = "cpu") -> Iterator[np.ndarray]:
         return synthesize(weights, drive.track, target.frames, model=target.model, device=device)
 
 

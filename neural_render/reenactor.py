@@ -93,9 +93,14 @@ class Reenactor(ABC):
         """Trains and writes the file ``out``, whose header names the method; goes on from what is in ``work``."""
 
     @abstractmethod
-    def reenact(
-        self, weights: str | os.PathLike, drive: Drive, target: Target, *, device: str = "cpu"
-    ) -> Iterator[np.ndarray]:
+    def load(self, path: str | os.PathLike, model: Any) -> Any:
+        """Weights that ``train`` wrote, for ``reenact``, their ``header`` saying what ``WeightsHeader`` does.
+
+        PortraitError where they are broken or of another model.
+        """
+
+    @abstractmethod
+    def reenact(self, weights: Any, drive: Drive, target: Target, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """(H, W, 3) uint8, the target's frame size, one a frame of the drive's track; streams.
 
         PortraitError, before the first frame, where weights, drive and target don't belong together.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ def make_fabric(device: str = "cpu", *, bfloat16: bool = False):
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would say on stderr which precision it has
     place = torch.device(device)
     options = {"accelerator": place.type, "precision": "bf16-mixed" if bfloat16 else "32-true"}
     world = int(os.environ.get("WORLD_SIZE", "1"))

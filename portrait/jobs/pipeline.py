@@ -12,7 +12,8 @@ import torch
 
 import facemodel
 from facemodel import PortraitError, Track
-from neural_render import head_crop
+from neural_render import find_method, head_crop
+from neural_render.reenactor import DEFAULT
 from renderer import render
 
 from ..comparison import comparison_frames
@@ -63,6 +64,7 @@ def reenact_files(
     sound: str | None = "source",
     device: str = "auto",
     work: Path | None = None,
+    method: str = DEFAULT,
 ) -> None:
     """Fit both, mix, train on the target, synthesize.
 
@@ -70,6 +72,7 @@ def reenact_files(
     that fitting took. Everything in between is kept in ``work``
     (``<output>.work``): tracks of the same input and a training with the same settings are gone on with.
     """
+    find_method(method)
     for path in (output, comparison, report):
         if path is not None:
             check_writable(path, source, target)
@@ -93,10 +96,11 @@ def reenact_files(
 
     minutes = minutes(clock) if callable(minutes) else minutes
     say(f"3/4 training on the target, {minutes:.3g} minutes in all")
-    weights = work / f"weights-{size}-{width}-{file_hash(work / 'target.track' / 'track.safetensors')[:8]}.safetensors"
+    fitted = file_hash(work / "target.track" / "track.safetensors")[:8]
+    weights = work / f"{method}-{size}-{width}-{fitted}.safetensors"
     summary = clock.measure(
         "train", train_file, work / "target.track", target, weights,
-        minutes=minutes, size=size, width=width, device=device, model=model,
+        minutes=minutes, size=size, width=width, device=device, model=model, method=method,
     )  # fmt: skip
     say("4/4 synthesizing")
     given = source if source is not None and not is_track(source) else None

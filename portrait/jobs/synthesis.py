@@ -6,7 +6,18 @@ from pathlib import Path
 
 from facemodel import PortraitError, Track
 from facemodel.mixing import is_mixed
-from neural_render import OnnxWeights, TrainingSummary, Weights, synthesize, train
+from neural_render import (
+    Drive,
+    OnnxWeights,
+    Target,
+    TrainingOptions,
+    TrainingSummary,
+    Weights,
+    find_method,
+    method_of,
+)
+from neural_render.reenactor import DEFAULT
+from neural_render.training import is_main_process
 
 from ..files import file_hash, synthetic_note
 from ..progress import Progress, say
@@ -17,9 +28,25 @@ from .rendering import write_video
 
 
 def train_file(
-    path: Path, video: Path, output: Path, *, minutes: float, size: int, width: int, device: str, model=None
+    path: Path,
+    video: Path,
+    output: Path,
+    *,
+    minutes: float,
+    size: int,
+    width: int,
+    device: str,
+    model=None,
+    method: str = DEFAULT,
+    losses: dict[str, float] | None = None,
+    vgg: Path | None = None,
+    held_out: float = 0.0,
 ) -> TrainingSummary | None:
-    """Trains on a clip and writes the weights; goes on from what an earlier run left beside them."""
+    """Trains on a clip and writes the weights; goes on from what an earlier run left beside them.
+
+    Under torchrun every process comes here, and one of them writes and speaks.
+    """
+    reenactor = find_method(method)
     if output.is_dir():
         raise PortraitError(f"weights '{output}': expected a file name, found a folder; give a name inside it")
     check_writable(output, video)
@@ -30,26 +57,33 @@ def train_file(
         raise PortraitError(f"track '{path}': was mixed; train with the target's own track, which 'portrait fit' wrote")
     frames = check_video(video, track)
     warn_other_file(video, track)
+    options = TrainingOptions(
+        minutes=minutes, size=size, width=width, device=device, losses=losses or {},
+        vgg=None if vgg is None else str(vgg), held_out=held_out,
+    )  # fmt: skip
     with Progress() as progress:
-        summary = train(
-            track,
-            frames,
-            output,
-            model=model,
-            size=size,
-            width=width,
-            minutes=minutes,
-            device=device,
-            progress=lambda done, total, stage, note: progress.update(done, total, f"{output.name}: {stage}", note),
-        )
+
+        def show(done: float, total: float, stage: str, note: str) -> None:
+            progress.update(done, total, f"{output.name}: {stage}", note)
+
+        summary = reenactor.train(Target(track, frames, model), output, options, progress=show)
+    if is_main_process():
+        _say_summary(summary, len(track), size)
+    return summary
+
+
+def _say_summary(summary: TrainingSummary, frames: int, size: int) -> None:
     begun = f" (gone on at step {summary.resumed_at})" if summary.resumed_at else ""
     say(
-        f"{output}: {summary.steps} steps in {summary.seconds / 60:.1f} minutes{begun}, {summary.frames} frames, "
-        f"{size} px; " + ", ".join(f"{k} {v:.3f}" for k, v in summary.losses.items())
+        f"{summary.weights}: {summary.steps} steps in {summary.seconds / 60:.1f} minutes{begun}, "
+        f"{summary.frames} frames, {size} px; " + ", ".join(f"{k} {v:.3f}" for k, v in summary.losses.items())
     )
     if summary.excluded:
-        say(f"  note: {summary.excluded} of {len(track)} frames have no tracked face and were left out")
-    return summary
+        say(f"  note: {summary.excluded} of {frames} frames have no tracked face and were left out")
+    if summary.rollbacks:
+        say(f"  note: it diverged {summary.rollbacks} times and went back to its last checkpoint, at half the rates")
+    if summary.score is not None:
+        say(f"  held-out frames: L1 {summary.score:.4f}, where pictures are in -1 to 1; the best state was kept")
 
 
 def synthesize_file(
@@ -72,7 +106,7 @@ def synthesize_file(
     model = model or default_model(device)
     check_writable(output, video, weights)
     track = load_track(path, model)
-    loaded = (OnnxWeights if weights.suffix.lower() == ".onnx" else Weights.load)(weights, model=model)
+    loaded = load_weights(weights, model)
     frames = check_video(video, track)
     note = synthetic_note(
         "synthesize",
@@ -82,13 +116,35 @@ def synthesize_file(
             "curves": track.facts.get("curves"),
             "mixed": track.facts.get("mixed"),
         },
-        weights={"file": weights.name, "sha256": file_hash(weights)},
+        weights=weights_facts(weights, loaded),
     )
-    pictures = synthesize(loaded, track, frames, model=model, device=device)
+    driver = None if source is None else open_frames(source)
+    pictures = find_method(loaded.header.method).reenact(
+        loaded, Drive(track, driver), Target(track, frames, model), device=device
+    )
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
         write_video(output, shown, track, audio_from=sound_file(sound, track, video, source), note=note)
     say(f"{output}: {len(track)} frames, {track.width} x {track.height}; labelled as synthetic in its metadata")
+
+
+def load_weights(path: Path, model) -> Weights | OnnxWeights:
+    """What 'portrait train' wrote, as its method reads it, or an ONNX file of 'portrait export'."""
+    if path.suffix.lower() == ".onnx":
+        return OnnxWeights(path, model=model)
+    return find_method(method_of(path)).load(path, model)
+
+
+def weights_facts(path: Path, weights: Weights) -> dict:
+    """What a result's label says of the network that made it."""
+    h = weights.header
+    return {
+        "file": path.name,
+        "sha256": file_hash(path),
+        "method": h.method,
+        "model": f"{h.model} ({h.fingerprint})",
+        "trained": {"steps": h.steps, "seconds": h.seconds, "size": h.size, "width": h.width, "on": h.target},
+    }
 
 
 def sound_file(sound: str | None, track: Track, target: Path, source: Path | None = None) -> Path | None:
