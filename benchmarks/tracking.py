@@ -1,10 +1,13 @@
 """How fast a clip is tracked, decoding, landmarks and key frames included, and whether memory grows with its length.
 
-    python -m benchmarks.tracking VIDEO [--frames 500]
+    python -m benchmarks.tracking VIDEO [--frames 2000] [--compare] [--eos MODEL_FOLDER]
 
-The last line is one JSON object: ``fps`` (all frames over all the time after start-up, both passes and the solve for
-identity included), ``rss_ratio`` (peak memory of the whole clip over that of its first fifth, each in a process of its
-own), and milliseconds a stage and frame.
+A clip shorter than that is repeated. The last line is one JSON object: ``fps`` (all frames over all the time after
+start-up, both passes and the solve for identity included), ``rss_ratio`` (peak memory of the whole clip over that of
+its first tenth, each in a process of its own), and milliseconds a stage and frame.
+
+``--compare`` times the field's usual way as well, see `benchmarks.adam`: ``speedup_vs_adam`` is its time a frame over
+our solver's, neither with landmarks. ``--eos`` times landmark fits, see `benchmarks.eos_fit`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,23 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import facemodel
+import fitting
+from facemodel.errors import PortraitError
+from portrait.video import VideoReader
+from renderer import Camera, project, to_camera
+
+from .adam import descend, moving_frames
+from .eos_fit import SCHEME, EosFit, compare
+
+COMPARED = 100  # frames, from the start, of which the others' are chosen
 
 
 class Repeated:
@@ -35,10 +55,6 @@ class Repeated:
 
 
 def one_run(video: str, count: int) -> dict:
-    import facemodel
-    import fitting
-    from portrait.video import VideoReader
-
     model = facemodel.load()
     reader = VideoReader(video)
     fitting.fit_video(Repeated(reader, 4), model=model)  # start-up: compiled code, detector graphs
@@ -54,18 +70,11 @@ def one_run(video: str, count: int) -> dict:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("video")
-    parser.add_argument("--frames", type=int, default=500)
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        print(json.dumps(one_run(options.video, options.frames)))
-        return
+def memory_and_speed(video: str, frames: int) -> dict:
+    """Both lengths, each in a process of its own."""
     runs = []
-    for count in (options.frames // 5, options.frames):
-        command = [sys.executable, "-m", "benchmarks.tracking", options.video, "--frames", str(count), "--one"]
+    for count in (max(1, frames // 10), frames):
+        command = [sys.executable, "-m", "benchmarks.tracking", video, "--frames", str(count), "--one"]
         out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         runs.append(json.loads(out.splitlines()[-1]))
         run = runs[-1]
@@ -74,17 +83,67 @@ def main() -> None:
     milliseconds = {k: round(1000 * v / long["frames"], 2) for k, v in long["stages"].items()}
     for stage, value in milliseconds.items():
         print(f"  {stage:<12} {value:7.2f} ms a frame")
-    print(
-        json.dumps(
-            {
-                "fps": round(long["frames"] / long["seconds"], 2),
-                "rss_ratio": round(long["peak_mb"] / short["peak_mb"], 4),
-                "peak_mb": round(long["peak_mb"], 1),
-                "frames": long["frames"],
-                "ms": milliseconds,
-            }
-        )
-    )
+    return {
+        "fps": round(long["frames"] / long["seconds"], 2),
+        "rss_ratio": round(long["peak_mb"] / short["peak_mb"], 4),
+        "peak_mb": round(long["peak_mb"], 1),
+        "frames": long["frames"],
+        "ms": milliseconds,
+    }
+
+
+def comparisons(video: str, with_adam: bool, eos_fit) -> dict:
+    """Other ways on the clip's first frames, and our solver's time on the same."""
+    model, reader = facemodel.load(), VideoReader(video)
+    first = Repeated(reader, COMPARED)
+    fitting.fit_video(Repeated(reader, 4), model=model)
+    track = fitting.fit_video(first, model=model)
+    out: dict = {}
+    if with_adam:
+        ours = 1000 * track.facts["timings"]["solver"] / len(track)
+        chosen = moving_frames(track, 3)
+        runs = [descend(model, track, k, picture) for k, _, picture in first if k in chosen]
+        theirs = [1000 * r.seconds for r in runs]
+        table = Table("frame", "energy before", "ours", "Adam's", "iterations", "ours, ms", "Adam, ms")
+        for r, spent in zip(runs, theirs):
+            capped = "" if r.reached <= r.ours else " (stopped before)"
+            values = (f"{e:.2f}" for e in (r.start, r.ours, r.reached))
+            table.add_row(str(r.frame), *values, f"{r.iterations}{capped}", f"{ours:.1f}", f"{spent:.0f}")
+        Console(width=100).print(table)
+        out["speedup_vs_adam"] = round(sum(theirs) / len(theirs) / ours, 1)
+        out["adam"] = {"ms": theirs, "ours_ms": ours, "runs": [asdict(r) for r in runs]}
+    if eos_fit:
+        p, camera = track.parameters.expanded(), Camera(float(track.parameters.focal), track.width, track.height)
+        with torch.inference_mode():
+            marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), SCHEME)
+            points = project(to_camera(marks, p.rotation, p.translation), camera)[track.tracked][:20]
+        out["eos"] = compare(eos_fit, model, track, points.double().numpy())
+        table = Table("landmark fit of 68 points", "ms a picture", "what it fits")
+        table.add_row("ours", f"{out['eos']['landmarks_ms']:.1f}", "pose, focal length, identity, expression, gaze")
+        table.add_row("eos", f"{out['eos']['eos_ms']:.1f}", "pose (orthographic), identity, expression, contours")
+        Console(width=100).print(table)
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("video")
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--compare", action="store_true", help="time Adam through PyTorch3D on some of the frames")
+    parser.add_argument("--eos", type=Path, metavar="MODEL_FOLDER", help="time eos's landmark fit with its own model")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(one_run(options.video, options.frames)))
+        return
+    try:
+        eos_fit = EosFit(options.eos) if options.eos else None
+        line = memory_and_speed(options.video, options.frames)
+        if options.compare or eos_fit:
+            line |= comparisons(options.video, options.compare, eos_fit)
+    except PortraitError as error:
+        parser.error(str(error))
+    print(json.dumps(line))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""eos's landmark fit beside ours on the same 68 points, as `benchmarks.tracking --eos` times it.
+
+eos (Huber et al., "A Multiresolution 3D Morphable Face Model and Fitting Framework", 2016) needs its own model, which
+isn't ours to pass on: a folder with the files of eos's ``share``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import fitting
+from facemodel import Track
+from facemodel.errors import PortraitError
+from fitting.landmarks import Face
+
+FILES = (
+    "sfm_shape_3448.bin",
+    "expression_blendshapes_3448.bin",
+    "ibug_to_sfm.txt",
+    "sfm_model_contours.json",
+    "sfm_3448_edge_topology.json",
+)
+SCHEME = "ibug68"
+
+
+class EosFit:
+    """eos's model with its expressions, landmark map and contours; call it with (68, 2) px."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import eos
+        except ImportError:
+            raise PortraitError("--eos: package 'eos-py' isn't installed; run 'pip install eos-py==1.5.0'") from None
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise PortraitError(
+                    f"--eos '{folder}': expected eos's model files there, {name} is missing; "
+                    "take them from the folder 'share' of eos's repository"
+                )
+        shape, blendshapes, landmarks, contours, topology = (str(folder / name) for name in FILES)
+        base = eos.morphablemodel.load_model(shape)
+        self.model = eos.morphablemodel.MorphableModel(
+            base.get_shape_model(),
+            eos.morphablemodel.load_blendshapes(blendshapes),
+            color_model=eos.morphablemodel.PcaModel(),
+            vertex_definitions=None,
+            texture_coordinates=base.get_texture_coordinates(),
+        )
+        self.with_landmarks = eos.core.LandmarkMapper(landmarks)
+        self.topology = eos.morphablemodel.load_edge_topology(topology)
+        self.contours = eos.fitting.ContourLandmarks.load(landmarks), eos.fitting.ModelContour.load(contours)
+        self.eos = eos
+
+    def __call__(self, points: np.ndarray, width: int, height: int):
+        marks = [self.eos.core.Landmark(str(k + 1), [float(x), float(y)]) for k, (x, y) in enumerate(points)]
+        return self.eos.fitting.fit_shape_and_pose(
+            self.model, marks, self.with_landmarks, width, height, self.topology, *self.contours
+        )
+
+
+class KnownPoints:
+    """A detector that has been told where the 68 points are, one picture's at a time."""
+
+    scheme = SCHEME
+
+    def __init__(self, points: np.ndarray) -> None:
+        self.face = Face(points, SCHEME, 1.0)
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        return [self.face]
+
+    def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face:
+        return self.face
+
+
+def compare(eos_fit, model, track: Track, points: np.ndarray) -> dict[str, float]:
+    """Median milliseconds a picture of both full landmark fits, identity included, on (F, 68, 2) px.
+
+    ``eos_fit`` is called with the points, the width and the height.
+    """
+    blank = np.zeros((track.height, track.width, 3), np.uint8)
+    only_landmarks = fitting.Settings(joint_steps=(), steps=())  # no level of the photometric term
+    ours, theirs = [], []
+    with torch.inference_mode():
+        for marks in points:
+            timings = fitting.fit_image(blank, model=model, detector=KnownPoints(marks), settings=only_landmarks).facts[
+                "timings"
+            ]
+            ours.append(1000 * (timings["identity"] + timings["solver"]))
+            begun = time.perf_counter()
+            eos_fit(marks, track.width, track.height)
+            theirs.append(1000 * (time.perf_counter() - begun))
+    return {"landmarks_ms": statistics.median(ours), "eos_ms": statistics.median(theirs)}

@@ -1,0 +1,15 @@
+import pytest
+
+import facemodel
+from benchmarks.scenes import make_scene
+
+
+@pytest.fixture(scope="session")
+def model():
+    return facemodel.load()
+
+
+@pytest.fixture(scope="session")
+def scene(model):
+    """Three frames of a person, 160 px."""
+    return make_scene(model, 7, 3, 160)

@@ -1,0 +1,129 @@
+"""Drawn people, how they are spoilt, and the detector that knows them."""
+
+import numpy as np
+import pytest
+import torch
+
+import fitting
+from benchmarks.adam import descend, energy, target_of
+from benchmarks.faults import DARK, SMALL, FoundOrTrue, half_shadow, occluder, small_face
+from benchmarks.recovery import Clip
+from benchmarks.scenes import GAZE, PITCH, YAW, illumination, make_scene
+from facemodel.track import Track
+from fitting.landmarks import Face
+from renderer import sh_basis
+
+
+class Stub:
+    """Finds faces ``aside`` px beside the truth."""
+
+    scheme = "mediapipe478"
+
+    def __init__(self, points, aside):
+        self.points, self.aside = points, aside
+
+    def detect(self, picture):
+        return [] if self.aside is None else [Face(self.points + self.aside, self.scheme, 1.0)]
+
+    def refine(self, picture, centre, size):
+        return next(iter(self.detect(picture)), None)
+
+
+def test_a_seed_is_a_scene_and_another_seed_another(model, scene):
+    again, other = make_scene(model, 7, 3, 160), make_scene(model, 8, 3, 160)
+    assert all(np.array_equal(a, b) for a, b in zip(scene.pictures, again.pictures))
+    assert not torch.equal(scene.truth.identity, other.truth.identity)
+    assert not np.array_equal(scene.pictures[0], scene.pictures[1])
+
+
+def test_people_are_within_bounds(model):
+    for seed in range(6):
+        s = make_scene(model, seed, 1, 96)
+        t = s.truth
+        assert t.rotation.norm() < YAW + PITCH + 0.3
+        assert t.gaze[..., 0].abs().max() < GAZE[0] + 0.03
+        assert ((t.expression >= 0) & (t.expression <= 1)).all()
+        assert t.expression[0].count_nonzero() >= 3
+        assert ((s.landmarks > -10) & (s.landmarks < 106)).mean() > 0.95
+        skin = s.pictures[0][tuple(s.landmarks[0].round().astype(int).clip(0, 95).T[::-1])]
+        assert 15 < np.median(skin) < 250
+
+
+def test_light_is_positive_and_as_bright_as_said():
+    for seed in range(20):
+        g = torch.Generator().manual_seed(seed)
+        shading = sh_basis(torch.nn.functional.normalize(torch.randn(500, 3, generator=g), dim=-1)) @ illumination(g)
+        assert shading.min() > -0.05
+        front = shading.mean()
+        assert 0.2 < front < 1.2
+
+
+def test_faults(model, scene):
+    g = torch.Generator().manual_seed(0)
+    grey = np.full((3, 160, 160, 3), 0.5, np.float32)
+    dark = half_shadow(grey, scene, g)
+    assert dark.min() == pytest.approx(0.5 * DARK ** (1 / 2.2), rel=1e-2)
+    middle = scene.landmarks[0].mean(0).astype(int)
+    assert dark.max() == pytest.approx(0.5, rel=1e-2)
+    assert 0.3 < dark[0, middle[1], middle[0]].mean() < 0.5
+
+    hidden = (occluder(grey, scene, g) != grey).any(-1)
+    assert 0.01 < hidden.mean() < 0.5
+    assert (grey == 0.5).all(), "the pictures themselves were changed"
+
+    small = make_scene(model, 7, 1, 160, small_face)
+    assert np.ptp(small.landmarks, axis=1).max() == pytest.approx(SMALL, rel=0.03)
+    assert small.pictures[0].shape[0] == small.camera.width
+    assert float(small.truth.focal) == pytest.approx(float(small.camera.focal))
+
+
+@pytest.mark.parametrize(("aside", "found"), [(1.0, 1), (None, 0), (60.0, 0)])
+def test_landmarks_are_the_detector_s_where_it_finds_the_face(scene, aside, found):
+    truth = scene.landmarks[0]
+    detector = FoundOrTrue(Stub(truth, aside), [scene])
+    (face,) = detector.detect(scene.pictures[0])
+    assert (detector.count_found, len(detector.found)) == (found, 1)
+    off = face.points - truth
+    if found:
+        np.testing.assert_allclose(off, 1.0)
+    else:
+        assert 1.3 < off.std() < 1.7 and abs(off.mean()) < 0.2
+    again = detector.refine(scene.pictures[0], face.centre, face.size)
+    np.testing.assert_array_equal(again.points, face.points)
+
+
+def test_wrong_landmarks_are_as_many_and_as_far_off_as_said(scene):
+    detector = FoundOrTrue(Stub(scene.landmarks[0], 0.0), [scene], wrong=0.2, wrong_by=20.0)
+    distance = np.linalg.norm(detector.detect(scene.pictures[0])[0].points - scene.landmarks[0], axis=1)
+    assert set(distance.round(6)) == {0.0, 20.0}
+    assert 0.14 < (distance > 0).mean() < 0.26
+
+
+def test_a_clip_is_fitted_with_a_detector_of_one_s_own(model, scene):
+    fast = fitting.Settings(samples=300, key_frames=2)
+    detector = FoundOrTrue(Stub(None, None), [scene])
+    track = fitting.fit_video(Clip(scene.pictures), model=model, detector=detector, settings=fast)
+    assert track.tracked.all()
+    assert len(detector.found) == 3
+    np.testing.assert_allclose(track.landmarks.numpy(), scene.landmarks, atol=8)
+
+
+def test_adam_descends_to_the_energy_that_it_is_given(model, scene):
+    """With the compiled rasteriser, which draws the same picture."""
+    track = Track(
+        model.name,
+        model.fingerprint,
+        160,
+        160,
+        scene.truth,
+        torch.arange(3.0),
+        torch.ones(3, dtype=torch.int64),
+        torch.ones(3),
+        landmarks=torch.from_numpy(scene.landmarks).float(),
+    )
+    result = descend(model, track, 1, scene.pictures[1], backend="cpu")
+    assert result.start > result.ours >= 0
+    assert result.reached < 0.6 * result.start
+    target = target_of(model, track, 1, scene.pictures[1])
+    moved = scene.truth[1].replace(rotation=scene.truth[1].rotation + 0.1)
+    assert energy(model, moved, target, "mediapipe478", "cpu") > 1.5 * result.ours
