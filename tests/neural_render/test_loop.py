@@ -1,0 +1,172 @@
+"""The loop over steps: averages, rates, divergence, held-out scores, logs."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facemodel.errors import PortraitError
+from neural_render.checkpoint import read
+from neural_render.training import order, resume, run, split_held_out
+from neural_render.training.base import AVERAGE_EVERY
+from neural_render.training.loop import no_longer_improves
+
+from .toys import Line, ToySettings
+
+FOREVER = {"seconds": 1e9, "every": 1e9}
+
+
+def descended(rates, seed=0):
+    """The weight after each step of momentum descent, in plain numbers."""
+    w, velocity, data, ws = 1.0, 0.0, np.arange(1, 13) / 4, []
+    for step, rate in enumerate(rates):
+        x = data[order(step, 4, 12, seed)]
+        velocity = 0.5 * velocity + 2 * (w - 2) * (x**2).mean()
+        w -= rate * velocity
+        ws.append(w)
+    return ws
+
+
+def test_steps_are_those_of_plain_descent(tmp_path):
+    trainer = Line()
+    run(trainer, tmp_path / "c", steps=6, **FOREVER)
+    assert trainer.w == pytest.approx(descended([0.1] * 6)[-1], rel=1e-12)
+
+
+def test_averaged_weights(tmp_path):
+    trainer = Line()
+    run(trainer, tmp_path / "c", steps=9, **FOREVER)
+    average, ws = 1.0, descended([0.1] * 9)
+    for step in range(0, 9, AVERAGE_EVERY):
+        decay = min(0.9, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+        average = decay * average + (1 - decay) * ws[step]
+    assert trainer.averages["line"][0].weight.item() == pytest.approx(average, rel=1e-12)
+
+
+def test_gradients_are_clipped():
+    trainer = Line(ToySettings(clip=0.01))
+    trainer.advance()
+    assert trainer.w == pytest.approx(1 + 0.1 * 0.01, rel=1e-4)
+
+
+class NanAt(Line):
+    """Gives a loss that isn't a number at one step, ``times`` times."""
+
+    at, times = 5, 1
+
+    def losses(self):
+        losses = super().losses()
+        return {"square": losses["square"] * float("nan")} if self._bad() else losses
+
+    def _bad(self):
+        return self.step == self.at and self.rollbacks < self.times
+
+
+class BrokenWeights(NanAt):
+    """Its loss is fine where its weights no longer are."""
+
+    def losses(self):
+        losses = Line.losses(self)
+        if self._bad():
+            self.modules["line"][0].weight.data.fill_(float("nan"))
+        return losses
+
+
+class Explodes(NanAt):
+    at = 60
+
+    def losses(self):
+        losses = Line.losses(self)
+        return {"square": losses["square"] + 1e6} if self._bad() else {"square": losses["square"] + 1}
+
+
+@pytest.mark.parametrize("kind", [NanAt, BrokenWeights, Explodes])
+def test_divergence_goes_back_to_the_last_checkpoint_with_half_the_rate(tmp_path, kind):
+    trainer, steps = kind(), kind.at + 3
+    seen = []
+    outcome = run(
+        trainer, tmp_path / "c", seconds=1e9, every=0, steps=steps, progress=lambda *said: seen.append(said[3])
+    )
+    assert (outcome.rollbacks, outcome.steps, trainer.rollbacks) == (1, steps, 1)
+    assert trainer.w == pytest.approx(descended([0.1] * kind.at + [0.05] * 3)[-1], rel=1e-9)
+    assert "went back 1 times" in seen[-1]
+    again = Line()
+    resume(again, tmp_path / "c", {})
+    assert (again.step, again.rollbacks, again.w) == (steps, 1, trainer.w)
+
+
+def test_divergence_that_comes_again_is_reported_and_the_checkpoint_stays_good(tmp_path):
+    trainer = NanAt()
+    trainer.times = 9
+    with pytest.raises(PortraitError, match="diverged at step 6 .*lower the rate"):
+        run(trainer, tmp_path / "c", seconds=1e9, every=0, steps=50)
+    tensors, header = read(tmp_path / "c", "checkpoint")
+    assert header["step"] == 5
+    assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_weights_that_are_no_numbers_at_the_start(tmp_path):
+    trainer = Line()
+    trainer.modules["line"][0].weight.data.fill_(float("inf"))
+    with pytest.raises(PortraitError, match="finite weights to begin with"):
+        run(trainer, tmp_path / "c", steps=2, **FOREVER)
+
+
+def test_best_state_is_kept_and_the_training_ends_early(tmp_path):
+    trainer = Line()
+    trainer.scripted = {2: 0.5, 4: 0.3, 6: 0.4, 8: 0.35, 10: 0.1}
+    options = {"score_every": 2, "patience": 2}
+    outcome = run(trainer, tmp_path / "c", steps=50, **FOREVER, **options)
+    assert (outcome.stopped_early, outcome.steps, trainer.step) == (True, 8, 4)
+    assert trainer.w == pytest.approx(descended([0.1] * 4)[-1], rel=1e-12)
+    resume(again := Line(), tmp_path / "c", {})
+    assert (again.step, again.scores) == (8, [[2, 0.5], [4, 0.3], [6, 0.4], [8, 0.35]])
+
+
+@given(st.lists(st.floats(0, 1), max_size=12), st.integers(1, 4))
+def test_early_stop_means_as_many_scores_without_a_better_one(values, patience):
+    scores = [[k, v] for k, v in enumerate(values)]
+    expected = len(values) > patience and min(values[:-patience]) <= min(values[-patience:])
+    assert no_longer_improves(scores, patience) is expected
+
+
+@given(st.integers(1, 400), st.floats(0, 0.9))
+def test_held_out_frames_are_whole_runs_of_about_the_share(count, share):
+    trained, held = split_held_out(count, share)
+    assert sorted([*trained, *held]) == list(range(count))
+    assert len(trained) >= 1
+    if share == 0:
+        assert len(held) == 0
+    if count * share >= 10:
+        assert abs(len(held) - count * share) <= 6
+        assert (np.diff(held) > 1).sum() <= 9
+
+
+def test_curves_and_sheets(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(Line(), tmp_path / "c", steps=20, logs=tmp_path, **FOREVER)
+    second = Line()
+    resume(second, tmp_path / "c", {})
+    second.scripted = {30: 0.25}
+    run(second, tmp_path / "c", steps=30, logs=tmp_path, score_every=30, **FOREVER)
+    curves = EventAccumulator(str(tmp_path / "tensorboard"))
+    curves.Reload()
+    assert {"square", "rate/line", "held-out"} <= set(curves.Tags()["scalars"])
+    assert [e.step for e in curves.Scalars("square")] == [10, 20, 30]
+    assert curves.Scalars("held-out")[0].value == 0.25
+    sheets = sorted(p.name for p in (tmp_path / "samples").iterdir())
+    assert sheets == ["0000000.png", "0000020.png", "0000030.png"]
+    picture = cv2.imread(str(tmp_path / "samples" / sheets[0]))
+    assert picture[0, 0].tolist() == [0, 0, 255]  # red, as OpenCV orders it
+
+
+def test_random_numbers_differ_by_step_and_by_rollback():
+    trainer, drawn = Line(), []
+    for step, rollbacks in ((0, 0), (1, 0), (0, 1)):
+        trainer.rollbacks = rollbacks
+        with trainer.random(step):
+            drawn.append(torch.rand(1).item())
+    assert len(set(drawn)) == 3
