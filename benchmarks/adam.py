@@ -27,7 +27,7 @@ CROP = 1.5  # side of the compared square over the face's, as our tracker has it
 COLOUR, COLOUR_SCALE = 300.0, 0.06  # weight, and the residual (of 1) from which on a pixel is taken for an occluder
 LANDMARKS, LANDMARK_SCALE = 80.0, 0.015  # weight, and the same as a share of the face's size
 RATES = {"rotation": 0.01, "translation": 2.0, "expression": 0.03, "gaze": 0.02, "illumination": 0.02}
-ITERATIONS = 60  # at most, a frame
+ITERATIONS = 60  # at most, a frame; where that isn't enough the time is too short, which is said
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,9 @@ def descend(model, track: Track, frame: int, picture: np.ndarray, backend: str =
     return Descent(frame, values[0], ours, min(values), len(values) - 1, time.perf_counter() - begun)
 
 
-def moving_frames(track: Track, count: int) -> list[int]:
-    """The frames whose landmarks moved most since the frame before, at least half a second apart."""
+def moving_frames(track: Track, shares: tuple[float, ...] = (0.5, 0.8, 1.0)) -> list[int]:
+    """Frames from which so large a share of the others moves less, by their landmarks, since the frame before."""
     moved = (track.landmarks[1:] - track.landmarks[:-1]).norm(dim=-1).mean(1)
-    chosen: list[int] = []
-    for k in (torch.nan_to_num(moved, nan=-1.0).argsort(descending=True) + 1).tolist():
-        if track.tracked[k] and track.tracked[k - 1] and all(abs(k - c) > 0.5 * track.fps for c in chosen):
-            chosen.append(k)
-        if len(chosen) == count:
-            break
-    return sorted(chosen)
+    known = (moved.isfinite() & track.tracked[1:] & track.tracked[:-1]).nonzero().flatten()
+    order = known[moved[known].argsort()]
+    return sorted({int(order[round(share * (len(order) - 1))]) + 1 for share in shares})

@@ -6,8 +6,9 @@ A clip shorter than that is repeated. The last line is one JSON object: ``fps`` 
 start-up, both passes and the solve for identity included), ``rss_ratio`` (peak memory of the whole clip over that of
 its first tenth, each in a process of its own), and milliseconds a stage and frame.
 
-``--compare`` times the field's usual way as well, see `benchmarks.adam`: ``speedup_vs_adam`` is its time a frame over
-our solver's, neither with landmarks. ``--eos`` times landmark fits, see `benchmarks.eos_fit`.
+``--compare`` times the field's usual way as well, see `benchmarks.adam`, on a frame of middling, a frame of more and
+the frame of most motion: ``speedup_vs_adam`` is its time a frame over our solver's, neither with landmarks.
+``--eos`` times landmark fits, see `benchmarks.eos_fit`.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def comparisons(video: str, with_adam: bool, eos_fit) -> dict:
     out: dict = {}
     if with_adam:
         ours = 1000 * track.facts["timings"]["solver"] / len(track)
-        chosen = moving_frames(track, 3)
+        chosen = moving_frames(track)
         runs = [descend(model, track, k, picture) for k, _, picture in first if k in chosen]
         theirs = [1000 * r.seconds for r in runs]
         table = Table("frame", "energy before", "ours", "Adam's", "iterations", "ours, ms", "Adam, ms")

@@ -1,17 +1,21 @@
 """Drawn people, how they are spoilt, and the detector that knows them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import fitting
-from benchmarks.adam import descend, energy, target_of
+from benchmarks.adam import descend, energy, moving_frames, target_of
+from benchmarks.eos_fit import FILES, EosFit, compare
 from benchmarks.faults import DARK, SMALL, FoundOrTrue, half_shadow, occluder, small_face
 from benchmarks.recovery import Clip
 from benchmarks.scenes import GAZE, PITCH, YAW, illumination, make_scene
+from facemodel.errors import PortraitError
 from facemodel.track import Track
 from fitting.landmarks import Face
-from renderer import sh_basis
+from renderer import project, sh_basis, to_camera
 
 
 class Stub:
@@ -108,19 +112,39 @@ def test_a_clip_is_fitted_with_a_detector_of_one_s_own(model, scene):
     np.testing.assert_allclose(track.landmarks.numpy(), scene.landmarks, atol=8)
 
 
-def test_adam_descends_to_the_energy_that_it_is_given(model, scene):
+@pytest.fixture
+def track(model, scene):
+    """The truth as if it had been fitted."""
+    points = torch.from_numpy(scene.landmarks).float()
+    times, ones = torch.arange(3.0), torch.ones(3, dtype=torch.int64)
+    return Track(model.name, model.fingerprint, 160, 160, scene.truth, times, ones, ones.float(), landmarks=points)
+
+
+def test_frames_are_chosen_by_their_motion(track):
+    def marks(moves):
+        return torch.tensor(moves, dtype=torch.float32).cumsum(0)[:, None, None].expand(-1, 4, 2)
+
+    eight = replace(track, status=torch.ones(8, dtype=torch.int64), landmarks=marks([0, 1, 5, 2, 9, 3, 4, 6]))
+    assert moving_frames(eight, (0.0, 1.0)) == [1, 4]
+    lost = replace(eight, status=torch.tensor([1, 1, 1, 0, 1, 1, 1, 1]))
+    assert moving_frames(lost, (0.0, 1.0)) == [1, 7], "a frame beside a lost one has no motion"
+
+
+def test_landmark_fits_are_timed_on_the_same_points(model, track, scene, tmp_path):
+    p = track.parameters.expanded()
+    points = model.landmarks(model.vertices(p.identity, p.expression), "ibug68")
+    points = project(to_camera(points, p.rotation, p.translation), scene.camera).double().numpy()
+    seen = []
+    result = compare(lambda *arguments: seen.append(arguments), model, track, points[:2])
+    assert 0 < result["eos_ms"] < result["landmarks_ms"] < 5000
+    assert [(w, h) for _, w, h in seen] == [(160, 160)] * 2
+    np.testing.assert_array_equal(seen[1][0], points[1])
+    with pytest.raises(PortraitError, match=FILES[0]):
+        EosFit(tmp_path)
+
+
+def test_adam_descends_to_the_energy_that_it_is_given(model, scene, track):
     """With the compiled rasteriser, which draws the same picture."""
-    track = Track(
-        model.name,
-        model.fingerprint,
-        160,
-        160,
-        scene.truth,
-        torch.arange(3.0),
-        torch.ones(3, dtype=torch.int64),
-        torch.ones(3),
-        landmarks=torch.from_numpy(scene.landmarks).float(),
-    )
     result = descend(model, track, 1, scene.pictures[1], backend="cpu")
     assert result.start > result.ours >= 0
     assert result.reached < 0.6 * result.start
