@@ -68,9 +68,8 @@ def read_lfw(folder: Path, pairs: Path) -> Pairs:
     for k, line in enumerate(lines[1:]):
         same, words = (k // count) % 2 == 0, line.split("\t")
         if len(words) != (3 if same else 4):
-            raise PortraitError(
-                f"{where} line {k + 2}: expected {3 if same else 4} words with tabs between, got '{line}'"
-            )
+            wanted = "Name 1 4" if same else "Name 1 Other 2"
+            raise PortraitError(f"{where} line {k + 2}: expected '{wanted}' with tabs between, got '{line}'")
         one, two = (words[0], words[1]), (words[0] if same else words[2], words[-1])
         try:
             paths = [folder / name / f"{name}_{int(number):04d}.jpg" for name, number in (one, two)]
@@ -125,7 +124,7 @@ def read_pairs_csv(folder: Path, pairs: Path) -> Pairs:
     source = "it has the columns file_a, file_b, same (0 or 1), fold; see docs/recognition.md"
     where, rows = f"'{pairs}'", []
     reader = csv.DictReader(_lines(pairs, source))
-    if set(reader.fieldnames or []) < {"file_a", "file_b", "same", "fold"}:
+    if not {"file_a", "file_b", "same", "fold"} <= set(reader.fieldnames or []):
         raise PortraitError(f"{where}: has the columns {', '.join(reader.fieldnames or ['none'])}; {source}")
     for row in reader:
         try:

@@ -107,7 +107,7 @@ def train(
         wrapped.step()
         done = step + 1
         if done % LOG_EVERY == 0 or done == settings.iterations:
-            parts = {k: float(v) for k, v in losses.items()}
+            parts = {k: float(v.detach()) for k, v in losses.items()}
             if not np.isfinite(parts["loss"]):
                 raise not_finite(path, done)
             log.add({"step": done, "rate": learning_rate(settings, step), **parts})

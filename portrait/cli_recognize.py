@@ -1,0 +1,54 @@
+"""``portrait recognize``: declarations only, as in ``portrait.cli``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="recognize",
+    help="Train face embeddings, test them on verification protocols, compare them.\n\n"
+    "An experiment is one TOML file: docs/recognition.md shows one, and the layouts of data sets.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+)
+
+Settings = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The experiment's TOML file.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
+
+
+@app.command(epilog="Example: portrait recognize train experiment.toml -o runs/sphereface")
+def train(
+    settings: Settings,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder; seed-0, seed-1... inside.")],
+    device: Device = "auto",
+) -> None:
+    """Train the network, once for each seed. Run again after a stop, it goes on where it was."""
+    from .jobs.recognition import train_run
+
+    train_run(settings, output, device=device)
+
+
+@app.command(epilog="Example: portrait recognize evaluate experiment.toml runs/sphereface")
+def evaluate(
+    settings: Settings,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that 'portrait recognize train' wrote.")],
+    device: Device = "auto",
+) -> None:
+    """Test every seed's weights on the settings' protocols: results.csv and results.html in the run's folder."""
+    from .jobs.recognition import evaluate_run
+
+    evaluate_run(settings, run, device=device)
+
+
+@app.command(epilog="Example: portrait recognize compare runs/softmax runs/sphereface -o comparison.html")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more tested runs, the base first.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="HTML", help="The report; a CSV beside it.")],
+) -> None:
+    """Set runs side by side: accuracy with confidence over folds, gains in the same folds, ROC curves."""
+    from .jobs.recognition import compare_runs
+
+    compare_runs(runs, output)

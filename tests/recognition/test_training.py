@@ -1,0 +1,309 @@
+"""Settings, the loop, its checkpoints, and what goes wrong; the smallest network on twelve coloured people."""
+
+import copy
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from facemodel.errors import PortraitError
+from recognition.checkpoint import Run, load_checkpoint, save_checkpoint
+from recognition.evaluation import evaluate, evaluate_poses
+from recognition.files import read_tensors
+from recognition.folder import read_folder
+from recognition.model import Embedder, Objective, embed_files, load_embedder
+from recognition.results import compare, read_results, write_results
+from recognition.settings import (
+    DataSettings,
+    Evaluation,
+    Experiment,
+    LossSettings,
+    ModelSettings,
+    TrainingSettings,
+    read_experiment,
+)
+from recognition.training import learning_rate, make_fabric, parameter_groups, train, training_data
+
+from .conftest import SIZE, write_people
+
+MODEL = ModelSettings("resnet20", features=16, width=4, height=SIZE, width_px=SIZE)
+TRAINING = TrainingSettings(
+    iterations=40, batch=24, rate=0.05, drops=(35,), workers=0, checkpoint_every=20, dream_iterations=20
+)
+
+
+def experiment(root, *, loss=None, model=MODEL, training=TRAINING, **data) -> Experiment:
+    return Experiment(DataSettings(str(root), split="train", **data), model, loss or LossSettings("softmax"), training)
+
+
+def run(wanted: Experiment, output, seed=0):
+    fabric = make_fabric(wanted.training, "cpu")
+    return train(fabric, wanted, training_data(wanted), output, seed)
+
+
+def tensors(path) -> dict:
+    return read_tensors(path, "weights", "")[0]
+
+
+@pytest.fixture(scope="module")
+def trained(people, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, run(experiment(people), folder)
+
+
+def test_training_learns_people_apart(people, trained):
+    folder, done = trained
+    embedder, header = load_embedder(done.weights)
+    assert header["seed"] == 0 and header["steps"] == 40 and done.resumed_at == 0
+    results = evaluate_poses(embedder, read_folder(people), "poses")
+    torch.manual_seed(0)
+    untrained = evaluate_poses(Embedder(MODEL).eval(), read_folder(people), "poses")
+    assert np.mean([r.accuracy for r in results]) > max(0.9, np.mean([r.accuracy for r in untrained]))
+    assert [r.protocol for r in results][0] == "poses 15-30" and all(r.rank_one > 0.8 for r in results)
+    log = (folder / "log.csv").read_text().splitlines()
+    assert log[0] == "step,rate,loss,softmax" and [row.split(",")[0] for row in log[1:]] == ["20", "40"]
+    assert float(log[2].split(",")[1]) == pytest.approx(0.005)
+
+
+def test_a_resumed_training_gives_the_same_weights(people, trained, tmp_path):
+    folder, _ = trained
+    first = run(experiment(people, training=replace(TRAINING, iterations=20)), tmp_path)
+    assert first.steps == 20
+    second = run(experiment(people), tmp_path)
+    assert second.resumed_at == 20
+    for name, value in tensors(folder / "weights.safetensors").items():
+        torch.testing.assert_close(tensors(second.weights)[name], value, rtol=0, atol=0)
+    third = run(experiment(people), tmp_path)  # nothing is left to do
+    assert third.resumed_at == 40 and third.losses == second.losses
+
+
+def test_seeds_differ(people, trained, tmp_path):
+    other = run(experiment(people, training=replace(TRAINING, iterations=5)), tmp_path, seed=1)
+    again = run(experiment(people, training=replace(TRAINING, iterations=5)), tmp_path / "again", seed=1)
+    a, b, c = (tensors(p)["backbone.head.weight"] for p in (other.weights, again.weights, trained[1].weights))
+    assert torch.equal(a, b) and not torch.allclose(a, c, atol=1e-2)
+
+
+def test_every_loss_s_state_is_in_the_checkpoint(people, tmp_path):
+    loss = LossSettings("a-softmax", center=0.1, ring=0.1, exclusive=1.0, uniform=1.0)
+    wanted = experiment(people, loss=loss, training=replace(TRAINING, iterations=3, checkpoint_every=3))
+    run(wanted, tmp_path)
+    saved, header = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", "")
+    assert header["step"] == 3 and saved["objective.head.iteration"] == 3 and saved["objective.ring.begun"]
+    for name in ("center.centers", "uniform.centers", "ring.radius"):
+        assert f"objective.{name}" in saved
+    assert "momentum.ring.radius" in saved and "momentum.head.weight" in saved
+    folder = training_data(wanted).folder
+    objective = Objective(wanted.model, loss, len(folder.identities))
+    optimizer = torch.optim.SGD(parameter_groups(objective, 0.1), lr=0.1, momentum=0.9)
+    assert load_checkpoint(tmp_path / "checkpoint.safetensors", Run(wanted, folder, 0), objective, optimizer) == 3
+    torch.testing.assert_close(objective.center.centers, saved["objective.center.centers"])
+    momentum = optimizer.state[objective.head.weight]["momentum_buffer"]
+    torch.testing.assert_close(momentum, saved["momentum.head.weight"])
+    radius = next(g for g in optimizer.param_groups if any(p is objective.ring.radius for p in g["params"]))
+    assert radius["weight_decay"] == 0
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(people, trained, tmp_path):
+    shutil.copy(trained[0] / "checkpoint.safetensors", tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    wider = replace(MODEL, backbone="resnet27")
+    with pytest.raises(PortraitError, match="made with backbone = resnet20, the settings say resnet27"):
+        run(experiment(people, model=wider), tmp_path)
+    with pytest.raises(PortraitError, match="made with head = softmax"):
+        run(experiment(people, loss=LossSettings("cosface")), tmp_path)
+    with pytest.raises(PortraitError, match="made with seed 0, not 3"):
+        run(experiment(people), tmp_path, seed=3)
+    few = write_people(tmp_path / "few", 5)
+    with pytest.raises(PortraitError, match="made with 12 identities, the data set has 5"):
+        run(experiment(few), tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    (tmp_path / "checkpoint.safetensors").write_bytes(before[:-100])
+    with pytest.raises(PortraitError, match="not a whole safetensors file"):
+        run(experiment(people), tmp_path)
+
+
+def test_weights_that_are_not_finite_never_replace_good_ones(people, trained, tmp_path):
+    shutil.copy(trained[0] / "checkpoint.safetensors", tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    wanted = experiment(people, training=replace(TRAINING, iterations=60))
+    folder = training_data(wanted).folder
+    objective = Objective(wanted.model, wanted.loss, len(folder.identities))
+    objective.head.weight.data[0, 0] = torch.nan
+    optimizer = torch.optim.SGD(objective.parameters(), lr=0.1)
+    with pytest.raises(PortraitError, match="still has the last good state"):
+        save_checkpoint(tmp_path / "checkpoint.safetensors", Run(wanted, folder, 0), objective, optimizer, 60)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    wild = experiment(people, training=replace(TRAINING, rate=1e6))
+    with pytest.raises(PortraitError, match="aren't finite at step 20; no checkpoint"):
+        run(wild, tmp_path / "wild")
+    assert not (tmp_path / "wild" / "weights.safetensors").exists()
+
+
+def test_corrupt_pictures_and_lonely_people_are_left_out_by_name(tmp_path):
+    root = write_people(tmp_path / "set", 4)
+    (root / "person_01" / "2.png").write_text("broken")
+    for k in (2, 4, 6):
+        (root / "person_03" / f"{k}.png").write_bytes(b"")
+    data = training_data(experiment(root, min_pictures=2))
+    assert data.skipped == ("person_01/2.png", "person_03/2.png", "person_03/4.png", "person_03/6.png")
+    assert data.folder.identities == ("person_00", "person_01", "person_02")
+    assert len(training_data(experiment(root)).folder.identities) == 4
+    done = run(experiment(root, balanced=True, training=replace(TRAINING, iterations=2)), tmp_path / "run")
+    assert np.isfinite(done.losses["loss"])
+    with pytest.raises(PortraitError, match="one identity is left"):
+        training_data(experiment(write_people(tmp_path / "one", 1)))
+
+
+@pytest.mark.parametrize("mode", ["stitched", "end-to-end"])
+def test_dream_trains_and_is_used_with_yaw(people, tmp_path, mode):
+    model = replace(MODEL, backbone="resnet18", width=64, dream=mode, dropout=0.3)
+    wanted = experiment(people, model=model, training=replace(TRAINING, iterations=2, batch=8))
+    embedder, header = load_embedder(run(wanted, tmp_path).weights)
+    assert ("dream_error" in header) == (mode == "stitched")
+    files = read_folder(people).paths[:4]
+    plain = embed_files(embedder, files, np.zeros(4))
+    turned = embed_files(embedder, files, np.array([0, 0, 90, 90]))
+    assert np.array_equal(plain.features[:2], turned.features[:2])
+    assert not np.allclose(plain.features[2:], turned.features[2:])
+    with pytest.raises(PortraitError, match="needs every face's yaw"):
+        embed_files(embedder, files)
+
+
+def test_dream_without_yaw_is_refused_before_training(tmp_path):
+    root = write_people(tmp_path / "set", 4)
+    text = (root / "metadata.csv").read_text()
+    (root / "metadata.csv").write_text(text.replace("person_00,0,", "person_00,,"))
+    with pytest.raises(PortraitError, match="1 of 16 pictures have no yaw"):
+        training_data(experiment(root, model=replace(MODEL, dream="stitched")))
+
+
+def test_embedding_marks_what_it_can_not_read(people, trained, tmp_path):
+    embedder, _ = load_embedder(trained[1].weights)
+    files = [*read_folder(people).paths[:3], tmp_path / "gone.png"]
+    one, many = embed_files(embedder, files, batch=1), embed_files(embedder, files, batch=4)
+    assert one.unreadable == many.unreadable == (3,) and np.isnan(one.features[3]).all()
+    np.testing.assert_allclose(one.features[:3], many.features[:3], rtol=1e-3, atol=1e-4)
+    mirrored = embed_files(embedder, files[:1]).features[0]
+    assert mirrored.shape == (32,) and not np.allclose(mirrored[:16], mirrored[16:])
+
+
+def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
+    folder = read_folder(people)
+    (tmp_path / "bad.png").write_text("broken")
+    same = [(folder.paths[8 * p], folder.paths[8 * p + 1], 1, p % 3) for p in range(12)]
+    different = [(folder.paths[8 * p], folder.paths[(8 * p + 8) % 96], 0, p % 3) for p in range(12)]
+    rows = [*same, *different, (tmp_path / "bad.png", folder.paths[0], 1, 0)]
+    lines = ["file_a,file_b,same,fold", *(f"{a},{b},{s},{f}" for a, b, s, f in rows)]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    embedder, _ = load_embedder(trained[1].weights)
+    (result,) = evaluate(embedder, Evaluation("pairs", "", pairs="pairs.csv", name="mine"), tmp_path)
+    assert (result.protocol, result.pairs, result.left_out) == ("mine", 24, 1)
+    assert result.accuracy > 0.8 and len(result.accuracies) == 3 and np.isnan(result.tar[0.01])
+    with pytest.raises(PortraitError, match="mine: needs 'pairs'"):
+        evaluate(embedder, Evaluation("pairs", "", name="mine"), tmp_path)
+
+
+def test_ijb_templates_are_compared_and_lost_ones_counted(people, trained, tmp_path):
+    folder = read_folder(people)
+    lines = [f"{f} {folder.labels[k] * 2 + k % 2} {k}" for k, f in enumerate(folder.files)]
+    (people / ".." / "lost.png").resolve().write_text("broken")
+    lines += ["../lost.png 900 1"]
+    (tmp_path / "templates.txt").write_text("\n".join(lines))
+    pairs = [f"{2 * a} {2 * b + 1} {int(a == b)}" for a in range(12) for b in range(12)] + ["0 900 0"]
+    (tmp_path / "pairs.txt").write_text("\n".join(pairs))
+    embedder, _ = load_embedder(trained[1].weights)
+    wanted = Evaluation("ijb", str(people), pairs="pairs.txt", templates="templates.txt")
+    (result,) = evaluate(embedder, wanted, tmp_path)
+    assert (result.pairs, result.left_out) == (144, 1) and result.auc > 0.9
+    assert result.tar[0.1] > 0.5 and result.tar[0.01] >= 0 and np.isnan(result.tar[1e-3])
+
+
+def test_results_come_back_as_they_were_written_and_gains_are_paired(people, trained, tmp_path):
+    embedder, _ = load_embedder(trained[1].weights)
+    rows = evaluate_poses(embedder, read_folder(people), "poses")
+    write_results(tmp_path, {0: rows, 4: rows})
+    again = read_results(tmp_path)
+    assert list(again) == [0, 4] and [r.protocol for r in again[4]] == [r.protocol for r in rows]
+    assert again[0][1].eer == pytest.approx(rows[1].eer, abs=1e-6)
+    np.testing.assert_array_equal(again[0][1].curve, rows[1].curve)
+    better = [replace(r, accuracies=tuple(a + 0.01 + 0.001 * k for k, a in enumerate(r.accuracies))) for r in rows]
+    table = compare({"base": {0: rows}, "new": {0: better, 1: better}})
+    mine = next(t for t in table if t.run == "new" and t.protocol == rows[0].protocol)
+    assert mine.seeds == 2 and mine.over_seeds == 0 and mine.gain == pytest.approx(0.0125)
+    assert 0 < mine.gain_interval < 0.003
+    with pytest.raises(PortraitError, match="portrait recognize evaluate"):
+        read_results(tmp_path / "nowhere")
+
+
+def test_the_rate_drops_and_decay_spares_vectors():
+    settings = TrainingSettings(rate=0.1, drops=(10, 20))
+    assert [learning_rate(settings, k) for k in (9, 10, 20)] == pytest.approx([0.1, 0.01, 0.001])
+    objective = Objective(MODEL, LossSettings("softmax", ring=0.1), 3)
+    decayed, spared = parameter_groups(objective, 0.5)
+    assert all(p.ndim > 1 for p in decayed["params"]) and decayed["weight_decay"] == 0.5
+    assert any(p is objective.ring.radius for p in spared["params"]) and spared["weight_decay"] == 0
+
+
+def test_several_losses_add_up(people):
+    torch.manual_seed(0)
+    loss = LossSettings("softmax", center=0.5, ring=0.1, exclusive=2.0, uniform=1.0)
+    objective = Objective(MODEL, loss, 4)
+    twin = copy.deepcopy(objective)
+    x, labels = torch.randn(6, 3, SIZE, SIZE), torch.tensor([0, 1, 2, 3, 0, 1])
+    parts = objective(x, labels)
+    assert list(parts) == ["loss", "softmax", "center", "ring", "exclusive", "uniform"]
+    torch.testing.assert_close(parts["loss"], sum(v for k, v in parts.items() if k != "loss"))
+    embeddings = twin.embedder(x)
+    torch.testing.assert_close(parts["center"], 0.5 * twin.center(embeddings, labels))
+    torch.testing.assert_close(parts["exclusive"], 2 * twin.exclusive(twin.head.weight))
+
+
+SETTINGS = """
+[data]
+folder = "set"
+[model]
+backbone = "resnet64"
+[loss]
+exclusive = 2
+[training]
+seeds = [0, 1]
+[[evaluate]]
+protocol = "poses"
+folder = "set"
+"""
+
+
+def test_settings_are_read(tmp_path):
+    (tmp_path / "a.toml").write_text(SETTINGS)
+    read = read_experiment(tmp_path / "a.toml")
+    assert read.path("set") == tmp_path / "set" and read.model == ModelSettings("resnet64")
+    assert read.loss.exclusive == 2.0 and read.training.seeds == (0, 1) and read.evaluate[0].protocol == "poses"
+
+
+@pytest.mark.parametrize(
+    "before, after, message",
+    [
+        ("[data]", "[date]", "section of the settings 'date': did you mean 'data'"),
+        ('folder = "set"\n[model]', "[model]", r"\[data\] needs folder"),
+        ("resnet64", "resnet63", "unknown backbone 'resnet63'"),
+        ("exclusive", "exclusiv", r"setting in \[loss\] 'exclusiv': did you mean 'exclusive'"),
+        ("exclusive = 2", 'exclusive = "much"', r"\[loss\] exclusive: expected a number, got 'much'"),
+        ("exclusive = 2", "exclusive = -2", "exclusive: expected a number from 0, got -2"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: expected one or more different"),
+        ("seeds = [0, 1]", "seeds = 3", "seeds: expected a list of whole numbers"),
+        ("seeds = [0, 1]", "batch = 0", "batch: expected a positive number"),
+        ("seeds = [0, 1]", "batch = 7\ndevices = 2", "batch: expected a multiple of the 2 devices"),
+        ("seeds = [0, 1]", "batch = true", r"\[training\] batch: expected a whole number, got True"),
+        ('"poses"', '"posse"', "unknown protocol 'posse': did you mean 'poses'"),
+        ("[[evaluate]]", "[evaluate]", "with two brackets"),
+        ("[[evaluate]]", "[[evaluate", "not TOML"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, before, after, message):
+    assert before in SETTINGS
+    (tmp_path / "a.toml").write_text(SETTINGS.replace(before, after, 1))
+    with pytest.raises(PortraitError, match=message):
+        read_experiment(tmp_path / "a.toml")
