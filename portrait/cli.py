@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from .cli_recognize import app as recognize
+
 app = typer.Typer(
     name="portrait",
     help="Track a face in video, edit or mix its parameters, and make the video again.\n\n"
@@ -22,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(recognize)
 
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alignment.")]
