@@ -232,6 +232,31 @@ def reenact(
 
 
 @app.command(
+    epilog="Examples: portrait live --source 0 --weights talk.weights.safetensors   |   "
+    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --frames 200 --record out.mp4"
+)
+def live(
+    source: Annotated[str, typer.Option(metavar="CAMERA|VIDEO", help="A camera's number, or a video at its own rate.")],
+    weights: Annotated[Path, typer.Option(metavar="WEIGHTS", help="File that 'portrait train' or 'export' wrote.")],
+    target_track: Annotated[
+        Path | None, typer.Option(metavar="TRACK", help="Trained on; default: looked for beside WEIGHTS.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    window: Annotated[bool, typer.Option("--window/--no-window", help="Show driver and result.")] = True,
+    record: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Also write what is made.")] = None,
+    detector: Detector = "mediapipe",
+    device: Device = "auto",
+) -> None:
+    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with."""
+    from .jobs.live import live as run
+
+    run(
+        source, weights, target_track=target_track, frames=frames, window=window, record=record,
+        detector=detector, device=device,
+    )  # fmt: skip
+
+
+@app.command(
     epilog="Examples: portrait export talk.track --frame 40 -o face.glb   |   "
     "portrait export talk.weights.safetensors -o talk.onnx"
 )
