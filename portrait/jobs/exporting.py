@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from facemodel import PortraitError, Track, export_mesh
-from neural_render import Weights, export_onnx
+from neural_render import Weights
 from neural_render.conditioning import CHANNELS
+from neural_render.onnx_network import export_onnx
 from renderer import linear_to_srgb
 from renderer.interpolation import interpolate
 from renderer.unwrapping import uv_fragments
