@@ -1,0 +1,49 @@
+"""Work for the batch's workers: some that costs nothing and can go wrong in every way, and the real one, watched."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from portrait.batch.work import Clip, News, Row, failed
+
+
+def clips_named(folder: Path, *names: str) -> list[Clip]:
+    return [Clip(name, folder / name, folder / f"{name}.track") for name in names]
+
+
+def starts(clip: Clip) -> list[int]:
+    """The process of every start of work on a clip."""
+    path = clip.track.with_suffix(".starts")
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def note_start(clip: Clip) -> None:
+    with open(clip.track.with_suffix(".starts"), "a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def act(clip, send):
+    """What the clip's name says."""
+    send(News(0, 2, "tracking"))
+    note_start(clip)
+    if clip.name == "dies" or (clip.name == "dies once" and len(starts(clip)) == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if clip.name == "leaves":
+        sys.exit(7)
+    if clip.name == "sleeps":
+        time.sleep(60)
+    if clip.name == "can't":
+        return failed(clip, "no\nface")
+    threads = [os.environ[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")]
+    return replace(Row(clip.name, clip.track_name, "fitted"), error=",".join(threads))
+
+
+def fit(clip, send, options):
+    """The real work."""
+    from portrait.batch.job import fit_one
+
+    note_start(clip)
+    return fit_one(clip, send, options)
