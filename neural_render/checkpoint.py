@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from facemodel.errors import PortraitError
@@ -27,7 +27,7 @@ def replace_atomic(path: str | os.PathLike, write: Callable[[Path], object]) -> 
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()  # with the user's usual permissions; the library for tensors would make it private
+        partial.touch()  # with the user's usual permissions, whatever ``write`` does
         mode = partial.stat().st_mode
         write(partial)
         partial.chmod(mode)
@@ -42,7 +42,8 @@ def replace_atomic(path: str | os.PathLike, write: Callable[[Path], object]) -> 
 def write_atomic(path: str | os.PathLike, tensors: dict[str, Tensor], header: dict) -> None:
     """Writes tensors and a JSON header; the file appears whole or the old one stays."""
     tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-    replace_atomic(path, lambda partial: save_file(tensors, partial, metadata={"header": json.dumps(header)}))
+    whole = save(tensors, metadata={"header": json.dumps(header)})  # save_file leaves a file of its own when killed
+    replace_atomic(path, lambda partial: partial.write_bytes(whole))
 
 
 def read(path: str | os.PathLike, kind: str, device: str = "cpu") -> tuple[dict[str, Tensor], dict]:

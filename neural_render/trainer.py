@@ -188,7 +188,7 @@ class Trainer(BaseTrainer):
             for m in norms:
                 m.train()
             count, world = len(self.trained_on), self.fabric.world_size
-            size = min(max(self.settings.batch, 4 * world), count // world * world or world)
+            size = min(max(self.settings.batch, -(-4 // world) * world), count // world * world or world)
             with self.fabric.autocast():
                 for k in range(min(batches, -(-count // size))):
                     chosen = self.share(order(k, size, count, self.settings.seed))

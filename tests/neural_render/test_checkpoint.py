@@ -78,14 +78,13 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path):
     script = f"""
         import os, signal, torch
         from neural_render import checkpoint
-        def half(tensors, path, metadata):
-            open(path, "wb").write(b"x" * 50)
-            os.kill(os.getpid(), signal.SIGKILL)
-        checkpoint.save_file = half
+        checkpoint.save = lambda tensors, metadata: b"x" * 50
+        checkpoint.os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
         checkpoint.write_atomic({str(path)!r}, {{"a": torch.zeros(3)}}, {{}})
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert done.returncode < 0
+    assert (tmp_path / "c.partial").read_bytes() == b"x" * 50
     assert torch.equal(read(path, "checkpoint")[0]["a"], torch.ones(3))
 
 

@@ -1,0 +1,74 @@
+"""Starts a small training again and again and kills it with SIGKILL at random moments, until it is through.
+
+    python -m tests.neural_render.killed_training FOLDER KILLS STEPS
+
+Each training is a fork of this process, so that nothing is imported twice. It writes a line "step loss", the loss in
+hexadecimal, to FOLDER/losses for each step, and saves a checkpoint after each. This process looks after each kill at
+what is on disk, and prints one JSON line: the checkpoints' steps, and how many kills met a half-written file.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from neural_render.checkpoint import read
+from neural_render.trainer import Settings, Trainer
+from neural_render.training import resume, run
+
+from .arrays import moving_disc
+
+SETTINGS = Settings(size=64, width=4, batch=1, adversarial_after=2, seed=5)
+
+
+def train(trainer: Trainer, folder: Path, steps: int) -> None:
+    """Goes on from the checkpoint to ``steps``."""
+    resume(trainer, folder / "checkpoint.safetensors", {})
+    with open(folder / "losses", "a", buffering=1) as file:
+        advance = trainer.advance
+
+        def written() -> dict[str, float]:
+            losses = advance()
+            file.write(f"{trainer.step} {losses['l1'].hex()}\n")
+            return losses
+
+        trainer.advance = written
+        run(trainer, folder / "checkpoint.safetensors", seconds=1e9, steps=steps, every=0)
+
+
+def forked(trainer: Trainer, folder: Path, steps: int) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            train(trainer, folder, steps)
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def main(folder: Path, kills: int, steps: int) -> None:
+    torch.set_num_threads(1)
+    trainer = Trainer(SETTINGS, moving_disc())  # at step 0; each fork loads the checkpoint into its own
+    found, partial, chance = [], 0, random.Random(1)
+    for _ in range(kills):
+        child = forked(trainer, folder, 10**9)
+        time.sleep(chance.uniform(0.02, 0.6))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        partial += (folder / "checkpoint.safetensors.partial").exists()
+        if (folder / "checkpoint.safetensors").exists():
+            found.append(read(folder / "checkpoint.safetensors", "checkpoint")[1]["step"])
+    steps = max([*found, 0]) + steps
+    _, status = os.waitpid(forked(trainer, folder, steps), 0)
+    print(json.dumps({"steps": found, "partial": partial, "last": steps, "code": os.waitstatus_to_exitcode(status)}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,49 @@
+"""Trains a toy and a small Deep Video Portraits network; run by torchrun with one or several processes.
+
+    torchrun --nproc-per-node 2 -m tests.neural_render.one_training FILE
+
+The main process writes the losses of each step and some weights to FILE as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from neural_render.trainer import Settings, Trainer
+from neural_render.training import make_fabric, resume, run
+
+from .arrays import moving_disc
+from .toys import Line, ToySettings
+
+DVP = Settings(
+    size=64, width=4, batch=4, adversarial_after=1, dropout=0.0, boost=1.0, seed=3, held_out=0.25,
+    losses={"l1": 100.0, "adversarial": 1.0, "feature-matching": 10.0},
+)  # fmt: skip
+
+
+def main(path: Path) -> None:
+    fabric, found = make_fabric("cpu"), {}
+    line = Line(ToySettings(normed=True), fabric)
+    found["toy"] = [line.advance()["square"] for _ in range(5)]
+    tensors, _ = line.state()
+    found["toy weights"] = {k: v.flatten().tolist() for k, v in tensors.items() if k.startswith("network")}
+    trainer = Trainer(DVP, moving_disc(), fabric=fabric)
+    found["losses"] = [trainer.advance() for _ in range(3)]
+    found["score"] = trainer.score()
+    norms = {k: v.double().norm().item() for k, v in trainer.final_generator().state_dict().items()}
+    found["norms"] = norms
+    work = path.with_suffix(".work")
+    run(trainer, work / "c", seconds=1e9, steps=4, logs=work)
+    resume(again := Trainer(DVP, moving_disc(), fabric=fabric), work / "c", {})
+    found["resumed"] = again.advance() == trainer.advance()
+    found["share"] = len(trainer.share(np.arange(4)))
+    if fabric.is_global_zero:
+        path.write_text(json.dumps(found | {"processes": fabric.world_size}))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))

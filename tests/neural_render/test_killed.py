@@ -1,0 +1,38 @@
+"""A training that is killed twenty times is the training that was never killed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neural_render.trainer import Trainer
+
+from .arrays import moving_disc
+from .killed_training import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_killed_twenty_times(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.neural_render.killed_training", str(tmp_path), "20", "3"],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["code"] == 0
+    assert found["steps"] == sorted(found["steps"])
+    assert found["steps"][-1] >= 4, "the machine was too slow for this to mean anything"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names <= {"checkpoint.safetensors", "checkpoint.safetensors.partial", "losses"}
+    lines = [line.split() for line in (tmp_path / "losses").read_text().splitlines()]
+    losses = {int(step): float.fromhex(loss) for step, loss in lines}
+    assert all(losses[int(step)] == float.fromhex(loss) for step, loss in lines)  # those done twice came out alike
+    assert sorted(losses) == list(range(1, found["last"] + 1))
+    whole = Trainer(SETTINGS, moving_disc())
+    for step in range(1, min(found["last"], 25) + 1):
+        assert whole.advance()["l1"] == pytest.approx(losses[step], rel=1e-6)
