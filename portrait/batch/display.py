@@ -20,14 +20,14 @@ class BatchDisplay:
     def __enter__(self) -> BatchDisplay:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
             from rich.progress import Progress as Bars
 
             columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
+            times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
             self._bars = Bars(
-                *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-            )  # fmt: skip
+                *columns, *times, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
+            )
             self._bars.start()
             self._all = self._bars.add_task("all clips", total=self.total, count="")
         self._update()
@@ -49,12 +49,17 @@ class BatchDisplay:
         before, self._running[clip] = self._running.get(clip), news
         if self._bars is None:
             return
+        state = {
+            "completed": news.done,
+            "total": news.total,
+            "count": f"{news.stage}, {news.done} of {news.total or 'unknown'}",
+        }
         if clip not in self._tasks:
-            self._tasks[clip] = self._bars.add_task(clip.name, total=None, count="")
-        if before is None or before.stage != news.stage:
-            self._bars.reset(self._tasks[clip], description=f"  {clip.name}: {news.stage}", total=news.total)
-        count = f"{news.done} of {news.total}" if news.total else f"{news.done}"
-        self._bars.update(self._tasks[clip], completed=news.done, total=news.total, count=count)
+            self._tasks[clip] = self._bars.add_task(f"  {clip.name}", **state)
+        elif before.stage != news.stage:
+            self._bars.reset(self._tasks[clip], **state)  # its times begin anew
+        else:
+            self._bars.update(self._tasks[clip], **state)
 
     def _finish(self, clip: Clip, row: Row) -> None:
         self.finished += 1
@@ -67,7 +72,7 @@ class BatchDisplay:
 
     def _update(self) -> None:
         """Clips in tracking count in part, so that the bar moves where there are few."""
-        part = sum(n.done / n.total for n in self._running.values() if n.stage == "tracking" and n.total)
+        part = sum(min(n.done / n.total, 1) for n in self._running.values() if n.stage == "tracking" and n.total)
         note = f"{self.failed} failed" if self.failed else ""
         if self._bars is None:
             self._lines.update(self.finished, self.total, "clips", note)

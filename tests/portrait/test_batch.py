@@ -186,7 +186,7 @@ def test_display_counts_and_says_failures(tmp_path, monkeypatch, capsys, stream)
     drawn = sys.stderr.getvalue()
     assert capsys.readouterr().out == "[b]: failed: no face\n"
     if stream is Terminal:
-        assert "[b]: tracking" in drawn and "1 of 4" in drawn and "1 of 2" in drawn
+        assert "  [b] " in drawn and "tracking, 1 of 4" in drawn and "1 of 2" in drawn
     else:
         assert drawn == ""
 
