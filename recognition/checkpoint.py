@@ -37,15 +37,19 @@ class Run:
 
 
 def save_checkpoint(path: Path, run: Run, objective: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Writes networks, centres, annealing and momentum. Refuses what isn't finite, so that a good file stays."""
+    """Writes networks, centres, annealing and momentum."""
     tensors = {f"objective.{k}": v for k, v in objective.state_dict().items()}
     for name, parameter in objective.named_parameters():
         momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum
-    if not all(bool(t.isfinite().all()) for t in tensors.values()):
-        raise not_finite(path, step)
     write_tensors(path, "checkpoint", tensors, {**run.header(), "step": step})
+
+
+def check_finite(path: Path, objective: nn.Module, step: int) -> None:
+    """Raises PortraitError where a weight or a centre isn't finite, so that the last good checkpoint stays."""
+    if not all(bool(t.isfinite().all()) for t in objective.state_dict().values()):
+        raise not_finite(path, step)
 
 
 def load_checkpoint(path: Path, run: Run, objective: nn.Module, optimizer: torch.optim.Optimizer) -> int:

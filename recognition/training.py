@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from facemodel.errors import PortraitError
 
-from .checkpoint import Run, load_checkpoint, not_finite, save_checkpoint
+from .checkpoint import Run, check_finite, load_checkpoint, not_finite, save_checkpoint
 from .dream import Dream, stitch
 from .files import write_text
 from .folder import FaceFolder, read_folder
@@ -107,15 +107,17 @@ def train(
         wrapped.step()
         done = step + 1
         if done % LOG_EVERY == 0 or done == settings.iterations:
-            parts = {k: float(v.detach()) for k, v in losses.items()}
+            parts = {k: float(fabric.all_reduce(v.detach())) for k, v in losses.items()}  # means over processes
             if not np.isfinite(parts["loss"]):
                 raise not_finite(path, done)
             log.add({"step": done, "rate": learning_rate(settings, step), **parts})
             if progress is not None:
                 progress(done, settings.iterations, f"seed {seed}", f"loss {parts['loss']:.3f}")
-        if (done % settings.checkpoint_every == 0 or done == settings.iterations) and fabric.is_global_zero:
-            save_checkpoint(path, run, objective, optimizer, done)
-            log.write()
+        if done % settings.checkpoint_every == 0 or done == settings.iterations:
+            check_finite(path, objective, done)  # in all processes, so that none is left waiting
+            if fabric.is_global_zero:
+                save_checkpoint(path, run, objective, optimizer, done)
+                log.write()
     if fabric.is_global_zero:
         _finish(run, objective, output, progress)
     fabric.barrier()

@@ -6,6 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from recognition.files import read_tensors
+from recognition.settings import DataSettings, Experiment, LossSettings, ModelSettings, TrainingSettings
+from recognition.training import make_fabric, train, training_data
+
 SIZE = 32  # px
 YAWS = (0, 10, -5, 25, -40, 55, 70, -80)
 
@@ -35,3 +39,28 @@ def write_people(root: Path, people: int, yaws=YAWS) -> Path:
 def people(tmp_path_factory) -> Path:
     """Twelve people; read only."""
     return write_people(tmp_path_factory.mktemp("people") / "set", 12)
+
+
+MODEL = ModelSettings("resnet20", features=16, width=4, height=SIZE, width_px=SIZE)
+TRAINING = TrainingSettings(
+    iterations=40, batch=24, rate=0.05, drops=(35,), workers=0, checkpoint_every=20, dream_iterations=20
+)
+
+
+def experiment(root, *, loss=None, model=MODEL, training=TRAINING, **data) -> Experiment:
+    return Experiment(DataSettings(str(root), split="train", **data), model, loss or LossSettings("softmax"), training)
+
+
+def run(wanted: Experiment, output, seed=0):
+    fabric = make_fabric(wanted.training, "cpu")
+    return train(fabric, wanted, training_data(wanted), output, seed)
+
+
+def tensors(path) -> dict:
+    return read_tensors(path, "weights", "")[0]
+
+
+@pytest.fixture(scope="session")
+def trained(people, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, run(experiment(people), folder)

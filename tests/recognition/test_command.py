@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from portrait.cli import main
 
+from ..portrait.conftest import run
 from .conftest import write_people
 
 SETTINGS = """
@@ -79,6 +82,20 @@ def test_runs_are_compared_with_gains_in_the_same_folds(work, capsys):
     assert float(rows[1]["gain"]) == pytest.approx(difference, abs=1e-6)
     assert "gain over the first run" in output.read_text()
     assert "cosface, poses 75-90: accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(work):
+    text = SETTINGS.format(head="a-softmax").replace("iterations = 20", "iterations = 4").replace("[0, 1]", "[0]")
+    text = text.replace('"a-softmax"', '"a-softmax"\ncenter = 0.1\nring = 0.1\nexclusive = 1\nuniform = 1')
+    for devices in (1, 2):
+        (work / f"{devices}.toml").write_text(text.replace("workers = 0", f"workers = 0\ndevices = {devices}"))
+        done = run("recognize", "train", f"{devices}.toml", "-o", f"on-{devices}", "--device", "cpu", cwd=work)
+        assert done.returncode == 0, done.stderr
+    one, two = (load_file(work / f"on-{devices}" / "seed-0" / "checkpoint.safetensors") for devices in (1, 2))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -9,48 +9,15 @@ import pytest
 import torch
 
 from facemodel.errors import PortraitError
-from recognition.checkpoint import Run, load_checkpoint, save_checkpoint
-from recognition.evaluation import evaluate, evaluate_poses
+from recognition.checkpoint import Run, check_finite, load_checkpoint
+from recognition.evaluation import evaluate_poses
 from recognition.files import read_tensors
 from recognition.folder import read_folder
 from recognition.model import Embedder, Objective, embed_files, load_embedder
-from recognition.results import compare, read_results, write_results
-from recognition.settings import (
-    DataSettings,
-    Evaluation,
-    Experiment,
-    LossSettings,
-    ModelSettings,
-    TrainingSettings,
-    read_experiment,
-)
-from recognition.training import learning_rate, make_fabric, parameter_groups, train, training_data
+from recognition.settings import LossSettings, TrainingSettings
+from recognition.training import learning_rate, parameter_groups, training_data
 
-from .conftest import SIZE, write_people
-
-MODEL = ModelSettings("resnet20", features=16, width=4, height=SIZE, width_px=SIZE)
-TRAINING = TrainingSettings(
-    iterations=40, batch=24, rate=0.05, drops=(35,), workers=0, checkpoint_every=20, dream_iterations=20
-)
-
-
-def experiment(root, *, loss=None, model=MODEL, training=TRAINING, **data) -> Experiment:
-    return Experiment(DataSettings(str(root), split="train", **data), model, loss or LossSettings("softmax"), training)
-
-
-def run(wanted: Experiment, output, seed=0):
-    fabric = make_fabric(wanted.training, "cpu")
-    return train(fabric, wanted, training_data(wanted), output, seed)
-
-
-def tensors(path) -> dict:
-    return read_tensors(path, "weights", "")[0]
-
-
-@pytest.fixture(scope="module")
-def trained(people, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    return folder, run(experiment(people), folder)
+from .conftest import MODEL, SIZE, TRAINING, experiment, run, tensors, write_people
 
 
 def test_training_learns_people_apart(people, trained):
@@ -127,15 +94,17 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(people, trained, t
 
 def test_weights_that_are_not_finite_never_replace_good_ones(people, trained, tmp_path):
     shutil.copy(trained[0] / "checkpoint.safetensors", tmp_path)
-    before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    wanted = experiment(people, training=replace(TRAINING, iterations=60))
-    folder = training_data(wanted).folder
-    objective = Objective(wanted.model, wanted.loss, len(folder.identities))
-    objective.head.weight.data[0, 0] = torch.nan
-    optimizer = torch.optim.SGD(objective.parameters(), lr=0.1)
-    with pytest.raises(PortraitError, match="still has the last good state"):
-        save_checkpoint(tmp_path / "checkpoint.safetensors", Run(wanted, folder, 0), objective, optimizer, 60)
-    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    objective = Objective(MODEL, LossSettings("softmax", center=0.1), 4)
+    check_finite(tmp_path / "checkpoint.safetensors", objective, 60)
+    for spoilt in (objective.head.weight, objective.center.centers):
+        kept = spoilt[0, 0].item()
+        spoilt.data[0, 0] = torch.nan
+        with pytest.raises(PortraitError, match="at step 60; .* still has the last good state"):
+            check_finite(tmp_path / "checkpoint.safetensors", objective, 60)
+        spoilt.data[0, 0] = kept
+    late = experiment(people, training=replace(TRAINING, rate=1e6, checkpoint_every=2))
+    with pytest.raises(PortraitError, match="no checkpoint was written"):
+        run(late, tmp_path / "late")
     wild = experiment(people, training=replace(TRAINING, rate=1e6))
     with pytest.raises(PortraitError, match="aren't finite at step 20; no checkpoint"):
         run(wild, tmp_path / "wild")
@@ -180,64 +149,6 @@ def test_dream_without_yaw_is_refused_before_training(tmp_path):
         training_data(experiment(root, model=replace(MODEL, dream="stitched")))
 
 
-def test_embedding_marks_what_it_can_not_read(people, trained, tmp_path):
-    embedder, _ = load_embedder(trained[1].weights)
-    files = [*read_folder(people).paths[:3], tmp_path / "gone.png"]
-    one, many = embed_files(embedder, files, batch=1), embed_files(embedder, files, batch=4)
-    assert one.unreadable == many.unreadable == (3,) and np.isnan(one.features[3]).all()
-    np.testing.assert_allclose(one.features[:3], many.features[:3], rtol=1e-3, atol=1e-4)
-    mirrored = embed_files(embedder, files[:1]).features[0]
-    assert mirrored.shape == (32,) and not np.allclose(mirrored[:16], mirrored[16:])
-
-
-def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
-    folder = read_folder(people)
-    (tmp_path / "bad.png").write_text("broken")
-    same = [(folder.paths[8 * p], folder.paths[8 * p + 1], 1, p % 3) for p in range(12)]
-    different = [(folder.paths[8 * p], folder.paths[(8 * p + 8) % 96], 0, p % 3) for p in range(12)]
-    rows = [*same, *different, (tmp_path / "bad.png", folder.paths[0], 1, 0)]
-    lines = ["file_a,file_b,same,fold", *(f"{a},{b},{s},{f}" for a, b, s, f in rows)]
-    (tmp_path / "pairs.csv").write_text("\n".join(lines))
-    embedder, _ = load_embedder(trained[1].weights)
-    (result,) = evaluate(embedder, Evaluation("pairs", "", pairs="pairs.csv", name="mine"), tmp_path)
-    assert (result.protocol, result.pairs, result.left_out) == ("mine", 24, 1)
-    assert result.accuracy > 0.8 and len(result.accuracies) == 3 and np.isnan(result.tar[0.01])
-    with pytest.raises(PortraitError, match="mine: needs 'pairs'"):
-        evaluate(embedder, Evaluation("pairs", "", name="mine"), tmp_path)
-
-
-def test_ijb_templates_are_compared_and_lost_ones_counted(people, trained, tmp_path):
-    folder = read_folder(people)
-    lines = [f"{f} {folder.labels[k] * 2 + k % 2} {k}" for k, f in enumerate(folder.files)]
-    (people / ".." / "lost.png").resolve().write_text("broken")
-    lines += ["../lost.png 900 1"]
-    (tmp_path / "templates.txt").write_text("\n".join(lines))
-    pairs = [f"{2 * a} {2 * b + 1} {int(a == b)}" for a in range(12) for b in range(12)] + ["0 900 0"]
-    (tmp_path / "pairs.txt").write_text("\n".join(pairs))
-    embedder, _ = load_embedder(trained[1].weights)
-    wanted = Evaluation("ijb", str(people), pairs="pairs.txt", templates="templates.txt")
-    (result,) = evaluate(embedder, wanted, tmp_path)
-    assert (result.pairs, result.left_out) == (144, 1) and result.auc > 0.9
-    assert result.tar[0.1] > 0.5 and result.tar[0.01] >= 0 and np.isnan(result.tar[1e-3])
-
-
-def test_results_come_back_as_they_were_written_and_gains_are_paired(people, trained, tmp_path):
-    embedder, _ = load_embedder(trained[1].weights)
-    rows = evaluate_poses(embedder, read_folder(people), "poses")
-    write_results(tmp_path, {0: rows, 4: rows})
-    again = read_results(tmp_path)
-    assert list(again) == [0, 4] and [r.protocol for r in again[4]] == [r.protocol for r in rows]
-    assert again[0][1].eer == pytest.approx(rows[1].eer, abs=1e-6)
-    np.testing.assert_array_equal(again[0][1].curve, rows[1].curve)
-    better = [replace(r, accuracies=tuple(a + 0.01 + 0.001 * k for k, a in enumerate(r.accuracies))) for r in rows]
-    table = compare({"base": {0: rows}, "new": {0: better, 1: better}})
-    mine = next(t for t in table if t.run == "new" and t.protocol == rows[0].protocol)
-    assert mine.seeds == 2 and mine.over_seeds == 0 and mine.gain == pytest.approx(0.0125)
-    assert 0 < mine.gain_interval < 0.003
-    with pytest.raises(PortraitError, match="portrait recognize evaluate"):
-        read_results(tmp_path / "nowhere")
-
-
 def test_the_rate_drops_and_decay_spares_vectors():
     settings = TrainingSettings(rate=0.1, drops=(10, 20))
     assert [learning_rate(settings, k) for k in (9, 10, 20)] == pytest.approx([0.1, 0.01, 0.001])
@@ -259,51 +170,3 @@ def test_several_losses_add_up(people):
     embeddings = twin.embedder(x)
     torch.testing.assert_close(parts["center"], 0.5 * twin.center(embeddings, labels))
     torch.testing.assert_close(parts["exclusive"], 2 * twin.exclusive(twin.head.weight))
-
-
-SETTINGS = """
-[data]
-folder = "set"
-[model]
-backbone = "resnet64"
-[loss]
-exclusive = 2
-[training]
-seeds = [0, 1]
-[[evaluate]]
-protocol = "poses"
-folder = "set"
-"""
-
-
-def test_settings_are_read(tmp_path):
-    (tmp_path / "a.toml").write_text(SETTINGS)
-    read = read_experiment(tmp_path / "a.toml")
-    assert read.path("set") == tmp_path / "set" and read.model == ModelSettings("resnet64")
-    assert read.loss.exclusive == 2.0 and read.training.seeds == (0, 1) and read.evaluate[0].protocol == "poses"
-
-
-@pytest.mark.parametrize(
-    "before, after, message",
-    [
-        ("[data]", "[date]", "section of the settings 'date': did you mean 'data'"),
-        ('folder = "set"\n[model]', "[model]", r"\[data\] needs folder"),
-        ("resnet64", "resnet63", "unknown backbone 'resnet63'"),
-        ("exclusive", "exclusiv", r"setting in \[loss\] 'exclusiv': did you mean 'exclusive'"),
-        ("exclusive = 2", 'exclusive = "much"', r"\[loss\] exclusive: expected a number, got 'much'"),
-        ("exclusive = 2", "exclusive = -2", "exclusive: expected a number from 0, got -2"),
-        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: expected one or more different"),
-        ("seeds = [0, 1]", "seeds = 3", "seeds: expected a list of whole numbers"),
-        ("seeds = [0, 1]", "batch = 0", "batch: expected a positive number"),
-        ("seeds = [0, 1]", "batch = 7\ndevices = 2", "batch: expected a multiple of the 2 devices"),
-        ("seeds = [0, 1]", "batch = true", r"\[training\] batch: expected a whole number, got True"),
-        ('"poses"', '"posse"', "unknown protocol 'posse': did you mean 'poses'"),
-        ("[[evaluate]]", "[evaluate]", "with two brackets"),
-        ("[[evaluate]]", "[[evaluate", "not TOML"),
-    ],
-)
-def test_settings_that_do_not_fit(tmp_path, before, after, message):
-    assert before in SETTINGS
-    (tmp_path / "a.toml").write_text(SETTINGS.replace(before, after, 1))
-    with pytest.raises(PortraitError, match=message):
-        read_experiment(tmp_path / "a.toml")
