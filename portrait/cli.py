@@ -1,6 +1,7 @@
 """The command line. Only declarations: what a command does is in ``portrait.jobs``, imported when it runs.
 
-Exit codes: 0 done, 1 some of many clips failed, 2 the input can't be used (one line on stderr says why), 130 interrupted.
+Exit codes: 0 done, 1 some of many clips failed, 2 the input can't be used (one line on stderr says why),
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alig
 Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupted training goes on with the rest.")]
 Size = Annotated[int, typer.Option(help="Pixels of the network's images: 128 or 256.")]
 Width = Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
+Method = Annotated[str, typer.Option(help="Method of reenactment; another name lists those there are.")]
 Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
 Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
 Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
@@ -162,15 +164,33 @@ def train(
     track: Annotated[Path, typer.Argument(metavar="TRACK")],
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video that the track was fitted to.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="WEIGHTS", help="File for the weights.")],
+    method: Method = "deep-video-portraits",
     minutes: Minutes = 10.0,
     size: Size = 128,
     width: Width = 32,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=WEIGHT", help="l1, adversarial, feature-matching or perceptual; 0 leaves one out."),
+    ] = None,
+    vgg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="VGG-16's weights for perceptual; default torchvision's cache.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(metavar="SHARE", help="Keep so many of the frames out and stop when they get no better.")
+    ] = 0.0,
     device: Device = "auto",
 ) -> None:
-    """Train the network that turns maps into this person's frames. It goes on after a stop."""
-    from .jobs.synthesis import train_file
+    """Train the network that turns maps into this person's frames. It goes on after a stop.
 
-    train_file(track, video, output, minutes=minutes, size=size, width=width, device=device)
+    With several GPUs or machines: torchrun --nproc-per-node GPUS -m portrait train ...
+    """
+    from .jobs.synthesis import train_file
+    from .jobs.tracks import assignments
+
+    train_file(
+        track, video, output, method=method, minutes=minutes, size=size, width=width, device=device,
+        losses=assignments("--loss", loss or []), vgg=vgg, held_out=held_out,
+    )  # fmt: skip
 
 
 @app.command(
@@ -211,6 +231,7 @@ def reenact(
     take: Take = "expression,pose,gaze",
     absolute: Absolute = False,
     smooth: Smooth = 0.0,
+    method: Method = "deep-video-portraits",
     minutes: Minutes = 10.0,
     size: Size = 128,
     width: Width = 32,
@@ -227,7 +248,7 @@ def reenact(
 
     reenact_files(
         source, target, output, take=take, absolute=absolute, smooth=smooth, minutes=minutes, size=size, width=width,
-        detector=detector, comparison=comparison, report=report, sound=sound, device=device,
+        detector=detector, comparison=comparison, report=report, sound=sound, device=device, method=method,
     )  # fmt: skip
 
 
