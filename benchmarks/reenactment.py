@@ -1,0 +1,190 @@
+"""How well a person is re-enacted: unseen frames of the clip made again from their parameters, and another's driving.
+
+    python -m benchmarks.reenactment --video V [--minutes 20] [--size 256] [--ablations] [--driver V2] [--pictures DIR]
+
+The clip is fitted whole, so that its identity comes from all of it; the network trains on the first 75 % of its frames
+and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
+trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
+over the nearest frame. With --ablations, variants of the training take --ablation-minutes each, ``full`` among them:
+see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``.
+
+Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
+ours), each with what ``reenactment_scores.Judge`` says; ``cross``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import facemodel
+from facemodel import PortraitError, Track
+from fitting import make_detector
+from neural_render import Crop, Target, TrainingOptions, render_maps
+from portrait.jobs.fitting import fit_file
+from portrait.progress import Progress
+from portrait.tracks import pick_device
+from portrait.video import VideoReader
+from recognition.embedding import FaceEmbedding
+
+from . import reenactment_cross as cross
+from .reenactment_methods import ABLATIONS, OverSharedCache, nearest_frames, part, pasted, synthesised, train_variant
+from .reenactment_scores import Held, Judge, to_crop
+
+TRAINED = 0.75  # share of the clip
+SHOWN = 8  # columns of a contact sheet
+SHEET = ("real", "dvp", "nearest", "pasted")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A clip cut in two, and how its networks are trained."""
+
+    video: Path
+    track: Track  # of the whole clip
+    target: Target  # the part that is trained on
+    cache: object  # of that part: maps and crops
+    model: object
+    options: TrainingOptions
+    work: Path
+
+    @property
+    def crop(self) -> Crop:
+        return self.cache.crop
+
+    def train(self, name: str, minutes: float):
+        """Weights of ``dvp`` or of an ablation."""
+        with Progress() as shown:
+            return train_variant(
+                name, self.target, self.work, replace(self.options, minutes=minutes),
+                lambda done, total, stage, note: shown.update(done, total, f"{name}: {stage}", note),
+            )  # fmt: skip
+
+
+def prepare(video: Path, work: Path, options: TrainingOptions) -> Bench:
+    """Fits the clip, cuts it, and draws the maps of the part that is trained on."""
+    model = facemodel.load(device=options.device)
+    track = fit_file(video, work / "target.track", device=options.device, model=model)
+    target = Target(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
+    if not track.tracked[len(target.track) :].any():
+        raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")
+    cache = OverSharedCache(work / f"data-{options.size}").prepare(target, work, options)
+    return Bench(video, track, target, cache, model, options, work)
+
+
+def held_out(bench: Bench) -> Held:
+    """The tracked frames of the clip's last part."""
+    first, size = len(bench.target.track), bench.options.size
+    frames = first + torch.nonzero(bench.track.tracked[first:]).flatten().numpy()
+    maps = [
+        render_maps(bench.model, bench.track, chunk, bench.crop, size) for chunk in torch.from_numpy(frames).split(16)
+    ]
+    pictures = cross.crops(bench.video, bench.crop, size, frames.tolist())
+    return Held(
+        frames, pictures, np.concatenate(maps), to_crop(bench.track.landmarks[frames].numpy(), bench.crop, size)
+    )
+
+
+def baselines(bench: Bench, held: Held) -> dict[str, np.ndarray]:
+    """Pictures that no network made, by name."""
+    nearest = bench.cache.images(nearest_frames(bench.track, held.frames, bench.cache.frames))
+    known = bench.cache.frames
+    total = sum(
+        bench.cache.images(chunk).astype(np.float64).sum(0) for chunk in np.array_split(known, -(-len(known) // 64))
+    )
+    mean = (total / len(known)).round().astype(np.uint8)
+    return {
+        "nearest": nearest,
+        "mean": np.broadcast_to(mean, nearest.shape),
+        "pasted": pasted(held.maps, nearest),
+    }
+
+
+def show(methods: dict[str, dict[str, float]]) -> None:
+    table = Table("", *methods)
+    for name in next(iter(methods.values())):
+        table.add_row(name, *(f"{scores[name]:.4g}" for scores in methods.values()))
+    Console(width=200).print(table)
+
+
+def write_sheet(path: Path, rows: dict[str, np.ndarray]) -> None:
+    """A PNG with a row a clip (N, S, S, 3), named at its left, and a column a frame, evenly spread."""
+    count = len(next(iter(rows.values())))
+    chosen = np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int)
+    lines = []
+    for name, pictures in rows.items():
+        label = np.zeros((pictures.shape[1], 96, 3), np.uint8)
+        cv2.putText(label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255,) * 3, 1, cv2.LINE_AA)
+        lines.append(np.hstack([label, *pictures[chosen]]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.vstack(lines)[..., ::-1])
+    print(f"{path}: {', '.join(rows)}", flush=True)
+
+
+def plain(value):
+    """For JSON, which has no NaN or infinity."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, float):
+        return round(value, 5) if math.isfinite(value) else None
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--video", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of training, in all")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--ablations", action="store_true")
+    parser.add_argument("--ablation-minutes", type=float, default=5.0)
+    parser.add_argument("--driver", type=Path)
+    parser.add_argument("--pictures", type=Path, help="a folder for contact sheets")
+    parser.add_argument("--work", type=Path, help="default: VIDEO's name + .reenactment")
+    parser.add_argument("--device", default="auto")
+    o = parser.parse_args()
+    options = TrainingOptions(size=o.size, width=o.width, device=pick_device(o.device))
+    bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options)
+    held = held_out(bench)
+    detector, embedding = make_detector(), FaceEmbedding()
+    judge = Judge(held, detector, embedding)
+
+    trained = {"dvp": bench.train("dvp", o.minutes)}
+    trained |= {name: bench.train(name, o.ablation_minutes) for name in ABLATIONS if o.ablations}
+    pictures = {
+        name: synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
+        for name, weights in trained.items()
+    } | baselines(bench, held)
+    methods = {name: judge(made) for name, made in pictures.items()}
+    show(methods)
+    if o.pictures:
+        write_sheet(o.pictures / "self.png", {"real": held.pictures} | {name: pictures[name] for name in SHEET[1:]})
+        if o.ablations:
+            made = {name: pictures[name] for name in ABLATIONS}
+            write_sheet(o.pictures / "ablations.png", {"real": held.pictures} | made)
+    result = {
+        "methods": methods, "video": o.video.name, "size": o.size, "width": o.width, "minutes": o.minutes,
+        "steps": {name: weights.header.steps for name, weights in trained.items()},
+        "frames": {"trained": len(bench.cache.frames), "held_out": len(held.frames)},
+    }  # fmt: skip
+    if o.driver:
+        drive = cross.drive(bench, trained["dvp"], o.driver)
+        result["cross"] = cross.measure(drive, detector, embedding)
+        for name, value in result["cross"].items():
+            print(f"  {name}: {json.dumps(plain(value))}", flush=True)
+        if o.pictures:
+            write_sheet(o.pictures / "cross.png", cross.sheet(drive))
+    print(json.dumps(plain(result)))
+
+
+if __name__ == "__main__":
+    main()

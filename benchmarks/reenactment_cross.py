@@ -1,0 +1,177 @@
+"""Another clip drives the trained person: is what was asked for there, is it still that person, does it flicker?
+
+- ``correlation``: expression shapes fitted again on the output with those asked for, by name: the jaw's, the lids' and
+  the brows' that move (standard deviation of at least ``MOVES``); with the head's yaw and pitch.
+- ``nearer_to_target``: share of frames whose embedding is nearer to the target's mean one than to the driver's;
+  ``distance`` to both.
+- ``flicker``: mean change from frame to frame, of 255, where the head never is, of what the network makes, beside that
+  of the clip's own frames behind.
+- ``retargeting``: ``neutral``, mean absolute difference of the shapes asked for, in the driver's neutral frame, from
+  the target's neutral; ``range``, of moving shapes, asked for over the driver's, 2nd to 98th percentile, the median
+  over shapes; ``gaze_offset``, degrees from the target's median gaze to that asked for, and to that fitted again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import facemodel
+from facemodel import Track
+from facemodel.mixing import neutral_expression, neutral_frame, target_frames
+from fitting.landmarks import Face
+from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
+from neural_render.conditioning import Crop
+from neural_render.images import cut_out, resize_square
+from portrait.jobs.fitting import fit_file
+from portrait.jobs.synthesis import synthesize_file
+from portrait.video import VideoReader
+from recognition.embedding import FaceEmbedding
+
+from .image_metrics import flicker
+
+GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",)}
+"""Beginnings of the names of the shapes that are looked at."""
+MOVES = 0.03
+LOOKED_AT = 48  # frames of each clip in which identity is measured
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A target driven by another clip."""
+
+    driver_video: Path
+    target_video: Path
+    output: Path
+    driver: Track
+    target: Track
+    mixed: Track  # what was asked for
+    fitted: Track  # what was found again in the output
+    made: np.ndarray  # (F, S, S, 3) uint8: what the network makes
+    behind: np.ndarray  # (F, S, S, 3) uint8: the target's frames behind
+    empty: np.ndarray  # (S, S) bool: where the head never is
+    model: object
+
+
+def drive(bench, weights: Weights, video: Path) -> Driven:
+    """Fits the driver, mixes, synthesises as users do, and fits the output again; all kept in ``bench.work``."""
+    work, model, device = bench.work, bench.model, bench.options.device
+    stem = f"driven-by-{video.stem}-{weights.header.size}-{weights.header.steps}"
+    driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model)
+    mixed = facemodel.mix(driver, bench.track, model)
+    mixed.save(work / f"{stem}-asked.track")
+    file, output = work / f"dvp-{weights.header.size}-{weights.header.width}.weights.safetensors", work / f"{stem}.mp4"
+    if not output.is_file():
+        synthesize_file(
+            file, work / f"{stem}-asked.track", bench.video, output, sound="none", device=device, model=model
+        )
+    fitted = fit_file(output, work / f"{stem}-fitted.track", device=device, model=model)
+    network = inference_network(weights, device)
+    made = [image for image, _ in synthesize_crops(network, weights, mixed, model=model, device=device)]
+    behind = crops(bench.video, weights.header.crop, weights.header.size, target_frames(mixed))
+    empty = (weights.region == 0).numpy()
+    return Driven(video, bench.video, output, driver, bench.track, mixed, fitted, np.stack(made), behind, empty, model)
+
+
+def measure(d: Driven, detector, embedding: FaceEmbedding) -> dict:
+    """The figures that this module's description names."""
+    both = d.mixed.tracked & d.fitted.tracked
+    names = moving(d)
+    result = {
+        "frames": len(d.mixed),
+        "fitted": int(both.sum()),
+        "correlation": {n: correlation(column(d.mixed, d, n)[both], column(d.fitted, d, n)[both]) for n in names},
+    }
+    for axis, name in enumerate(("pitch", "yaw")):
+        asked, found = (t.parameters.rotation[both, axis] for t in (d.mixed, d.fitted))
+        result["correlation"][name] = correlation(asked, found)
+    result |= identity(d, detector, embedding)
+    result["flicker"] = {"made": flicker(d.made, d.empty), "behind": flicker(d.behind, d.empty)}
+    result["retargeting"] = retargeting(d, names, both)
+    return result
+
+
+def column(track: Track, d: Driven, name: str) -> Tensor:
+    return track.parameters.expression[:, d.model.expression_index(name)]
+
+
+def moving(d: Driven) -> list[str]:
+    """Names of the shapes of ``GROUPS`` that the mixed track moves."""
+    prefixes = tuple(p for group in GROUPS.values() for p in group)
+    names = [n for n in d.model.expression_names if n.startswith(prefixes)]
+    return [n for n in names if float(column(d.mixed, d, n)[d.mixed.tracked].std()) >= MOVES]
+
+
+def correlation(a: Tensor, b: Tensor) -> float:
+    return float(np.corrcoef(a.numpy(), b.numpy())[0, 1])
+
+
+def retargeting(d: Driven, names: list[str], both: Tensor) -> dict:
+    frame = d.mixed.facts["mixed"]["neutral"]
+    looks = torch.tensor([n.startswith("eyeLook") for n in d.model.expression_names])
+    asked = neutral_expression(d.mixed, frame["source"])
+    goal = neutral_expression(d.target, neutral_frame(d.target, d.model))
+
+    def spread(track: Track, name: str) -> float:
+        values = column(track, d, name)[track.tracked]
+        return float(values.quantile(0.98) - values.quantile(0.02))
+
+    def gaze(track: Track, rows: Tensor) -> Tensor:
+        return track.parameters.gaze[rows].median(0).values.rad2deg()
+
+    straight = gaze(d.target, d.target.tracked)
+    return {
+        "neutral": float((asked - goal)[~looks].abs().mean()),
+        "range": float(np.median([spread(d.mixed, n) / max(spread(d.driver, n), 1e-6) for n in names])),
+        "gaze_offset": {
+            "asked": float((gaze(d.mixed, both) - straight).norm(dim=-1).mean()),
+            "fitted": float((gaze(d.fitted, both) - straight).norm(dim=-1).mean()),
+        },
+    }
+
+
+def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
+    """Distances of the output's embeddings to the mean ones of target and driver."""
+    embeddings = {
+        "target": embed_clip(d.target_video, d.target, detector, embedding),
+        "driver": embed_clip(d.driver_video, d.driver, detector, embedding),
+        "made": embed_clip(d.output, d.fitted, detector, embedding),
+    }
+    distance = {
+        who: np.linalg.norm(embeddings["made"] - embeddings[who].mean(0), axis=-1) for who in ("target", "driver")
+    }
+    return {
+        "nearer_to_target": float((distance["target"] < distance["driver"]).mean()),
+        "distance": {who: float(values.mean()) for who, values in distance.items()},
+    }
+
+
+def embed_clip(video: Path, track: Track, detector, embedding: FaceEmbedding) -> np.ndarray:
+    """(K, 128) embeddings of tracked frames, evenly spread."""
+    tracked = torch.nonzero(track.tracked).flatten().numpy()
+    chosen = tracked[np.unique(np.linspace(0, len(tracked) - 1, min(len(tracked), LOOKED_AT)).round().astype(int))]
+    cursor, found = FrameCursor(VideoReader(video)), []
+    for k in chosen.tolist():
+        face = Face(track.landmarks[k].double().numpy(), detector.scheme, 1.0)
+        found.append(embedding(cursor.at(k), face))
+    cursor.close()
+    return np.stack(found)
+
+
+def crops(video: Path, crop: Crop, size: int, frames: list[int]) -> np.ndarray:
+    """(N, size, size, 3) uint8: a clip's frames, in any order, inside a crop."""
+    cursor = FrameCursor(VideoReader(video))
+    pictures = [resize_square(cut_out(cursor.at(k), crop), size) for k in frames]
+    cursor.close()
+    return np.stack(pictures)
+
+
+def sheet(d: Driven) -> dict[str, np.ndarray]:
+    """Rows of a contact sheet: the driver's head, the frame behind, what the network makes."""
+    size = d.made.shape[1]
+    driver = crops(d.driver_video, head_crop(d.driver, d.model), size, list(range(len(d.driver))))
+    return {"driver": driver, "behind": d.behind, "dvp": d.made}

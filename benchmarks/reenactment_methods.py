@@ -1,0 +1,147 @@
+"""What is compared in ``benchmarks.reenactment``: the trained network, its ablations, and simple ways to do without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_erosion
+from torch import Tensor, nn
+
+from facemodel.track import Track
+from neural_render import Settings, Target, TrainingOptions, Weights, inference_network, synthesize_crops
+from neural_render.conditioning import CHANNELS, EYES, FACE, WINDOW
+from neural_render.deep_video_portraits import DeepVideoPortraits
+from neural_render.trainer import bfloat16_helps
+
+POSE = ("expression", "rotation", "translation", "gaze")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A training that differs from the paper's: settings, and map channels that the networks don't see."""
+
+    settings: dict
+    blank: tuple[int, ...] = ()
+
+
+def _channels(*parts: slice) -> tuple[int, ...]:
+    return tuple(k for part in parts for k in range(CHANNELS)[part])
+
+
+ABLATIONS = {
+    "full": Variant({}),
+    "no_eyes": Variant({}, _channels(EYES)),
+    "no_correspondence": Variant({}, _channels(FACE)),
+    "diffuse_only": Variant({}, _channels(FACE, EYES)),
+    "window_1": Variant({"window": 1}),
+    "no_discriminator": Variant({"losses": {"l1": 100.0}}),
+}
+"""All of them, the full one too, train with an L1 that counts every pixel alike: its weights come from the maps that
+some of them don't have."""
+
+
+class Blanked:
+    """A clip's training data with channels of its maps at zero, as where nothing is drawn."""
+
+    def __init__(self, cache, channels: tuple[int, ...]) -> None:
+        self.cache, self.channels = cache, list(channels)
+        self.name = f"{cache.name} without {self.channels}"
+
+    def __getattr__(self, name: str):
+        return getattr(self.cache, name)
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[Tensor, Tensor]:
+        maps, images = self.cache.batch(samples, window)
+        maps[..., self.channels] = 0
+        return maps, images
+
+
+class BlankedInput(nn.Module):
+    """A network that doesn't see some channels of each frame's maps."""
+
+    def __init__(self, network: nn.Module, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network, self.channels = network, list(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = x.unflatten(1, (-1, CHANNELS)).clone()
+        seen[:, :, self.channels] = -1
+        return self.network(seen.flatten(1, 2))
+
+
+class OverSharedCache(DeepVideoPortraits):
+    """The method as users have it; all trainings on a clip read one cache, and may miss channels of it."""
+
+    def __init__(self, cache: Path, settings: Settings | None = None, blank: tuple[int, ...] = ()) -> None:
+        super().__init__(settings)
+        self.cache, self.blank = cache, blank
+
+    def prepare(self, target: Target, work: Path, options: TrainingOptions, progress=None):
+        cache = super().prepare(target, self.cache, options, progress)
+        return Blanked(cache, self.blank) if self.blank else cache
+
+
+def train_variant(name: str, target: Target, work: Path, options: TrainingOptions, progress=None) -> Weights:
+    """Trains ``dvp``, or one of ``ABLATIONS``, in the folder ``work``, going on from what is there."""
+    variant = ABLATIONS.get(name, Variant({}))
+    settings = None
+    if name in ABLATIONS:
+        base = Settings(face_weight=0, eye_weight=0, bfloat16=bfloat16_helps(options.device))
+        settings = replace(base, batch=2 if options.device == "cpu" else 8, **variant.settings)
+    stem = f"{name}-{options.size}-{options.width}"
+    method = OverSharedCache(work / f"data-{options.size}", settings, variant.blank)
+    out = work / f"{stem}.weights.safetensors"
+    method.train(target, out, options, work=work / f"{stem}.work", progress=progress)
+    return method.load(out, target.model)
+
+
+def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:
+    """(N, S, S, 3) uint8: these frames of the track, in rising order, from its parameters alone."""
+    blank = ABLATIONS[name].blank if name in ABLATIONS else ()
+    network = inference_network(weights, device)
+    if blank:
+        network = BlankedInput(network, blank)
+    first = max(0, int(frames[0]) - weights.header.window + 1)
+    made = synthesize_crops(network, weights, part(track, first, len(track)), model=model, device=device)
+    wanted = set((frames - first).tolist())
+    return np.stack([image for k, (image, _) in enumerate(made) if k in wanted])
+
+
+def nearest_frames(track: Track, wanted: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """(N,): for each wanted frame the one ``among`` others whose parameters are nearest.
+
+    Expression, rotation, translation and gaze count alike, each scaled by its mean square over ``among``.
+    """
+    p = track.parameters.expanded()
+    total = torch.zeros(len(wanted), len(among), dtype=torch.float64)
+    for name in POSE:
+        values = getattr(p, name).flatten(1).double()
+        a, b = values[torch.from_numpy(wanted)], values[torch.from_numpy(among)]
+        spread = (b - b.mean(0)).square().sum(-1).mean()
+        total += torch.cdist(a, b).square() / spread.clamp_min(1e-12)
+    return among[total.argmin(1).numpy()]
+
+
+def pasted(maps: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """(N, S, S, 3) uint8: the shaded model of the maps (N, S, S, 9) over pictures (N, S, S, 3).
+
+    Without the outermost pixels, which are half black.
+    """
+    drawn = maps[..., FACE].max(-1) > 0
+    inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in drawn])
+    return np.where(inner[..., None], maps[..., :3], behind)
+
+
+def part(track: Track, start: int, stop: int) -> Track:
+    """Frames of a track as a track of its own."""
+    rows = slice(start, stop)
+    cut = {f.name: getattr(track, f.name) for f in fields(Track)}
+    changed = {k: v[rows] for k, v in cut.items() if k in ("parameters", "times", "status", "confidence")}
+    landmarks = None if track.landmarks is None else track.landmarks[rows]
+    return replace(track, **changed, landmarks=landmarks, energies={k: v[rows] for k, v in track.energies.items()})
