@@ -45,7 +45,7 @@ def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
     source = track.facts.get("source")
     h.update(json.dumps(source, sort_keys=True, default=str).encode())
     for f in fields(FaceParameters):
-        h.update(getattr(track.parameters, f.name).detach().cpu().contiguous().numpy().tobytes())
+        h.update(getattr(track.parameters, f.name).detach().cpu().contiguous().numpy().reshape(-1))
     h.update(track.status.cpu().numpy().tobytes())
     h.update(kept.tobytes())
     return h.hexdigest()[:32]

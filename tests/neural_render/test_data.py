@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,38 @@ def test_reading_maps_does_not_hold_the_file_in_memory(tmp_path, track, clip, mo
     cache = ClipCache.build(tmp_path, track, clip, model, crop=head_crop(track, model), size=SIZE)
     cache.batch(np.arange(len(cache)))
     assert "maps.u8" not in Path("/proc/self/maps").read_text()
+
+
+def repeated(track, count: int):
+    """A track of ``count`` frames that plays another's again and again."""
+    rows = torch.arange(count) % len(track)
+    p = track.parameters
+    frames = ("expression", "rotation", "translation", "illumination", "gaze")
+    return dataclasses.replace(
+        track, parameters=p.replace(**{name: getattr(p, name)[rows] for name in frames}),
+        times=torch.arange(count).double() / 25, status=torch.ones(count, dtype=torch.int64),
+        confidence=torch.ones(count),
+    )  # fmt: skip
+
+
+def test_an_hour_takes_the_memory_of_a_minute(tmp_path, track, clip, model):
+    """What NumPy holds at most while the cache is made and read, beside some 64 bytes a frame for its index."""
+    limit, size, peaks, resident = 110 * 16 * 16 * 12, 16, [], []
+    for seconds in (60, 3600):
+        long = repeated(track, 25 * seconds)
+        frames = ((k, k / 25, clip.frames[k % FRAMES]) for k in range(len(long)))
+        tracemalloc.start()
+        cache = ClipCache.build(
+            tmp_path / str(seconds), long, frames, model, crop=Crop(30, 10, 96), size=size, limit_bytes=limit
+        )
+        read = [cache.batch(np.array([k]))[0] for k in range(len(cache))][-1]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        resident.append(sum(f.stat().st_size for f in (tmp_path / str(seconds)).iterdir()))
+        assert read.shape == (1, 11, size, size, 9)
+        assert len(cache) >= 80
+    assert max(resident) <= limit + 1000
+    assert peaks[1] - peaks[0] < 64 * 25 * 3540 + 1_000_000, peaks
 
 
 def test_other_video_is_refused(tmp_path, track, clip, model):
