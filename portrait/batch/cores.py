@@ -29,7 +29,8 @@ def run_on_cores(clips: Sequence[Clip], work: Work, count: int) -> Iterator[Even
                 worker, clip = busy[pipe], busy[pipe].clip
                 try:
                     news = pipe.recv()
-                except (EOFError, OSError):  # its process is gone
+                except (EOFError, OSError):  # its process is gone, or about to go
+                    worker.process.join(10)
                     code = worker.stop()
                     workers[workers.index(worker)] = worker = _Worker(work)
                     attempts[clip] += 1

@@ -137,6 +137,10 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_until(lambda: len(starts(clips[0])) == 2)
+    for worker in starts(clips[0]):
+        os.kill(worker, signal.SIGINT)
+    time.sleep(0.3)
+    assert all(alive(worker) for worker in starts(clips[0]))  # Ctrl-C is the first process' business
     os.killpg(process.pid, signal_sent) if signal_sent == signal.SIGINT else process.kill()
     _, error = process.communicate(timeout=30)
     wait_until(lambda: not any(alive(p) for p in starts(clips[0])), 5)
