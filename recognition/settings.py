@@ -109,7 +109,8 @@ class Experiment:
         for name in ("seeds", "workers", "devices", "checkpoint_every", "iterations"):
             del training[name]
         training["drops"] = list(training["drops"])
-        return {"model": asdict(self.model), "loss": asdict(self.loss), "training": training}
+        data = {"split": self.data.split, "min_pictures": self.data.min_pictures, "balanced": self.data.balanced}
+        return {"data": data, "model": asdict(self.model), "loss": asdict(self.loss), "training": training}
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -81,6 +81,8 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(people, trained, t
         run(experiment(people, model=wider), tmp_path)
     with pytest.raises(PortraitError, match="made with head = softmax"):
         run(experiment(people, loss=LossSettings("cosface")), tmp_path)
+    with pytest.raises(PortraitError, match="made with balanced = False"):
+        run(experiment(people, balanced=True), tmp_path)
     with pytest.raises(PortraitError, match="made with seed 0, not 3"):
         run(experiment(people), tmp_path, seed=3)
     few = write_people(tmp_path / "few", 5)
