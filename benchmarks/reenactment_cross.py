@@ -6,9 +6,9 @@
   ``distance`` to both.
 - ``flicker``: mean change from frame to frame, of 255, where the head never is, of what the network makes, beside that
   of the clip's own frames behind.
-- ``retargeting``: ``neutral``, mean absolute difference of the shapes asked for, in the driver's neutral frame, from
-  the target's neutral; ``range``, of moving shapes, asked for over the driver's, 2nd to 98th percentile, the median
-  over shapes; ``gaze_offset``, degrees from the target's median gaze to that asked for, and to that fitted again.
+- ``retargeting``, each as ``asked`` for and as ``fitted`` again on the output: ``neutral``, mean absolute difference of
+  the shapes in the driver's neutral frame from the target's neutral; ``range`` of moving shapes over the driver's, 2nd
+  to 98th percentile, the median over shapes; ``gaze_offset``, degrees from the target's median gaze.
 """
 
 from __future__ import annotations
@@ -111,27 +111,28 @@ def correlation(a: Tensor, b: Tensor) -> float:
 
 
 def retargeting(d: Driven, names: list[str], both: Tensor) -> dict:
-    frame = d.mixed.facts["mixed"]["neutral"]
-    looks = torch.tensor([n.startswith("eyeLook") for n in d.model.expression_names])
-    asked = neutral_expression(d.mixed, frame["source"])
+    """Neutral, range and gaze of what was asked for, and of what was fitted again."""
+    frame = d.mixed.facts["mixed"]["neutral"]["source"]
+    counted = torch.tensor([not n.startswith("eyeLook") for n in d.model.expression_names])
     goal = neutral_expression(d.target, neutral_frame(d.target, d.model))
+    straight = median_gaze(d.target, d.target.tracked)
+    tracks, result = {"asked": d.mixed, "fitted": d.fitted}, {"neutral": {}, "range": {}, "gaze_offset": {}}
+    for kind, track in tracks.items():
+        result["neutral"][kind] = float((neutral_expression(track, frame) - goal)[counted].abs().mean())
+        shares = [spread(column(track, d, n)[both]) / max(spread(column(d.driver, d, n)[both]), 1e-6) for n in names]
+        result["range"][kind] = float(np.median(shares)) if shares else float("nan")
+        result["gaze_offset"][kind] = float((median_gaze(track, both) - straight).norm(dim=-1).mean())
+    return result
 
-    def spread(track: Track, name: str) -> float:
-        values = column(track, d, name)[track.tracked]
-        return float(values.quantile(0.98) - values.quantile(0.02))
 
-    def gaze(track: Track, rows: Tensor) -> Tensor:
-        return track.parameters.gaze[rows].median(0).values.rad2deg()
+def spread(values: Tensor) -> float:
+    """From the 2nd to the 98th percentile."""
+    return float(values.quantile(0.98) - values.quantile(0.02))
 
-    straight = gaze(d.target, d.target.tracked)
-    return {
-        "neutral": float((asked - goal)[~looks].abs().mean()),
-        "range": float(np.median([spread(d.mixed, n) / max(spread(d.driver, n), 1e-6) for n in names])),
-        "gaze_offset": {
-            "asked": float((gaze(d.mixed, both) - straight).norm(dim=-1).mean()),
-            "fitted": float((gaze(d.fitted, both) - straight).norm(dim=-1).mean()),
-        },
-    }
+
+def median_gaze(track: Track, rows: Tensor) -> Tensor:
+    """(2 eyes, 2) degrees."""
+    return track.parameters.gaze[rows].median(0).values.rad2deg()
 
 
 def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
