@@ -98,17 +98,12 @@ def render_maps(model, track: Track, frames: Tensor, crop: Crop, size: int) -> n
 
 
 def mouth_colors(model) -> Tensor:
-    """(2, 3) in [0, 1]: the least and the greatest correspondence colours of lips, teeth and tongue.
-
-    What is as wide and high as the lips of the mean head and at least as far forward as the inside of its mouth.
-    """
+    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours of the lips, and of teeth and tongue."""
     from renderer import correspondence_colors
 
-    colors = correspondence_colors(model)
-    lips, inside = colors[model.regions["lips"]], colors[model.regions["mouth_inside"]]
-    low, high = lips.amin(0), lips.amax(0)
-    low[2] = inside[:, 2].amin()
-    return torch.stack([low, high]).cpu()
+    colors, regions = correspondence_colors(model), model.regions
+    parts = [colors[part] for part in (regions["lips"], regions["teeth"] | regions["tongue"])]
+    return torch.stack([torch.stack([part.amin(0), part.amax(0)]) for part in parts]).cpu()
 
 
 def shot_starts(track: Track) -> np.ndarray:

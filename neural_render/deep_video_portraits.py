@@ -15,6 +15,7 @@ from facemodel.track import Track
 from .checkpoint import Weights, WeightsHeader
 from .conditioning import head_crop, mouth_colors
 from .data import ClipCache, Progress
+from .objective import LossOptions, check_losses
 from .reenactor import Drive, Reenactor, Target, TrainingOptions, TrainingSummary
 from .synthesis import synthesize
 from .trainer import Settings, Trainer, bfloat16_helps
@@ -80,6 +81,7 @@ class DeepVideoPortraits(Reenactor):
         track, model, out = target.track, target.model, Path(out)
         check_trainable(track, model, out, options)
         settings = self.settings_for(options)
+        check_losses(settings.losses, LossOptions(settings.adversarial, settings.vgg))
         work = Path(work) if work is not None else out.with_name(out.name + ".work")
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():

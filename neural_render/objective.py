@@ -73,20 +73,31 @@ LOSSES: dict[str, Loss] = {
 """Loss terms by name. A new one is an entry here: a function of ``LossOptions`` that gives one of ``Pictures``."""
 
 
+def check_losses(weights: Mapping[str, float], options: LossOptions) -> None:
+    """PortraitError for an unknown loss, a negative weight, or a file that one of them needs and that isn't there."""
+    for name, weight in weights.items():
+        if name not in LOSSES:
+            raise unknown_name("loss", name, LOSSES)
+        if not weight >= 0:
+            raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
+    if weights.get("perceptual"):
+        from .perceptual import find_weights
+
+        find_weights(options.vgg)
+    adversarial(options.adversarial)
+
+
 class Objective:
     """A weighted sum of terms; those that need a discriminator's activations can be taken apart from the others.
 
-    weights: by name, >= 0; a term of weight zero isn't made. PortraitError for an unknown name or a negative weight.
+    weights: by name, >= 0; a term of weight zero isn't made. PortraitError as ``check_losses``.
     """
 
     def __init__(self, weights: Mapping[str, float], options: LossOptions, device: object = "cpu") -> None:
+        check_losses(weights, options)
         self.weights = {name: float(weight) for name, weight in weights.items() if weight != 0}
         self.terms: dict[str, Term] = {}
-        for name, weight in self.weights.items():
-            if name not in LOSSES:
-                raise unknown_name("loss", name, LOSSES)
-            if not weight > 0:
-                raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
+        for name in self.weights:
             term = LOSSES[name].make(options)
             self.terms[name] = term.to(device) if isinstance(term, nn.Module) else term
 

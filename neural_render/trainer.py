@@ -87,7 +87,8 @@ def median_image(samples: Samples, chosen: np.ndarray) -> Tensor:
 class Trainer(BaseTrainer):
     """A Deep Video Portraits generator and its discriminator on one clip (Kim et al., SIGGRAPH 2018, Sec. 5).
 
-    mouth: (2, 3) in [0, 1], the least and greatest correspondence colours of the mouth; needed for ``mouth_weight``.
+    mouth: (boxes, 2, 3) in [0, 1], the least and greatest correspondence colours of the mouth's parts; needed for
+    ``mouth_weight``.
     """
 
     watched = ("l1",)
@@ -171,8 +172,10 @@ class Trainer(BaseTrainer):
         face, eyes = (x[:, -CHANNELS:][:, part] for part in (FACE, EYES))
         weight = 1 + s.face_weight * (face.amax(1) > -1) + s.eye_weight * (eyes.amax(1) > -1)
         if s.mouth_weight:
-            low, high = (2 * self.mouth - 1)[:, :, None, None]
-            weight = weight + s.mouth_weight * ((face >= low) & (face <= high)).all(1)
+            low, high = (2 * self.mouth - 1).unbind(1)  # (boxes, 3)
+            at = face[:, None]
+            inside = (at >= low[..., None, None]) & (at <= high[..., None, None])
+            weight = weight + s.mouth_weight * inside.all(2).any(1)
         return weight[:, None]
 
     @torch.no_grad()

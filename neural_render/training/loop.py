@@ -123,8 +123,11 @@ def run(
                     keeper.go_back(losses)
             if stop:
                 raise KeyboardInterrupt
-        if trainer.step > start and not keeper.save():
-            keeper.go_back(outcome.losses)
+        if trainer.step > start:
+            if trainer.step % score_every:
+                keeper.score(patience)
+            if not keeper.save():
+                keeper.go_back(outcome.losses)
         outcome.steps = trainer.step
         keeper.take_best()
     return outcome

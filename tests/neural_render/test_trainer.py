@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+import facemodel
 from facemodel.errors import PortraitError
 from neural_render.checkpoint import read
-from neural_render.conditioning import condition, to_network
+from neural_render.conditioning import condition, mouth_colors, to_network
 from neural_render.losses import l1
 from neural_render.trainer import Settings, Trainer, bfloat16_helps
 from neural_render.training import order, resume, run
+from renderer import correspondence_colors
 
 from .arrays import moving_disc
 
@@ -118,20 +120,55 @@ def test_discriminator_is_trained_by_its_own_loss_alone():
 
 def test_weight_of_face_eyes_and_mouth():
     settings = dataclasses.replace(SMALL, face_weight=2.0, eye_weight=4.0, mouth_weight=8.0)
-    mouth = torch.tensor([[0.2, 0.2, 0.2], [0.4, 0.4, 0.4]])
+    mouth = torch.tensor([[[0.2, 0.2, 0.2], [0.4, 0.4, 0.4]], [[0.9, 0.9, 0.9], [1, 1, 1]]])
     trainer = Trainer(settings, moving_disc(), mouth=mouth)
     maps = torch.zeros(1, 11, 4, 4, 9, dtype=torch.uint8)
     maps[:, -1, :2, :, 3:6] = 7  # the head's upper half, of the current frame alone
     maps[:, -1, 0, 0, 6:] = 7
     maps[:, -1, 1, 1, 3:6] = 80  # within the mouth's colours
     maps[:, -1, 1, 2, 3:5] = 80  # in two of three
+    maps[:, -1, 1, 3, 3:6] = 240  # within those of its other part
     maps[:, :-1, 3, :, 3:] = 7
     weight = trainer.weight(condition(maps))
     assert weight.shape == (1, 1, 4, 4)
     assert weight[0, 0, :, 0].tolist() == [7, 3, 1, 1]
-    assert weight[0, 0, 1].tolist() == [3, 11, 3, 3]
+    assert weight[0, 0, 1].tolist() == [3, 11, 3, 11]
     with pytest.raises(PortraitError, match="mouth_weight"):
         Trainer(settings, moving_disc())
+
+
+def test_mouth_colours_cover_lips_and_teeth_and_neither_nose_nor_neck():
+    model = facemodel.load()
+    colors, boxes = correspondence_colors(model)[:, None], mouth_colors(model)
+    inside = ((colors >= boxes[:, 0]) & (colors <= boxes[:, 1])).all(2).any(1)
+    names = ("lips", "teeth", "tongue", "nose", "eyelids", "ears", "scalp", "neck")
+    share = {name: float(inside[model.regions[name]].float().mean()) for name in names}
+    assert share["lips"] == share["teeth"] == share["tongue"] == 1
+    assert max(share[name] for name in names[3:]) < 0.02, share
+    assert float(inside[model.regions["skin"]].float().mean()) < 0.2
+
+
+def test_held_out_frames_are_never_trained_on():
+    class Noting:
+        def __init__(self):
+            self.data, self.seen = moving_disc(), set()
+
+        def __len__(self):
+            return len(self.data)
+
+        def batch(self, samples, window):
+            self.seen |= set(samples.tolist())
+            return self.data.batch(samples, window)
+
+    samples = Noting()
+    trainer = Trainer(dataclasses.replace(SMALL, held_out=0.25), samples)
+    for _ in range(4):
+        trainer.advance()
+    assert samples.seen == set(trainer.trained_on.tolist())
+    samples.seen.clear()
+    assert trainer.score() > 0
+    assert set(trainer.held_out.tolist()) <= samples.seen
+    assert trainer.sheet().shape == (3 * 64, 2 * 64, 3)
 
 
 def test_overfits_a_small_clip():

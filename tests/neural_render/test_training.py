@@ -5,7 +5,18 @@ import pytest
 import torch
 
 from facemodel.errors import PortraitError
-from neural_render import Settings, Weights, synthesize, synthesize_crops, target_frames, train
+from neural_render import (
+    Drive,
+    Settings,
+    Target,
+    Weights,
+    find_method,
+    method_of,
+    synthesize,
+    synthesize_crops,
+    target_frames,
+    train,
+)
 
 from .conftest import FRAMES, HEIGHT, WIDTH, Clip
 
@@ -55,6 +66,8 @@ def test_bad_arguments(tmp_path, track, clip, model):
         ({"minutes": 0}, "minutes"),
         ({"width": 1}, "width"),
         ({"batch": 0}, "batch"),
+        ({"losses": {"l2": 1.0}}, "unknown loss 'l2'"),
+        ({"losses": {"perceptual": 1.0}, "vgg": str(tmp_path / "none")}, "no such file"),
     ]:
         with pytest.raises(PortraitError, match=reason):
             train(track, clip, tmp_path / "w", model=model, **options)
@@ -62,6 +75,23 @@ def test_bad_arguments(tmp_path, track, clip, model):
     with pytest.raises(PortraitError, match="fitted with model"):
         train(foreign, clip, tmp_path / "w", model=model)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_held_out_frames_score_the_training(tmp_path, track, clip, model):
+    options = {"model": model, "size": 64, "width": 4, "settings": SETTINGS, "steps": 3}
+    summary = train(track, clip, tmp_path / "w", held_out=0.2, **options)
+    assert summary.frames == FRAMES - 1 - 2
+    assert 0 < summary.score < 2
+    header = Weights.load(tmp_path / "w").header
+    assert (header.target["held_out"], header.target["score"]) == (2, summary.score)
+    assert {"samples", "tensorboard", "best.safetensors"} <= {p.name for p in (tmp_path / "w.work").iterdir()}
+
+
+def test_the_method_gives_what_synthesis_gives(trained, track, clip, model):
+    method = find_method(method_of(trained[0]))
+    weights = method.load(trained[0], model)
+    given = method.reenact(weights, Drive(track), Target(track, clip, model))
+    assert all(np.array_equal(a, b) for a, b in zip(given, synthesize(trained[0], track, clip, model=model)))
 
 
 def test_one_frame_clip_trains(tmp_path, track, clip, model):
