@@ -34,6 +34,13 @@ def source_facts(reader) -> dict:
     }
 
 
+def track_facts(path: Path, track) -> dict:
+    """What a label says of a track: its file, what it was fitted to, and what was done to it since."""
+    done = {name: track.facts.get(name) for name in ("source", "edits", "curves", "mixed")}
+    file = {"name": path.name, "sha256": file_hash(path / "track.safetensors")}
+    return file | {name: value for name, value in done.items() if value}
+
+
 def synthetic_note(command: str, **facts) -> dict:
     """The metadata of a picture that this project made: what it is, how, and from what."""
     return {

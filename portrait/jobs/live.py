@@ -20,7 +20,7 @@ from neural_render import Weights
 from neural_render.live import LiveSynthesizer
 
 from ..comparison import fit_height, labelled
-from ..files import synthetic_note
+from ..files import synthetic_note, track_facts
 from ..newest_frame import NewestFrame, Source, open_source
 from ..progress import say
 from ..quiet import quiet_native_stderr
@@ -153,7 +153,7 @@ class _Recording(VideoWriter):
         note = synthetic_note(
             "live",
             source=stream.facts,
-            target={"track": track.name, "source": target.facts.get("source")},
+            target=track_facts(track, target),
             weights=weights_facts(weights, loaded),
         )
         super().__init__(path, loaded.header.size, loaded.header.size, RECORD_FPS, metadata=note)

@@ -165,7 +165,8 @@ def write_comparison(
         driver_aspect=aspect,
     )
     sound = sound_file("target", mixed, result)
-    note = synthetic_note("comparison", result={"file": result.name, "sha256": file_hash(result)})
+    made_from = {"file": result.name, "sha256": file_hash(result)}
+    note = synthetic_note("comparison", result=made_from, mixed=mixed.facts.get("mixed"))
     square = mixed.with_parameters(mixed.parameters, source=None)  # the panels are already as they are to be seen
     with Progress() as progress:
         return write_video(path, progress.over(frames, len(mixed), path.name), square, audio_from=sound, note=note)

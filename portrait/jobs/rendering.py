@@ -15,7 +15,7 @@ from facemodel.mixing import target_frames
 from neural_render import FrameCursor
 from renderer import MAPS, Camera, overlay, render
 
-from ..files import file_hash, synthetic_note
+from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
 from ..tracks import default_model, load_track, pick_device
 from ..video import VideoWriter, open_frames
@@ -33,7 +33,7 @@ def render_track(
     track = load_track(path, model)
     names = map_names(maps or "diffuse")
     width, height = picture_size(size, track.width, track.height)
-    note = synthetic_note("render", track=path.name, source=track.facts.get("source"))
+    note = synthetic_note("render", track=track_facts(path, track))
     with Progress() as progress:
         if overlay is not None:
             check_writable(output, overlay)

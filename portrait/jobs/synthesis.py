@@ -19,7 +19,7 @@ from neural_render import (
 from neural_render.reenactor import DEFAULT
 from neural_render.training import is_main_process
 
-from ..files import file_hash, synthetic_note
+from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
 from ..tracks import default_model, load_track, pick_device
 from ..video import open_frames
@@ -111,11 +111,7 @@ def synthesize_file(
     note = synthetic_note(
         "synthesize",
         target={"file": video.name, "sha256": file_hash(video)},
-        track={
-            "edits": track.facts.get("edits"),
-            "curves": track.facts.get("curves"),
-            "mixed": track.facts.get("mixed"),
-        },
+        track=track_facts(path, track),
         weights=weights_facts(weights, loaded),
     )
     driver = None if source is None else open_frames(source)

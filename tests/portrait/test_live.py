@@ -9,17 +9,16 @@ import torch
 
 import facemodel
 from facemodel import PortraitError, Track
-from neural_render import Weights, head_crop
-from neural_render.checkpoint import WeightsHeader
-from neural_render.conditioning import CHANNELS, condition, render_maps
+from neural_render import Weights
 from neural_render.live import LiveSynthesizer
-from neural_render.networks import RefinementUNet
 from neural_render.synthesis import synthesize_crops
 from portrait.cli import main
 from portrait.jobs.live import find_target_track, live
 from portrait.newest_frame import NewestFrame, open_source
 from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter, read_comment
+
+from .networks import random_weights
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +33,7 @@ def weights(track, model, tmp_path_factory):
     target = Track.load(track, model)
     target.save(folder / "talk.track")
     target.with_parameters(target.parameters, edits=[{"gaze": 1}]).save(folder / "edited.track")
-    header = WeightsHeader(
-        method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=4, size=64, window=3,
-        crop=head_crop(target, model), frame_width=target.width, frame_height=target.height,
-        target={"source": target.facts["source"]},
-    )  # fmt: skip
-    torch.manual_seed(0)
-    net = RefinementUNet(3 * CHANNELS, 64, 4)
-    net.start_from(torch.rand(3, 64, 64) * 2 - 1)
-    net.to_rgb.weight.data *= 30
-    maps = render_maps(model, target, torch.arange(len(target)), header.crop, 64)
-    seen = condition(torch.from_numpy(maps)[:, None].expand(-1, 3, -1, -1, -1))
-    for norm in (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)):
-        norm.momentum = None  # the mean over all passes, so that it brings out what differs between frames
-    for _ in range(4):
-        net(seen)
-    return Weights(header, net.state_dict()).save(folder / "talk.weights.safetensors")
+    return random_weights(target, model, folder / "talk.weights.safetensors")
 
 
 @pytest.fixture(scope="module")
