@@ -19,6 +19,17 @@ Settings = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The experime
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 
 
+@app.command(epilog="Example: portrait recognize align lfw -o lfw-aligned")
+def align(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures in folders, as the data set comes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER2", help="The same folders, with crops.")],
+) -> None:
+    """Crop every face as SphereFace has it, 112 x 96 by five points; yaw.csv beside them."""
+    from .jobs.alignment import align_folder
+
+    align_folder(folder, output)
+
+
 @app.command(epilog="Example: portrait recognize train experiment.toml -o runs/sphereface")
 def train(
     settings: Settings,

@@ -1,0 +1,122 @@
+"""Crops by five points, and yaw, by construction and on a real face."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.data import astronaut
+
+import facemodel
+from fitting.landmarks import Face
+from portrait.cli import main
+from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
+
+
+@given(st.floats(-3, 3), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
+def test_a_similarity_is_found_again(angle, scale, x, y):
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = similarity(PLACES, PLACES @ turn.T + [x, y])
+    np.testing.assert_allclose(found, np.column_stack([turn, [x, y]]), rtol=1e-6, atol=1e-5 * scale)
+
+
+def test_a_similarity_is_the_best_without_reflection():
+    mirrored = PLACES * [-1, 1]
+    found = similarity(PLACES, mirrored)
+    assert np.linalg.det(found[:, :2]) > 0
+    error = lambda m: np.square(PLACES @ m[:, :2].T + m[:, 2] - mirrored).sum()  # noqa: E731
+    for k in range(4):
+        a, b, x, y = 1e-3 * np.eye(4)[k]
+        step = np.array([[a, -b, x], [b, a, y]])
+        assert error(found) <= min(error(found + step), error(found - step))
+
+
+@pytest.mark.parametrize("scale, angle", [(1.0, 0.0), (1.7, 0.5), (6.4, -0.3)])
+def test_five_dots_come_to_their_places(scale, angle):
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (PLACES - PLACES.mean(0)) @ turn.T + [400.0, 400.0]
+    rows, columns = np.indices((800, 800)) + 0.5  # pixel centres
+    for point, place in zip(points, PLACES):
+        dot = np.exp(-((columns - point[0]) ** 2 + (rows - point[1]) ** 2) / (2 * (3 * scale) ** 2))
+        crop = align(np.repeat((255 * dot)[..., None], 3, 2).astype(np.uint8), points)[..., 0].astype(float)
+        y, x = (np.indices(crop.shape) + 0.5).reshape(2, -1) @ crop.ravel() / crop.sum()
+        np.testing.assert_allclose([x, y], place, atol=0.1)
+
+
+def test_the_middle_is_cropped_where_there_is_no_face():
+    picture = np.zeros((224, 400, 3), np.uint8)
+    picture[:, 104:296] = 200  # 192 wide: the crop's shape at twice its size
+    assert (centre_crop(picture) == 200).all() and centre_crop(picture).shape == (112, 96, 3)
+
+
+def test_the_face_in_the_middle_is_meant():
+    faces = [Face(np.array([[x, 10.0], [x + 40, 50]]), "mediapipe478", 1.0) for x in (0, 90, 200)]
+    assert middle_face(faces, (60, 240, 3)) is faces[1]
+    assert middle_face([], (60, 240, 3)) is None
+
+
+@pytest.mark.parametrize("yaw", [0, 30, -45, 80])
+@pytest.mark.parametrize("pitch", [0, 20])
+def test_yaw_is_found_from_projected_landmarks(yaw, pitch):
+    model = facemodel.load()
+    points = model.landmarks(model.mean, "mediapipe478").double().numpy()
+    y, p = np.radians([yaw, pitch])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    placed = points @ (about_y @ about_x).T * [1, -1, -1] + [50, 20, 6000]  # far: the view hardly matters
+    face = Face(6000 * placed[:, :2] / placed[:, 2:] + 300, "mediapipe478", 1.0)
+    assert YawEstimate(model)(face) == pytest.approx(yaw, abs=3)
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    (folder / "a").mkdir()
+    picture = cv2.cvtColor(astronaut(), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(folder / "a" / "face.png"), picture)
+    cv2.imwrite(str(folder / "a" / "mirrored, smaller.jpg"), cv2.resize(picture[:, ::-1], None, fx=0.5, fy=0.5))
+    cv2.imwrite(str(folder / "a" / "grey.png"), np.full((100, 100, 3), 128, np.uint8))
+    (folder / "a" / "broken.jpg").write_text("no picture")
+    (folder / "pairs.txt").write_text("kept")
+    output = folder.parent / (folder.name + "-aligned")
+    assert main(["recognize", "align", str(folder), "-o", str(output)]) == 0
+    return folder, output
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return dict(list(csv.reader(file))[1:])
+
+
+def test_the_command_keeps_folders_and_names_what_it_could_not_do(aligned):
+    _, output = aligned
+    names = {p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file()}
+    assert names == {"a/face.png", "a/mirrored, smaller.jpg", "a/grey.png", "pairs.txt", "yaw.csv", "unaligned.csv"}
+    why = table(output / "unaligned.csv")
+    assert set(why) == {"a/grey.png", "a/broken.jpg"} and "decoded" in why["a/broken.jpg"]
+    yaw = {k: float(v) for k, v in table(output / "yaw.csv").items()}
+    assert yaw["a/face.png"] == pytest.approx(-yaw["a/mirrored, smaller.jpg"], abs=6)
+
+
+def test_a_real_face_is_where_the_crop_wants_it(aligned):
+    _, output = aligned
+    face, mirrored = (cv2.imread(str(output / "a" / n)).astype(float) for n in ("face.png", "mirrored, smaller.jpg"))
+    assert face.shape == mirrored.shape == (112, 96, 3)
+    difference = lambda a, b: np.abs(a[20:100, 15:81] - b[20:100, 15:81]).mean()  # noqa: E731
+    flipped = mirrored[:, ::-1]
+    assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 0))
+    assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 1))
+
+
+def test_the_command_goes_on_and_refuses_bad_places(aligned, capsys):
+    folder, output = aligned
+    before = (output / "a" / "face.png").stat().st_mtime_ns
+    assert main(["recognize", "align", str(folder), "-o", str(output)]) == 0
+    assert (output / "a" / "face.png").stat().st_mtime_ns == before
+    capsys.readouterr()
+    assert main(["recognize", "align", str(folder), "-o", str(folder / "inside")]) == 2
+    assert "lies in the folder that is read" in capsys.readouterr().err
+    assert main(["recognize", "align", str(folder / "none"), "-o", str(output)]) == 2
+    assert "no such folder" in capsys.readouterr().err
