@@ -71,14 +71,16 @@ def test_render_and_overlay(track, clip, tmp_path):
         assert label(path)["command"] == "render" and hashes(label(path)) == both
 
 
-def test_an_onnx_network_makes_the_same_video_and_is_named(weights, track, clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("neural_render.synthesis.bfloat16_helps", lambda device: False)  # ONNX files are in float32
+def test_an_onnx_network_makes_the_same_video_and_is_named(weights, track, clip, tmp_path, capsys):
     onnx = tmp_path / "talk.onnx"
     call("export", weights, "-o", onnx)
     call("synthesize", "--onnx", onnx, track, "--video", clip, "-o", tmp_path / "a.mkv", "--device", "cpu")
     call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "b.mkv", "--device", "cpu")
-    for (_, _, a), (_, _, b) in zip(VideoReader(tmp_path / "a.mkv"), VideoReader(tmp_path / "b.mkv"), strict=True):
-        assert np.abs(a.astype(int) - b).mean() < 0.5
+    by_onnx, by_torch, real = (
+        np.stack([frame.astype(int) for _, _, frame in VideoReader(path)])
+        for path in (tmp_path / "a.mkv", tmp_path / "b.mkv", clip)
+    )
+    assert np.abs(by_onnx - by_torch).mean() < 0.05 * np.abs(by_onnx - real).mean()  # but for the encoding
     assert label(tmp_path / "a.mkv")["weights"]["sha256"] == file_hash(onnx)
     trained = [label(tmp_path / f"{name}.mkv")["weights"]["trained"] for name in "ab"]
     assert json.dumps(trained[0]) == json.dumps(trained[1])
