@@ -9,9 +9,11 @@ import torch
 
 import facemodel
 from facemodel import PortraitError
+from fitting import make_detector
 
 from ..jobs.fitting import fit_clip
 from ..quiet import quiet_native_stderr
+from ..tracks import pick_device
 from .summary import row_of
 from .work import Clip, Options, Row, Send, failed, now_and_then
 
@@ -22,9 +24,10 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
     cv2.setNumThreads(1)
     try:
         with quiet_native_stderr():
+            device = pick_device(options.device)
             fitted = fit_clip(
                 clip.path, clip.track, detector=options.detector, focal=options.focal, fov=options.fov,
-                device=options.device, model=_model(), report=now_and_then(send),
+                device=device, model=_model(), report=now_and_then(send), finder=_finder(options.detector, device),
             )  # fmt: skip
     except PortraitError as error:
         return failed(clip, str(error))
@@ -33,6 +36,5 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
     return row_of(clip, fitted.track, fitted.kept)
 
 
-@cache
-def _model():
-    return facemodel.load()
+_model = cache(facemodel.load)  # once a process
+_finder = cache(make_detector)

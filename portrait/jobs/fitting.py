@@ -70,11 +70,13 @@ def fit_clip(
     device: str = "auto",
     model=None,
     report: Report | None = None,
+    finder=None,
 ) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
     A complete track of the same input, settings and model is kept; an unfinished one is gone on with.
     focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
+    finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given back.
     Raises PortraitError for input that can't be used.
     """
     check_lens(focal, fov)
@@ -97,7 +99,13 @@ def fit_clip(
     work = output.with_name(output.name + ".work")
     try:
         track = fit_video(
-            frames, model=model, detector=detector, device=device, focal=focal, checkpoint=work, progress=report
+            frames,
+            model=model,
+            detector=finder or detector,
+            device=device,
+            focal=focal,
+            checkpoint=work,
+            progress=report,
         )
     except PortraitError as error:
         message = str(error)

@@ -16,6 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fitting.landmarks
+import portrait.batch.job
 from facemodel import PortraitError, Track
 from portrait.batch.clips import find_clips, track_names
 from portrait.batch.cores import run_on_cores
@@ -68,7 +70,7 @@ def test_clips_keep_their_folders_and_are_told_apart(tmp_path):
     assert clips[3].track == Path.cwd() / "out/sub/deep/a.track" and clips[3].path == tmp_path / "sub/deep/a.mkv"
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.from_regex(r"([ab]/)?[ab](\.mp4|\.mov){1,3}", fullmatch=True), unique=True))
 def test_no_two_clips_share_a_track(names):
     tracks = track_names([Path(n) for n in names])
@@ -207,21 +209,24 @@ def test_one_run_at_a_time_in_a_folder(tmp_path):
 
 
 @pytest.fixture
-def in_this_process(monkeypatch):
-    """Lets the command do a folder without other processes, which take seconds to begin."""
+def detectors(monkeypatch):
+    """Lets the command do a folder in this process, since others take seconds to begin; detectors made so far."""
 
     def one_by_one(clips, work, count):
         for clip in clips:
             yield clip, work(clip, lambda news: None)
 
-    threads = torch.get_num_threads(), cv2.getNumThreads()
+    made, make = [], fitting.landmarks.MediaPipeDetector
+    monkeypatch.setattr("fitting.landmarks.MediaPipeDetector", lambda: made.append(make()) or made[-1])
     monkeypatch.setattr("portrait.jobs.batch.run_on_cores", one_by_one)
-    yield
+    portrait.batch.job._finder.cache_clear()
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    yield made
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
 
 
-def test_a_killed_run_goes_on_and_does_nothing_twice(tmp_path, capsys, in_this_process):
+def test_a_killed_run_goes_on_and_does_nothing_twice(tmp_path, capsys, detectors):
     """Killed when the first clip is done; then run to the end, with a clip that can't be read; then run again."""
     clips, out = tmp_path / "clips", tmp_path / "out"
     (clips / "sub").mkdir(parents=True)
@@ -232,8 +237,8 @@ def test_a_killed_run_goes_on_and_does_nothing_twice(tmp_path, capsys, in_this_p
     wait_until((out / "summary.csv").exists, 60)
     process.kill()
     process.wait()
-    before = {p: p.stat().st_mtime_ns for p in out.rglob("track.*")}
-    assert before
+    before = {p: p.stat().st_mtime_ns for whole in out.rglob("track.json") for p in whole.parent.iterdir()}
+    assert len(before) >= 2
     shutil.copy(__file__, clips / "broken.mp4")
 
     assert main(arguments) == 1
@@ -268,6 +273,7 @@ def test_a_killed_run_goes_on_and_does_nothing_twice(tmp_path, capsys, in_this_p
     assert {p: p.stat().st_mtime_ns for p in out.rglob("track.*")} == after
     assert table(out / "summary.csv") == {k: v for k, v in rows.items() if v["status"] == "fitted"}
     assert not [p for p in out.rglob("*") if ".work" in p.name or ".partial" in p.name]
+    assert len(detectors) == 3  # one to check the options in each run, and one for all clips: they never free memory
 
 
 def test_options_are_checked_before_the_work(tmp_path, capsys):
