@@ -12,10 +12,10 @@ def moved(image: Tensor, theta: Tensor, *, outside: float | None = None) -> Tens
 
     outside: the value beyond the picture; None repeats its border.
     """
-    grid = F.affine_grid(theta.to(image.dtype), image.shape, align_corners=False)
-    if outside is None:
-        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
-    return F.grid_sample(image - outside, grid, padding_mode="zeros", align_corners=False) + outside
+    x, fill = image.float(), 0.0 if outside is None else outside  # half precision can't name a pixel's place
+    grid = F.affine_grid(theta.float(), x.shape, align_corners=False)
+    padding = "border" if outside is None else "zeros"
+    return (F.grid_sample(x - fill, grid, padding_mode=padding, align_corners=False) + fill).to(image.dtype)
 
 
 def jitter(x: Tensor, y: Tensor, *, shift: float, scale: float) -> tuple[Tensor, Tensor]:

@@ -61,9 +61,6 @@ class Perceptual(nn.Module):
         except (KeyError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise PortraitError(f"perceptual loss: '{file}' doesn't hold VGG-16's weights ({reason})") from None
-        for layer in layers:
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = False
         self.layers = layers.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
