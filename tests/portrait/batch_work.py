@@ -1,5 +1,6 @@
 """Work for the batch's workers: some that costs nothing and can go wrong in every way, and the real one, watched."""
 
+import csv
 import os
 import signal
 import sys
@@ -18,6 +19,24 @@ def starts(clip: Clip) -> list[int]:
     """The process of every start of work on a clip."""
     path = clip.track.with_suffix(".starts")
     return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def wait_until(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def table(path: Path) -> dict[str, dict]:
+    with open(path, newline="") as file:
+        return {row["clip"]: row for row in csv.DictReader(file)}
 
 
 def note_start(clip: Clip) -> None:
