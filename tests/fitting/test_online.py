@@ -6,7 +6,7 @@ import torch
 
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
-from fitting.fitter import Settings
+from fitting import Settings
 from fitting.landmarks import Face
 from fitting.online import FACES, OnlineTracker
 from renderer import Camera, project, render, to_camera
@@ -67,13 +67,21 @@ def test_follows_the_truth_after_a_moment(model, clip):
     assert all(frame.status & FrameStatus.TRACKED for frame in found)
 
 
-def test_a_face_that_is_gone_comes_back(model, clip):
+def test_a_face_that_is_gone_comes_back(model, clip, monkeypatch):
     pictures, detector, truth = clip
     tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
     assert tracker(pictures[0], 0.0).parameters is None  # identity is solved over this one
     assert tracker(pictures[1], 0.1).parameters is not None
     assert tracker(np.full((SIZE, SIZE, 3), 255, np.uint8), 0.2).parameters is None
+    before, track = [], tracker.fitter.track
+
+    def noted(seen, previous, *rest):
+        before.append(previous)
+        return track(seen, previous, *rest)
+
+    monkeypatch.setattr(tracker.fitter, "track", noted)
     back = tracker(pictures[6], 0.3).parameters
+    assert before == [None]  # nothing binds it to where the face was
     assert (back.rotation - truth.rotation[6]).norm().rad2deg() < 5
 
 
