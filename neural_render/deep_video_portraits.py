@@ -34,6 +34,8 @@ def check_trainable(track: Track, model, out: Path, options: TrainingOptions) ->
         )
     if options.batch is not None and options.batch < 1:
         raise PortraitError(f"batch: expected at least 1, got {options.batch}")
+    if not 0 <= options.held_out < 1:
+        raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {options.held_out}")
     if track.fingerprint != model.fingerprint:
         raise PortraitError(
             f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "

@@ -56,7 +56,8 @@ def train_file(
     if is_mixed(track):
         raise PortraitError(f"track '{path}': was mixed; train with the target's own track, which 'portrait fit' wrote")
     frames = check_video(video, track)
-    warn_other_file(video, track)
+    if is_main_process():
+        warn_other_file(video, track)
     options = TrainingOptions(
         minutes=minutes, size=size, width=width, device=device, losses=losses or {},
         vgg=None if vgg is None else str(vgg), held_out=held_out,
