@@ -74,7 +74,8 @@ def fit_folder(clips: list[Clip], output: Path, options: Options, ray: str | Non
     new = sum(row.status == "fitted" for row in rows.values()) - kept
     parts = [f"{new} fitted", f"{kept} already there" if kept else "", f"{display.failed} failed"]
     seconds = time.perf_counter() - began
-    say(f"{summary}: {len(clips)} clips, {', '.join(filter(None, parts))}; {seconds:.1f} s")
+    count = f"{len(clips)} clip{'s' if len(clips) != 1 else ''}"
+    say(f"{summary}: {count}, {', '.join(filter(None, parts))}; {seconds:.1f} s")
     return not display.failed
 
 
