@@ -172,13 +172,13 @@ def _finish(run: Run, objective: Objective, output: Path, progress: Progress | N
 
 
 class Log:
-    """log.csv: a row every so many steps; a resumed training keeps the rows up to its checkpoint."""
+    """log.csv: a row every so many steps, written after each checkpoint; a resumed training adds to it."""
 
     def __init__(self, path: Path, first: int):
         self.path, self.rows = path, []
         if first and path.exists():
             with open(path, newline="", encoding="utf-8") as file:
-                self.rows = [r for r in csv.DictReader(file) if int(r["step"]) <= first]
+                self.rows = list(csv.DictReader(file))
 
     def add(self, row: dict) -> None:
         self.rows.append(row)

@@ -31,11 +31,12 @@ def train_run(settings: Path, output: Path, *, device: str) -> None:
     if experiment.training.devices > 1:
         fabric.launch()
     with Progress() as progress:
-        data = training_data(experiment, progress.update)
+        tell = progress.update if fabric.is_global_zero else None  # one process speaks for all
+        data = training_data(experiment, tell)
         if fabric.is_global_zero:
             _tell_data(data, output)
         for seed in experiment.training.seeds:
-            done = train(fabric, experiment, data, output / f"seed-{seed}", seed, progress.update)
+            done = train(fabric, experiment, data, output / f"seed-{seed}", seed, tell)
             if fabric.is_global_zero:
                 begun = f" (gone on at step {done.resumed_at})" if done.resumed_at else ""
                 losses = ", ".join(f"{k} {v:.3f}" for k, v in done.losses.items())

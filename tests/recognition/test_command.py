@@ -29,10 +29,10 @@ width_px = 32
 head = "{head}"
 
 [training]
-iterations = 20
+iterations = 10
 batch = 16
 rate = 0.05
-workers = 0
+workers = 1
 seeds = [0, 1]
 
 [[evaluate]]
@@ -86,10 +86,10 @@ def test_runs_are_compared_with_gains_in_the_same_folds(work, capsys):
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains(work):
-    text = SETTINGS.format(head="a-softmax").replace("iterations = 20", "iterations = 4").replace("[0, 1]", "[0]")
+    text = SETTINGS.format(head="a-softmax").replace("iterations = 10", "iterations = 4").replace("[0, 1]", "[0]")
     text = text.replace('"a-softmax"', '"a-softmax"\ncenter = 0.1\nring = 0.1\nexclusive = 1\nuniform = 1')
     for devices in (1, 2):
-        (work / f"{devices}.toml").write_text(text.replace("workers = 0", f"workers = 0\ndevices = {devices}"))
+        (work / f"{devices}.toml").write_text(text.replace("workers = 1", f"workers = 1\ndevices = {devices}"))
         done = run("recognize", "train", f"{devices}.toml", "-o", f"on-{devices}", "--device", "cpu", cwd=work)
         assert done.returncode == 0, done.stderr
     one, two = (load_file(work / f"on-{devices}" / "seed-0" / "checkpoint.safetensors") for devices in (1, 2))

@@ -1,5 +1,6 @@
 """Heads and losses against closed forms, the library's own, and each other over processes."""
 
+import copy
 import os
 from pathlib import Path
 
@@ -218,3 +219,21 @@ def test_two_processes_move_centers_and_weigh_gradients_as_one(tmp_path: Path):
         torch.testing.assert_close(a[name], one[name])
     for g, h, expected in zip(a["grads"], b["grads"], one["grads"]):
         torch.testing.assert_close((g + h) / 2, expected)
+
+
+def test_added_losses_compute_in_float32_under_autocast(batch):
+    x, labels = batch[0].bfloat16(), batch[1]
+    for make, arguments in (
+        (lambda: CenterLoss(CLASSES, FEATURES), (x, labels)),
+        (lambda: UniformLoss(CLASSES, FEATURES), (x, labels)),
+        (RingLoss, (x,)),
+        (ExclusiveLoss, (x,)),
+    ):
+        torch.manual_seed(6)
+        loss = make()
+        plain = copy.deepcopy(loss)(arguments[0].float(), *arguments[1:])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            value = loss(*arguments)
+        assert value.dtype == torch.float32
+        assert torch.equal(value, plain), type(loss)
+        assert all(t.dtype == torch.float32 for t in loss.state_dict().values() if t.is_floating_point())

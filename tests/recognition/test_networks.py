@@ -101,13 +101,13 @@ def test_stitching_moves_profiles_to_their_frontal_mean():
 
 
 def test_stitching_leaves_out_people_without_both_kinds():
-    embeddings = torch.arange(10.0).reshape(5, 2)
-    labels, yaw = np.array([0, 0, 0, 1, 2]), np.array([0, 18, 60, 0, 90])
+    embeddings = torch.arange(14.0).reshape(7, 2)
+    labels, yaw = np.array([0, 0, 0, 1, 2, 0, 0]), np.array([0, 18, 60, 0, 90, 30, -49])
     profiles, targets = profile_targets(embeddings, labels, yaw)
     assert [p.tolist() for p in profiles] == [[2]]
     torch.testing.assert_close(targets, torch.tensor([[1.0, 2]]))
     with pytest.raises(PortraitError, match="no identity has both"):
-        profile_targets(embeddings, labels, np.full(5, 30.0))
+        profile_targets(embeddings, labels, np.full(7, 30.0))
 
 
 def test_batches_are_epochs_and_do_not_depend_on_where_they_begin():

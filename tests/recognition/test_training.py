@@ -172,3 +172,14 @@ def test_several_losses_add_up(people):
     embeddings = twin.embedder(x)
     torch.testing.assert_close(parts["center"], 0.5 * twin.center(embeddings, labels))
     torch.testing.assert_close(parts["exclusive"], 2 * twin.exclusive(twin.head.weight))
+
+
+def test_mixed_precision_keeps_weights_and_centers_in_float32(people, tmp_path):
+    loss = LossSettings("a-softmax", center=0.1, uniform=1.0)
+    training = replace(TRAINING, iterations=3, precision="bf16-mixed")
+    done = run(experiment(people, loss=loss, training=training), tmp_path)
+    saved, _ = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", "")
+    assert all(t.dtype == torch.float32 for t in saved.values() if t.is_floating_point())
+    whole = run(experiment(people, loss=loss, training=replace(training, precision="32-true")), tmp_path / "whole")
+    assert done.losses["loss"] == pytest.approx(whole.losses["loss"], rel=0.05)
+    assert done.losses != whole.losses
