@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from facemodel.errors import PortraitError, unknown_name
@@ -86,7 +85,3 @@ def make_backbone(name: str, height: int, width_px: int, features: int, width: i
             raise PortraitError(f"width: resnet18 begins with 64 channels, got {width}; leave width out")
         return resnet18(features)
     return SphereFaceNet(name, height, width_px, features, width)
-
-
-def parameter_count(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters() if torch.is_floating_point(p))

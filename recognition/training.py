@@ -118,11 +118,12 @@ def train(
             if fabric.is_global_zero:
                 save_checkpoint(path, run, objective, optimizer, done)
                 log.write()
+    steps = max(first, settings.iterations)  # a checkpoint may be further than the settings now ask for
     if fabric.is_global_zero:
-        _finish(run, objective, output, progress)
+        _finish(run, objective, steps, output, progress)
     fabric.barrier()
     weights = output / "weights.safetensors"
-    return Trained(weights, max(first, settings.iterations), first, time.monotonic() - began, parts or log.last())
+    return Trained(weights, steps, first, time.monotonic() - began, parts or log.last())
 
 
 def parameter_groups(objective: nn.Module, decay: float) -> list[dict]:
@@ -152,10 +153,10 @@ def _batches(fabric: Fabric, run: Run, first: int):
     return (fabric.to_device(batch) for batch in loader)
 
 
-def _finish(run: Run, objective: Objective, output: Path, progress: Progress | None) -> None:
+def _finish(run: Run, objective: Objective, steps: int, output: Path, progress: Progress | None) -> None:
     """The stitched block where the settings want it, and the weights."""
     settings, folder, embedder = run.experiment.training, run.folder, objective.embedder.eval()
-    facts = {"seed": run.seed, "steps": settings.iterations, "settings": run.experiment.identity()}
+    facts = {"seed": run.seed, "steps": steps, "settings": run.experiment.identity()}
     if embedder.settings.dream == "stitched":
         tell = None if progress is None else (lambda done, total: progress(done, total, "embedding for DREAM", ""))
         embedded = embed_files(embedder, folder.paths, mirror=False, progress=tell).features

@@ -44,6 +44,8 @@ def test_a_resumed_training_gives_the_same_weights(people, trained, tmp_path):
         torch.testing.assert_close(tensors(second.weights)[name], value, rtol=0, atol=0)
     third = run(experiment(people), tmp_path)  # nothing is left to do
     assert third.resumed_at == 40 and third.losses == second.losses
+    fewer = run(experiment(people, training=replace(TRAINING, iterations=30)), tmp_path)  # it is further already
+    assert fewer.steps == 40 and load_embedder(fewer.weights)[1]["steps"] == 40
 
 
 def test_seeds_differ(people, trained, tmp_path):
