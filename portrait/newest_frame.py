@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from .files import file_hash
 from .quiet import quiet_native_stderr
 from .video_reader import VideoReader
 
-Timed = tuple[int, float, np.ndarray]
-"""Index from 0, seconds after the first frame, (H, W, 3) uint8 RGB."""
+Timed = tuple[int, float, Any]
+"""Index from 0, seconds after the first frame, and from a source (H, W, 3) uint8 RGB."""
 
 
 @dataclass
@@ -74,7 +75,7 @@ def _camera(name: str) -> Source:
 
 
 class NewestFrame:
-    """Reads a source on a thread of its own and keeps one frame: the newest. A context manager.
+    """Reads a source, or what works on one, on a thread of its own and keeps one frame: the newest. A context manager.
 
     Frames that nobody took before the next one came are dropped, and counted.
     """

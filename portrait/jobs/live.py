@@ -6,12 +6,14 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from facemodel import PortraitError, Track
+from facemodel import FaceParameters, PortraitError, Track
 from facemodel.mixing import is_mixed
 from facemodel.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
@@ -21,7 +23,7 @@ from neural_render.live import LiveSynthesizer
 
 from ..comparison import fit_height, labelled
 from ..files import synthetic_note, track_facts
-from ..newest_frame import NewestFrame, Source, open_source
+from ..newest_frame import NewestFrame, Source, Timed, open_source
 from ..progress import say
 from ..quiet import quiet_native_stderr
 from ..tracks import default_model, is_track, load_track, pick_device
@@ -49,6 +51,18 @@ class Counts:
         return (self.made - 1) / (self.ended - self.began) if self.made > 1 else 0.0
 
 
+@contextlib.contextmanager
+def one_thread_each():
+    """The tracker's and the network's work on a frame is too little for a second thread; they have one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread_each()
 def live(
     source: str,
     weights: Path,
@@ -83,41 +97,45 @@ def live(
         tracker = OnlineTracker(model, make_detector(detector, device), stream.width, stream.height)
         loop = _Loop(model, target, tracker, synthesizer)
         newest = stack.enter_context(NewestFrame(stream.frames))
+        tracked = stack.enter_context(NewestFrame(track_frames(newest, tracker)))
         outputs = [stack.enter_context(_Window())] if window else []
         if record is not None:
             outputs.append(stack.enter_context(_Recording(record, stream, weights, path, target, loaded)))
         say(f"{stream.name}: look into the camera for a moment; identity is solved first")
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it without a window
-            loop.run(newest, counts, outputs, frames)
+            loop.run(tracked, counts, outputs, frames)
     if counts.made == 0:
         say("  note: nothing was made; no face was found for long enough")
     say(
         f"{stream.name}: {counts.fps:.1f} frames a second, {counts.made} made of {counts.taken} taken, "
-        f"{newest.dropped} dropped"
+        f"{newest.dropped + tracked.dropped} dropped"
     )
     return counts
 
 
+def track_frames(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Timed]:
+    """Each frame together with its parameters, None where there are none: (frame, parameters)."""
+    for index, seconds, frame in frames:
+        yield index, seconds, (frame, tracker(frame, seconds).parameters)
+
+
 class _Loop:
-    """Tracker, mixer and network, one after the other."""
+    """Mixer and network, while the tracker is at the next frame on a thread of its own."""
 
     def __init__(self, model, target: Track, tracker: OnlineTracker, synthesizer: LiveSynthesizer) -> None:
         self.tracker, self.synthesizer, self.names = tracker, synthesizer, model.expression_names
         self.face, self.reference, self.mixer = steady_face(target), Reference.of_track(target, model), None
 
-    def picture(self, frame: np.ndarray, seconds: float) -> np.ndarray | None:
-        """(size, size, 3) uint8 of a frame of the source; None without a face or before identity is solved."""
-        parameters = self.tracker(frame, seconds).parameters
-        if parameters is None:
-            return None
+    def picture(self, parameters: FaceParameters) -> np.ndarray:
+        """(size, size, 3) uint8 of a tracked frame of the source."""
         if self.mixer is None:
             first = Reference.of_frames(self.tracker.first, self.names)
             self.mixer = OnlineMixer(first, self.reference, self.face, self.names)
         return self.synthesizer(self.mixer(parameters))
 
-    def run(self, newest: NewestFrame, counts: Counts, outputs: list, frames: int | None) -> None:
-        for _, seconds, frame in newest:
-            made = self.picture(frame, seconds)
+    def run(self, tracked: NewestFrame, counts: Counts, outputs: list, frames: int | None) -> None:
+        for _, seconds, (frame, parameters) in tracked:
+            made = None if parameters is None else self.picture(parameters)
             counts.taken += 1
             if made is not None:
                 counts.made, counts.ended = counts.made + 1, time.perf_counter()
