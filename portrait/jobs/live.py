@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemodel import FaceParameters, PortraitError, Track
+from facemodel import FrameStatus, PortraitError, Track
 from facemodel.mixing import is_mixed
 from facemodel.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
-from fitting.online import OnlineTracker
+from fitting.online import OnlineFrame, OnlineTracker
 from neural_render import Weights
 from neural_render.live import LiveSynthesizer
 
@@ -114,9 +114,9 @@ def live(
 
 
 def track_frames(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Timed]:
-    """Each frame together with its parameters, None where there are none: (frame, parameters)."""
+    """Each frame together with what the tracker says of it: (frame, OnlineFrame)."""
     for index, seconds, frame in frames:
-        yield index, seconds, (frame, tracker(frame, seconds).parameters)
+        yield index, seconds, (frame, tracker(frame, seconds))
 
 
 class _Loop:
@@ -126,16 +126,20 @@ class _Loop:
         self.tracker, self.synthesizer, self.names = tracker, synthesizer, model.expression_names
         self.face, self.reference, self.mixer = steady_face(target), Reference.of_track(target, model), None
 
-    def picture(self, parameters: FaceParameters) -> np.ndarray:
-        """(size, size, 3) uint8 of a tracked frame of the source."""
+    def picture(self, found: OnlineFrame) -> np.ndarray | None:
+        """(size, size, 3) uint8 of a tracked frame of the source; None without parameters."""
+        if found.status & FrameStatus.CUT:
+            self.synthesizer.restart()
+        if found.parameters is None:
+            return None
         if self.mixer is None:
             first = Reference.of_frames(self.tracker.first, self.names)
             self.mixer = OnlineMixer(first, self.reference, self.face, self.names)
-        return self.synthesizer(self.mixer(parameters))
+        return self.synthesizer(self.mixer(found.parameters))
 
     def run(self, tracked: NewestFrame, counts: Counts, outputs: list, frames: int | None) -> None:
-        for _, seconds, (frame, parameters) in tracked:
-            made = None if parameters is None else self.picture(parameters)
+        for _, seconds, (frame, found) in tracked:
+            made = self.picture(found)
             counts.taken += 1
             if made is not None:
                 counts.made, counts.ended = counts.made + 1, time.perf_counter()

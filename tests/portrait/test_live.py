@@ -2,18 +2,20 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import facemodel
-from facemodel import PortraitError, Track
+from facemodel import FrameStatus, PortraitError, Track
+from fitting.online import OnlineFrame
 from neural_render import Weights
 from neural_render.live import LiveSynthesizer
 from neural_render.synthesis import synthesize_crops
 from portrait.cli import main
-from portrait.jobs.live import find_target_track, live
+from portrait.jobs.live import _Loop, find_target_track, live
 from portrait.newest_frame import NewestFrame, open_source
 from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter, read_comment
@@ -115,6 +117,49 @@ def test_command(weights, driver, tmp_path, capsys):
     assert main(["info", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "synthetic   yes" in shown and note["source"]["sha256"] in shown and note["weights"]["sha256"] in shown
+
+
+def test_the_window_shows_both_and_q_ends(weights, driver, monkeypatch, capsys):
+    shown, keys = [], iter([-1, -1, ord("q")])
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("cv2.imshow", lambda title, picture: shown.append(picture.shape))
+    monkeypatch.setattr("cv2.waitKey", lambda wait: next(keys))
+    monkeypatch.setattr("cv2.destroyAllWindows", lambda: shown.append("closed"))
+    assert live(str(driver), weights, device="cpu").taken == 3
+    height, width, _ = shown[0]
+    assert len(shown) == 4 and shown[-1] == "closed" and width > 2 * height > 2 * 384
+    assert "0 made of 3 taken" in capsys.readouterr().out
+
+
+def test_a_camera_gives_rgb_and_is_let_go(monkeypatch):
+    class Camera:
+        left, released = 3, False
+
+        def read(self):
+            self.left -= 1
+            return self.left >= 0, np.full((2, 3, 3), (1, 2, 3), np.uint8)
+
+        def release(self):
+            self.released = True
+
+    camera = Camera()
+    monkeypatch.setattr("cv2.VideoCapture", lambda name: camera if name == 0 else None)
+    source = open_source("0")
+    frames = list(source.frames)
+    assert (source.width, source.height, source.facts) == (3, 2, {"camera": "0"})
+    assert [index for index, _, _ in frames] == [0, 1, 2] and camera.released
+    assert frames[0][2][0, 0].tolist() == [3, 2, 1]
+
+
+def test_a_cut_of_the_driver_starts_the_window_anew(weights, model):
+    loaded, target = Weights.load(weights), Track.load(weights.parent / "talk.track")
+    loop = _Loop(model, target, SimpleNamespace(first=target.parameters), LiveSynthesizer(loaded, target, model=model))
+    frames = [OnlineFrame(FrameStatus.TRACKED, target.parameters.expanded()[k]) for k in range(3)]
+    assert loop.picture(OnlineFrame(FrameStatus.NO_FACE, None)) is None
+    first = [loop.picture(frame) for frame in frames][0]
+    assert not np.array_equal(loop.picture(frames[0]), first)  # the window remembers
+    again = loop.picture(OnlineFrame(FrameStatus.TRACKED | FrameStatus.CUT, frames[0].parameters))
+    assert np.array_equal(again, first)
 
 
 def test_frames_stops_and_an_empty_recording_isn_t_kept(weights, driver, tmp_path, capsys):
