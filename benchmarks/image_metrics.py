@@ -30,7 +30,7 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Mean structural similarity over the mask; without one over all pixels whose window lies in the picture."""
-    return _mean(ssim_map(a, b), mask)
+    return mean_over(ssim_map(a, b), mask)
 
 
 def ms_ssim(
@@ -42,17 +42,28 @@ def ms_ssim(
     scales, those are left out and the other weights made to sum to one (128 px: four scales). A negative term, which
     pictures that contradict each other have, counts as zero.
     """
+    return pool_scales(scale_maps(a, b, len(weights)), mask, weights)
+
+
+def scale_maps(a: np.ndarray, b: np.ndarray, count: int = len(WEIGHTS)) -> list[np.ndarray]:
+    """The (H, W) maps that ``ms_ssim`` pools, the finest scale first: at most ``count``, as many as the size allows."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    possible = 1 + int(np.log2(min(a.shape[:2]) / WINDOW))
-    used = np.array(weights[: max(1, possible)])
-    result = 1.0
-    for k, weight in enumerate(used / used.sum()):
-        last = k == len(used) - 1
-        scale = ssim_map(a, b) if last else contrast_structure(a, b)
-        result *= max(_mean(scale, mask), 0.0) ** weight
-        if not last:
-            a, b = halved(a), halved(b)
-            mask = None if mask is None else halved(mask.astype(np.float64)) >= 0.5
+    count = max(1, min(count, 1 + int(np.log2(min(a.shape[:2]) / WINDOW))))
+    maps = []
+    for _ in range(count - 1):
+        maps.append(contrast_structure(a, b))
+        a, b = halved(a), halved(b)
+    return [*maps, ssim_map(a, b)]
+
+
+def pool_scales(maps: list[np.ndarray], mask: np.ndarray | None = None, weights: tuple[float, ...] = WEIGHTS) -> float:
+    """The weighted product of the maps' means over the mask."""
+    used, result = np.array(weights[: len(maps)]), 1.0
+    for scale, weight in zip(maps, used / used.sum()):
+        result *= max(mean_over(scale, mask), 0.0) ** weight
+        if mask is not None:
+            covered = halved(mask.astype(np.float64))
+            mask = covered >= min(0.5, covered.max())  # a region smaller than a pixel keeps the one it is in
     return float(result)
 
 
@@ -97,7 +108,8 @@ def landmark_error(made: np.ndarray, real: np.ndarray, eyes: tuple[tuple[int, in
     return float(np.linalg.norm(made - real, axis=-1).mean() / np.linalg.norm(middles[0] - middles[1]))
 
 
-def _mean(values: np.ndarray, mask: np.ndarray | None) -> float:
+def mean_over(values: np.ndarray, mask: np.ndarray | None) -> float:
+    """Mean of (H, W) values over the mask; without one, over all pixels whose window lies in the picture."""
     if mask is not None:
         return float(values[mask].mean()) if mask.any() else float("nan")
     pad = (WINDOW - 1) // 2

@@ -11,7 +11,7 @@ from fitting.landmarks import Face, LandmarkDetector
 from neural_render.conditioning import FACE, Crop
 from recognition.embedding import FaceEmbedding, similarity
 
-from .image_metrics import landmark_error, ms_ssim, psnr, ssim, temporal_error
+from .image_metrics import landmark_error, mean_over, pool_scales, psnr, scale_maps, ssim_map, temporal_error
 
 EYE_CORNERS = ((263, 362), (33, 133))
 LOOKED_AT = 48
@@ -74,10 +74,11 @@ class Judge:
         """
         rows = []
         for k, (picture, real) in enumerate(zip(made, self.held.pictures)):
-            row = {}
+            finest, scales, row = ssim_map(picture, real), scale_maps(picture, real), {}
             for region, mask in self.held.masks(k).items():
-                for name, metric in (("psnr", psnr), ("ssim", ssim), ("ms_ssim", ms_ssim)):
-                    row[name + region] = metric(picture, real, mask)
+                row["psnr" + region] = psnr(picture, real, mask)
+                row["ssim" + region] = mean_over(finest, mask)
+                row["ms_ssim" + region] = pool_scales(scales, mask)
             rows.append(row)
         scores = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         return scores | self._look(made) | {"temporal": temporal_error(made, self.held.pictures, self.held.frames)}

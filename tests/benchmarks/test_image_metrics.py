@@ -84,6 +84,12 @@ def test_a_mask_looks_only_there(metric):
     )  # and the rim
 
 
+def test_a_region_smaller_than_the_coarsest_pixels_counts_still():
+    mask = np.zeros(FACE.shape[:2], bool)
+    mask[81:84, 81:84] = True
+    assert 0 < ms_ssim(FACE, noisy(10), mask) < 1
+
+
 def test_temporal_error_counts_changes_not_offsets():
     clip = np.random.default_rng(0).integers(0, 200, (4, 8, 8, 3), dtype=np.uint8)
     assert temporal_error(clip + 50, clip, np.arange(4)) == 0
