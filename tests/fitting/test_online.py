@@ -11,7 +11,7 @@ from fitting.landmarks import Face
 from fitting.online import FACES, OnlineTracker
 from renderer import Camera, project, render, to_camera
 
-FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64,), joint_steps=(5,))
+FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_steps=(5,))
 SIZE, FRAMES = 256, 14
 
 
@@ -64,7 +64,7 @@ def test_follows_the_truth_after_a_moment(model, clip):
     assert np.corrcoef(fitted.expression[:, jaw], truth.expression[5:, jaw])[0, 1] > 0.95
     error = (fitted.rotation - truth.rotation[5:]).rad2deg()
     assert error.norm(dim=-1).max() < 8  # a few frames leave something between the head's shape and its pitch
-    assert (error - error.median(0).values).norm(dim=-1).max() < 2
+    assert (error - error.median(0).values).norm(dim=-1).max() < 4  # it turns by 34
     assert torch.equal(fitted.identity[0], fitted.identity[-1])  # solved once
     assert all(frame.status & FrameStatus.TRACKED for frame in found)
 
