@@ -49,7 +49,10 @@ class Track:
     confidence: Tensor  # (F,) 0 to 1
     landmarks: Tensor | None = None  # (F, L, 2) px of the original frame; NaN where there is no face
     landmark_scheme: str = "mediapipe478"
-    energies: dict[str, Tensor] = field(default_factory=dict)  # each (F,), a term of the energy
+    energies: dict[str, Tensor] = field(default_factory=dict)  # each (F,), how well a frame fits (`Fitter.track`)
+    spread: dict[str, Tensor] = field(default_factory=dict)
+    """Posterior standard deviations by parameter, shaped as the parameter: what the picture did not determine is as
+    wide as its prior. NaN in frames without a face. Those of identity and reflectance are in standard deviations."""
     facts: dict = field(default_factory=dict)  # JSON: source file, its hash, timings, settings, warnings
 
     def __len__(self) -> int:
@@ -86,6 +89,7 @@ class Track:
         tensors = {f"parameters.{f.name}": getattr(self.parameters, f.name) for f in fields(FaceParameters)}
         tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
         tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
+        tensors |= {f"spread.{k}": v for k, v in self.spread.items()}
         if self.landmarks is not None:
             tensors["landmarks"] = self.landmarks
         tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -157,11 +161,16 @@ class Track:
                 confidence=tensors["confidence"],
                 landmarks=tensors.get("landmarks"),
                 landmark_scheme=table["landmark_scheme"],
-                energies={k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith("energies.")},
+                energies=_group(tensors, "energies."),
+                spread=_group(tensors, "spread."),
                 facts=table["facts"],
             )
         except (KeyError, ValueError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
+
+
+def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def fill_gaps(parameters: FaceParameters, tracked: Tensor) -> FaceParameters:

@@ -1,7 +1,7 @@
 """Fitting the model to pictures and clips by analysis-by-synthesis."""
 
-from .fitter import Settings
 from .landmarks import make_detector
-from .tracker import fit_image, fit_video
+from .settings import QUALITIES, Settings
+from .tracker import Stills, fit_image, fit_images, fit_video
 
-__all__ = ["Settings", "fit_image", "fit_video", "make_detector"]
+__all__ = ["QUALITIES", "Settings", "Stills", "fit_image", "fit_images", "fit_video", "make_detector"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from renderer.camera import axis_angle
 from .follow import FollowerState
 from .state import FitState
 
-_NAMES = ("rotation", "translation", "expression", "illumination", "gaze")
+_NAMES = ("rotation", "translation", "expression", "illumination", "gaze", "spread")
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Rows:
     points: list[np.ndarray | None] = field(default_factory=list)
     energies: list[dict[str, float]] = field(default_factory=list)
     values: list[dict[str, Tensor] | None] = field(default_factory=list)
+    """Parameters by name and, as ``spread``, all their posterior standard deviations (P,) in the layout's order."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -46,6 +47,7 @@ class Rows:
                 "expression": state.expression[0].cpu(),
                 "illumination": state.light[0].cpu(),
                 "gaze": state.gaze[0].cpu(),
+                "spread": result.spread[0].cpu(),
             }
         )
         self._append(item.time, int(status), confidence, item.face.points.astype(np.float32), result.energies)
@@ -135,7 +137,7 @@ class Checkpoint:
         previous = None
         if "previous.rotation" in tensors:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
-            previous = FitState(shared.identity, shared.reflectance, shared.log_focal, **own)
+            previous = replace(shared, **own)
         return rows, shared, FollowerState(**table["follower"]), previous, table["facts"]
 
     def remove(self) -> None:

@@ -41,6 +41,7 @@ class Residuals:
     value: Tensor  # (F, R)
     weight: Tensor  # (F, R)
     jacobian: Tensor  # (F, R, S + P), or (F, R, P) where the shared columns are left out
+    by_detail: Tensor | None = None  # (F, R) derivative of the photometric rows by the sample's own albedo
 
 
 FLIP = (1.0, -1.0, -1.0)
@@ -61,12 +62,12 @@ def projection(points: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SurfaceGeometry:
-    """The samples' nine numbers, once for given identity: mean + identity part, and the bases beside them."""
+    """What the samples are before expression: nine numbers each, and their albedo (`fitting.detail`)."""
 
-    def __init__(self, samples: SurfaceSamples, identity: Tensor, reflectance: Tensor) -> None:
+    def __init__(self, samples: SurfaceSamples, identity: Tensor, reflectance: Tensor, detail: Tensor) -> None:
         self.samples = samples
         self.neutral = samples.mean + samples.identity @ identity
-        self.albedo = samples.albedo_mean + samples.albedo @ reflectance
+        self.albedo = samples.albedo_mean + samples.albedo @ reflectance + detail
 
 
 def photometric(
@@ -78,7 +79,7 @@ def photometric(
     weights: Weights,
     layout: Layout,
     shared: bool,
-) -> tuple[Residuals, Tensor]:
+) -> tuple[Residuals, Tensor, Tensor]:
     """Colour of each surface point under the fitted light minus the picture's at its projection, in sRGB.
 
     Args:
@@ -86,7 +87,7 @@ def photometric(
         shared: whether the columns of identity, reflectance and focal length are wanted.
 
     Returns:
-        Rows ordered (point, channel), and the squared error a point (F, N) before weighting, zero where unseen.
+        Rows ordered (point, channel); the squared error a point (F, N), and its weight before the robust one (F, N).
     """
     s = geometry.samples
     count, frames = len(s), len(state)
@@ -153,8 +154,9 @@ def photometric(
         by_reflectance = (slope * shading)[..., None] * s.albedo
         columns = [unrotated @ s.identity, by_reflectance, by_focal[..., None], *columns]
     jacobian = torch.cat(columns, -1).flatten(1, 2)
-    rows = Residuals(residual.flatten(1), row_weight[..., None].expand(-1, -1, 3).flatten(1), jacobian)
-    return rows, squared * weight / total
+    by_detail = (slope * shading).flatten(1)
+    rows = Residuals(residual.flatten(1), row_weight[..., None].expand(-1, -1, 3).flatten(1), jacobian, by_detail)
+    return rows, squared, weight
 
 
 def eye_rotation(gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -28,16 +28,16 @@ class FollowerState:
 
 
 class FaceFollower:
-    """Follows one face through the frames of a clip, in order."""
+    """Follows one face through the frames of a clip, in order; or through pictures that aren't ``ordered``: no cuts."""
 
-    def __init__(self, detector: LandmarkDetector, state: FollowerState | None = None) -> None:
-        self.detector = detector
+    def __init__(self, detector: LandmarkDetector, state: FollowerState | None = None, ordered: bool = True) -> None:
+        self.detector, self.ordered = detector, ordered
         self.state = state or FollowerState()
 
     def __call__(self, picture: np.ndarray) -> tuple[Face | None, FrameStatus]:
         """The followed face of the next frame, (H, W, 3) uint8 RGB, and the frame's status."""
         s = self.state
-        cut = self.is_cut(picture)
+        cut = self.ordered and self.is_cut(picture)
         if cut:
             s.centre, s.velocity, s.several = None, (0.0, 0.0), False
         face = None

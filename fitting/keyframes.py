@@ -9,7 +9,7 @@ import numpy as np
 
 from .follow import FaceFollower
 from .landmarks import Face, LandmarkDetector
-from .observation import Observation, observe
+from .observation import Crop, cut_out
 
 LOOKED_AT = 48  # at most twice as many frames are looked at, evenly over the clip
 
@@ -19,7 +19,7 @@ class Candidate:
     index: int
     shot: int
     face: Face
-    seen: Observation
+    crop: Crop
 
 
 @dataclass
@@ -34,26 +34,28 @@ class Survey:
 def survey(
     frames: Iterable,
     detector: LandmarkDetector,
-    sizes: tuple[int, ...],
-    device: str,
+    size: int,
     count: int | None = None,
+    ordered: bool = True,
     progress=None,
 ) -> Survey:
     """Decodes the clip once and looks for the largest face in frames evenly spread, however long it is.
 
+    ``size`` px is the side of the squares that are kept.
     ``count`` is the number of frames where it's known. Where it isn't, or is wrong, the stride doubles whenever
-    enough frames were looked at, so that memory is bounded and every part of the clip counts alike.
+    enough frames were looked at, so that memory is bounded and every part of the clip counts alike. Pictures that
+    aren't ``ordered`` are one shot.
     """
     found, stride, shot = Survey(), max(1, (count or 0) // LOOKED_AT), 0
     cuts = FaceFollower(detector)
     for index, _, picture in frames:
         found.frames = index + 1
-        shot += cuts.is_cut(picture)
+        shot += ordered and cuts.is_cut(picture)
         if index % stride == 0:
             found.looked_at += 1
             face = next(iter(detector.detect(picture)), None)
             if face is not None:
-                found.candidates.append(Candidate(index, shot, face, observe(picture, face, sizes, device)))
+                found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size)))
             if index // stride >= 2 * LOOKED_AT:
                 stride *= 2
                 found.candidates = [c for c in found.candidates if c.index % stride == 0]

@@ -47,6 +47,13 @@ class Observation:
     def __len__(self) -> int:
         return len(self.side)
 
+    def frame(self, index: int) -> Observation:
+        """One of the frames, as an observation of one."""
+        at = slice(index, index + 1)
+        levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
+        parts = self.corner, self.side, self.landmarks, self.face_size
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre)
+
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:
         join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
@@ -56,21 +63,37 @@ class Observation:
         )
 
 
+@dataclass(frozen=True)
+class Crop:
+    """The square about a face, cut out but not yet taken apart: small, to be kept until it's known to be needed."""
+
+    picture: np.ndarray  # (S, S, 3) uint8
+    face: Face
+    frame_size: tuple[int, int]  # px, width and height
+
+    def observe(self, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
+        """``sizes`` are the pyramid's, in px, none above S."""
+        side, centre = self.face.size * SIDE, self.face.centre
+        tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
+        return Observation(
+            levels={size: _level(self.picture, size, device) for size in sizes},
+            corner=tensor(centre - side / 2)[None],
+            side=tensor([side]),
+            landmarks=tensor(self.face.points)[None],
+            face_size=tensor([self.face.size]),
+            frame_centre=tensor([self.frame_size[0] / 2, self.frame_size[1] / 2]),
+        )
+
+
+def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
+    """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
+    crop = square_crop(picture, face.centre, face.size * SIDE, size)
+    return Crop(crop, face, (picture.shape[1], picture.shape[0]))
+
+
 def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
     """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
-    side, centre = face.size * SIDE, face.centre
-    finest = max(sizes)
-    crop = square_crop(picture, centre, side, finest)
-    levels = {size: _level(crop, size, device) for size in sizes}
-    tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
-    return Observation(
-        levels=levels,
-        corner=tensor(centre - side / 2)[None],
-        side=tensor([side]),
-        landmarks=tensor(face.points)[None],
-        face_size=tensor([face.size]),
-        frame_centre=tensor([picture.shape[1] / 2, picture.shape[0] / 2]),
-    )
+    return cut_out(picture, face, max(sizes)).observe(sizes, device)
 
 
 def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:

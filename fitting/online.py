@@ -11,10 +11,11 @@ from facemodel.model import MorphableModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 
-from .fitter import Fitter, Settings
+from .fitter import Fitter
 from .follow import FaceFollower
 from .landmarks import LandmarkDetector
-from .observation import Observation, observe
+from .observation import Crop, Observation, cut_out, observe
+from .settings import Settings
 from .start import focal_from_frame
 from .state import FitState
 
@@ -56,7 +57,7 @@ class OnlineTracker:
         self.first: FaceParameters | None = None
         """(F, ...) the frames that identity was solved over, once it is."""
         self._follower = FaceFollower(detector)
-        self._collected: list[tuple[float, Observation]] = []
+        self._collected: list[tuple[float, Crop]] = []
         self._shared: FitState | None = None
         self._previous: FitState | None = None
         self._time = 0.0
@@ -68,10 +69,11 @@ class OnlineTracker:
             if face is None:
                 self._previous = None
                 return OnlineFrame(status, None)
-            seen = observe(picture, face, self.fitter.settings.levels, self.device)
+            settings = self.fitter.settings
             if self._shared is None:
-                self._solve_identity(seen, time)
+                self._solve_identity(cut_out(picture, face, max(settings.joint_levels)), time)
                 return OnlineFrame(status, None)  # where identity was solved just now, the frame is old by now
+            seen = observe(picture, face, settings.levels, self.device)
             if status & FrameStatus.CUT:
                 self._previous = None
             start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)
@@ -80,15 +82,16 @@ class OnlineTracker:
             self._time = time
             return OnlineFrame(status, _clip(self._previous)[0])
 
-    def _solve_identity(self, seen: Observation, time: float) -> None:
+    def _solve_identity(self, crop: Crop, time: float) -> None:
         """Collects a face; once there are enough, solves for identity over evenly spread ones."""
-        self._collected.append((time, seen))
+        self._collected.append((time, crop))
         if len(self._collected) > 4 * FACES:  # thinned out, so that memory is bounded
             self._collected = self._collected[::2]
         if time - self._collected[0][0] < self.collect:
             return
         chosen = np.linspace(0, len(self._collected) - 1, min(FACES, len(self._collected))).round().astype(int)
-        self._shared = self.fitter.solve_shared(Observation.concatenate([self._collected[k][1] for k in chosen]))
+        crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]
+        self._shared, _ = self.fitter.solve_shared(Observation.concatenate(crops))
         self.first = _clip(self._shared)
         self._collected = []
 

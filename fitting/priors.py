@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch import Tensor
 from renderer.camera import axis_angle
 from renderer.lighting import C0
 
-from .state import FitState, Layout
+from .state import POSE, FitState, Layout
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Priors:
 
     identity: float = 1.0
     reflectance: float = 1.0
+    detail: float = 0.05  # linear RGB, of a sample's own albedo; each sample counts as the photometric term counts it
+    detail_of_one: float = 0.35  # the same where there is one picture only
     log_focal: float = 0.25
     expression: float = 0.45
     light_strength: tuple[float, float] = (0.75, 0.15)  # radiance of a white surface in even light: mean and deviation
@@ -56,47 +59,51 @@ def shared_prior(state: FitState, focal_guess: float, priors: Priors, layout: La
 
 def frame_prior(state: FitState, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
     """Precision (F, P, P) and gradient (F, P) of each frame's expression, gaze and light, without time."""
-    frames, at = len(state), layout.slices()
-    precision = state.light.new_zeros(frames, layout.frame, layout.frame)
-    gradient = state.light.new_zeros(frames, layout.frame)
-    index = lambda name: torch.arange(at[name].start, at[name].stop, device=precision.device) - layout.shared  # noqa: E731
+    fixed, light, offset = _frame_constants(priors, layout, state.light.dtype, state.light.device)
+    strength = state.light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
+    precision = fixed + light / strength.square()[:, None, None]
+    values = torch.cat(
+        [
+            state.light.new_zeros(len(state), POSE),
+            state.expression,
+            state.gaze.flatten(1),
+            state.light.transpose(1, 2).flatten(1),  # channel-major as the layout has it
+        ],
+        1,
+    )
+    return precision, (precision @ values[..., None])[..., 0] - offset
 
-    e = index("expression")
-    precision[:, e, e] = priors.expression**-2
-    gradient[:, e] = state.expression * priors.expression**-2
 
-    g = index("gaze")  # left yaw, left pitch, right yaw, right pitch
+@lru_cache(maxsize=8)
+def _frame_constants(priors: Priors, layout: Layout, dtype, device) -> tuple[Tensor, Tensor, Tensor]:
+    """Precision (P, P) that doesn't change, that of light over the light's squared strength (P, P), and P x0 (P,)."""
+    at = {n: torch.arange(c.start, c.stop) - layout.shared for n, c in layout.slices().items()}
+    fixed, shape = torch.zeros(2, layout.frame, layout.frame, dtype=torch.float64)
+    offset = torch.zeros(layout.frame, dtype=torch.float64)
+    fixed[at["expression"], at["expression"]] = priors.expression**-2
+
     yaw, pitch = priors.gaze_yaw_difference**-2, priors.gaze_pitch_difference**-2
-    couple = torch.diag(precision.new_full((4,), priors.gaze**-2))
-    for i, j, p in ((0, 2, yaw), (1, 3, pitch)):
+    couple = torch.diag(torch.full((4,), priors.gaze**-2, dtype=torch.float64))
+    for i, j, p in ((0, 2, yaw), (1, 3, pitch)):  # left yaw, left pitch, right yaw, right pitch
         couple[i, i] += p
         couple[j, j] += p
         couple[i, j] -= p
         couple[j, i] -= p
-    precision[:, g[:, None], g] = couple
-    gradient[:, g] = state.gaze.flatten(1) @ couple
+    fixed[at["gaze"][:, None], at["gaze"]] = couple
 
-    light, columns = light_precision(state.light, priors), index("light")
-    values = state.light.transpose(1, 2).flatten(1)  # (F, 27), channel-major as the layout has it
-    gradient[:, columns] = (light @ values[..., None])[..., 0]
+    # The bands above the first are small, and the light is nearly white, whatever its strength.
+    eye = lambda n: torch.eye(n, dtype=torch.float64)  # noqa: E731
+    band = torch.diag(torch.tensor([0.0] + [1.0] * 8, dtype=torch.float64))
+    shape[at["light"][:, None], at["light"]] = (
+        torch.kron(eye(3), band) / priors.light_shape**2 + torch.kron(eye(3) - 1 / 3, eye(9)) / priors.light_colour**2
+    )
     # A picture's exposure is such that white is neither burnt out nor grey: it keeps bright light on dark skin apart
     # from dim light on light skin.
     expected, deviation = (x / C0 for x in priors.light_strength)
-    constant = torch.arange(0, 27, 9, device=light.device)
-    light[:, constant[:, None], constant] += 1 / (3 * deviation) ** 2
-    gradient[:, columns[constant]] += (state.light[:, :1].mean(-1) - expected) / (3 * deviation**2)
-    precision[:, columns[:, None], columns] = light
-    return precision, gradient
-
-
-def light_precision(light: Tensor, priors: Priors) -> Tensor:
-    """(F, 27, 27): the bands above the first are small, and the light is nearly white, whatever its strength."""
-    strength = light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
-    band = torch.diag(light.new_tensor([0.0] + [1.0] * 8))
-    shape = torch.kron(torch.eye(3, dtype=light.dtype, device=light.device), band) / priors.light_shape**2
-    centred = torch.eye(3, dtype=light.dtype, device=light.device) - 1 / 3
-    colour = torch.kron(centred, torch.eye(9, dtype=light.dtype, device=light.device)) / priors.light_colour**2
-    return (shape + colour) / strength.square()[:, None, None]
+    constant = at["light"][::9]
+    fixed[constant[:, None], constant] += 1 / (3 * deviation) ** 2
+    offset[constant] = expected / (3 * deviation**2)
+    return tuple(x.to(device, dtype) for x in (fixed, shape, offset))
 
 
 def temporal_prior(

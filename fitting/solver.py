@@ -6,12 +6,11 @@ the weights W of the current residuals. Expressions stay within [0, 1] by an act
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from .energy import Residuals
 
 
 @dataclass
@@ -23,14 +22,11 @@ class NormalEquations:
     energy: Tensor
 
     @classmethod
-    def of(cls, terms: list[Residuals]) -> NormalEquations:
-        matrix = gradient = energy = 0
-        for t in terms:
-            weighted = t.jacobian * t.weight[..., None]
-            matrix = matrix + weighted.transpose(1, 2) @ t.jacobian
-            gradient = gradient + (weighted * t.value[..., None]).sum(1)
-            energy = energy + 0.5 * (t.weight * t.value.square()).sum(1)
-        return cls(matrix, gradient, energy)
+    def of(cls, terms: list[Sequence[Tensor]]) -> NormalEquations:
+        """``terms``: for each term F tensors (R, C + 1), rows times the root of their weight, the residual last."""
+        products = [torch.stack([r.T @ r for r in rows]) for rows in terms]
+        total = sum(products[1:], products[0])
+        return cls(total[:, :-1, :-1], total[:, :-1, -1], 0.5 * total[:, -1, -1])
 
 
 def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor, passes: int = 6) -> Tensor:
@@ -66,8 +62,11 @@ def solve_frames(
     columns: slice,
     held: Tensor,
     damping: float = 1e-4,
-) -> Tensor:
-    """A step (F, P) for frames that share nothing. ``columns`` are the expression's, ``held`` (P,) bool stay put."""
+) -> tuple[Tensor, Tensor]:
+    """A step (F, P) for frames that share nothing, and the matrices (F, P, P) it was solved with, in double.
+
+    ``columns`` are the expression's, ``held`` (P,) bool stay put.
+    """
     matrix = (equations.matrix + prior).double()
     gradient = (equations.gradient + prior_gradient).double()
     diagonal = matrix.diagonal(dim1=1, dim2=2)
@@ -76,7 +75,7 @@ def solve_frames(
     for f in range(len(matrix)):
         lower, upper = _bounds(matrix[f], [(columns, expression[f])], held)
         out.append(solve_bounded(matrix[f], gradient[f], lower, upper))
-    return torch.stack(out).to(expression)
+    return torch.stack(out).to(expression), matrix
 
 
 def solve_joint(
@@ -88,8 +87,12 @@ def solve_joint(
     held_shared: Tensor,
     held_frame: Tensor,
     damping: float,
+    reduction: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """A step for what F frames share (S,) and for each frame (F, P), from one arrow-shaped system."""
+    """A step (S + F P,) for what F frames share, then for each frame, from one arrow-shaped system; and its matrix.
+
+    ``reduction``: what eliminated unknowns take from the matrix and the gradient (`fitting.detail`).
+    """
     total, count = equations.matrix.shape[1], len(equations.matrix)
     shared = len(shared_prior[0])
     own = total - shared
@@ -107,11 +110,27 @@ def solve_joint(
         matrix[block, :shared] = data[f, shared:, :shared]
         gradient[block] = slope[f, shared:] + frame_prior[1][f].double()
         bounds.append((slice(start + columns.start, start + columns.stop), expression[f]))
+    if reduction is not None:
+        matrix -= reduction[0]
+        gradient -= reduction[1]
     lower, upper = _bounds(matrix, bounds, torch.cat([held_shared, held_frame.repeat(count)]))
     diagonal = matrix.diagonal()
     diagonal += damping * diagonal + 1e-9
-    step = solve_bounded(matrix, gradient, lower, upper).to(expression)
-    return step[:shared], step[shared:].view(count, own)
+    return solve_bounded(matrix, gradient, lower, upper, passes=3).to(expression), matrix
+
+
+def spread(matrix: Tensor, held: Tensor) -> Tensor:
+    """Posterior standard deviations (..., C): roots of the diagonal of the inverse of J'WJ + P at the optimum.
+
+    What is ``held`` (C,) has none: 0. Bounds are left out: a shape that rests at zero has the spread it would have
+    if it could be negative.
+    """
+    free = (~held).nonzero().flatten()
+    part = matrix[..., free[:, None], free]
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(part).L)
+    out = matrix.new_zeros(matrix.shape[:-1])
+    out[..., free] = inverse.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
+    return out.float()
 
 
 def _bounds(matrix: Tensor, expressions: list[tuple[slice, Tensor]], held: Tensor) -> tuple[Tensor, Tensor]:

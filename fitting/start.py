@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 
+from .detail import NOISE
 from .observation import Observation
 from .samples import LandmarkSamples
 from .state import FitState
@@ -18,11 +19,11 @@ def focal_from_frame(width: float, height: float) -> float:
 
 
 def initial_state(
-    s: LandmarkSamples, neutral: torch.Tensor, seen: Observation, focal: float, sizes: tuple[int, int]
+    s: LandmarkSamples, neutral: torch.Tensor, seen: Observation, focal: float, sizes: tuple[int, int, int]
 ) -> FitState:
     """Pose of each frame by PnP on the neutral face (L, 3); no expression, straight gaze, white ambient light.
 
-    ``sizes`` are the numbers of identity and reflectance coefficients.
+    ``sizes`` are the numbers of identity and reflectance coefficients and of surface samples.
     """
     import cv2
 
@@ -52,6 +53,8 @@ def initial_state(
     return FitState(
         identity=torch.zeros(sizes[0], device=device),
         reflectance=torch.zeros(sizes[1], device=device),
+        detail=torch.zeros(sizes[2], 3, device=device),
+        noise=torch.tensor(NOISE[1], device=device),
         log_focal=torch.tensor(math.log(focal), device=device),
         rotation=tensor(rotations),
         translation=tensor(translations),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -12,6 +12,7 @@ from threading import Event, Thread
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import facemodel
 from facemodel.errors import PortraitError
@@ -22,13 +23,14 @@ from renderer.camera import axis_angle
 
 from .checkpoint import Checkpoint, Rows
 from .energy import eye_openness
-from .fitter import Fitter, Settings
+from .fitter import Fitter
 from .follow import FaceFollower, FollowerState
-from .keyframes import Survey, choose, survey
+from .keyframes import Candidate, Survey, choose, survey
 from .landmarks import Face, LandmarkDetector, make_detector
 from .observation import Observation, observe
+from .settings import Settings
 from .start import focal_from_frame
-from .state import FitState
+from .state import FitState, Layout
 
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
@@ -46,19 +48,41 @@ class _Frame:
     follower: FollowerState
 
 
-class SingleFrame:
-    """A picture as a clip of one frame."""
+class Stills:
+    """Pictures of one person, of one size and taken with one camera, in no order: nothing moves from one to the next.
 
-    fps, frame_count = 25.0, 1
+    Each is an (H, W, 3) uint8 RGB array.
+    """
 
-    def __init__(self, picture: np.ndarray) -> None:
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise PortraitError(f"image: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}")
-        self.picture = picture
-        self.height, self.width = picture.shape[:2]
+    fps, ordered = 25.0, False
+
+    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
+        if not pictures:
+            raise PortraitError("images: expected at least one, got none")
+        for k, picture in enumerate(pictures):
+            if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+                raise PortraitError(
+                    f"images[{k}]: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}"
+                )
+            if picture.shape != pictures[0].shape:
+                raise PortraitError(
+                    f"images[{k}]: expected the size of the first, {pictures[0].shape}, got {picture.shape}; "
+                    "pictures of several sizes are fitted one by one with fit_image"
+                )
+        self.pictures, self.frame_count = pictures, len(pictures)
+        self.height, self.width = pictures[0].shape[:2]
 
     def __iter__(self):
-        yield 0, 0.0, self.picture
+        for k, picture in enumerate(self.pictures):
+            yield k, k / self.fps, picture
+
+
+def fit_images(pictures: Sequence[np.ndarray], **options) -> Track:
+    """Fits several pictures of one person together: one identity, reflectance and focal length, poses of their own.
+
+    ``pictures``: see `Stills`; the options are `fit_video`'s. A track with a frame a picture.
+    """
+    return fit_video(Stills(pictures), **options)
 
 
 def fit_image(picture: np.ndarray, **options) -> Track:
@@ -66,7 +90,7 @@ def fit_image(picture: np.ndarray, **options) -> Track:
 
     Raises PortraitError where no face is found.
     """
-    return fit_video(SingleFrame(picture), **options)
+    return fit_images([picture], **options)
 
 
 def fit_video(
@@ -84,7 +108,8 @@ def fit_video(
 
     Args:
         frames: re-iterable of (index, seconds, (H, W, 3) uint8 RGB), with ``width``, ``height``, ``frame_count``
-            (None where unknown). It's read twice: once quickly for key frames, once to track.
+            (None where unknown). It's read twice: once quickly for key frames, once to track. Where it has
+            ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`).
         model: None loads the default one.
         detector: "mediapipe", "face-alignment", or a detector of your own.
         focal: px of the original frame; None has it solved for.
@@ -105,7 +130,7 @@ def fit_video(
     finder = make_detector(detector, device)
     guess = focal_from_frame(frames.width, frames.height)
     fitter = Fitter(model, finder.scheme, guess, focal, settings)
-    total = getattr(frames, "frame_count", None)
+    total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
     report = progress or (lambda done, total, stage: None)
     timings: dict[str, float] = {}
 
@@ -123,10 +148,12 @@ def fit_video(
             shared, facts = _solve_shared(frames, fitter, finder, device, total, report, timings)
         begun = time.perf_counter()
         timings["solver"] = 0.0
-        ahead = _look_ahead(frames, finder, follower, len(rows), settings.levels, device)
+        ahead = _look_ahead(frames, finder, follower, len(rows), settings.levels, device, ordered)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
             for item in ahead:
+                if not ordered:
+                    previous = None
                 solving = time.perf_counter()
                 previous = _solve_frame(rows, item, fitter, shared, previous, item.time - last_time)
                 last_time = item.time
@@ -137,7 +164,7 @@ def fit_video(
                     saved = time.perf_counter()
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
-    track = _as_track(rows, shared, model, frames, finder.scheme, facts, timings)
+    track = _as_track(rows, shared, model, frames, finder.scheme, fitter.layout, facts, timings)
     if store:
         store.remove()
     return track
@@ -174,9 +201,9 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
     found = survey(
         frames,
         finder,
-        fitter.settings.levels,
-        device,
+        max(fitter.settings.joint_levels or (64,)),
         total,
+        getattr(frames, "ordered", True),
         progress=lambda done: report(done, total, "looking for key frames"),
     )
     if not found.frames:
@@ -188,16 +215,18 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         )
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    seen = _key_frames(found, fitter)
-    state = fitter.solve_shared(
-        Observation.concatenate([c.seen for c in seen]), lambda done, of: report(done, of, "solving for identity")
-    )
+    chosen = _key_frames(found, fitter, device)
+    seen = Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])
+    state, spread = fitter.solve_shared(seen, lambda done, of: report(done, of, "solving for identity"))
     timings["identity"] = time.perf_counter() - begun
-    return state, {"frames": found.frames, "key_frames": [c.index for c in seen]}
+    # A change of the logarithm is a relative change.
+    focal = float(spread.pop("log_focal")[0] * state.log_focal.exp())
+    spread = {n: v.tolist() for n, v in spread.items()} | {"focal": focal}
+    return state, {"frames": found.frames, "key_frames": [c.index for c in chosen], "spread": spread}
 
 
-def _key_frames(found: Survey, fitter: Fitter) -> list:
-    seen = Observation.concatenate([c.seen for c in found.candidates])
+def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
+    seen = Observation.concatenate([c.crop.observe((), device) for c in found.candidates])
     start = fitter.start(seen)
     turn = axis_angle(start.rotation)
     a, b = fitter.marks.pairs[fitter.marks.eye_pairs :].unbind(1)
@@ -208,7 +237,7 @@ def _key_frames(found: Survey, fitter: Fitter) -> list:
 
 
 def _look_ahead(
-    frames, finder, state: FollowerState | None, skip: int, levels: tuple[int, ...], device: str
+    frames, finder, state: FollowerState | None, skip: int, levels: tuple[int, ...], device: str, ordered: bool
 ) -> Iterator[_Frame]:
     """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks."""
     queue: Queue = Queue(AHEAD)
@@ -216,7 +245,7 @@ def _look_ahead(
 
     def work() -> None:
         try:
-            follower = FaceFollower(finder, state)
+            follower = FaceFollower(finder, state, ordered)
             for index, seconds, picture in frames:
                 if stop.is_set():
                     return
@@ -253,7 +282,22 @@ def _confidence(energies: dict[str, float], face: Face) -> float:
     )
 
 
-def _as_track(rows: Rows, shared: FitState, model, frames, scheme: str, facts: dict, timings: dict) -> Track:
+def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[str, Tensor]:
+    """Posterior standard deviations by parameter; NaN in frames without a face."""
+    out = {name: torch.tensor(values) for name, values in shared.items()}
+    own = rows.column("spread", (layout.frame,))
+    own[torch.tensor([v is None for v in rows.values])] = torch.nan
+    at = {n: slice(c.start - layout.shared, c.stop - layout.shared) for n, c in layout.slices().items()}
+    out |= {name: own[:, at[name]] for name in ("rotation", "translation", "expression")}
+    out["gaze"] = own[:, at["gaze"]].view(-1, 2, 2)
+    out["illumination"] = own[:, at["light"]].view(-1, 3, 9).transpose(1, 2)
+    return out
+
+
+def _as_track(
+    rows: Rows, shared: FitState, model, frames, scheme: str, layout: Layout, facts: dict, timings: dict
+) -> Track:
+    shared_spread = facts.pop("spread")
     status = torch.tensor(rows.status)
     tracked = (status & int(FrameStatus.TRACKED)) != 0
     parameters = FaceParameters(
@@ -281,6 +325,7 @@ def _as_track(rows: Rows, shared: FitState, model, frames, scheme: str, facts: d
         confidence=torch.tensor(rows.confidence),
         landmarks=rows.landmarks(),
         landmark_scheme=scheme,
-        energies={k: rows.energy(k) for k in ("landmarks", "photometric", "energy")},
+        energies={k: rows.energy(k) for k in ("landmarks", "photometric", "energy", "visible", "step", "converged")},
+        spread=_spread(rows, shared_spread, layout),
         facts={**facts, "timings": timings, "warnings": warnings},
     )

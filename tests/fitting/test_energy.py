@@ -27,6 +27,8 @@ def random_state(model, frames=2, seed=0):
     return FitState(
         identity=0.5 * normal(model.identity_basis.shape[0]),
         reflectance=0.3 * normal(model.albedo_basis.shape[0]),
+        detail=torch.zeros(200, 3, dtype=torch.float64),
+        noise=torch.tensor(0.06, dtype=torch.float64),
         log_focal=torch.tensor(900.0, dtype=torch.float64).log(),
         rotation=rotation_matrix(0.2 * normal(frames, 3)),
         translation=torch.tensor([5.0, 10.0, 700.0], dtype=torch.float64) + 4 * normal(frames, 3),
@@ -92,7 +94,7 @@ def test_photometric_jacobian(model, block):
     visible = torch.ones(2, 200, dtype=torch.float64)
 
     def rows(s):
-        geometry = SurfaceGeometry(samples, s.identity, s.reflectance)
+        geometry = SurfaceGeometry(samples, s.identity, s.reflectance, s.detail)
         return photometric(geometry, s, seen, SIZE, visible, Weights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)

@@ -29,7 +29,7 @@ def face(size):
 def test_few_frames_of_any_clip_are_looked_at_evenly(count, known):
     picture = np.zeros((96, 96, 3), np.uint8)
     frames = ((k, k / 25, picture) for k in range(count))
-    found = survey(frames, OneFace(), (16,), "cpu", count if known else None)
+    found = survey(frames, OneFace(), 16, count if known else None)
     at = [c.index for c in found.candidates]
     assert found.frames == count
     assert min(count, LOOKED_AT // 2) <= len(at) <= 2 * LOOKED_AT + 1
@@ -52,6 +52,8 @@ def state(layout, frames=1):
     return FitState(
         identity=torch.zeros(layout.identity),
         reflectance=torch.zeros(layout.reflectance),
+        detail=torch.zeros(1, 3),
+        noise=torch.tensor(0.06),
         log_focal=torch.tensor(7.0),
         rotation=torch.eye(3).expand(frames, 3, 3),
         translation=torch.zeros(frames, 3),

@@ -11,7 +11,7 @@ from fitting.landmarks import Face
 from fitting.online import FACES, OnlineTracker
 from renderer import Camera, project, render, to_camera
 
-FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_steps=(5,))
+FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 5))
 SIZE, FRAMES = 256, 14
 
 

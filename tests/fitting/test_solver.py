@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
 from fitting.energy import Residuals
-from fitting.solver import NormalEquations, solve_bounded, solve_frames, solve_joint
+from fitting.rows import weighted
+from fitting.solver import NormalEquations, solve_bounded, solve_frames, solve_joint, spread
 
 
 @settings(max_examples=30, deadline=None)
@@ -36,14 +37,14 @@ def problem(frames=3, shared=4, own=6, seed=0):
         torch.rand(frames, 30, generator=g),
         torch.randn(frames, 30, shared + own, generator=g),
     )
-    return NormalEquations.of([rows]), rows
+    return NormalEquations.of([weighted(rows)]), rows
 
 
 def test_joint_step_solves_the_whole_system():
     frames, shared, own = 3, 4, 6
     equations, rows = problem(frames, shared, own)
     expression = torch.zeros(frames, 0)  # no bounds
-    step_shared, step_own = solve_joint(
+    step, matrix = solve_joint(
         equations,
         (torch.full((shared,), 2.0), torch.zeros(shared)),
         (torch.eye(own).expand(frames, own, own), torch.zeros(frames, own)),
@@ -64,7 +65,15 @@ def test_joint_step_solves_the_whole_system():
         value[block] = root * rows.value[f].numpy()
     prior = np.diag(np.r_[np.full(shared, 2.0), np.ones(frames * own)])
     expected = -np.linalg.solve(jacobian.T @ jacobian + prior, jacobian.T @ value)
-    np.testing.assert_allclose(torch.cat([step_shared, step_own.flatten()]).numpy(), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(step.numpy(), expected, rtol=1e-3, atol=1e-5)
+
+    held = torch.zeros(total, dtype=torch.bool)
+    held[1] = True
+    free = np.flatnonzero(~held.numpy())
+    inverse = np.linalg.inv((jacobian.T @ jacobian + prior)[np.ix_(free, free)])
+    deviations = spread(matrix, held).numpy()
+    np.testing.assert_allclose(deviations[free], np.sqrt(np.diag(inverse)), rtol=1e-3)
+    assert deviations[1] == 0
 
 
 def test_batch_equals_singles_and_held_columns_stay():
@@ -72,10 +81,10 @@ def test_batch_equals_singles_and_held_columns_stay():
     prior, slope = torch.eye(6).expand(3, 6, 6), torch.zeros(3, 6)
     held = torch.tensor([False, True, False, False, False, False])
     expression = torch.tensor([[0.0, 0.2], [0.9, 1.0], [0.5, 0.5]])
-    whole = solve_frames(equations, prior, slope, expression, slice(2, 4), held)
+    whole, _ = solve_frames(equations, prior, slope, expression, slice(2, 4), held)
     assert (whole[:, 1] == 0).all()
     assert ((expression + whole[:, 2:4]) >= -1e-6).all() and ((expression + whole[:, 2:4]) <= 1 + 1e-6).all()
     for f in range(3):
         one = NormalEquations(equations.matrix[f : f + 1], equations.gradient[f : f + 1], equations.energy[f : f + 1])
-        single = solve_frames(one, prior[:1], slope[:1], expression[f : f + 1], slice(2, 4), held)
+        single, _ = solve_frames(one, prior[:1], slope[:1], expression[f : f + 1], slice(2, 4), held)
         torch.testing.assert_close(single[0], whole[f])

@@ -12,11 +12,11 @@ from facemodel.errors import PortraitError
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting import tracker
-from fitting.fitter import Settings
 from fitting.landmarks import Face
+from fitting.settings import Settings
 from renderer import Camera, project, render, to_camera
 
-FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_steps=(5,), key_frames=3)
+FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 5), key_frames=3)
 
 
 class Frames:

@@ -16,6 +16,8 @@ def turned(model, yaw_degrees):
     return FitState(
         identity=torch.zeros(model.identity_basis.shape[0]),
         reflectance=torch.zeros(model.albedo_basis.shape[0]),
+        detail=torch.zeros(1, 3),
+        noise=torch.tensor(0.06),
         log_focal=torch.tensor(800.0).log(),
         rotation=rotation_matrix(angle),
         translation=torch.tensor([[0.0, 0.0, 700.0]]),
@@ -54,7 +56,7 @@ def nearest_hit(points, triangles):
 def test_the_far_cheek_is_hidden_and_the_near_one_seen(model):
     samples = surface_samples(model, 400)
     state = turned(model, 50)
-    geometry = SurfaceGeometry(samples, state.identity, state.reflectance)
+    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, torch.zeros(1, 3))
     got = visible_samples(model, model.mean, geometry, state, seen())[0].bool().numpy()
 
     flip = np.array([1.0, -1.0, -1.0])

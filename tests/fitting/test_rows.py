@@ -1,0 +1,101 @@
+"""The compiled kernels against their references in plain torch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fitting.energy import SurfaceGeometry, Weights, landmarks
+from fitting.landmarks import Face
+from fitting.observation import observe
+from fitting.rows import by_reference, landmark_rows, photometric_rows, weighted
+from fitting.samples import landmark_samples, surface_samples
+from fitting.state import FitState, Layout
+from renderer.camera import rotation_matrix
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def scene(model):
+    g = torch.Generator().manual_seed(3)
+    normal = lambda *s: torch.randn(*s, generator=g)  # noqa: E731
+    light = 0.2 * normal(2, 9, 3)
+    light[:, 0] = 2.5
+    state = FitState(
+        identity=normal(model.identity_basis.shape[0]),
+        reflectance=0.5 * normal(model.albedo_basis.shape[0]),
+        detail=0.05 * normal(300, 3),
+        noise=torch.tensor(0.06),
+        log_focal=torch.tensor(900.0).log(),
+        rotation=rotation_matrix(0.3 * normal(2, 3)),
+        translation=torch.tensor([5.0, 10.0, 700.0]) + 4 * normal(2, 3),
+        expression=0.4 * torch.rand(2, model.expression_basis.shape[0], generator=g),
+        gaze=0.2 * normal(2, 2, 2),
+        light=light,
+    )
+    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    picture = np.kron(noise, np.ones((12, 12, 1), np.uint8))
+    marks = landmark_samples(model, "mediapipe478")
+    centre = np.array([360.0, 250.0])
+    points = [centre + 60 * np.random.default_rng(k).normal(size=(len(marks.mean), 2)) for k in (1, 2)]
+    points[0][5] = np.nan
+    seen = [
+        observe(picture, Face(p, "mediapipe478", 1.0), (SIZE,)) for p in (np.nan_to_num(q, nan=300.0) for q in points)
+    ]
+    both = type(seen[0]).concatenate(seen)
+    both = replace(both, landmarks=torch.tensor(np.stack(points)).float())
+    layout = Layout(model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0])
+    return state, both, surface_samples(model, 300), marks, layout
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_photometric_kernel_is_the_reference(scene, shared):
+    state, seen, samples, _, layout = scene
+    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, state.detail)
+    visible = (torch.rand(2, 300, generator=torch.Generator().manual_seed(1)) > 0.3).float()
+    arguments = (geometry, state, seen, SIZE, visible, Weights(), layout, shared)
+    ours, theirs = photometric_rows(*arguments), by_reference(*arguments)
+    seen_at = theirs.seen > 0
+    torch.testing.assert_close(ours.squared[seen_at], theirs.squared[seen_at], rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(ours.seen, theirs.seen, rtol=1e-3, atol=1e-5)
+    for a, b in zip(ours.rows, theirs.rows):
+        if not shared:
+            assert 0 < len(a) < 3 * 300  # unseen samples are left out
+        kept, wanted = (x[x.abs().sum(1) > 0] for x in (a, b))
+        scale = wanted.square().mean(0).sqrt()
+        assert ((kept - wanted).abs() <= 2e-3 * scale + 1e-5).all()
+    if shared:
+        torch.testing.assert_close(ours.by_detail, theirs.by_detail, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_landmark_kernel_is_the_reference(scene, shared):
+    state, seen, _, marks, layout = scene
+    neutral = marks.mean + marks.identity @ state.identity
+    arguments = (marks, neutral, state, seen, Weights(), layout, shared)
+    rows, squared = landmark_rows(*arguments)
+    terms, expected = landmarks(*arguments)
+    torch.testing.assert_close(squared, expected, rtol=1e-3, atol=1e-6)
+    wanted = weighted(terms)
+    scale = wanted.square().mean((0, 1)).sqrt()
+    assert ((rows - wanted).abs() <= 2e-3 * scale + 1e-5).all()
+    assert (rows[0, 10:12] == 0).all()  # the landmark that wasn't found
+
+
+def test_frames_do_not_touch_each_other(scene):
+    """A batch of two is two single runs, bit for bit."""
+    state, seen, samples, marks, layout = scene
+    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, state.detail)
+    neutral = marks.mean + marks.identity @ state.identity
+    visible = torch.ones(2, 300)
+    both = photometric_rows(geometry, state, seen, SIZE, visible, Weights(), layout, False).rows
+    both_marks = landmark_rows(marks, neutral, state, seen, Weights(), layout, False)[0]
+    for f in range(2):
+        one = {n: getattr(state, n)[f : f + 1] for n in ("rotation", "translation", "expression", "gaze", "light")}
+        single = replace(state, **one)
+        alone = seen.frame(f)
+        rows = photometric_rows(geometry, single, alone, SIZE, visible[:1], Weights(), layout, False).rows[0]
+        assert torch.equal(rows, both[f])
+        assert torch.equal(landmark_rows(marks, neutral, single, alone, Weights(), layout, False)[0][0], both_marks[f])
