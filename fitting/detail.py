@@ -10,23 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .rows import PhotometricRows
-
-NOISE = (0.03, 0.06)  # range of the residuals' scale, sRGB of 1: a sharp picture of the model itself, a stranger's skin
-
-
-def noise_scale(squared: Tensor, seen: Tensor) -> Tensor:
-    """(): three standard deviations of the colour residuals, from the median of the seen samples' squared error.
-
-    How well the model can explain a picture differs from picture to picture, and is seen in the picture: the better
-    it does, the more the colours count (maximum likelihood of the variance, made robust).
-    """
-    known = squared[seen > 0.2]
-    if not len(known):
-        return squared.new_tensor(NOISE[1])
-    return (3 * (known.median() / 2.366).sqrt()).clamp(*NOISE)  # 2.366: median of a chi-square with 3 degrees
 
 
 @dataclass(frozen=True)
@@ -60,3 +47,17 @@ class Elimination:
     def step(self, step: Tensor) -> Tensor:
         """The change (N, 3) of the detail that goes with a step (T,) of the unknowns."""
         return (-(self.slope + self.by_unknowns @ step) / self.precision).view(-1, 3)
+
+
+def absorb(basis: Tensor, reflectance: Tensor, detail: Tensor, precision: float) -> tuple[Tensor, Tensor]:
+    """Gives the reflectance model (A,) what it can explain of the detail (N, 3), and returns both anew.
+
+    The joint solution doesn't care which of the two a colour stands in, but a rendering shows the model's alone.
+
+    Args:
+        basis: (N, 3, A), of the samples' albedo. precision: of each of the 3 N colours against the prior's 1.
+    """
+    b = basis.flatten(0, 1)
+    normal = precision * b.T @ b + torch.eye(len(reflectance), dtype=b.dtype, device=b.device)
+    change = torch.linalg.solve(normal, precision * b.T @ detail.flatten() - reflectance)
+    return reflectance + change, detail - basis @ change

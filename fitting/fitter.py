@@ -10,7 +10,7 @@ from torch import Tensor
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
 from facemodel.model import MorphableModel
 
-from .detail import Elimination, noise_scale
+from .detail import Elimination, absorb
 from .energy import SurfaceGeometry
 from .observation import Observation
 from .priors import frame_prior, motion_slack, shared_prior, temporal_prior
@@ -101,7 +101,7 @@ class Fitter:
         _, _, neutral = self._shape(like)
         fresh = initial_state(self.marks, neutral, seen, float(like.log_focal.exp()), sizes)
         light = like.light[-1:].expand(len(seen), -1, -1)
-        known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "noise", "log_focal")}
+        known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "log_focal")}
         return replace(fresh, light=light, **known)
 
     def track(
@@ -151,8 +151,7 @@ class Fitter:
         rows, energies = [terms], {"landmarks": distances}
         held = self.held_frame
         if level is not None:
-            weights = replace(s.weights, colour_scale=float(state.noise))
-            colour = photometric_rows(geometry, state, seen, level, visible, weights, self.layout, shared=False)
+            colour = photometric_rows(geometry, state, seen, level, visible, s.weights, self.layout, shared=False)
             rows.append(colour.rows)
             energies["photometric"] = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
         else:
@@ -190,6 +189,9 @@ class Fitter:
             state, matrix, held = self._joint_step(state, seen, level, stage)
             if progress:
                 progress(k + 1, len(schedule))
+        precision = s.weights.colour / s.weights.colour_scale**2 / (3 * len(self.samples))
+        reflectance, detail = absorb(self.samples.albedo, state.reflectance, state.detail, precision)
+        state = replace(state, reflectance=reflectance, detail=detail)
         deviations = spread(matrix, held)
         return state, {n: deviations[self.columns[n]] for n in ("identity", "reflectance", "log_focal")}
 
@@ -206,12 +208,9 @@ class Fitter:
         rows, detail = [terms], None
         if level is not None:
             visible = visible_samples(self.model, vertices, geometry, state, seen)
-            weights = replace(s.joint_weights, colour_scale=float(state.noise))
-            colour = photometric_rows(geometry, state, seen, level, visible, weights, self.layout, shared=True)
+            colour = photometric_rows(geometry, state, seen, level, visible, s.joint_weights, self.layout, shared=True)
             rows.append(colour.rows)
-            # One picture can't tell a point's own colour from shading, so there it gets the blame.
-            deviation = s.priors.detail if len(state) > 1 else s.priors.detail_of_one
-            prior = weights.colour / (3 * len(self.samples)) / deviation**2
+            prior = s.joint_weights.colour / (3 * len(self.samples)) / s.priors.detail**2
             detail = Elimination.of(colour, state.detail, prior, shared)
         held = torch.zeros(shared, dtype=torch.bool, device=state.identity.device)
         held_frame = self.held_frame.clone()
@@ -236,6 +235,5 @@ class Fitter:
         )
         after = state.stepped(step[:shared], step[shared:].view(len(state), -1), self.layout)
         if detail is not None:
-            noise = noise_scale(colour.squared, colour.seen)
-            after = replace(after, detail=state.detail + detail.step(step), noise=noise)
+            after = replace(after, detail=state.detail + detail.step(step))
         return self._with_eye_look(after), matrix, torch.cat([held, held_frame.repeat(len(state))])

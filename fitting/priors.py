@@ -25,8 +25,7 @@ class Priors:
 
     identity: float = 1.0
     reflectance: float = 1.0
-    detail: float = 0.05  # linear RGB, of a sample's own albedo; each sample counts as the photometric term counts it
-    detail_of_one: float = 0.35  # the same where there is one picture only
+    detail: float = 0.35  # linear RGB, of a sample's own albedo; each sample counts as the photometric term counts it
     log_focal: float = 0.25
     expression: float = 0.45
     light_strength: tuple[float, float] = (0.75, 0.15)  # radiance of a white surface in even light: mean and deviation

@@ -21,12 +21,21 @@ class Settings:
     key_frames: int = 8
     weights: Weights = field(default_factory=Weights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: Weights = field(default_factory=lambda: Weights(colour=3000.0, landmarks=10.0, pairs=10.0))
+    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=40.0, pairs=40.0))
     priors: Priors = field(default_factory=Priors)
 
+
+_TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0)
 
 QUALITIES = {
     "fast": Settings(samples=700, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 4), key_frames=6),
     "balanced": Settings(),
-    "best": Settings(samples=3000, levels=(64, 128, 256), steps=(2, 2, 2), joint_steps=(6, 6, 8), key_frames=12),
+    "best": Settings(
+        samples=3000,
+        levels=(64, 128, 256),
+        steps=(2, 2, 2),
+        joint_steps=(6, 6, 8),
+        key_frames=12,
+        joint_weights=_TRUSTING,
+    ),
 }

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import torch
 
-from .detail import NOISE
 from .observation import Observation
 from .samples import LandmarkSamples
 from .state import FitState
@@ -54,7 +53,6 @@ def initial_state(
         identity=torch.zeros(sizes[0], device=device),
         reflectance=torch.zeros(sizes[1], device=device),
         detail=torch.zeros(sizes[2], 3, device=device),
-        noise=torch.tensor(NOISE[1], device=device),
         log_focal=torch.tensor(math.log(focal), device=device),
         rotation=tensor(rotations),
         translation=tensor(translations),

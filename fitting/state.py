@@ -54,7 +54,6 @@ class FitState:
     identity: Tensor  # (I,) standard deviations
     reflectance: Tensor  # (A,) standard deviations
     detail: Tensor  # (N, 3) linear RGB, what each surface sample's albedo is beyond the model's
-    noise: Tensor  # () scale of the colour residuals beyond which a sample counts as an outlier, sRGB of 1
     log_focal: Tensor  # () log px
     rotation: Tensor  # (F, 3, 3), model axes
     translation: Tensor  # (F, 3) mm, camera frame

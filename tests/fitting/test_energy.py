@@ -28,7 +28,6 @@ def random_state(model, frames=2, seed=0):
         identity=0.5 * normal(model.identity_basis.shape[0]),
         reflectance=0.3 * normal(model.albedo_basis.shape[0]),
         detail=torch.zeros(200, 3, dtype=torch.float64),
-        noise=torch.tensor(0.06, dtype=torch.float64),
         log_focal=torch.tensor(900.0, dtype=torch.float64).log(),
         rotation=rotation_matrix(0.2 * normal(frames, 3)),
         translation=torch.tensor([5.0, 10.0, 700.0], dtype=torch.float64) + 4 * normal(frames, 3),

@@ -53,7 +53,6 @@ def state(layout, frames=1):
         identity=torch.zeros(layout.identity),
         reflectance=torch.zeros(layout.reflectance),
         detail=torch.zeros(1, 3),
-        noise=torch.tensor(0.06),
         log_focal=torch.tensor(7.0),
         rotation=torch.eye(3).expand(frames, 3, 3),
         translation=torch.zeros(frames, 3),

@@ -27,7 +27,6 @@ def scene(model):
         identity=normal(model.identity_basis.shape[0]),
         reflectance=0.5 * normal(model.albedo_basis.shape[0]),
         detail=0.05 * normal(300, 3),
-        noise=torch.tensor(0.06),
         log_focal=torch.tensor(900.0).log(),
         rotation=rotation_matrix(0.3 * normal(2, 3)),
         translation=torch.tensor([5.0, 10.0, 700.0]) + 4 * normal(2, 3),

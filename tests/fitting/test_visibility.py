@@ -17,7 +17,6 @@ def turned(model, yaw_degrees):
         identity=torch.zeros(model.identity_basis.shape[0]),
         reflectance=torch.zeros(model.albedo_basis.shape[0]),
         detail=torch.zeros(1, 3),
-        noise=torch.tensor(0.06),
         log_focal=torch.tensor(800.0).log(),
         rotation=rotation_matrix(angle),
         translation=torch.tensor([[0.0, 0.0, 700.0]]),
