@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +106,7 @@ class Checkpoint:
             "confidence": rows.confidence,
             "energies": rows.energies,
             "known": known,
-            "follower": asdict(follower),
+            "follower": follower.as_json(),
             "facts": facts,
         }
         tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -138,7 +138,7 @@ class Checkpoint:
         if "previous.rotation" in tensors:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
             previous = replace(shared, **own)
-        return rows, shared, FollowerState(**table["follower"]), previous, table["facts"]
+        return rows, shared, FollowerState.from_json(table["follower"]), previous, table["facts"]
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -17,14 +17,23 @@ CUT_DIFFERENCE = 0.25  # of the same, mean absolute over mean brightness
 
 @dataclass
 class FollowerState:
-    """Everything the follower remembers; plain data, so that a checkpoint can keep it."""
+    """Everything the follower remembers."""
 
     centre: tuple[float, float] | None = None
     size: float = 0.0
     velocity: tuple[float, float] = (0.0, 0.0)
     several: bool = False
     since_look: int = 0
-    thumbnail: list | None = None
+    thumbnail: np.ndarray | None = None  # (32, 48, 3) uint8
+
+    def as_json(self) -> dict:
+        """Plain data, for a checkpoint."""
+        return {**vars(self), "thumbnail": None if self.thumbnail is None else self.thumbnail.tolist()}
+
+    @classmethod
+    def from_json(cls, table: dict) -> FollowerState:
+        known = table["thumbnail"]
+        return cls(**{**table, "thumbnail": None if known is None else np.array(known, np.uint8)})
 
 
 class FaceFollower:
@@ -75,11 +84,12 @@ class FaceFollower:
         import cv2
 
         s = self.state
-        small = cv2.resize(picture, (48, 32), interpolation=cv2.INTER_AREA)
-        before, s.thumbnail = s.thumbnail, small.tolist()
+        stride = max(1, picture.shape[0] // 128)  # averaging a whole large frame would take as long as decoding it
+        small = cv2.resize(np.ascontiguousarray(picture[::stride, ::stride]), (48, 32), interpolation=cv2.INTER_AREA)
+        before, s.thumbnail = s.thumbnail, small
         if before is None:
             return False
-        a, b = small.astype(np.float32), np.array(before, np.float32)
+        a, b = small.astype(np.float32), before.astype(np.float32)
         difference = np.abs(a - b).mean() / ((a.mean() + b.mean()) / 2 + 8)
         a, b = a - a.mean((0, 1)), b - b.mean((0, 1))
         correlation = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1)
