@@ -14,8 +14,8 @@ class Settings:
 
     samples: int = 1500
     levels: tuple[int, ...] = (64, 128)  # px of the face's square, coarse to fine
-    landmark_steps: int = 2  # before the photometric term joins
-    steps: tuple[int, ...] = (1, 2)  # a level, while tracking
+    landmark_steps: int = 1  # before the photometric term joins
+    steps: tuple[int, ...] = (1, 1)  # a level, while tracking
     joint_levels: tuple[int, ...] = (64, 128, 256)  # px, over the key frames
     joint_steps: tuple[int, ...] = (4, 4, 5)  # a level
     key_frames: int = 8
