@@ -143,9 +143,10 @@ def fit_video(
     }
     store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode():
         if shared is None:
             shared, facts = _solve_shared(frames, fitter, finder, device, total, report, timings)
+    with torch.inference_mode(), _one_thread():
         begun = time.perf_counter()
         timings["solver"] = 0.0
         ahead = _look_ahead(frames, finder, follower, len(rows), settings.levels, device, ordered)
