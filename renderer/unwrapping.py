@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,6 +22,16 @@ OVERLAP_DEPTH = 1e-3
 """Depth given to the chart to order what overlaps; so small that barycentrics change by less than that."""
 
 
+@dataclass(frozen=True)
+class View:
+    """What one picture shows of the chart, (H_uv, W_uv, ...); zero or False where it shows nothing."""
+
+    texture: Tensor  # (..., C) float, the picture's own colour space, bilinear
+    visible: Tensor  # bool
+    cosine: Tensor  # of the angle between normal and line of sight: 1 is seen straight on
+    scale: Tensor  # picture pixels a millimetre of the surface, along its shorter side
+
+
 def unwrap(
     image: Tensor,
     points_cam: Tensor,
@@ -31,6 +42,21 @@ def unwrap(
     grazing: float = 75.0,
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
+    """Samples a picture into the UV chart: texture and visibility of ``unwrap_view``, which has the arguments."""
+    view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing, backend=backend)
+    return view.texture, view.visible
+
+
+def unwrap_view(
+    image: Tensor,
+    points_cam: Tensor,
+    model,
+    camera: Camera,
+    size: tuple[int, int] = (512, 512),
+    *,
+    grazing: float = 75.0,
+    backend: str = "auto",
+) -> View:
     """Samples a picture into the UV chart.
 
     A texel is visible where its point of the surface lies within the picture, faces the camera by less than
@@ -41,10 +67,6 @@ def unwrap(
         points_cam: (V, 3) mm, camera frame.
         model: anything with ``mean``, ``triangles``, ``uv`` (v up) and ``uv_triangles``.
         size: (height, width) of the texture, texels. Row 0 is v = 1.
-
-    Returns:
-        texture (H_uv, W_uv, C) float in the picture's own colour space, bilinear, zero where not visible;
-        visibility (H_uv, W_uv) bool.
 
     Raises:
         PortraitError: the picture isn't of the camera's size.
@@ -80,9 +102,13 @@ def unwrap(
     colors = torch.nn.functional.grid_sample(
         picture.movedim(-1, 0)[None], grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
     )[0, :, 0].T
-    texture = texels.scatter(colors * visible[:, None].to(colors))[0]
-    visibility = texels.scatter(visible[:, None].to(colors))[0, ..., 0] > 0.5
-    return texture, visibility
+    scatter = lambda values: texels.scatter(torch.where(visible[:, None], values, 0.0))[0]  # noqa: E731
+    return View(
+        texture=scatter(colors),
+        visible=scatter(torch.ones_like(cosine)[:, None])[..., 0] > 0.5,
+        cosine=scatter(cosine[:, None])[..., 0],
+        scale=scatter((cosine / pixel_size)[:, None])[..., 0],
+    )
 
 
 def uv_fragments(model, size: tuple[int, int], backend: str = "auto"):

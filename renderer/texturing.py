@@ -1,0 +1,106 @@
+"""Textures over the model's chart: drawn into it, lit in it, and seen by a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facemodel.errors import PortraitError
+from facemodel.normals import vertex_normals
+
+from .camera import FLIP, Camera, to_camera
+from .color import linear_to_srgb
+from .interpolation import interpolate
+from .lighting import sh_basis
+from .rasterizer import rasterize
+from .unwrapping import uv_fragments
+
+
+def chart_values(model, values: Tensor, size: int, backend: str = "auto") -> Tensor:
+    """Values of the vertices (V, C) drawn into the chart: (size, size, C), zero outside it. Row 0 is v = 1."""
+    return interpolate(uv_fragments(model, (size, size), backend), values, model.triangles)[0]
+
+
+def chart_light(model, parameters, size: int, backend: str = "auto") -> Tensor:
+    """(size, size, 3) linear RGB: the light that one fitted face (no leading dimensions) has at each texel.
+
+    A texel's radiance is its albedo times this. Outside the chart it is that of no normal.
+    """
+    points = _points(model, parameters)
+    normals = vertex_normals(points, model.triangles) * points.new_tensor(FLIP)
+    normals = F.normalize(chart_values(model, normals, size, backend), dim=-1)
+    return sh_basis(normals) @ parameters.illumination
+
+
+def main_island(model, size: int) -> Tensor:
+    """(size, size) bool: the chart's largest connected part, which is the skin of face, scalp and neck.
+
+    Eyeballs, teeth, tongue and the inside of the mouth are islands of their own.
+    """
+    from scipy.ndimage import label
+
+    parts, _ = label(uv_fragments(model, (size, size)).mask[0].cpu().numpy())
+    largest = np.bincount(parts.ravel())[1:].argmax() + 1
+    return torch.from_numpy(parts == largest).to(model.mean.device)
+
+
+def extend(texture: Tensor, known: Tensor) -> Tensor:
+    """(H, W, C): texels that aren't ``known`` (H, W) bool repeat their nearest known one, so that no border shows."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not known.any():
+        raise PortraitError("texture: expected at least one known texel, got none")
+    nearest = distance_transform_edt(~known.cpu().numpy(), return_distances=False, return_indices=True)
+    rows, columns = torch.from_numpy(nearest).long().to(texture.device)
+    return texture[rows, columns]
+
+
+def render_textured(
+    model,
+    parameters,
+    camera: Camera,
+    texture: Tensor,
+    *,
+    lit: bool = False,
+    supersample: int = 2,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """Draws N pictures of the face with a texture on it.
+
+    Args:
+        parameters: FaceParameters, leading dimensions () or (N,). Its ``focal`` isn't used: the camera's is.
+        texture: (H_uv, W_uv, 3) linear RGB, row 0 at v = 1, extended beyond the chart's borders (``extend``).
+        lit: the texture is radiance already; else it is albedo, and the parameters' light falls on it.
+        supersample: draw that many times larger and average the light.
+
+    Returns:
+        pictures (N, H, W, 3) sRGB in [0, 1], on the outline the face's own colour, and cover (N, H, W, 1) in [0, 1].
+    """
+    points = _points(model, parameters)
+    points = points if points.dim() == 3 else points[None]
+    large = camera.resized(camera.width * supersample, camera.height * supersample)
+    fragments = rasterize(points, model.triangles, large, backend)
+    uv = interpolate(fragments, model.uv, model.uv_triangles)
+    grid = torch.stack([2 * uv[..., 0] - 1, 1 - 2 * uv[..., 1]], -1)
+    source = texture.movedim(-1, 0)[None].expand(len(points), -1, -1, -1)
+    radiance = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    radiance = radiance.movedim(1, -1)
+    if not lit:
+        normals = vertex_normals(points, model.triangles) * points.new_tensor(FLIP)
+        normals = F.normalize(interpolate(fragments, normals, model.triangles), dim=-1)
+        light = parameters.illumination.expand(len(points), 9, 3)
+        radiance = radiance * torch.einsum("nhwk,nkc->nhwc", sh_basis(normals), light)
+    cover = fragments.mask[..., None].to(radiance)
+    small, mask = _average(radiance.clamp(0, 1) * cover, supersample), _average(cover, supersample)
+    return linear_to_srgb(small / mask.clamp_min(1e-6)).clamp(0, 1), mask
+
+
+def _points(model, p) -> Tensor:
+    """(..., V, 3) mm, camera frame."""
+    return to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+
+
+def _average(pictures: Tensor, factor: int) -> Tensor:
+    return F.avg_pool2d(pictures.movedim(-1, 1), factor).movedim(1, -1) if factor > 1 else pictures
