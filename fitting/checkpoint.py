@@ -139,6 +139,3 @@ class Checkpoint:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
             previous = replace(shared, **own)
         return rows, shared, FollowerState.from_json(table["follower"]), previous, table["facts"]
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)

@@ -12,16 +12,16 @@ from threading import Event, Thread
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import facemodel
 from facemodel.errors import PortraitError
 from facemodel.model import MorphableModel
-from facemodel.parameters import FaceParameters
-from facemodel.track import FrameStatus, Track, fill_gaps
+from facemodel.track import FrameStatus, Track
 from renderer.camera import axis_angle
 
+from .assembly import as_track
 from .checkpoint import Checkpoint, Rows
+from .confidence import DOUBTFUL, confidence, face_brightness
 from .energy import eye_openness
 from .fitter import Fitter
 from .follow import FaceFollower, FollowerState
@@ -30,11 +30,10 @@ from .landmarks import Face, LandmarkDetector, make_detector
 from .observation import Observation, observe
 from .settings import Settings
 from .start import focal_from_frame
-from .state import FitState, Layout
+from .state import FitState
 
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
-DOUBTFUL = 0.4  # confidence below which a frame is marked uncertain
 SAVE_EVERY = 10.0  # seconds between two checkpoints
 
 
@@ -111,9 +110,11 @@ def fit_video(
             (None where unknown). It's read twice: once quickly for key frames, once to track. Where it has
             ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`).
         model: None loads the default one.
-        detector: "mediapipe", "face-alignment", or a detector of your own.
+        detector: "mediapipe", "face-alignment", or a detector of your own, which stays open.
         focal: px of the original frame; None has it solved for.
-        checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was.
+        checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was. It
+            stays there when the fit is done: remove it once the track is saved, since a full disk or a kill in between
+            would lose the fit otherwise.
 
     Returns:
         A Track with one row for every frame of the clip. Frames without a face have status NO_FACE, confidence 0
@@ -125,18 +126,23 @@ def fit_video(
     started = time.perf_counter()
     if focal is not None and not 0 < focal < float("inf"):
         raise PortraitError(f"focal: expected a length in pixels above 0, got {focal}")
+    if isinstance(detector, str):
+        with contextlib.closing(make_detector(detector, device)) as finder:
+            return fit_video(
+                frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
+                progress=progress, checkpoint=checkpoint,
+            )  # fmt: skip
     settings = settings or Settings()
     model = (model or facemodel.load()).to(device)
-    finder = make_detector(detector, device)
     guess = focal_from_frame(frames.width, frames.height)
-    fitter = Fitter(model, finder.scheme, guess, focal, settings)
+    fitter = Fitter(model, detector.scheme, guess, focal, settings)
     total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
     report = progress or (lambda done, total, stage: None)
     timings: dict[str, float] = {}
 
     signature = {
         "model": model.fingerprint,
-        "detector": detector if isinstance(detector, str) else type(detector).__name__,
+        "detector": type(detector).__name__,
         "focal": focal,
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
@@ -145,11 +151,11 @@ def fit_video(
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
     with torch.inference_mode():
         if shared is None:
-            shared, facts = _solve_shared(frames, fitter, finder, device, total, report, timings)
+            shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
     with torch.inference_mode(), _one_thread():
         begun = time.perf_counter()
         timings["solver"] = 0.0
-        ahead = _look_ahead(frames, finder, follower, len(rows), settings.levels, device, ordered)
+        ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
             for item in ahead:
@@ -157,18 +163,17 @@ def fit_video(
                     previous = None
                 solving = time.perf_counter()
                 previous = _solve_frame(rows, item, fitter, shared, previous, item.time - last_time)
-                last_time = item.time
+                last_time, follower = item.time, item.follower
                 timings["solver"] += time.perf_counter() - solving
                 report(len(rows), facts["frames"], "tracking")
                 if store and time.perf_counter() - saved > SAVE_EVERY:
-                    store.save(rows, shared, item.follower, previous, facts)
+                    store.save(rows, shared, follower, previous, facts)
                     saved = time.perf_counter()
+        if store:
+            store.save(rows, shared, follower or FollowerState(), previous, facts)
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
-    track = _as_track(rows, shared, model, frames, finder.scheme, fitter.layout, facts, timings)
-    if store:
-        store.remove()
-    return track
+    return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
 
 
 def _solve_frame(
@@ -182,7 +187,8 @@ def _solve_frame(
         previous = None
     start = previous or fitter.start(item.seen, shared)
     result = fitter.track(item.seen, previous, start, seconds)
-    rows.append(item, result, _confidence(result.energies, item.face), DOUBTFUL)
+    result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
+    rows.append(item, result, confidence(result.energies), DOUBTFUL)
     return result.state
 
 
@@ -272,61 +278,3 @@ def _look_ahead(
             with contextlib.suppress(Empty):
                 queue.get_nowait()
             worker.join(0.01)
-
-
-def _confidence(energies: dict[str, float], face: Face) -> float:
-    """From 1, at a perfect fit, to 0: landmark error at 8 % of the face's size, or colours off by 60 of 255."""
-    return float(
-        face.confidence
-        * np.clip(1 - energies["landmarks"] / 0.08, 0, 1)
-        * np.clip(1 - energies.get("photometric", 0.0) / 60, 0, 1)
-    )
-
-
-def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[str, Tensor]:
-    """Posterior standard deviations by parameter; NaN in frames without a face."""
-    out = {name: torch.tensor(values) for name, values in shared.items()}
-    own = rows.column("spread", (layout.frame,))
-    own[torch.tensor([v is None for v in rows.values])] = torch.nan
-    at = {n: slice(c.start - layout.shared, c.stop - layout.shared) for n, c in layout.slices().items()}
-    out |= {name: own[:, at[name]] for name in ("rotation", "translation", "expression")}
-    out["gaze"] = own[:, at["gaze"]].view(-1, 2, 2)
-    out["illumination"] = own[:, at["light"]].view(-1, 3, 9).transpose(1, 2)
-    return out
-
-
-def _as_track(
-    rows: Rows, shared: FitState, model, frames, scheme: str, layout: Layout, facts: dict, timings: dict
-) -> Track:
-    shared_spread = facts.pop("spread")
-    status = torch.tensor(rows.status)
-    tracked = (status & int(FrameStatus.TRACKED)) != 0
-    parameters = FaceParameters(
-        identity=shared.identity.cpu().clone(),
-        reflectance=shared.reflectance.cpu().clone(),
-        focal=shared.log_focal.exp().cpu().clone(),
-        rotation=rows.column("rotation", (3,)),
-        translation=rows.column("translation", (3,)),
-        expression=rows.column("expression", (len(model.expression_names),)),
-        illumination=rows.column("illumination", (9, 3)),
-        gaze=rows.column("gaze", (2, 2)),
-    )
-    count = int(tracked.sum())
-    warnings = []
-    if count < len(rows):
-        warnings.append(f"{len(rows) - count} of {len(rows)} frames have no face; their parameters are interpolated")
-    return Track(
-        model=model.name,
-        fingerprint=model.fingerprint,
-        width=frames.width,
-        height=frames.height,
-        parameters=fill_gaps(parameters, tracked),
-        times=torch.tensor(rows.times, dtype=torch.float64),
-        status=status,
-        confidence=torch.tensor(rows.confidence),
-        landmarks=rows.landmarks(),
-        landmark_scheme=scheme,
-        energies={k: rows.energy(k) for k in ("landmarks", "photometric", "energy", "visible", "step", "converged")},
-        spread=_spread(rows, shared_spread, layout),
-        facts={**facts, "timings": timings, "warnings": warnings},
-    )

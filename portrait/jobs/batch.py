@@ -88,7 +88,7 @@ def _check(output: Path, options: Options, ray: str | None) -> None:
     if ray is None or not options.device.startswith("cuda"):  # the GPU may be where the work is done
         pick_device(options.device)
     with quiet_native_stderr():
-        make_detector(options.detector)  # also fetches weights that aren't here yet, once for all
+        make_detector(options.detector).close()  # also fetches weights that aren't here yet, once for all
 
 
 @contextlib.contextmanager

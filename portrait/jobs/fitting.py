@@ -91,12 +91,12 @@ def fit_clip(
     frames.signature = source["sha256"]
     settings = {"detector": detector, "focal": focal, "fitting": asdict(Settings()), "version": VERSION}
     settings = json.loads(json.dumps(settings))  # as a track gives it back
-    began = time.perf_counter()
+    began, work = time.perf_counter(), output.with_name(output.name + ".work")
     if (done := complete_track(output, model, source, settings)) is not None:
+        shutil.rmtree(work, ignore_errors=True)  # of a run that was stopped between saving and removing it
         return Fitted(done, True, time.perf_counter() - began)
 
     device = pick_device(device)
-    work = output.with_name(output.name + ".work")
     try:
         track = fit_video(
             frames,

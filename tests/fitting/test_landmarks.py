@@ -1,0 +1,63 @@
+"""MediaPipe's detector on real pictures, and who closes it."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+import fitting
+from facemodel.errors import PortraitError
+from fitting import tracker
+from fitting.landmarks import MediaPipeDetector
+
+
+def threads():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Threads"))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    made = MediaPipeDetector()
+    yield made
+    made.close()
+
+
+def test_a_face_that_fills_the_frame_is_found(detector):
+    """Cut so close that brows and chin touch the edges: the detector's boxes need something around a face."""
+    picture = astronaut()
+    face = detector.detect(picture)[0]
+    side = int(0.85 * face.size)
+    x, y = (face.centre - side / 2).astype(int)
+    close = cv2.resize(picture[y : y + side, x : x + side], (480, 480), interpolation=cv2.INTER_CUBIC)
+    found = detector.detect(close)
+    assert len(found) == 1
+    expected = (face.points - [x, y]) * 480 / side
+    assert np.linalg.norm(found[0].points - expected, axis=1).mean() < 0.03 * found[0].size
+
+
+def test_closing_gives_the_threads_back(detector):
+    before = threads()
+    made = MediaPipeDetector()
+    assert threads() > before
+    made.close()
+    assert threads() == before
+
+
+def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
+    class Nobody:
+        scheme, closed = "mediapipe478", False
+
+        def detect(self, picture):
+            return []
+
+        def close(self):
+            self.closed = True
+
+    made, mine = Nobody(), Nobody()
+    monkeypatch.setattr(tracker, "make_detector", lambda *_: made)
+    picture = np.zeros((40, 40, 3), np.uint8)
+    for detector in ("mediapipe", mine):
+        with pytest.raises(PortraitError, match="no face found"):
+            fitting.fit_image(picture, model=model, detector=detector)
+    assert made.closed and not mine.closed
