@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from .cli_recognize import app as recognize
+from .cli_uv import app as uv
 
 app = typer.Typer(
     name="portrait",
@@ -27,9 +28,11 @@ app = typer.Typer(
 )
 
 app.add_typer(recognize)
+app.add_typer(uv)
 
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alignment.")]
+Quality = Annotated[str, typer.Option(help="How closely to fit, and for how long: fast, balanced or best.")]
 Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupted training goes on with the rest.")]
 Size = Annotated[int, typer.Option(help="Pixels of the network's images: 128 or 256.")]
 Width = Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
@@ -59,6 +62,10 @@ def fit(
         float | None,
         typer.Option(metavar="DEGREES", help="Or the field of view, from the upright picture's left to right edge."),
     ] = None,
+    quality: Quality = "balanced",
+    report: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Also a report of one clip: which frames are doubtful, and why.")
+    ] = None,
     device: Device = "auto",
     ray: Annotated[
         str | None,
@@ -72,7 +79,10 @@ def fit(
     """
     from .jobs.batch import fit_any
 
-    if not fit_any(input, output, detector=detector, focal=focal_px, fov=fov, device=device, ray=ray):
+    done = fit_any(
+        input, output, detector=detector, focal=focal_px, fov=fov, device=device, ray=ray, quality=quality, page=report,
+    )  # fmt: skip
+    if not done:
         raise typer.Exit(1)
 
 
@@ -236,6 +246,7 @@ def reenact(
     size: Size = 128,
     width: Width = 32,
     detector: Detector = "mediapipe",
+    quality: Quality = "balanced",
     comparison: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="Also driver | target | maps | result.")
     ] = None,
@@ -249,6 +260,7 @@ def reenact(
     reenact_files(
         source, target, output, take=take, absolute=absolute, smooth=smooth, minutes=minutes, size=size, width=width,
         detector=detector, comparison=comparison, report=report, sound=sound, device=device, method=method,
+        quality=quality,
     )  # fmt: skip
 
 
