@@ -28,7 +28,7 @@ class Weights:
 
     colour: float = 300.0
     colour_scale: float = 0.06  # of 1; residuals well above it are taken for occluders
-    landmarks: float = 80.0
+    landmarks: float = 160.0
     landmark_scale: float = 0.015  # of the face's size
     pairs: float = 60.0  # openings of lids and lips
     pair_scale: float = 0.006  # of the face's size

@@ -21,7 +21,7 @@ class Settings:
     key_frames: int = 8
     weights: Weights = field(default_factory=Weights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=40.0, pairs=40.0))
+    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0))
     priors: Priors = field(default_factory=Priors)
 
 
