@@ -13,7 +13,7 @@ from recognition.evaluation import Result
 from recognition.results import Comparison
 
 from .files import VERSION
-from .report import STYLE
+from .page import STYLE
 
 Runs = dict[str, dict[int, list[Result]]]
 INTERVALS = (

@@ -28,6 +28,7 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
             fitted = fit_clip(
                 clip.path, clip.track, detector=options.detector, focal=options.focal, fov=options.fov,
                 device=device, model=_model(), report=now_and_then(send), finder=_finder(options.detector, device),
+                quality=options.quality,
             )  # fmt: skip
     except PortraitError as error:
         return failed(clip, str(error))

@@ -33,6 +33,7 @@ class Options:
     focal: float | None
     fov: float | None
     device: str
+    quality: str
 
 
 @dataclass(frozen=True)

@@ -27,23 +27,38 @@ from ..progress import say
 from ..quiet import quiet_native_stderr
 from ..tracks import is_track, pick_device
 from ..video_writer import check_writable
-from .fitting import fit_file
+from .fitting import DEFAULT_QUALITY, check_quality, fit_file
 
 
 def fit_any(
-    input: Path, output: Path, *, detector: str, focal: float | None, fov: float | None, device: str, ray: str | None
+    input: Path,
+    output: Path,
+    *,
+    detector: str,
+    focal: float | None,
+    fov: float | None,
+    device: str,
+    ray: str | None,
+    quality: str = DEFAULT_QUALITY,
+    page: Path | None = None,
 ) -> bool:
     """Fits a video, an image, a folder of images, or a folder of videos; False where some of those failed.
 
+    page: of HTML, for a report of one clip.
     ray: address of the Ray cluster that does a folder of videos; None does it on this machine's cores.
     Raises PortraitError for input that can't be used.
     """
     check_lens(focal, fov)
+    check_quality(quality)
     if input.is_dir() and (clips := find_clips(input, output)):
-        return fit_folder(clips, output, Options(detector, focal, fov, device), ray)
+        if page is not None:
+            raise PortraitError(
+                f"--report: expected one clip, got the folder '{input}'; leave it out, summary.csv has the figures"
+            )
+        return fit_folder(clips, output, Options(detector, focal, fov, device, quality), ray)
     if ray is not None:
         raise PortraitError(f"--ray: expected a folder of videos to share out, got '{input}'; leave --ray out")
-    fit_file(input, output, detector=detector, focal=focal, fov=fov, device=device)
+    fit_file(input, output, detector=detector, focal=focal, fov=fov, device=device, quality=quality, page=page)
     return True
 
 

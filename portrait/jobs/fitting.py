@@ -11,15 +11,19 @@ from pathlib import Path
 
 import facemodel
 from facemodel import PortraitError, Track
-from fitting import Settings, fit_video
+from facemodel.errors import unknown_name
+from fitting import QUALITIES, fit_video
 
 from ..files import VERSION, source_facts
+from ..fit_report import write_fit_report
 from ..lens import camera_facts, check_lens, focal_from_fov
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
 from ..tracks import check_new_folder, describe_track, is_track, pick_device
 from ..video import open_frames
+from ..video_writer import check_writable
 
+DEFAULT_QUALITY = "balanced"
 Report = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 
 
@@ -42,21 +46,32 @@ def fit_file(
     device: str = "auto",
     model=None,
     title: str = "",
+    quality: str = DEFAULT_QUALITY,
+    page: Path | None = None,
 ) -> Track:
-    """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`."""
+    """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`.
+
+    page: of HTML, for a report of how well it is fitted.
+    """
+    if page is not None:
+        check_writable(page, input)
+    model = model or facemodel.load()
     with quiet_native_stderr(), Progress() as progress:
         fitted = fit_clip(
-            input, output, detector=detector, focal=focal, fov=fov, device=device, model=model,
+            input, output, detector=detector, focal=focal, fov=fov, device=device, model=model, quality=quality,
             report=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
         )  # fmt: skip
     track = fitted.track
     if fitted.kept:
         say(f"{output}: already there for this input and these settings, kept ({describe_track(track)})")
-        return track
-    rate = len(track) / fitted.seconds
-    say(f"{output}: {describe_track(track)}; {fitted.seconds:.1f} s, {rate:.1f} frames a second")
-    for warning in track.facts.get("warnings", []):
-        say(f"  note: {warning}")
+    else:
+        rate = len(track) / fitted.seconds
+        say(f"{output}: {describe_track(track)}; {fitted.seconds:.1f} s, {rate:.1f} frames a second")
+        for warning in track.facts.get("warnings", []):
+            say(f"  note: {warning}")
+    if page is not None:
+        write_fit_report(page, track, input, model)
+        say(f"{page}: doubtful frames, overlays, curves")
     return track
 
 
@@ -71,15 +86,18 @@ def fit_clip(
     model=None,
     report: Report | None = None,
     finder=None,
+    quality: str = DEFAULT_QUALITY,
 ) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
     A complete track of the same input, settings and model is kept; an unfinished one is gone on with.
     focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
+    quality: one of `fitting.QUALITIES`.
     finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given back.
     Raises PortraitError for input that can't be used.
     """
     check_lens(focal, fov)
+    check_quality(quality)
     frames = open_frames(input)
     check_new_folder(output)
     if output.is_dir() and input.is_dir() and output.samefile(input):
@@ -89,7 +107,8 @@ def fit_clip(
         focal = focal_from_fov(fov, frames.width)
     source = source_facts(frames)
     frames.signature = source["sha256"]
-    settings = {"detector": detector, "focal": focal, "fitting": asdict(Settings()), "version": VERSION}
+    settings = {"detector": detector, "focal": focal, "quality": quality, "fitting": asdict(QUALITIES[quality])}
+    settings["version"] = VERSION
     settings = json.loads(json.dumps(settings))  # as a track gives it back
     began, work = time.perf_counter(), output.with_name(output.name + ".work")
     if (done := complete_track(output, model, source, settings)) is not None:
@@ -104,6 +123,7 @@ def fit_clip(
             detector=finder or detector,
             device=device,
             focal=focal,
+            settings=QUALITIES[quality],
             checkpoint=work,
             progress=report,
         )
@@ -122,6 +142,12 @@ def fit_clip(
     track.save(output)
     shutil.rmtree(work, ignore_errors=True)
     return Fitted(track, False, time.perf_counter() - began)
+
+
+def check_quality(name: str) -> None:
+    """Raises PortraitError unless there is such a quality."""
+    if name not in QUALITIES:
+        raise unknown_name("quality", name, QUALITIES)
 
 
 def complete_track(folder: Path, model, source: dict, settings: dict) -> Track | None:

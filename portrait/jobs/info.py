@@ -9,6 +9,7 @@ from facemodel import PortraitError, Track
 
 from ..lens import describe_camera
 from ..progress import say
+from ..quality import quality_lines
 from ..tracks import describe_track, is_track
 from ..video import open_frames, read_comment
 
@@ -31,7 +32,8 @@ def _track(path: Path) -> None:
     say(f"  frames      {track.width} x {track.height}, {track.fps:.2f} a second")
     say(f"  model       {track.model} ({track.fingerprint})")
     say(f"  camera      {describe_camera(track)}")
-    say(f"  confidence  {float(track.confidence.float().mean()):.2f} on average")
+    for topic, text in quality_lines(track).items():
+        say(f"  {topic:<11} {text}")
     for name, value in track.facts.items():
         if name == "camera":  # said above
             continue

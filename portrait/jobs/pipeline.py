@@ -25,7 +25,7 @@ from ..sample import carphone
 from ..tracks import is_track, load_track, pick_device
 from ..video import VideoReader, open_frames
 from ..video_writer import check_writable
-from .fitting import fit_file
+from .fitting import DEFAULT_QUALITY, check_quality, fit_file
 from .rendering import camera_of, to_uint8, write_video
 from .synthesis import sound_file, synthesize_file, train_file
 from .tracks import parts
@@ -65,6 +65,7 @@ def reenact_files(
     device: str = "auto",
     work: Path | None = None,
     method: str = DEFAULT,
+    quality: str = DEFAULT_QUALITY,
 ) -> None:
     """Fit both, mix, train on the target, synthesize.
 
@@ -73,6 +74,7 @@ def reenact_files(
     (``<output>.work``): tracks of the same input and a training with the same settings are gone on with.
     """
     find_method(method)
+    check_quality(quality)
     for path in (output, comparison, report):
         if path is not None:
             check_writable(path, source, target)
@@ -86,10 +88,9 @@ def reenact_files(
     clock = Timings()
 
     say("1/4 fitting")
-    t = clock.measure(
-        "fit target", fit_file, target, work / "target.track", detector=detector, device=device, model=model
-    )
-    s = _source_track(source, work, t, model, detector, device, clock)
+    fit = {"model": model, "detector": detector, "quality": quality, "device": device}
+    t = clock.measure("fit target", fit_file, target, work / "target.track", **fit)
+    s = _source_track(source, work, t, clock, fit)
     say("2/4 mixing")
     mixed = clock.measure("mix", facemodel.mix, s, t, model, names, absolute=absolute, smooth=smooth)
     mixed.save(work / "mixed.track")
@@ -187,13 +188,11 @@ def driver_frames(source: Track, video: Path | None, model) -> Iterator[np.ndarr
         yield from to_uint8(drawn["diffuse"] + background)
 
 
-def _source_track(source: Path | None, work: Path, target: Track, model, detector: str, device: str, clock: Timings):
+def _source_track(source: Path | None, work: Path, target: Track, clock: Timings, fit: dict) -> Track:
     if source is None:
-        track = scripted_performance(model, target.fps)
+        track = scripted_performance(fit["model"], target.fps)
         track.save(work / "source.track")
         return track
     if is_track(source):
-        return load_track(source, model)
-    return clock.measure(
-        "fit source", fit_file, source, work / "source.track", detector=detector, device=device, model=model
-    )
+        return load_track(source, fit["model"])
+    return clock.measure("fit source", fit_file, source, work / "source.track", **fit)
