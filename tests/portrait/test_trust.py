@@ -1,0 +1,125 @@
+"""What a track says of itself: doubtful frames, what the clip left open, quality, and that a fit isn't lost."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import facemodel
+import fitting
+from facemodel import FrameStatus, PortraitError, Track
+from portrait.cli import main
+from portrait.doubtful import doubtful_runs, doubtful_section
+from portrait.jobs.fitting import fit_clip
+from portrait.quality import quality_lines, undetermined
+
+from .conftest import FRAMES
+
+T, U, CUT, NONE = FrameStatus.TRACKED, FrameStatus.UNCERTAIN, FrameStatus.CUT, FrameStatus.NO_FACE
+
+
+@pytest.fixture(scope="module")
+def fitted(track):
+    return Track.load(track)
+
+
+def doubtful(fitted, status, confidence):
+    return replace(fitted, status=torch.tensor([int(s) for s in status]), confidence=torch.tensor(confidence))
+
+
+def test_runs_end_at_cuts_and_where_the_kind_changes(fitted):
+    status = [T, T | U, T | U, NONE, NONE, T | U | CUT, T | U | CUT, T]
+    runs = doubtful_runs(doubtful(fitted, status, [0.9, 0.3, 0.2, 0, 0, 0.1, 0.3, 0.8]))
+    assert [(r.first, r.last, r.worst) for r in runs] == [(1, 2, 2), (3, 4, 3), (5, 5, 5), (6, 6, 6)]
+    assert runs[0].lost == pytest.approx(1.5)
+    assert doubtful_runs(doubtful(fitted, [T] * FRAMES, [0.9] * FRAMES)) == []
+
+
+def test_the_report_shows_the_weightiest_runs_with_reasons(fitted, clip, monkeypatch):
+    model = facemodel.load()
+    status = [T | U, T, NONE, NONE, T, T | U, T | U, T]
+    some = doubtful(fitted, status, [0.35, 0.9, 0, 0, 0.9, 0.3, 0.1, 0.9])
+    text = doubtful_section(model, some, clip)
+    assert text.count("<img") == 3 and text.count("no face was found") == 1
+    assert text.index("frame 0,") < text.index("frame 2,") < text.index("frame 6,")
+    assert "confidence 0.10" in text and "frames 5 to 6" in text
+    assert "5 of 8 frames, in 3 stretches; below is the worst frame of each" in text
+    monkeypatch.setattr("portrait.doubtful.SHOWN", 1)
+    text = doubtful_section(model, some, clip)
+    assert text.count("<img") == 1 and "frame 2," in text  # two frames without a face weigh most
+    assert doubtful_section(model, doubtful(fitted, [T] * FRAMES, [0.9] * FRAMES), clip) == "<p>None.</p>"
+
+
+def test_undetermined_counts_what_is_as_wide_as_its_prior(fitted):
+    identity, expression = torch.full((80,), 0.5), torch.full((FRAMES, 52), 0.1)
+    identity[:20] = 0.95
+    expression[0] = torch.nan  # no face
+    expression[1:, :2] = 0.0  # held by the gaze
+    expression[1:, 2:12] = 0.44
+    facts = {"settings": {"fitting": {"priors": {"identity": 1.0, "expression": 0.45}}}}
+    some = replace(fitted, spread={"identity": identity, "expression": expression}, facts=facts)
+    assert undetermined(some) == {"identity": 0.25, "expression": pytest.approx(10 / 50)}
+    assert undetermined(replace(fitted, spread={})) == {}
+    facts["settings"]["fitting"]["priors"]["identity"] = 2.0
+    assert undetermined(some)["identity"] == 0.0
+
+
+def test_quality_lines_of_a_real_track(fitted):
+    lines = quality_lines(fitted)
+    assert lines["converged"].endswith("% of the frames with a face")
+    half = torch.tensor([1.0, 0.0] * (FRAMES // 2))
+    assert quality_lines(replace(fitted, energies={"converged": half}))["converged"].startswith("50%")
+    assert "of identity" in lines["open"]
+
+
+def test_fit_with_a_report_and_a_quality(clip, tmp_path, capsys):
+    page = tmp_path / "r.html"
+    arguments = ["fit", str(clip), "-o", str(tmp_path / "t"), "--device", "cpu", "--quality", "fast"]
+    assert main([*arguments, "--report", str(page)]) == 0
+    text = page.read_text()
+    assert "<h2>Doubtful frames</h2>" in text and "confidence" in text and "<script" not in text
+    settings = json.loads((tmp_path / "t" / "track.json").read_text())["facts"]["settings"]
+    assert settings["quality"] == "fast" and settings["fitting"]["samples"] == fitting.QUALITIES["fast"].samples
+    capsys.readouterr()
+    assert main(["info", str(tmp_path / "t")]) == 0
+    shown = capsys.readouterr().out
+    assert "converged" in shown and "open " in shown
+    with pytest.raises(PortraitError, match="did you mean 'balanced'"):
+        fit_clip(clip, tmp_path / "u", quality="balancd")
+
+
+def test_options_that_do_not_fit(clip, tmp_path, capsys):
+    assert main(["fit", str(clip.parent), "-o", str(tmp_path / "t"), "--report", str(tmp_path / "r.html")]) == 2
+    assert "expected one clip" in capsys.readouterr().err
+    for arguments in (["fit", clip, "-o", tmp_path / "t"],
+                      ["reenact", "--source", clip, "--target", clip, "-o", tmp_path / "o.mp4"]):  # fmt: skip
+        assert main([*map(str, arguments), "--quality", "good"]) == 2
+        assert "quality" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_track_that_cannot_be_saved_is_not_fitted_again(clip, tmp_path, monkeypatch):
+    """The disk is full just then: the work stays, and the next run takes it from there."""
+    model, out = facemodel.load(), tmp_path / "t"
+
+    def full(*_):
+        raise PortraitError("track: the disk is full")
+
+    with monkeypatch.context() as m:
+        m.setattr(Track, "save", full)
+        with pytest.raises(PortraitError, match="disk is full"):
+            fit_clip(clip, out, model=model, device="cpu", quality="fast")
+    assert (tmp_path / "t.work" / "progress.safetensors").is_file()
+    stages = []
+    track = fit_clip(
+        clip, out, model=model, device="cpu", quality="fast", report=lambda done, total, stage: stages.append(stage)
+    ).track
+    assert stages == [] and len(track) == FRAMES and not (tmp_path / "t.work").exists()
+    assert np.isfinite(track.parameters.expression.numpy()).all()
+
+    (tmp_path / "t.work").mkdir()  # as after a kill between saving and removing
+    (tmp_path / "t.work" / "progress.safetensors").write_bytes(b"old")
+    assert fit_clip(clip, out, model=model, device="cpu", quality="fast").kept
+    assert not (tmp_path / "t.work").exists()
