@@ -123,7 +123,7 @@ class Fitter:
         if previous is not None:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self._shape(state)
-        visible = visible_samples(self.model, vertices, geometry, state, seen)
+        visible = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
         for level, steps in zip(s.levels, s.steps):
             for _ in range(steps if previous is not None else steps + 3):
                 state, energies, step, matrix = self._frame_step(state, previous, seen, seconds, slack, level, visible)
@@ -207,7 +207,7 @@ class Fitter:
         terms, _ = landmark_rows(self.marks, neutral, state, seen, s.joint_weights, self.layout, shared=True)
         rows, detail = [terms], None
         if level is not None:
-            visible = visible_samples(self.model, vertices, geometry, state, seen)
+            visible = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
             colour = photometric_rows(geometry, state, seen, level, visible, s.joint_weights, self.layout, shared=True)
             rows.append(colour.rows)
             prior = s.joint_weights.colour / (3 * len(self.samples)) / s.priors.detail**2
