@@ -45,3 +45,37 @@ def synthesize_dataset(
         output, identities=identities, pictures=pictures, seed=seed, max_yaw=max_yaw, yaws=yaws, lights=lights,
         expressions=expressions, test=test, size=size, processes=processes,
     )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait uv photo.jpg -o face --complete mirror --frontalize   |   "
+    "portrait uv talk.track --video talk.mp4 -o face --merge --delight --complete uv.weights.safetensors --yaw 45"
+)
+def uv(
+    input: Annotated[Path, typer.Argument(metavar="IMAGE|TRACK", help="A picture, which is fitted; or a track.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")],
+    video: Annotated[Path | None, typer.Option(metavar="VIDEO", help="The clip that the track is of.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Which frame of it, from 0; default: a sure, frontal one.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Join all frames into one texture.")] = False,
+    delight: Annotated[bool, typer.Option("--delight", help="Divide the fitted light out.")] = False,
+    complete: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS|mirror",
+            help="Fill what isn't seen: by weights that 'portrait uv-train' wrote, or from the mirrored side.",
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(help="Texels a side: 128, 256, 512, 1024.")] = 512,
+    frontalize: Annotated[
+        bool, typer.Option("--frontalize", help="Also the face from the front: frontal.png.")
+    ] = False,
+    yaw: Annotated[list[float] | None, typer.Option(metavar="DEGREES", help="Also the face turned so far.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Unwrap a face: its texture with masks, a textured mesh (glb, obj), a turntable, the face at any yaw."""
+    from .jobs.uv import texture_file
+
+    texture_file(
+        input, output, video=video, frame=frame, merge=merge, delight=delight, complete=complete, size=size,
+        yaws=yaw or [], frontalize=frontalize, device=device,
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""Holes of a texture filled without a network: smoothly, or from the mirrored side (the chart is symmetric)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from facemodel.errors import PortraitError
+
+DARKEST = 0.004  # linear RGB: least colour of which a logarithm is taken
+
+
+def smooth_fill(values: Tensor, weight: Tensor) -> Tensor:
+    """Spreads values (H, W, C) from where ``weight`` (H, W) in [0, 1] is to where it isn't, smoothly.
+
+    Where the weight is one a value stays as it is; between, it is blended with its surroundings'. Push-pull over a
+    pyramid (Gortler et al., The Lumigraph, SIGGRAPH 1996): time and memory of a few copies of the picture.
+    PortraitError where the weight is zero everywhere.
+    """
+    if not bool((weight > 0).any()):
+        raise PortraitError("fill: expected some known texels, got none")
+    height, width = weight.shape
+    side = 1 << (max(height, width) - 1).bit_length()
+    pad = (0, side - width, 0, side - height)
+    w = F.pad(weight[None, None].to(values), pad)
+    color = F.pad((values * weight[..., None]).movedim(-1, 0)[None], pad)
+    return _push_pull(color, w)[0, :, :height, :width].movedim(0, -1)
+
+
+def _push_pull(color: Tensor, weight: Tensor) -> Tensor:
+    """color (1, C, S, S) times weight (1, 1, S, S) in; colours everywhere out."""
+    if weight.shape[-1] == 1:
+        return color / weight.clamp_min(1e-8)
+    total = 4 * F.avg_pool2d(weight, 2)
+    coarse_weight = total.clamp(max=1)
+    coarse = _push_pull(4 * F.avg_pool2d(color, 2) / total.clamp_min(1e-8) * coarse_weight, coarse_weight)
+    below = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    return color + (1 - weight) * below
+
+
+def mirror_fill(texture: Tensor, weight: Tensor, model_texture: Tensor) -> Tensor:
+    """(S, S, 3): the texture where it's known, else its mirrored side, else the fitted model; no seams.
+
+    The mirrored side is first brought to this side's tone: their logarithmic difference, smooth from where both are
+    known, is added. So is the texture's difference from the model where neither side is known.
+
+    Args:
+        texture: (S, S, 3) linear RGB.
+        weight: (S, S) 0 to 1, how far each texel is known; between, it is blended.
+        model_texture: (S, S, 3) linear RGB, complete: the fitted model's, under the same light as the texture.
+    """
+    log = lambda t: t.clamp_min(DARKEST).log()  # noqa: E731
+    # Against the model, since the model's own asymmetry (light, above all) isn't to be mirrored.
+    own = log(texture) - log(model_texture)
+    other, other_weight = own.flip(1), weight.flip(1)
+    both = weight * other_weight
+    if bool((both > 0.01).any()):
+        other = other + smooth_fill(own - other, both)
+    weight, other_weight = weight[..., None], other_weight[..., None]
+    known = weight + (1 - weight) * other_weight
+    joined = (weight * own + (1 - weight) * other_weight * other) / known.clamp_min(1e-6)
+    return (smooth_fill(joined, known[..., 0]) + log(model_texture)).exp()
+
+
+def blend_weight(confidence: Tensor, island: Tensor, *, trusted: float = 0.15) -> Tensor:
+    """(S, S) 0 to 1 from a confidence: texels at least so ``trusted`` are kept as they are."""
+    return (confidence / trusted).clamp(0, 1) * island

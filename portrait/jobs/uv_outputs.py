@@ -1,0 +1,91 @@
+"""What ``portrait uv`` writes: maps, meshes, pictures of the face at other yaws, a turntable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel import FaceParameters, MorphableModel, Track, export_mesh
+from neural_render.checkpoint import replace_atomic
+from neural_render.people.scene import head_rotation, light_of
+from renderer import Camera, linear_to_srgb, render_textured
+
+from ..progress import Progress
+from ..video_writer import VideoWriter
+
+PICTURE = 512  # px a side, of pictures and turntable
+FRAMES = 100  # of a turntable, 4 seconds
+WIDEST = 75.0  # degrees to either side
+HEIGHT, FOCAL = 330.0, 3.0  # mm that a picture shows, and its focal length in sides
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face as it can be drawn from any side."""
+
+    model: MorphableModel
+    parameters: FaceParameters  # of one frame, no leading dimensions
+    texture: Tensor  # (S, S, 3) linear RGB, extended beyond the chart
+    lit: bool  # the texture has its light in it; else even light falls on it
+
+    def at_yaw(self, yaw: float, size: int) -> np.ndarray:
+        """(size, size, 3) uint8 sRGB over grey: the face turned by ``yaw`` degrees, positive to its left."""
+        focal = FOCAL * size
+        turned = self.parameters.replace(
+            rotation=head_rotation(yaw, 0.0, 0.0).to(self.texture.device),
+            translation=self.texture.new_tensor([-30.0 * math.sin(math.radians(yaw)), -18.0, FOCAL * HEIGHT]),
+            illumination=light_of(0).to(self.texture.device),
+        )
+        camera = Camera(focal, size, size)
+        picture, cover = render_textured(self.model, turned, camera, self.texture, lit=self.lit)
+        return to_bytes((picture * cover + 0.25 * (1 - cover))[0])
+
+
+def turntable(face: Face, path: Path, note: dict, progress: Progress) -> None:
+    """A video of the face going from side to side."""
+    with VideoWriter(path, PICTURE, PICTURE, 25.0, metadata=note) as writer:
+        for k in progress.over(range(FRAMES), FRAMES, "turntable"):
+            writer.write(face.at_yaw(WIDEST * math.sin(2 * math.pi * k / FRAMES), PICTURE))
+
+
+def write_maps(output: Path, texture: Tensor, weight: Tensor, skin, whole: Tensor | None) -> None:
+    """texture.png, with what wasn't seen transparent, or whole where it was completed; the masks beside it.
+
+    texture: (S, S, 3) linear RGB, zero where not seen. weight: (S, S) 0 to 1. whole: (S, S, 3) or None.
+    """
+    seen = linear_to_srgb(torch.cat([texture.clamp(0, 1), texture.new_zeros(*weight.shape, 1)], -1))
+    seen[..., 3] = weight
+    if whole is None:
+        write_picture(output / "texture.png", to_bytes(seen))
+    else:
+        write_picture(output / "observed.png", to_bytes(seen))
+        write_picture(output / "texture.png", to_bytes(linear_to_srgb(whole)))
+    write_picture(output / "visibility.png", to_bytes(skin.visible.float()))
+    write_picture(output / "confidence.png", to_bytes(skin.confidence))
+
+
+def write_mesh(output: Path, model, track: Track, frame: int, texture: Tensor) -> None:
+    """face.glb and face.obj with the texture (S, S, 3) linear RGB on them."""
+    pixels = to_bytes(linear_to_srgb(texture))
+    for name in ("face.glb", "face.obj"):
+        export_mesh(track, frame, model, output / name, pixels)
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """(H, W), (H, W, 3) or (H, W, 4) uint8 as a PNG; whole or not at all."""
+    import cv2
+
+    order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    stored = cv2.cvtColor(picture, order[picture.shape[2]]) if picture.ndim == 3 else picture
+    encoded = cv2.imencode(".png", stored)[1].tobytes()
+    replace_atomic(path, lambda partial: partial.write_bytes(encoded))
+
+
+def to_bytes(values: Tensor) -> np.ndarray:
+    """Values in [0, 1] as uint8."""
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
