@@ -29,29 +29,46 @@ class NormalEquations:
         return cls(total[:, :-1, :-1], total[:, :-1, -1], 0.5 * total[:, -1, -1])
 
 
-def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor, passes: int = 6) -> Tensor:
-    """Minimises 1/2 d'Md + g'd within lower <= d <= upper, M (C, C) positive definite, by a primal active set.
+def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor, passes: int = 20) -> Tensor:
+    """Minimises 1/2 d'Md + g'd within lower <= d <= upper, M (C, C) positive definite, by block principal pivoting.
 
-    Bounds contain 0 (the current estimate is feasible). Exact once the set stops changing, which takes two or three
-    passes; after the last the clipped step is returned, which is feasible in any case. Double precision.
+    Bounds contain 0 (the current estimate is feasible). Each pass solves for the unknowns that aren't held at a bound,
+    then exchanges all that are on the wrong side: free ones beyond a bound, held ones that the slope draws inwards
+    (Judice and Pires 1994; their rule against cycles, one exchange at a time, is kept). Exact once none is wrong, which
+    takes two to six passes; if that doesn't come to pass, the best feasible step met, which is none worse than 0.
+    Double precision.
     """
-    step = torch.zeros_like(gradient)
-    scale = gradient.abs().max() * 1e-6 + 1e-12
-    held = ((lower >= 0) & (gradient > 0)) | ((upper <= 0) & (gradient < 0)) | (lower == upper)
+    fixed = lower == upper
+    low = (lower >= 0) & (gradient > 0) | fixed  # held at their lower bound
+    high = (upper <= 0) & (gradient < 0) & ~fixed
+    scale = gradient.abs().max() * 1e-9 + 1e-12
+    best, least = torch.zeros_like(gradient), 0.0
+    fewest, patience = len(gradient) + 1, 3
     for _ in range(passes):
-        free = (~held).nonzero().flatten()
-        right = -gradient[free] - matrix[free] @ torch.where(held, step, torch.zeros_like(step))
+        free = (~(low | high)).nonzero().flatten()
+        step = torch.where(low, lower, torch.where(high, upper, torch.zeros_like(lower)))
+        right = -gradient[free] - matrix[free] @ step
         factor = torch.linalg.cholesky_ex(matrix[free[:, None], free]).L
         step[free] = torch.cholesky_solve(right[:, None], factor)[:, 0]
-        outside = (step < lower - 1e-9) | (step > upper + 1e-9)
-        step = torch.minimum(torch.maximum(step, lower), upper)
+        # The slope belongs to the step before it's clipped: of a clipped one, the sets can go round in circles.
         slope = matrix @ step + gradient
-        inward = ((step <= lower) & (slope < -scale)) | ((step >= upper) & (slope > scale))
-        release = held & inward & (lower < upper)
-        if not (outside.any() or release.any()):
-            break
-        held = (held & ~release) | outside
-    return step
+        below, above = step < lower - 1e-9, step > upper + 1e-9
+        release = ~fixed & (low & (slope < -scale) | high & (slope > scale))
+        wrong = below | above | release
+        step = torch.minimum(torch.maximum(step, lower), upper)
+        if not wrong.any():
+            return step
+        value = float(0.5 * step @ matrix @ step + gradient @ step)
+        if value < least:
+            best, least = step, value
+        if (count := int(wrong.sum())) < fewest:
+            fewest, patience = count, 3
+        elif patience:
+            patience -= 1
+        else:
+            wrong[: int(wrong.nonzero()[-1])] = False
+        low, high = low & ~(release & wrong) | below & wrong, high & ~(release & wrong) | above & wrong
+    return best
 
 
 def solve_frames(
@@ -116,7 +133,7 @@ def solve_joint(
     lower, upper = _bounds(matrix, bounds, torch.cat([held_shared, held_frame.repeat(count)]))
     diagonal = matrix.diagonal()
     diagonal += damping * diagonal + 1e-9
-    return solve_bounded(matrix, gradient, lower, upper, passes=3).to(expression), matrix
+    return solve_bounded(matrix, gradient, lower, upper).to(expression), matrix
 
 
 def spread(matrix: Tensor, held: Tensor) -> Tensor:

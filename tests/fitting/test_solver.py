@@ -30,6 +30,34 @@ def test_bounded_step_is_scipy_s(seed, size):
     assert cost == pytest.approx(expected.cost, rel=1e-7)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(8, 20), st.integers(0, 8))
+def test_bounded_step_of_shapes_that_look_alike(seed, size, passes):
+    """Columns that nearly depend on each other, as expressions do: held and free exchange places many times, one by one in the end.
+
+    At the minimum the slope of free unknowns is zero and that of held ones points outwards; after too few passes the
+    step is still one that doesn't make things worse.
+    """
+    g = torch.Generator().manual_seed(seed)
+    a = torch.randn(size + 20, 5, generator=g, dtype=torch.float64) @ torch.randn(5, size, generator=g).double()
+    a = a + 0.1 * torch.randn(size + 20, size, generator=g, dtype=torch.float64)
+    matrix = a.T @ a + 1e-3 * torch.eye(size, dtype=torch.float64)
+    gradient = -a.T @ torch.randn(size + 20, generator=g, dtype=torch.float64)
+    lower = -0.3 * torch.rand(size, generator=g, dtype=torch.float64).sub(0.5).clamp_min(0)
+    upper = lower + 0.3
+
+    value = lambda d: float(0.5 * d @ matrix @ d + gradient @ d)  # noqa: E731
+    step = solve_bounded(matrix, gradient, lower, upper, passes=5000)
+    assert (step >= lower).all() and (step <= upper).all()
+    slope, small = matrix @ step + gradient, 1e-6 * float(gradient.abs().max())
+    assert (slope[(step > lower) & (step < upper)].abs() < small).all()
+    assert (slope[step == lower] > -small).all() and (slope[step == upper] < small).all()
+
+    short = solve_bounded(matrix, gradient, lower, upper, passes=passes)
+    assert (short >= lower).all() and (short <= upper).all()
+    assert value(step) - 1e-9 <= value(short) <= 0
+
+
 def problem(frames=3, shared=4, own=6, seed=0):
     g = torch.Generator().manual_seed(seed)
     rows = Residuals(
