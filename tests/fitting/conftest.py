@@ -5,10 +5,18 @@ import torch
 
 import facemodel
 
+from .rendered import rendered_clip
+
 
 @pytest.fixture(scope="session")
 def model():
     return facemodel.load()
+
+
+@pytest.fixture(scope="session")
+def clip(model):
+    """Parameters, pictures, landmarks."""
+    return rendered_clip(model)
 
 
 def in_double(item):

@@ -1,0 +1,58 @@
+"""Whole fits by two ways that have to agree: two rasterisers, a batch and single runs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facemodel.errors import PortraitError
+from fitting.fitter import Fitter
+from fitting.observation import Observation
+from fitting.settings import Settings
+from renderer import _pytorch3d
+
+from .rendered import FAST, fit, observed
+
+SMALL = Settings(samples=300, levels=(64,), steps=(1,), joint_levels=(64,), joint_steps=(2,), key_frames=1)
+
+
+def test_both_rasterizers_lead_to_the_same_fit(model, clip, monkeypatch):
+    """One turned head. A sample on an edge of the buffer may be hidden by one and seen by the other."""
+    _, pictures, points = clip
+    calls, rasterize = [], _pytorch3d.rasterize
+    monkeypatch.setattr(_pytorch3d, "rasterize", lambda *a: calls.append(1) or rasterize(*a))
+    ours, theirs = (
+        fit(model, pictures[:1], points, focal=400.0, settings=replace(SMALL, backend=b)) for b in ("cpu", "pytorch3d")
+    )
+    assert len(calls) == 3, "PyTorch3D wasn't asked for each visibility"
+    a, b = ours.parameters, theirs.parameters
+    assert (a.rotation - b.rotation).norm(dim=-1).rad2deg().max() < 0.1
+    assert (a.translation - b.translation).norm(dim=-1).max() < 1.0  # mm
+    assert (a.identity - b.identity).abs().max() < 0.1
+    assert (a.expression - b.expression).abs().max() < 0.02
+    torch.testing.assert_close(ours.energies["photometric"], theirs.energies["photometric"], rtol=0.02, atol=0)
+    torch.testing.assert_close(ours.energies["visible"], theirs.energies["visible"], rtol=0, atol=0.02)
+
+
+def test_an_unknown_rasterizer_is_said(model, clip):
+    _, pictures, points = clip
+    with pytest.raises(PortraitError, match="rasterizer backend: expected one of"):
+        fit(model, pictures[:1], points, settings=replace(SMALL, backend="gpu"))
+
+
+def test_a_batch_is_as_many_single_runs(model, clip):
+    """Four pictures of one person at once, from the same start; and each of them alone."""
+    _, pictures, points = clip
+    fitter = Fitter(model, "mediapipe478", 400.0, 400.0, FAST)
+    alone = [observed(pictures[k], points[k], FAST.levels) for k in (0, 2, 4, 6)]
+    together = Observation.concatenate(alone)
+    with torch.inference_mode():
+        shared = fitter.start(together)
+        batch = fitter.track(together, None, fitter.start(together, shared))
+        for k, seen in enumerate(alone):
+            one = fitter.track(seen, None, fitter.start(seen, shared))
+            for name in ("rotation", "translation", "expression", "gaze", "light"):
+                torch.testing.assert_close(
+                    getattr(one.state, name)[0], getattr(batch.state, name)[k], rtol=1e-4, atol=1e-4
+                )
+            torch.testing.assert_close(one.spread[0], batch.spread[k], rtol=1e-3, atol=1e-5)
