@@ -33,10 +33,10 @@ def test_bounded_step_is_scipy_s(seed, size):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(8, 20), st.integers(0, 8))
 def test_bounded_step_of_shapes_that_look_alike(seed, size, passes):
-    """Columns that nearly depend on each other, as expressions do: held and free exchange places many times, one by one in the end.
+    """Columns that nearly depend on each other, as expressions do: held and free exchange places many times.
 
-    At the minimum the slope of free unknowns is zero and that of held ones points outwards; after too few passes the
-    step is still one that doesn't make things worse.
+    In the end they do so one by one. At the minimum the slope of free unknowns is zero and that of held ones points
+    outwards; after too few passes the step is still one that doesn't make things worse.
     """
     g = torch.Generator().manual_seed(seed)
     a = torch.randn(size + 20, 5, generator=g, dtype=torch.float64) @ torch.randn(5, size, generator=g).double()
