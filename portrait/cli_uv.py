@@ -79,3 +79,39 @@ def uv(
         input, output, video=video, frame=frame, merge=merge, delight=delight, complete=complete, size=size,
         yaws=yaw or [], frontalize=frontalize, device=device,
     )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait uv-train clips/ -o uv.weights.safetensors --minutes 120   |   "
+    "portrait uv-train --synthetic 2000 -o uv.weights.safetensors --size 128"
+)
+def uv_train(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="WEIGHTS", help="File for the weights.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Clips and images, one person a file; sub-folders too.")
+    ] = None,
+    synthetic: Annotated[int, typer.Option(metavar="N", help="Also N people who don't exist.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Training time in all; an interrupted one goes on.")] = 30.0,
+    size: Annotated[int, typer.Option(help="Texels a side that the network sees: 64, 128, 256, 512.")] = 128,
+    width: Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")] = 32,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=WEIGHT", help="l1, global, local (adversarial) or identity; 0 leaves one out."),
+    ] = None,
+    identity: Annotated[
+        Path | None, typer.Option(metavar="WEIGHTS", help="Of 'portrait recognize train', for the loss identity.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Train the network that completes textures (UV-GAN). Keeps its work in OUTPUT.work and goes on from there.
+
+    Textures come from all frames of each clip; holes from turning the head, as its own shape hides its far side.
+    """
+    from .jobs.tracks import assignments
+    from .jobs.uv_training import train_uv
+
+    train_uv(
+        folder, output, synthetic=synthetic, minutes=minutes, size=size, width=width,
+        losses=assignments("--loss", loss or []), identity=identity, seed=seed, device=device,
+    )  # fmt: skip

@@ -22,13 +22,17 @@ def smooth_fill(values: Tensor, weight: Tensor) -> Tensor:
     height, width = weight.shape
     side = 1 << (max(height, width) - 1).bit_length()
     pad = (0, side - width, 0, side - height)
-    w = F.pad(weight[None, None].to(values), pad)
-    color = F.pad((values * weight[..., None]).movedim(-1, 0)[None], pad)
-    return _push_pull(color, w)[0, :, :height, :width].movedim(0, -1)
+    color, known = F.pad(values.movedim(-1, 0)[None], pad), F.pad(weight[None, None].to(values), pad)
+    return push_pull(color, known)[0, :, :height, :width].movedim(0, -1)
+
+
+def push_pull(values: Tensor, weight: Tensor) -> Tensor:
+    """``smooth_fill`` of batches (N, C, S, S) and (N, 1, S, S), S a power of two; zeros where nothing is known."""
+    return _push_pull(values * weight, weight)
 
 
 def _push_pull(color: Tensor, weight: Tensor) -> Tensor:
-    """color (1, C, S, S) times weight (1, 1, S, S) in; colours everywhere out."""
+    """Colours times weight in, colours everywhere out."""
     if weight.shape[-1] == 1:
         return color / weight.clamp_min(1e-8)
     total = 4 * F.avg_pool2d(weight, 2)
@@ -36,6 +40,19 @@ def _push_pull(color: Tensor, weight: Tensor) -> Tensor:
     coarse = _push_pull(4 * F.avg_pool2d(color, 2) / total.clamp_min(1e-8) * coarse_weight, coarse_weight)
     below = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
     return color + (1 - weight) * below
+
+
+def mirror_fill_batch(textures: Tensor, known: Tensor, mean: Tensor) -> Tensor:
+    """``mirror_fill`` of batches (N, 3, S, S) in any colour space, differences in place of logarithms.
+
+    known: (N, 1, S, S) 0 to 1. mean: (1, 3, S, S), in place of the fitted model's texture.
+    """
+    own, other_known = textures - mean, known.flip(-1)
+    other = own.flip(-1)
+    other = other + push_pull(own - other, known * other_known)
+    either = known + (1 - known) * other_known
+    joined = (known * own + (1 - known) * other_known * other) / either.clamp_min(1e-6)
+    return push_pull(joined, either) + mean
 
 
 def mirror_fill(texture: Tensor, weight: Tensor, model_texture: Tensor) -> Tensor:

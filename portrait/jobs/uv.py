@@ -50,8 +50,8 @@ def texture_file(
     """Writes everything into the folder ``output``; see the command's help and docs/uv.md."""
     check_options(output, size, yaws)
     device = pick_device(device)
-    completer = load_completer(complete, size, device)
     model = default_model(device)
+    completer = load_completer(complete, model, device)
     with Progress() as progress:
         track, pictures = open_source(input, video, model, device)
         chosen = choose_frame(track, frame)
@@ -101,7 +101,7 @@ def check_options(output: Path, size: int, yaws: list[float]) -> None:
     check_writable(output / "texture.png")
 
 
-def load_completer(complete: str | None, size: int, device: str):
+def load_completer(complete: str | None, model, device: str):
     """What fills holes: a function of texture, weight and the model's texture, lit linear RGB; None for nothing."""
     if complete is None:
         return None
@@ -115,7 +115,7 @@ def load_completer(complete: str | None, size: int, device: str):
         )
     from neural_render.uv_gan.weights import CompletionWeights
 
-    return CompletionWeights.load(path).completer(device)
+    return CompletionWeights.load(path, model).completer(device)
 
 
 def open_source(input: Path, video: Path | None, model, device: str) -> tuple[Track, object]:

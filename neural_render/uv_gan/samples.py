@@ -1,0 +1,148 @@
+"""Training data of UV completion: textures that are known, and masks of what a turned head shows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel.errors import PortraitError
+from fitting.texture import sight
+from renderer import Camera, chart_light, linear_to_srgb, main_island, to_camera, unwrap_view
+
+from ..checkpoint import read, write_atomic
+from ..people import RandomScenes, Shot, SkinChart, make_person
+from ..people.scene import stand
+from .filling import blend_weight
+
+MASK_SIZE = 192  # px of the view that says what is seen
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class TextureSet:
+    """N textures of P people and M masks, over one chart. Any mask goes with any texture."""
+
+    textures: Tensor  # (N, S, S, 3) uint8 sRGB, under the light that they were taken in
+    known: Tensor  # (N, S, S) bool: where the texture is true; a training is told of no more
+    people: Tensor  # (N,) int64: textures of one number are of one person
+    masks: Tensor  # (M, S, S) uint8, 255 where a turned head's skin is seen
+    yaws: Tensor  # (M,) float degrees
+    island: Tensor  # (S, S) bool: the skin; nothing is completed elsewhere
+
+    def __len__(self) -> int:
+        return len(self.textures)
+
+    @property
+    def size(self) -> int:
+        return self.textures.shape[1]
+
+    @cached_property
+    def name(self) -> str:
+        """A digest of everything."""
+        digest = hashlib.sha256()
+        for tensor in self.tensors().values():
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All as ``save`` writes it."""
+        names = ("textures", "known", "people", "masks", "yaws", "island")
+        whole = {name: getattr(self, name) for name in names}
+        return {n: t.to(torch.uint8) if t.dtype == torch.bool else t for n, t in whole.items()}
+
+    def save(self, path: Path, facts: dict) -> None:
+        """Writes everything into one file, with ``facts`` that say what it was made of."""
+        write_atomic(path, self.tensors(), {**HEADER, "facts": facts})
+
+    @classmethod
+    def load(cls, path: Path, facts: dict) -> TextureSet | None:
+        """What ``save`` wrote with the same facts; None where there is no such file, or of other facts."""
+        if not path.is_file():
+            return None
+        tensors, header = read(path, HEADER["kind"])
+        if header.get("facts") != facts:
+            return None
+        flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
+        return cls(**tensors, **flags)
+
+    @staticmethod
+    def join(parts: list[TextureSet]) -> TextureSet:
+        """Several sets of one chart as one; their people are different ones."""
+        first, people, offset = parts[0], [], 0
+        for part in parts:
+            people.append(part.people + offset)
+            offset += int(part.people.max()) + 1
+        cat = lambda name: torch.cat([getattr(p, name) for p in parts])  # noqa: E731
+        return TextureSet(
+            cat("textures"), cat("known"), torch.cat(people), cat("masks"), cat("yaws"), first.island
+        )  # fmt: skip
+
+
+HEADER = {"format": "video-portraits weights", "version": 1, "kind": "textures"}
+
+
+def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> Tensor:
+    """(S, S) 0 to 1: which texels a camera sees well enough to be kept, by the head's own geometry alone."""
+    p = parameters
+    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+    blank = torch.zeros(camera.height, camera.width, 1)
+    view = unwrap_view(blank, points, model, camera, (size, size), grazing=80.0)
+    return blend_weight(sight(model, view), island)
+
+
+def synthetic_set(
+    model,
+    people: int,
+    size: int,
+    *,
+    seed: int = 0,
+    scenes: RandomScenes | None = None,
+    progress: Progress | None = None,
+) -> TextureSet:
+    """People who don't exist, each under a light of their own, each with the mask of a turn of their own head.
+
+    Two textures a person, of two lights and expressions.
+    """
+    if people < 1:
+        raise PortraitError(f"synthetic: expected at least one person, got {people}")
+    chart, island = SkinChart.of(model, size), main_island(model, size)
+    scenes = scenes or RandomScenes(pitch=25.0)
+    count = 2 * people
+    textures = torch.empty(count, size, size, 3, dtype=torch.uint8)
+    masks, yaws = torch.empty(count, size, size, dtype=torch.uint8), torch.empty(count)
+    for k in range(people):
+        for row, (texture, weight, yaw) in zip(
+            (2 * k, 2 * k + 1), person_samples(model, chart, scenes, seed, k, island)
+        ):
+            textures[row], masks[row], yaws[row] = texture, weight, yaw
+        if progress:
+            progress(k + 1, people, "synthetic textures")
+    numbers = torch.arange(count) // 2
+    return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island)
+
+
+def person_samples(
+    model, chart: SkinChart, scenes: RandomScenes, seed: int, number: int, island: Tensor
+) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """Two textures (S, S, 3) uint8, masks (S, S) uint8 and yaws of the synthetic person ``number``."""
+    person = make_person(model, chart, seed, number)
+    draw = np.random.default_rng([seed, number, 8])
+    for shot in (scenes.shot(draw, 2 * number), scenes.shot(draw, 2 * number + 1)):
+        yield *lit_texture(model, person, shot, island), shot.yaw
+
+
+def lit_texture(model, person, shot: Shot, island: Tensor) -> tuple[Tensor, Tensor]:
+    """A person's complete texture under a shot's light (S, S, 3) uint8 sRGB, and the shot's mask (S, S) uint8."""
+    size = len(island)
+    parameters, camera = stand(model, person, shot, MASK_SIZE)
+    lit = person.albedo * chart_light(model, parameters, size).clamp_min(0.02)
+    texture = (linear_to_srgb(lit.clamp(0, 1)) * 255).round().to(torch.uint8)
+    seen = seen_from(model, parameters, camera, size, island)
+    return texture, (seen * 255).round().to(torch.uint8)

@@ -1,0 +1,114 @@
+"""Trained weights of UV completion, and their use on a texture of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facemodel.errors import PortraitError
+from renderer import linear_to_srgb, srgb_to_linear
+
+from ..checkpoint import FORMAT, VERSION, read, write_atomic
+from .filling import mirror_fill
+from .generator import UVGenerator, generator_input
+
+KIND = "uv-weights"
+
+
+@dataclass(frozen=True)
+class CompletionHeader:
+    """What trained weights are for."""
+
+    model: str  # name of the morphable model
+    fingerprint: str  # of its file
+    size: int  # texels a side
+    width: int
+    norm: str
+    steps: int
+    seconds: float
+    textures: int  # trained on
+    people: int
+    synthetic: int  # how many of these people don't exist
+
+
+@dataclass(frozen=True)
+class CompletionWeights:
+    """A trained generator's tensors and what they are for."""
+
+    header: CompletionHeader
+    generator: dict[str, Tensor]
+
+    def save(self, path: Path) -> None:
+        """Writes both; the file appears whole or the old one stays."""
+        header = {"format": FORMAT, "kind": KIND, "version": VERSION, **asdict(self.header)}
+        write_atomic(path, self.generator, header)
+
+    @classmethod
+    def load(cls, path: Path, model=None) -> CompletionWeights:
+        """Reads weights. PortraitError where they are broken, or of another model than ``model``."""
+        tensors, raw = read(path, KIND)
+        try:
+            header = CompletionHeader(**{f.name: raw[f.name] for f in fields(CompletionHeader)})
+        except KeyError as error:
+            raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+        if model is not None and header.fingerprint != model.fingerprint:
+            raise PortraitError(
+                f"weights '{path}': trained with model '{header.model}' ({header.fingerprint}), but the model loaded "
+                f"is '{model.name}' ({model.fingerprint}); train again with 'portrait uv-train'"
+            )
+        return cls(header, tensors)
+
+    def network(self, device: str = "cpu") -> UVGenerator:
+        """The generator in evaluation mode. PortraitError where the tensors don't fit the header."""
+        h = self.header
+        try:
+            network = UVGenerator(h.size, h.width, norm=h.norm)
+            network.load_state_dict(self.generator)
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise PortraitError(f"weights: tensors don't fit their header ({reason}); train again") from None
+        return network.to(device).eval()
+
+    def completer(self, device: str = "cpu") -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """A function of texture, weight and model's texture, all lit linear RGB (S, S, ...), to a whole texture."""
+        network = self.network(device)
+        return lambda texture, weight, model_texture: complete(network, texture, weight, model_texture)
+
+
+@torch.no_grad()
+def complete(network: UVGenerator, texture: Tensor, weight: Tensor, model_texture: Tensor) -> Tensor:
+    """(S, S, 3) linear RGB: the texture where it is known, elsewhere what the network makes of it.
+
+    At more texels than the network has, what is finer than its own is taken from mirror completion.
+
+    Args:
+        texture: (S, S, 3) linear RGB. weight: (S, S) 0 to 1, how far each texel is known.
+        model_texture: (S, S, 3) linear RGB, the fitted model's under the same light.
+    """
+    size, place = len(texture), next(network.parameters()).device
+    small = _resized(linear_to_srgb(texture.clamp(0, 1)) * weight[..., None], network.size)
+    known = _resized(weight[..., None], network.size)
+    color = small / known.clamp_min(1e-3) * 2 - 1
+    x = generator_input(color.clamp(-1, 1).to(place), known.to(place), torch.zeros_like(color).to(place))
+    made = (network(x.contiguous()).cpu() + 1) / 2
+    whole = F.interpolate(made, (size, size), mode="bicubic", align_corners=False)[0].movedim(0, -1)
+    if size > network.size:
+        mirrored = linear_to_srgb(mirror_fill(texture, weight, model_texture).clamp(0, 1))
+        coarse = _resized(mirrored, network.size)
+        coarse = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=False)[0].movedim(0, -1)
+        whole = whole + mirrored - coarse
+    whole = srgb_to_linear(whole.clamp(0, 1)).to(texture.device)
+    return torch.lerp(whole, texture, weight[..., None])
+
+
+def _resized(picture: Tensor, size: int) -> Tensor:
+    """(S, S, C) -> (1, C, size, size); averaged where smaller."""
+    channels = picture.movedim(-1, 0)[None]
+    if picture.shape[0] == size:
+        return channels
+    return F.interpolate(channels, (size, size), mode="bilinear", align_corners=False, antialias=True)
