@@ -80,8 +80,10 @@ def test_fit_with_a_report_and_a_quality(clip, tmp_path, capsys):
     assert main([*arguments, "--report", str(page)]) == 0
     text = page.read_text()
     assert "<h2>Doubtful frames</h2>" in text and "confidence" in text and "<script" not in text
-    settings = json.loads((tmp_path / "t" / "track.json").read_text())["facts"]["settings"]
+    facts = json.loads((tmp_path / "t" / "track.json").read_text())["facts"]
+    settings = facts["settings"]
     assert settings["quality"] == "fast" and settings["fitting"]["samples"] == fitting.QUALITIES["fast"].samples
+    assert len(facts["key_frames"]) == fitting.QUALITIES["fast"].key_frames < FRAMES  # it was used, not only noted
     capsys.readouterr()
     assert main(["info", str(tmp_path / "t")]) == 0
     shown = capsys.readouterr().out
