@@ -48,7 +48,7 @@ class UVTrainer(BaseTrainer):
         self.judgement = adversarial(s.adversarial)
         with self.random(-1):
             generator = UVGenerator(s.size, s.width, norm=s.norm)
-            judges = {n: PatchDiscriminator(INPUTS, 3, s.width, norm="instance") for n in JUDGES if s.losses.get(n)}
+            judges = {n: PatchDiscriminator(INPUTS, 3, s.width, norm=s.norm) for n in JUDGES if s.losses.get(n)}
         generator.start_from(mean_texture(data, self.trained_on))
         self.generator = self.add("generator", generator, self._adam, averaged=True)
         for name, judge in judges.items():
@@ -56,11 +56,7 @@ class UVTrainer(BaseTrainer):
 
     def _check(self) -> None:
         s = self.settings
-        for name, weight in s.losses.items():
-            if name not in ("l1", "identity", *JUDGES):
-                raise unknown_name("loss", name, ("l1", "identity", *JUDGES))
-            if not weight >= 0:
-                raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
+        check_losses(s.losses)
         if s.losses.get("identity") and self.embed is None:
             raise PortraitError("loss 'identity': expected an embedding network with it, got none")
         if self.data.size != s.size:
@@ -84,7 +80,7 @@ class UVTrainer(BaseTrainer):
         chosen = self.trained_on[self.share(order(self.step, s.batch, len(self.trained_on), s.seed))]
         masks = torch.randint(len(self.data.masks), (len(chosen),)).numpy()
         real, shown, known = self.batch(chosen, masks)
-        real, shown = augment(real, shown, s.jitter, s.occluders)
+        real, shown, known = augment(real, shown, known, s.jitter, s.occluders)
         x = generator_input(real, shown, s.noise * torch.randn_like(real))
         made = self.networks["generator"](x).float()
         values = {"l1": l1(made, real, known * (s.seen_weight + (1 - s.seen_weight) * (1 - shown)))}
@@ -139,6 +135,16 @@ class UVTrainer(BaseTrainer):
         return ((sheet.movedim(0, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
+def check_losses(weights: dict[str, float]) -> None:
+    """PortraitError for an unknown loss or a negative weight."""
+    known = ("l1", "identity", *JUDGES)
+    for name, weight in weights.items():
+        if name not in known:
+            raise unknown_name("loss", name, known)
+        if not weight >= 0:
+            raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
+
+
 def identity_loss(embed: Embed, made: Tensor, real: Tensor) -> Tensor:
     """One minus the cosine between embeddings of completed and true textures (N, 3, S, S), the mean."""
     with torch.no_grad():
@@ -162,16 +168,18 @@ def mean_texture(data: TextureSet, rows: np.ndarray) -> Tensor:
     return (total / count.clamp_min(1)).movedim(-1, 0)
 
 
-def augment(real: Tensor, shown: Tensor, jitter: float, occluders: float) -> tuple[Tensor, Tensor]:
+def augment(
+    real: Tensor, shown: Tensor, known: Tensor, jitter: float, occluders: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Textures under a little more or less light, mirrored in half of all cases, some with an elliptic hole."""
     n, size, place = len(real), real.shape[-1], real.device
     gain = (jitter * torch.randn(n, 1, 1, 1) + 0.3 * jitter * torch.randn(n, 3, 1, 1)).exp().to(place)
     # Light is linear; at gamma 2.2 a gain is nearly one of the stored values.
     real = ((real + 1) * gain ** (1 / 2.2) - 1).clamp(-1, 1)
     flip = (torch.rand(n, 1, 1, 1) < 0.5).to(place)
-    real, shown = torch.where(flip, real.flip(-1), real), torch.where(flip, shown.flip(-1), shown)
+    real, shown, known = (torch.where(flip, t.flip(-1), t) for t in (real, shown, known))
     axis = torch.linspace(0, 1, size, device=place)
     center, radius = torch.rand(n, 2, 1, 1, 1).to(place), (0.04 + 0.16 * torch.rand(n, 2, 1, 1, 1)).to(place)
     inside = ((axis - center[:, 0]) / radius[:, 0]) ** 2 + ((axis[:, None] - center[:, 1]) / radius[:, 1]) ** 2 < 1
     there = (torch.rand(n, 1, 1, 1) < occluders).to(place)
-    return real, shown * (1 - (inside & there).float())
+    return real, shown * (1 - (inside & there).float()), known

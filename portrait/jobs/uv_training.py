@@ -14,7 +14,7 @@ from neural_render.training import make_fabric, resume, run
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from neural_render.uv_gan.samples import MASK_SIZE, TextureSet, seen_from, synthetic_set
 from neural_render.uv_gan.settings import Settings
-from neural_render.uv_gan.trainer import UVTrainer
+from neural_render.uv_gan.trainer import UVTrainer, check_losses
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights
 from renderer import Camera, linear_to_srgb, main_island
 
@@ -86,6 +86,7 @@ def check(
         raise PortraitError(f"--minutes and --width: expected more than 0 and 4 to 256, got {minutes} and {width}")
     if not 0 <= synthetic <= 100_000:
         raise PortraitError(f"--synthetic: expected 0 to 100000 people, got {synthetic}")
+    check_losses(losses)
     if losses.get("identity") and identity is None:
         raise PortraitError("--loss identity: needs --identity with weights that 'portrait recognize train' wrote")
     if output.is_dir():
