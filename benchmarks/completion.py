@@ -33,7 +33,7 @@ from neural_render.uv_gan.samples import lit_texture, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
-from renderer import linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
+from renderer import extend, linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
 
 YAWS = (0, 15, 30, 45, 60, 75, 90)
 STRANGERS = 1_000_003  # seed of the people that are tested with; trainings have others
@@ -68,7 +68,12 @@ def methods(network, mean: np.ndarray) -> dict[str, Callable[[np.ndarray, Tensor
         return np.where(weight.flip(1).numpy()[..., None] > 0.5, seen[:, ::-1], mean)
 
     def inpaint(way: int) -> Callable[[np.ndarray, Tensor], np.ndarray]:
-        return lambda seen, weight: cv2.inpaint(seen, (weight.numpy() < 0.5).astype(np.uint8), 3, way)
+        def fill(seen: np.ndarray, weight: Tensor) -> np.ndarray:
+            # OpenCV looks at what a hole holds beside its border: the nearest known colour does it no harm.
+            nearest = extend(torch.from_numpy(seen), weight >= 0.5).numpy()
+            return cv2.inpaint(nearest, (weight.numpy() < 0.5).astype(np.uint8), 3, way)
+
+        return fill
 
     return {
         "mean": lambda seen, weight: mean,
