@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facemodel import FaceParameters, PortraitError, Track
 from fitting import fit_image
-from fitting.texture import TextureMerger, frame_texture
+from fitting.texture import TextureMerger, frame_texture, gain_between
 from neural_render import FrameCursor
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from recognition.files import write_text
@@ -163,7 +163,7 @@ def single(model, track: Track, picture: np.ndarray, index: int, size: int) -> S
 
 
 def merged(model, track: Track, pictures, chosen: int, size: int, progress: Progress) -> Skin:
-    """The texture of all frames with a face, under the chosen frame's light."""
+    """The texture of all frames with a face, in the chosen frame's colours and under its light."""
     merger, last = TextureMerger(size), None
     count = 2 * int(track.tracked.sum())
     done = 0
@@ -174,6 +174,7 @@ def merged(model, track: Track, pictures, chosen: int, size: int, progress: Prog
             done += 1
             progress.update(done, count, "merging frames")
     delit, confidence = merger.result()
+    delit = delit * gain_between(delit, last.delit.cpu(), last.confidence.cpu() * confidence)
     return Skin(of_frame(model, track, chosen), delit, confidence, merger.seen, last.light.cpu(), last.albedo.cpu())
 
 

@@ -122,3 +122,14 @@ def test_an_output_that_is_a_file(photo, tmp_path, capsys):
     (tmp_path / "face").write_text("mine")
     assert main(["uv", str(photo), "-o", str(tmp_path / "face")]) == 2
     assert "expected a folder" in capsys.readouterr().err
+
+
+def test_a_merged_texture_has_the_chosen_frame_s_colours(clip, track, tmp_path, short_turntable):
+    seen = []
+    for more in ([], ["--merge"]):
+        out = tmp_path / f"face{len(more)}"
+        arguments = ["uv", str(track), "--video", str(clip), "-o", str(out), "--size", "128", "--device", "cpu"]
+        assert main([*arguments, "--frame", "5", *more]) == 0
+        seen.append(picture(out / "texture.png").astype(float))
+    both = (seen[0][..., 3] > 250) & (seen[1][..., 3] > 250)
+    assert np.abs(seen[0] - seen[1])[both][:, :3].mean() < 5
