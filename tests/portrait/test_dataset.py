@@ -81,3 +81,11 @@ def test_a_folder_of_others_is_left_alone(tmp_path, capsys):
 
 def test_yaws():
     assert parse_yaws("0,45,-90") == (0, 45, -90) and parse_yaws(None) == ()
+
+
+@pytest.mark.slow
+def test_several_processes_draw_the_same(data, tmp_path):
+    other = tmp_path / "other"
+    assert main(["synthesize-dataset", "-o", str(other), *FEW[:-1], "2"]) == 0
+    for file in (p.relative_to(data) for p in data.rglob("*") if p.is_file()):
+        assert (data / file).read_bytes() == (other / file).read_bytes(), file
