@@ -10,9 +10,9 @@ from .priors import Priors
 
 @dataclass(frozen=True)
 class Settings:
-    """The defaults are those of the "balanced" quality; docs/quality.md shows what each costs and gives."""
+    """The defaults are those of the "balanced" quality; docs/accuracy.md shows what each costs and gives."""
 
-    samples: int = 1500
+    samples: int = 1000
     levels: tuple[int, ...] = (64, 128)  # px of the face's square, coarse to fine
     landmark_steps: int = 1  # before the photometric term joins
     steps: tuple[int, ...] = (1, 1)  # a level, while tracking
