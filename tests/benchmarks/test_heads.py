@@ -1,0 +1,108 @@
+"""The score on other people's heads: alignment, distances, and the command on heads whose geometry is known."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from benchmarks import heads
+from benchmarks.heads import INNER, closest_points, distances, summary
+from benchmarks.heads_pictures import GAP, PIXEL, colours, error_map
+
+
+@pytest.fixture(scope="module")
+def head(model):
+    """Vertices, triangles, 51 inner landmarks, and 3,000 points on the face with their normals; mm."""
+    vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
+    face = model.regions["face"].numpy()
+    g = np.random.default_rng(0)
+    chosen = g.choice(np.flatnonzero(face[triangles].all(1)), 3000)
+    corners = vertices[triangles[chosen]]
+    points = (g.dirichlet((1, 1, 1), 3000)[..., None] * corners).sum(1)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    inner = model.landmarks(model.mean, "ibug68").double().numpy()[INNER]
+    return vertices, triangles, inner, points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def test_closest_points_against_a_dense_cloud(head):
+    """Nothing of the mesh is nearer than the points that are found, and they are on it."""
+    vertices, triangles, _, points, normals = head
+    g = np.random.default_rng(1)
+    asked = points[:300] + g.uniform(-4, 4, (300, 1)) * normals[:300]
+    on, normal = closest_points(asked, vertices, triangles)
+    grid = np.array([(i, j, 12 - i - j) for i in range(13) for j in range(13 - i)]) / 12
+    cloud = np.einsum("ck,tkx->tcx", grid, vertices[triangles]).reshape(-1, 3)
+    found = np.linalg.norm(asked - on, axis=1)
+    nearest, _ = cKDTree(cloud).query(asked)
+    assert (found <= nearest + 1e-9).all()
+    assert (nearest - found).max() < 0.6  # half of the cloud's widest gap
+    assert cKDTree(cloud).query(on)[0].max() < 0.6
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1)
+
+
+def test_size_place_and_a_tenth_of_outliers_do_not_count(head):
+    vertices, triangles, inner, points, normals = head
+    g = np.random.default_rng(2)
+    turn, size, shift = Rotation.from_rotvec([0.2, 2.0, -0.4]).as_matrix(), 1.3, np.array([30.0, -5, 400])
+    scan = points.copy()
+    off = g.random(len(points)) < 0.07
+    scan[off] += 6 * normals[off]
+    marks = np.zeros((68, 3))
+    marks[INNER] = inner + g.normal(0, 1.5, inner.shape)  # two people's landmarks aren't at the same places
+    truth = {name: size * x @ turn.T + shift for name, x in (("scan", scan), ("landmarks", marks))}
+    found = distances(vertices, triangles, inner, truth)
+    assert found[~off].max() < 0.02
+    assert np.median(found[off]) == pytest.approx(6 * size, rel=0.02)
+
+
+def test_summary_pools_the_points_of_all_heads():
+    fitted, mean = [np.full(10, 1.0), np.full(30, 2.0)], [np.full(10, 4.0), np.full(30, 2.0)]
+    line = summary({kind: {"fitted": fitted, "mean": mean} for kind in ("single", "views")})
+    assert line["single_median"] == line["views_median"] == line["mean_shape_median"] == 2
+    assert (line["single_mean"], line["mean_shape_mean"]) == (1.75, 2.5)
+    assert (line["single_90"], line["views_90"], line["mean_shape_90"], line["mean_shape_views_90"]) == (2, 2, 4, 4)
+    assert line["single_ratio"] == line["views_ratio"] == 1
+
+
+def test_errors_are_drawn_where_they_are():
+    """A square of 40 mm that is off by 4 mm in its upper right quarter."""
+    x, y = (c.ravel() for c in np.meshgrid(np.arange(41.0), np.arange(41.0)))
+    picture = error_map(np.stack([x, y, 0 * x], -1), np.where((x > 20) & (y > 20), 4.0, 0.0))
+    at = lambda px, py: picture[int((40 - py + GAP) / PIXEL), int((px + GAP) / PIXEL)]  # noqa: E731
+    none, far = colours(np.array([[0.0, 9.0]]))[0]
+    assert (at(30, 30) == far).all() and (at(10, 30) == none).all() and (at(30, 10) == none).all()
+    assert none[2] > none[0] and far[0] > far[2]
+    assert (picture[0, 0] == 255).all(), "beyond the scan's corner"
+
+
+def test_the_command_on_heads_drawn_from_the_model(model, scene, tmp_path, monkeypatch, capsys):
+    """Two views of one person, and one of them alone; the truth is the model's own shape with that expression."""
+    face = model.regions["face"]
+    for k in range(2):
+        p = scene.truth[k]
+        vertices = model.vertices(p.identity, p.expression)
+        marks = model.landmarks(vertices, "ibug68")
+        names = [f"views/a_view{k}", "single/a"][: 2 - k]
+        for name in names:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / f"{name}.png"), scene.pictures[k][..., ::-1])
+            np.savez(tmp_path / f"{name}.npz", scan=vertices[face].numpy(), landmarks=marks.double().numpy())
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["heads", str(tmp_path), "--quality", "fast", "--pictures", str(out)])
+    heads.main()
+    said = capsys.readouterr().out
+    line = json.loads(said.splitlines()[-1])
+    assert 0 < line["single_median"] < 8 and 0 < line["views_median"] < 8
+    expected = [heads.score(model, None, None, np.load(tmp_path / "views" / f"a_view{k}.npz")) for k in range(2)]
+    assert line["mean_shape_median"] == pytest.approx(np.median(expected[0]), abs=1e-4)
+    assert line["mean_shape_views_90"] == pytest.approx(np.quantile(np.concatenate(expected), 0.9), abs=1e-4)
+    rows = [round(cv2.imread(str(out / f"{kind}.png")).shape[0] / 256) for kind in ("single", "views")]
+    assert rows == [1, 1]
+    with pytest.raises(SystemExit):
+        monkeypatch.setattr(sys, "argv", ["heads", str(out)])
+        heads.main()
+    assert "expected single/*.png" in capsys.readouterr().err
