@@ -6,16 +6,20 @@ A column a clip:
 
 - landmark error, all points alike, as a share of the distance between the eyes, and its 90th percentile over frames;
 - photometric: mean absolute difference of 255 in sRGB between picture and drawn fit over the fitted skin;
-- lid and mouth openings of the fitted face beside the landmarks'; ``blink_correlation`` is the eyeBlink coefficients'
-  with the eye-aspect ratio, its sign turned; blinks are peaks, by coefficients and by landmarks, and how many of the
-  landmarks' the coefficients have within 0.15 s;
-- gaze, open eyes only: correlation of the fitted irises' place between the corners of the eyes with the detected ones',
-  across and upwards; how much the fitted gaze moves at all (standard deviation of yaw and pitch), without which those
-  say little; the distance in px between fitted and detected irises, also as a share of the eye's width;
+- mouth openings of the fitted face beside the landmarks';
+- lids, in frames in which both eyes face the camera (``eyes_seen``: an eye seen from its side has no eye-aspect ratio):
+  their openings too; ``blink_correlation`` is the eyeBlink coefficients' with the eye-aspect ratio, its sign turned;
+  blinks are peaks within a shot, by coefficients and by landmarks, and how many of the landmarks' the coefficients have
+  within 0.15 s;
+- gaze, in those frames and with open eyes: correlation of the fitted irises' place between the corners of the eyes with
+  the detected ones', across and upwards; how much the fitted gaze moves at all (standard deviation of yaw and pitch),
+  without which those say little; the distance in px between fitted and detected irises, also as a share of the eye's
+  width;
 - jitter: median second difference from frame to frame within a shot, of rotation, of translation, and of points on
   forehead and nose bridge, which no expression moves, beside the detected points';
 - identity drift: median distance in mm of the face's vertices between the identities found from the clip's first and
-  second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare.
+  second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare; NaN
+  where a half shows no face.
 
 ``--overlays`` writes an overlay video a clip and a sheet of its hardest frames. The last line is one JSON object.
 """
@@ -36,7 +40,7 @@ from torch import Tensor
 
 import facemodel
 import fitting
-from facemodel import Track
+from facemodel import PortraitError, Track
 from facemodel.track import FrameStatus
 from fitting.energy import eye_openness
 from fitting.samples import landmark_samples
@@ -53,6 +57,7 @@ IRISES = (473, 468)  # centres
 STILL = (151, 9, 8, 168, 6, 197)  # forehead and nose bridge
 LOOKED_AT = 60  # frames in which colours are compared
 SAME_BLINK = 0.15  # s
+FACING = 0.6  # of one eye's width in the picture: the other has it where both are seen, to about 40 degrees
 
 
 class Part:
@@ -95,11 +100,14 @@ def correlation(a: Tensor, b: Tensor) -> float:
         return float(np.corrcoef(a.numpy(), b.numpy())[0, 1])
 
 
-def blink_times(closure: Tensor, times: Tensor) -> np.ndarray:
-    """Seconds at which (F,) closures, 0 open to 1 closed, have a peak 0.3 high, half a second wide at most."""
-    rate = (len(times) - 1) / float(times[-1] - times[0])
-    peaks, _ = find_peaks(closure.numpy(), prominence=0.3, width=(None, 0.5 * rate))
-    return times.numpy()[peaks]
+def blink_times(closure: Tensor, times: Tensor, runs: list[np.ndarray]) -> np.ndarray:
+    """Seconds at which (F,) closures, 0 open to 1 closed, have a peak 0.3 high, half a second wide at most.
+
+    ``runs`` are the indices of frames that follow each other within a shot.
+    """
+    rate = 1 / float((times[1:] - times[:-1]).median())
+    found = [run[find_peaks(closure[run].numpy(), prominence=0.3, width=(None, 0.5 * rate))[0]] for run in runs]
+    return times.numpy()[np.concatenate(found)]
 
 
 def between_corners(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,25 +125,31 @@ def between_corners(points: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(places, 1), torch.stack(widths, 1)
 
 
-def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor, openness: Tensor) -> dict[str, float]:
-    """``seen``, ``fitted`` (T, 478, 2) and ``openness`` (T, 2) are those of the T tracked frames."""
-    p, ok = track.parameters, track.tracked
-    blink = p.expression[ok][:, [model.expression_index(f"eyeBlink{s}") for s in ("Left", "Right")]].mean(1)
-    ratio = openness.mean(1)
-    times = track.times[ok]
-    by_fit = blink_times(blink, times)
-    by_landmarks = blink_times(1 - ratio / ratio.median(), times)
-    both = sum(bool((np.abs(by_fit - t) <= SAME_BLINK).any()) for t in by_landmarks)
+def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor) -> dict[str, float]:
+    """``seen`` and ``fitted`` (T, 478, 2) px are those of the T tracked frames."""
+    (place, width), (fitted_place, _) = between_corners(seen), between_corners(fitted)
+    facing = width.amin(1) > FACING * width.amax(1)
+    frames = track.tracked.nonzero().flatten()[facing]
+    seen, fitted, place, fitted_place, width = (x[facing] for x in (seen, fitted, place, fitted_place, width))
+    marks, p = landmark_samples(model, SCHEME), track.parameters[frames]
+    ratio, fitted_ratio = (eye_openness(x, marks).mean(1) for x in (seen, fitted))
+    blink = p.expression[:, [model.expression_index(f"eyeBlink{s}") for s in ("Left", "Right")]].mean(1)
+    cut = (track.status[frames] & int(FrameStatus.CUT)) != 0
+    breaks = ((frames.diff() != 1) | cut[1:]).nonzero().flatten() + 1
+    runs = np.split(np.arange(len(frames)), breaks.numpy())
+    times = track.times[frames]
+    by_fit, by_landmarks = (blink_times(x, times, runs) for x in (blink, 1 - ratio / ratio.median()))
     wide = ratio > 0.6 * ratio.median()
-    (place, width), (fitted_place, _), gaze = between_corners(seen), between_corners(fitted), p.gaze[ok]
     across, up = (correlation(*(x[wide, :, axis].mean(1) for x in (place, fitted_place))) for axis in (0, 1))
-    moves = gaze[wide].mean(1).rad2deg().std(0)
+    moves = p.gaze[wide].mean(1).rad2deg().std(0)
     apart = (fitted[:, list(IRISES)] - seen[:, list(IRISES)]).norm(dim=-1)
     return {
+        "eyes_seen": len(frames),
+        "lids_correlation": correlation(ratio, fitted_ratio),
         "blink_correlation": correlation(blink, -ratio),
         "blinks_fitted": len(by_fit),
         "blinks_landmarks": len(by_landmarks),
-        "blinks_in_both": both,
+        "blinks_in_both": sum(bool((np.abs(by_fit - t) <= SAME_BLINK).any()) for t in by_landmarks),
         "iris_across_correlation": across,
         "iris_up_correlation": up,
         "gaze_yaw_spread_deg": float(moves[0]),
@@ -149,7 +163,10 @@ def identity_drift(frames, count: int, model) -> dict[str, float]:
     """Fits each half of a clip alone."""
     face = model.regions["face"]
     halves = (Part(frames, 0, count // 2), Part(frames, count // 2, count))
-    shapes = [model.vertices(fitting.fit_video(h, model=model).parameters.identity)[face] for h in halves]
+    try:
+        shapes = [model.vertices(fitting.fit_video(h, model=model).parameters.identity)[face] for h in halves]
+    except PortraitError:
+        return {"identity_drift_mm": float("nan"), "identity_from_mean_mm": float("nan")}
     return {
         "identity_drift_mm": float(np.median(vertex_distances(*shapes))),
         "identity_from_mean_mm": float(np.median(vertex_distances(shapes[0], model.mean[face]))),
@@ -166,7 +183,6 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     marks = landmark_samples(model, SCHEME)
     lips = marks.pairs[marks.eye_pairs :]
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
-    lids = [eye_openness(x, marks) for x in (seen, fitted)]
     stride = max(1, len(track) // LOOKED_AT)
     some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])
     joined = ok & ((track.status & int(FrameStatus.CUT)) == 0)
@@ -178,9 +194,8 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
         "landmark_nme": float(error.median()),
         "landmark_nme_90": float(error.quantile(0.9)),
         "photometric": float(np.median(photometric_error(model, p, camera_of(track), some))),
-        "lids_correlation": correlation(lids[0].mean(1), lids[1].mean(1)),
         "mouth_correlation": correlation(*mouth),
-        **lids_and_gaze(track, model, seen, fitted, lids[0]),
+        **lids_and_gaze(track, model, seen, fitted),
         "rotation_jitter_deg": jitter(p.rotation.rad2deg(), joined),
         "sideways_jitter_mm": jitter(p.translation[:, :2], joined),
         "depth_jitter_mm": jitter(p.translation[:, 2:], joined),
@@ -199,8 +214,11 @@ def main() -> None:
     results = {}
     with torch.inference_mode():
         for path in options.video or [carphone()]:
-            reader = VideoReader(path)
-            track = fitting.fit_video(reader, model=model)
+            try:
+                reader = VideoReader(path)
+                track = fitting.fit_video(reader, model=model)
+            except PortraitError as error:
+                parser.error(f"{path}: {error}")
             fitted = projected_landmarks(track, model)
             results[path.stem] = measure(track, model, reader, fitted)
             if options.overlays:
@@ -208,7 +226,7 @@ def main() -> None:
     table = Table("", *results)
     for name in next(iter(results.values())):
         table.add_row(name, *(f"{r[name]:.4g}" for r in results.values()))
-    Console().print(table)
+    Console(width=32 + 20 * len(results)).print(table)
     print(json.dumps(results))
 
 

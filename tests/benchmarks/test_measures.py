@@ -18,7 +18,7 @@ from benchmarks.measures import (
     skin_pixels,
     vertex_distances,
 )
-from benchmarks.real import EYES, IRISES, between_corners, blink_times, jitter
+from benchmarks.real import EYES, IRISES, between_corners, blink_times, jitter, lids_and_gaze
 from benchmarks.recovery import BARS, score
 from facemodel.track import Track
 from renderer import render
@@ -88,12 +88,31 @@ def test_the_truth_scores_nothing_and_errors_are_in_their_own_units(model, scene
     assert np.median(result.photometric) > 2 * np.median(perfect.photometric)
 
 
-def test_blinks_are_short_peaks():
+def test_blinks_are_short_peaks_within_a_shot():
     times = torch.arange(200) / 25.0
     closure = sum((-(((times - t) / 0.08) ** 2)).exp() for t in (1.0, 3.0, 3.6))
     closure = torch.maximum(closure, ((times > 5) & (times < 7)).float())  # shut for two seconds: no blink
     closure += 0.1 * (times * 9).sin()
-    np.testing.assert_allclose(blink_times(closure, times), [1.0, 3.0, 3.6], atol=0.05)
+    shots = [np.arange(0, 100), np.arange(100, 200)]
+    np.testing.assert_allclose(blink_times(closure, times, shots), [1.0, 3.0, 3.6], atol=0.05)
+    cut = torch.cat([torch.linspace(0, 1, 10), torch.linspace(0.9, 0, 9)])  # one shot ends with what the next begins
+    assert len(blink_times(cut, times[:19], [np.arange(19)])) == 1
+    assert len(blink_times(cut, times[:19], [np.arange(10), np.arange(10, 19)])) == 0
+
+
+def test_lids_are_compared_where_both_eyes_are_seen(model, scene):
+    """The truth's own landmarks; in the second frame one eye is so narrow that it would be half as open again."""
+    truth, seen = scene.truth, torch.from_numpy(scene.landmarks).float()
+    track = Track(
+        model.name, "", 160, 160, truth, torch.arange(3) / 25, torch.ones(3, dtype=torch.int64), torch.ones(3)
+    )
+    figures = lids_and_gaze(track, model, seen, seen)
+    assert figures["eyes_seen"] == 3 and figures["lids_correlation"] == pytest.approx(1)
+    assert figures["iris_px"] == 0 and figures["iris_across_correlation"] == pytest.approx(1)
+    turned = seen.clone()
+    left, right = EYES[0]
+    turned[1, left] = turned[1, right] + 0.3 * (turned[1, left] - turned[1, right])
+    assert lids_and_gaze(track, model, turned, seen)["eyes_seen"] == 2
 
 
 def test_irises_are_placed_in_the_eye_s_own_axes():
