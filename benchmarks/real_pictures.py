@@ -11,7 +11,7 @@ from torch import Tensor
 from facemodel import Track
 from fitting.energy import eye_openness
 from fitting.samples import landmark_samples
-from portrait.comparison import labelled
+from portrait.comparison import fit_height, labelled
 from portrait.video import VideoWriter
 from renderer import Camera
 
@@ -19,6 +19,7 @@ from .sheets import fitted_over, save_sheet
 
 EACH = 3  # frames a kind of difficulty
 APART = 0.4  # s between two of them
+HEIGHT = 256  # px of a picture of the sheet
 
 
 def hardest_frames(track: Track, model, fitted: Tensor) -> dict[int, str]:
@@ -54,7 +55,8 @@ def write_overlays(folder: Path, name: str, track: Track, model, frames, fitted:
             writer.write(drawn, seconds)
             if k in hard:
                 text = f"{hard[k]} {k}"
-                pairs[k] = [labelled(p, text) for p in close_up(track.landmarks[k], picture, drawn)]
+                close = (fit_height(p, HEIGHT) for p in close_up(track.landmarks[k], picture, drawn))
+                pairs[k] = [labelled(p, text) for p in close]
     pictures = [p for k in hard for p in pairs[k]]
     save_sheet(folder / f"{name}.png", pictures, columns=2 * EACH)
 
