@@ -152,6 +152,8 @@ def fit_video(
     with torch.inference_mode():
         if shared is None:
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
+            if store:  # of a long clip that is the longest wait without anything to show
+                store.save(rows, shared, FollowerState(), previous, facts)
     with torch.inference_mode(), _one_thread():
         begun = time.perf_counter()
         timings["solver"] = 0.0

@@ -61,9 +61,15 @@ def test_frames_without_a_face_and_cuts_keep_their_place(model, clip):
     assert any("3 of 8" in w for w in track.facts["warnings"])
 
 
-def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, tmp_path):
+@pytest.fixture(scope="module")
+def whole(model, clip):
+    """The track of a fit that nothing stopped."""
     _, pictures, points = clip
-    whole = fit(model, pictures, points)
+    return fit(model, pictures, points)
+
+
+def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole, tmp_path):
+    _, pictures, points = clip
     monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
     frames = Frames(pictures)
     frames.signature = "clip"
@@ -96,6 +102,25 @@ def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, tmp_p
     again = fit(model, frames, points, checkpoint=tmp_path, progress=progress)  # as if the track couldn't be saved
     assert reads == [], "a complete fit was done again"
     same(whole, again)
+
+
+def test_identity_is_kept_as_soon_as_it_is_solved(model, clip, whole, tmp_path):
+    """Stopped before the first frame is tracked, and long before a checkpoint of frames is due."""
+    _, pictures, points = clip
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total, stage):
+        if stage == "tracking":
+            raise Stop
+
+    with pytest.raises(Stop):
+        fit(model, pictures, points, checkpoint=tmp_path, progress=stop)
+    stages = set()
+    resumed = fit(model, pictures, points, checkpoint=tmp_path, progress=lambda done, total, stage: stages.add(stage))
+    assert stages == {"tracking"}, "identity was solved again"
+    same(whole, resumed)
 
 
 def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tmp_path):
