@@ -149,12 +149,11 @@ def fit_video(
     }
     store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         if shared is None:
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(rows, shared, FollowerState(), previous, facts)
-    with torch.inference_mode(), _one_thread():
         begun = time.perf_counter()
         timings["solver"] = 0.0
         ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered)
@@ -196,7 +195,11 @@ def _solve_frame(
 
 @contextlib.contextmanager
 def _one_thread():
-    """The solver's products are too small for a second thread, and the landmarks' thread needs the other core."""
+    """Else sums are taken in another order, and a fit beside others isn't bit for bit the one that ran alone.
+
+    The solver's products are too small to gain by a second thread: on a busy machine two wait for each other, and the
+    landmarks' thread needs the other core.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

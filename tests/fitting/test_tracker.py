@@ -44,8 +44,17 @@ def test_a_rendered_clip_is_recovered(model, clip):
 
 
 def test_same_input_same_track(model, clip):
+    """However many threads the process has: a clip fitted beside others is the one that is fitted alone."""
     _, pictures, points = clip
-    same(*(fit(model, pictures[:4], points) for _ in range(2)))
+    before, tracks = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            tracks.append(fit(model, pictures[:4], points))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    same(*tracks)
 
 
 def test_frames_without_a_face_and_cuts_keep_their_place(model, clip):
