@@ -4,7 +4,9 @@
 
 A clip shorter than that is repeated. The last line is one JSON object: ``fps`` (all frames over all the time after
 start-up, both passes and the solve for identity included), ``rss_ratio`` (peak memory of the whole clip over that of
-its first tenth, each in a process of its own), and milliseconds a stage and frame.
+its first tenth, each in a process of its own), and milliseconds a stage and frame (``ms``): ``survey`` is the first
+pass, for key frames, ``identity`` the solution over them, ``tracking`` the second pass, in which ``solver`` runs on one
+thread while ``decoding``, ``landmarks`` and ``pyramid`` run ahead of it on another.
 
 ``--compare`` times the field's usual way as well, see `benchmarks.adam`, on a frame of middling, a frame of more and
 the frame of most motion: ``speedup_vs_adam`` is its time a frame over our solver's, neither with landmarks.

@@ -156,7 +156,7 @@ def fit_video(
                 store.save(rows, shared, FollowerState(), previous, facts)
         begun = time.perf_counter()
         timings["solver"] = 0.0
-        ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered)
+        ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered, timings)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
             for item in ahead:
@@ -249,23 +249,44 @@ def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
 
 
 def _look_ahead(
-    frames, finder, state: FollowerState | None, skip: int, levels: tuple[int, ...], device: str, ordered: bool
+    frames,
+    finder,
+    state: FollowerState | None,
+    skip: int,
+    levels: tuple[int, ...],
+    device: str,
+    ordered: bool,
+    timings: dict[str, float],
 ) -> Iterator[_Frame]:
-    """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks."""
+    """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
+
+    Adds to ``timings`` the seconds that each of them takes.
+    """
     queue: Queue = Queue(AHEAD)
     stop = Event()
 
     def work() -> None:
+        begun = time.perf_counter()
+
+        def spent(stage: str) -> None:
+            nonlocal begun
+            now = time.perf_counter()
+            timings[stage], begun = timings.get(stage, 0.0) + now - begun, now
+
         try:
             follower = FaceFollower(finder, state, ordered)
             for index, seconds, picture in frames:
+                spent("decoding")
                 if stop.is_set():
                     return
                 if index < skip:
                     continue
                 face, status = follower(picture)
+                spent("landmarks")
                 seen = None if face is None else observe(picture, face, levels, device)
+                spent("pyramid")
                 queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
+                begun = time.perf_counter()  # there may have been no room
             queue.put(None)
         except BaseException as error:  # handed to the thread that waits
             queue.put(error)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import torch
 import fitting
 from facemodel.errors import PortraitError
 from facemodel.track import FrameStatus
-from fitting import tracker
+from fitting import Settings, tracker
+from fitting.landmarks import Face
 
-from .rendered import Frames, fit, same
+from .rendered import Frames, fit, observed, same
 
 
 def shape_error(got, true):
@@ -67,6 +69,12 @@ def test_frames_without_a_face_and_cuts_keep_their_place(model, clip):
     between = (track.parameters.translation[2] + track.parameters.translation[4]) / 2
     torch.testing.assert_close(track.parameters.translation[3], between)
     assert torch.isnan(track.landmarks[3]).all()
+    assert {"survey", "identity", "decoding", "landmarks", "pyramid", "solver"} < track.facts["timings"].keys()
+    for name, spread in track.spread.items():
+        assert spread.shape == getattr(track.parameters, name).shape, name
+        if name not in ("identity", "reflectance", "focal"):
+            known = spread.flatten(1).isfinite().all(1)
+            assert known.tolist() == track.tracked.tolist(), name
     assert any("3 of 8" in w for w in track.facts["warnings"])
 
 
@@ -75,6 +83,36 @@ def whole(model, clip):
     """The track of a fit that nothing stopped."""
     _, pictures, points = clip
     return fit(model, pictures, points)
+
+
+def test_the_focal_length_s_spread_is_in_px(whole):
+    """It is solved for as a logarithm."""
+    focal = float(whole.parameters.focal)
+    assert 0.001 * focal < float(whole.spread["focal"]) < Settings().priors.log_focal * focal
+
+
+def test_nothing_binds_a_shot_to_the_one_before(clip):
+    _, pictures, points = clip
+    calls = []
+
+    class Noting:
+        def start(self, seen, shared):
+            return "start"
+
+        def track(self, seen, previous, start, seconds):
+            calls.append((previous, start))
+            return SimpleNamespace(state="state", energies={})
+
+    class Nowhere:
+        def append(self, *_):
+            pass
+
+    face = Face(points[0], "mediapipe478", 1.0)
+    seen = observed(pictures[0], points[0], (64,))
+    for status in (FrameStatus.TRACKED, FrameStatus.TRACKED | FrameStatus.CUT):
+        item = tracker._Frame(1, 0.04, status, face, seen, None)
+        assert tracker._solve_frame(Nowhere(), item, Noting(), None, "before", 0.04) == "state"
+    assert calls == [("before", "before"), (None, "start")]
 
 
 def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole, tmp_path):

@@ -1,0 +1,22 @@
+"""From rows to a track."""
+
+import torch
+
+from fitting.assembly import _spread
+from fitting.checkpoint import Rows
+from fitting.state import Layout
+
+
+def test_spreads_stand_where_their_parameters_do():
+    """Light is solved for channel by channel and kept band by band; frames without a face have none."""
+    layout = Layout(3, 2, 5)
+    own = torch.arange(layout.frame, dtype=torch.float32)
+    spread = _spread(Rows(values=[{"spread": own}, None]), {"identity": [1.0, 2, 3], "focal": 9.0}, layout)
+    start = {n: c.start - layout.shared for n, c in layout.slices().items()}
+    assert spread["illumination"].shape == (2, 9, 3) and spread["gaze"].shape == (2, 2, 2)
+    assert spread["illumination"][0, 5, 2] == start["light"] + 2 * 9 + 5
+    assert spread["gaze"][0, 1, 0] == start["gaze"] + 2  # eye by eye
+    assert spread["expression"][0].tolist() == [start["expression"] + k for k in range(5)]
+    for name in ("rotation", "translation", "expression", "gaze", "illumination"):
+        assert spread[name][1].isnan().all()
+    assert spread["identity"].tolist() == [1, 2, 3] and float(spread["focal"]) == 9
