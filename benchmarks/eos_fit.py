@@ -85,7 +85,8 @@ def compare(eos_fit, model, track: Track, points: np.ndarray) -> dict[str, float
     gaze as a clip's key frames have it, twelve steps on landmarks alone.
     """
     blank = np.zeros((track.height, track.width, 3), np.uint8)
-    only_landmarks = fitting.Settings(joint_steps=())  # the solve for identity then has no photometric term
+    # The solve for identity then has no photometric term: no steps with it, no pictures, hardly any samples.
+    only_landmarks = fitting.Settings(joint_steps=(), joint_levels=(), samples=100)
     ours, theirs = [], []
     with torch.inference_mode():
         for marks in points:
