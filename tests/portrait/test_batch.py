@@ -6,20 +6,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemodel import PortraitError
+from facemodel import FrameStatus, PortraitError
+from portrait.batch import job
 from portrait.batch.clips import find_clips, track_names
 from portrait.batch.cores import run_on_cores
 from portrait.batch.display import BatchDisplay
-from portrait.batch.summary import COLUMNS, write_summary
-from portrait.batch.work import ATTEMPTS, News, Row, failed, now_and_then
+from portrait.batch.summary import COLUMNS, row_of, write_summary
+from portrait.batch.work import ATTEMPTS, News, Options, Row, failed, now_and_then
 from portrait.cli import main
 from portrait.jobs.batch import _alone
+from tests.facemodel.clips import make_track, names_only_model
 
 from .batch_work import act, clips_named, starts, table, touch, wait_until
 from .conftest import ROOT
@@ -109,6 +113,49 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
     _, error = process.communicate(timeout=30)
     wait_until(lambda: not any(alive(p) for p in starts(clips[0])), 5)
     assert error.count("KeyboardInterrupt") == (signal_sent == signal.SIGINT)  # the workers say nothing
+
+
+# -- the work on a clip -------------------------------------------------------------------------------------------
+
+
+def test_every_option_reaches_the_fit_and_its_errors_the_row(tmp_path, monkeypatch):
+    asked, (clip,) = {}, clips_named(tmp_path, "a")
+
+    def fit_clip(path, track, **options):
+        asked.update(options, path=path, track=track)
+        options["report"](1, 2, "tracking")
+        raise asked.pop("error")
+
+    monkeypatch.setattr(job, "fit_clip", fit_clip)
+    monkeypatch.setattr(job, "_model", lambda: "model")
+    monkeypatch.setattr(job, "_finder", lambda name, device: (name, device))
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)
+    monkeypatch.setattr("cv2.setNumThreads", lambda count: None)
+    for error, expected in ((PortraitError("no\nface"), "no face"), (ZeroDivisionError("x"), "ZeroDivisionError: x (")):
+        asked["error"], news = error, []
+        row = job.fit_one(clip, news.append, Options("ibug", 900.0, 50.0, "cpu", "fast"))
+        assert row.status == "failed" and row.error.startswith(expected)
+        assert news == [News(1, 2, "tracking")]
+    del asked["report"]
+    assert asked == {
+        "path": clip.path, "track": clip.track, "detector": "ibug", "focal": 900.0, "fov": 50.0, "device": "cpu",
+        "quality": "fast", "model": "model", "finder": ("ibug", "cpu"),
+    }  # fmt: skip
+
+
+def test_a_row_counts_frames_by_their_status(tmp_path):
+    t, uncertain, cut = FrameStatus.TRACKED, FrameStatus.UNCERTAIN, FrameStatus.CUT
+    status = [int(s) for s in (t, t | uncertain, t | uncertain | cut, FrameStatus.NO_FACE | cut, t | cut)]
+    track = replace(
+        make_track(names_only_model(), 5, status=status),
+        confidence=torch.tensor([0.9, 0.3, 0.2, 0.0, 0.6]),
+        energies={"landmarks": torch.tensor([0.01, 0.02, 0.03, torch.nan, 0.04]), "photometric": torch.arange(5.0)},
+        facts={"timings": {"total": 1.234}},
+    )
+    row = row_of(clips_named(tmp_path, "a")[0], track, kept=True)
+    assert (row.frames, row.tracked, row.uncertain, row.kept, row.status) == (5, 4, 2, True, "fitted")
+    assert row.mean_confidence == pytest.approx(0.4) and row.seconds == 1.23
+    assert row.median_landmark_error == pytest.approx(0.02) and row.median_photometric_error == 2
 
 
 # -- what is told and written -------------------------------------------------------------------------------------
