@@ -13,7 +13,7 @@ from facemodel import FrameStatus, Track
 from fitting.confidence import frame_doubts
 
 from .comparison import fit_height
-from .page import around, figure, with_model
+from .page import FAR_OFF, around, colour_errors, figure, with_model
 from .video import open_frames
 
 SHOWN = 12
@@ -46,29 +46,34 @@ def _runs(track: Track) -> Iterator[Run]:
 
 
 def doubtful_section(model, track: Track, video: Path) -> str:
-    """The weightiest runs with the picture of their worst frame, alone and with the model over it, and the reasons."""
+    """The weightiest runs with the reasons and the picture of their worst frame: alone, with the model over it, and
+    where the colours are off.
+    """
     runs = doubtful_runs(track)
     if not runs:
         return "<p>None.</p>"
     shown = sorted(sorted(runs, key=lambda r: -r.lost)[:SHOWN], key=lambda r: r.first)
     frames = sum(r.last - r.first + 1 for r in runs)
     which = "each" if len(shown) == len(runs) else f"the {len(shown)} weightiest"
-    text = f"{frames} of {len(track)} frames, in {len(runs)} stretches; below is the worst frame of {which}."
+    text = (
+        f"{frames} of {len(track)} frames, in {len(runs)} stretches; below is the worst frame of {which}, the fit over "
+        f"it, and where its colours are off (blue 0, red {FAR_OFF:.0f} of 255 and more)."
+    )
     pictures, worst = {}, {r.worst for r in shown}
     for index, _, frame in open_frames(video):
         if index in worst:
-            pictures[index] = _pair(model, track, index, frame)
+            pictures[index] = _pictures(model, track, index, frame)
             if len(pictures) == len(worst):
                 break
     rows = [f"<tr><td>{pictures[r.worst]}<td>{_words(track, r)}" for r in shown if r.worst in pictures]
     return f"<p>{text}</p><table class=doubts>{''.join(rows)}</table>"
 
 
-def _pair(model, track: Track, index: int, frame: np.ndarray) -> str:
+def _pictures(model, track: Track, index: int, frame: np.ndarray) -> str:
     if not track.tracked[index]:
         return figure(fit_height(frame, HEIGHT), "")
-    drawn = with_model(model, track, index, frame)
-    return figure(np.hstack([fit_height(around(p, track, index), HEIGHT) for p in (frame, drawn)]), "")
+    row = frame, with_model(model, track, index, frame), colour_errors(model, track, index, frame)
+    return figure(np.hstack([fit_height(around(p, track, index), HEIGHT) for p in row]), "")
 
 
 def _words(track: Track, run: Run) -> str:

@@ -20,6 +20,7 @@ text-align:left;vertical-align:top}svg{width:100%;height:auto;font:11px system-u
 .doubts td{padding-bottom:1em}.doubts figure{margin:0}.doubts img{max-width:none}
 .warn{background:#fc36;padding:.4em .8em;border-radius:4px}figure{margin:1em 0}figcaption{opacity:.75}
 """
+FAR_OFF = 80.0  # of 255: a difference that is drawn in the last colour
 
 
 def write_page(path: Path, title: str, sections: list[str]) -> Path:
@@ -59,13 +60,31 @@ def around(frame: np.ndarray, track: Track, index: int) -> np.ndarray:
 
 def with_model(model, track: Track, index: int, frame: np.ndarray) -> np.ndarray:
     """A frame of the clip with the shaded model over it; the frame itself where there is no face."""
-    from renderer import overlay, render
-
-    from .jobs.rendering import camera_of
+    from renderer import overlay
 
     if not track.tracked[index]:
         return frame
+    drawn, mask = _drawn(model, track, index)
+    return overlay(torch.from_numpy(frame), drawn, mask, 0.75).numpy()
+
+
+def colour_errors(model, track: Track, index: int, frame: np.ndarray) -> np.ndarray:
+    """A tracked frame, dimmed, its face coloured by how far off the fit is: blue 0, red `FAR_OFF` of 255 and more."""
+    import cv2
+
+    drawn, mask = _drawn(model, track, index)
+    off = np.abs(255 * drawn.numpy() - frame).mean(-1).clip(0, FAR_OFF) * (255 / FAR_OFF)
+    coloured = cv2.applyColorMap(off.astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    return np.where(mask.numpy() > 0.5, coloured, frame // 3)
+
+
+def _drawn(model, track: Track, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The fitted face of a frame, (H, W, 3) in [0, 1], and where it is, (H, W, 1)."""
+    from renderer import render
+
+    from .jobs.rendering import camera_of
+
     with torch.inference_mode():
         p = track.parameters[index].to(model.mean.device)
         maps = render(model, p, camera_of(track), maps=["diffuse", "mask"])
-    return overlay(torch.from_numpy(frame), maps["diffuse"][0].cpu(), maps["mask"][0].cpu(), 0.75).numpy()
+    return maps["diffuse"][0].cpu(), maps["mask"][0].cpu()

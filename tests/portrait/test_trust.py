@@ -13,7 +13,9 @@ from facemodel import FrameStatus, PortraitError, Track
 from portrait.cli import main
 from portrait.doubtful import doubtful_runs, doubtful_section
 from portrait.jobs.fitting import fit_clip
+from portrait.page import colour_errors, with_model
 from portrait.quality import quality_lines, undetermined
+from portrait.video import VideoReader
 
 from .conftest import FRAMES
 
@@ -45,11 +47,26 @@ def test_the_report_shows_the_weightiest_runs_with_reasons(fitted, clip, monkeyp
     assert text.count("<img") == 3 and text.count("no face was found") == 1
     assert text.index("frame 0,") < text.index("frame 2,") < text.index("frame 6,")
     assert "confidence 0.10" in text and "frames 5 to 6" in text
-    assert "5 of 8 frames, in 3 stretches; below is the worst frame of each" in text
+    assert "5 of 8 frames, in 3 stretches; below is the worst frame of each, the fit over it" in text
     monkeypatch.setattr("portrait.doubtful.SHOWN", 1)
     text = doubtful_section(model, some, clip)
     assert text.count("<img") == 1 and "frame 2," in text  # two frames without a face weigh most
     assert doubtful_section(model, doubtful(fitted, [T] * FRAMES, [0.9] * FRAMES), clip) == "<p>None.</p>"
+
+
+def test_where_the_colours_are_off(fitted, clip):
+    """The fit's own picture has no error; a patch painted over the face has, and is red."""
+    model, frame = facemodel.load(), next(iter(VideoReader(clip)))[2]
+    perfect = with_model(model, fitted, 0, np.zeros_like(frame)) / 0.75  # what is drawn over black, at its strength
+    perfect = perfect.round().clip(0, 255).astype(np.uint8)
+    face = perfect.any(-1)
+    shown = colour_errors(model, fitted, 0, perfect)
+    blue = shown[face].astype(int)
+    assert np.median(blue[:, 2] - blue[:, 0]) > 0 and (shown[~face] == 0).all()
+    y, x = (int(v.mean()) for v in np.nonzero(face))
+    perfect[y - 3 : y + 4, x - 3 : x + 4] = 255 - perfect[y - 3 : y + 4, x - 3 : x + 4]
+    patch = colour_errors(model, fitted, 0, perfect)[y, x].astype(int)
+    assert patch[0] > patch[2]
 
 
 def test_undetermined_counts_what_is_as_wide_as_its_prior(fitted):
