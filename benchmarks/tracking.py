@@ -120,6 +120,7 @@ def comparisons(video: str, with_adam: bool, eos_fit) -> dict:
         with torch.inference_mode():
             marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), SCHEME)
             points = project(to_camera(marks, p.rotation, p.translation), camera)[track.tracked][:20]
+        torch.set_num_threads(1)  # eos has one
         out["eos"] = compare(eos_fit, model, track, points.double().numpy())
         table = Table("landmark fit of 68 points", "ms a picture", "what it fits")
         table.add_row("ours", f"{out['eos']['landmarks_ms']:.1f}", "pose, focal length, identity, expression, gaze")
