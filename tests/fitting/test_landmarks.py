@@ -36,6 +36,18 @@ def test_a_face_that_fills_the_frame_is_found(detector):
     assert np.linalg.norm(found[0].points - expected, axis=1).mean() < 0.03 * found[0].size
 
 
+def test_points_are_the_picture_s_whatever_square_they_were_looked_for_in(detector):
+    picture = astronaut()
+    face = detector.detect(picture)[0]
+    for aside, larger in ((0.1, 1.0), (0.0, 1.3), (-0.1, 0.8)):
+        again = detector.refine(picture, face.centre + aside * face.size, larger * face.size)
+        assert np.linalg.norm(again.points - face.points, axis=1).mean() < 0.03 * face.size
+    left, right = face.points[473], face.points[468]  # irises: dark spots with white beside them
+    for x, y in (left, right):
+        row = picture[int(y) - 1 : int(y) + 2, int(x) - 8 : int(x) + 9].mean((0, 2))
+        assert row[6:11].mean() < min(row[:4].mean(), row[-4:].mean())
+
+
 def test_closing_gives_the_threads_back(detector):
     before = threads()
     made = MediaPipeDetector()

@@ -89,6 +89,20 @@ def test_a_face_that_is_gone_comes_back(model, clip, monkeypatch):
     assert (back.rotation - truth.rotation[6]).norm().rad2deg() < 8
 
 
+def test_nothing_binds_a_shot_to_the_one_before(model, clip, monkeypatch):
+    pictures, detector, _ = clip
+    tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
+    tracker(pictures[0], 0.0), tracker(pictures[1], 0.1)
+    before, track, follow = [], tracker.fitter.track, tracker._follower
+    monkeypatch.setattr(
+        tracker.fitter, "track", lambda s, previous, *rest: before.append(previous) or track(s, previous, *rest)
+    )
+    for cut in (FrameStatus(0), FrameStatus.CUT):
+        monkeypatch.setattr(tracker, "_follower", lambda p, cut=cut: (follow(p)[0], FrameStatus.TRACKED | cut))
+        tracker(pictures[2], 0.2)
+    assert [previous is None for previous in before] == [False, True]
+
+
 def test_collecting_is_bounded(model, clip):
     pictures, detector, _ = clip
     tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=100.0, settings=FAST)
