@@ -196,6 +196,7 @@ def test_display_counts_and_says_failures(tmp_path, monkeypatch, capsys, stream)
         display.show(a, Row("a", "a.track", "fitted"))
         if stream is Terminal:
             display._bars.refresh()
+            assert display._bars.tasks[0].completed == 1.25  # a clip, and a quarter of another
         display.show(b, failed(b, "no face"))
     assert (display.finished, display.failed) == (2, 1)
     drawn = sys.stderr.getvalue()
