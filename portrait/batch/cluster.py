@@ -87,7 +87,10 @@ def _connect(address: str, count: int):
         ray.init(address=address, log_to_driver=False, logging_level="error", **start)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PortraitError(f"--ray '{address}': can't be reached ({reason}); see 'ray status' there") from None
+        raise PortraitError(
+            f"--ray '{address}': can't be reached ({reason}); see 'ray status' there; "
+            "a cluster that is guarded by a token needs RAY_AUTH_MODE=token here too"
+        ) from None
     return ray
 
 
