@@ -1,9 +1,11 @@
 """What the quality presets cost and give: frames a second against the errors of the fit.
 
-    python -m benchmarks.quality [VIDEO] [--picture quality.png]        (without a VIDEO: the clip that is installed)
+    python -m benchmarks.quality [VIDEO] [--heads FOLDER] [--picture quality.png]
 
-A row a preset; the last line is one JSON object by preset: ``fps`` (everything included, after start-up),
-``landmark_nme`` (of the interocular distance), ``photometric`` (of 255, the solver's own).
+Without a VIDEO: the clip that is installed. A row a preset; the last line is one JSON object by preset: ``fps``
+(everything included, after start-up), ``landmark_nme`` (median, of the interocular distance), ``photometric`` (of 255,
+the solver's own), and with ``--heads`` (see `benchmarks.heads`) ``heads``: the distance to other people's heads, nine
+views together, over the mean shape's.
 """
 
 from __future__ import annotations
@@ -22,8 +24,15 @@ import fitting
 from portrait.sample import carphone
 from portrait.video import VideoReader
 
-from .real import measure, projected_landmarks
+from .heads import measure, summary
+from .real import landmark_error, projected_landmarks
 from .tracking import Repeated
+
+PANELS = {
+    "landmark_nme": "landmarks, of the eyes' distance",
+    "photometric": "colours, of 255",
+    "heads": "heads, of the mean shape's error",
+}
 
 
 def run(model, video: Path, settings: fitting.Settings) -> dict[str, float]:
@@ -32,10 +41,11 @@ def run(model, video: Path, settings: fitting.Settings) -> dict[str, float]:
     begun = time.perf_counter()
     track = fitting.fit_video(reader, model=model, settings=settings)
     seconds = time.perf_counter() - begun
+    ok = track.tracked
     with torch.inference_mode():
-        nme = measure(track, model, reader, projected_landmarks(track, model))["landmark_nme"]
-    photometric = float(track.energies["photometric"][track.tracked].median())
-    return {"fps": len(track) / seconds, "landmark_nme": nme, "photometric": photometric}
+        error = landmark_error(track.landmarks[ok], projected_landmarks(track, model)[ok])
+    photometric = float(track.energies["photometric"][ok].median())
+    return {"fps": len(track) / seconds, "landmark_nme": float(error.median()), "photometric": photometric}
 
 
 def draw(results: dict[str, dict[str, float]], path: Path) -> None:
@@ -44,16 +54,14 @@ def draw(results: dict[str, dict[str, float]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), sharex=True)
-    for axis, key, label, factor in (
-        (axes[0], "landmark_nme", "landmark error, % of the interocular distance", 100),
-        (axes[1], "photometric", "photometric error, of 255", 1),
-    ):
-        speeds, errors = zip(*((r["fps"], factor * r[key]) for r in results.values()))
+    panels = {key: label for key, label in PANELS.items() if key in next(iter(results.values()))}
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(3.6 * len(panels), 3), sharex=True)
+    for axis, (key, label) in zip(axes, panels.items()):
+        speeds, errors = zip(*((r["fps"], r[key]) for r in results.values()))
         axis.plot(speeds, errors, "o-")
         for name, x, y in zip(results, speeds, errors):
-            axis.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4))
-        axis.set(xlabel="frames a second", ylabel=label, ylim=(0, None), xlim=(0, 1.25 * max(speeds)))
+            axis.annotate(name, (x, y), textcoords="offset points", xytext=(0, 7), ha="center")
+        axis.set(xlabel="frames a second", ylabel=label, ylim=(0, 1.2 * max(errors)), xlim=(0, 1.2 * max(speeds)))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
@@ -61,13 +69,17 @@ def draw(results: dict[str, dict[str, float]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("video", nargs="?", type=Path, default=carphone())
+    parser.add_argument("--heads", type=Path, metavar="FOLDER", help="other people's heads, for an error of geometry")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     model = facemodel.load()
     results = {name: run(model, options.video, settings) for name, settings in fitting.QUALITIES.items()}
-    table = Table("quality", "frames a second", "landmark error, %", "photometric error")
+    if options.heads:
+        for name, settings in fitting.QUALITIES.items():
+            results[name]["heads"] = summary(measure(model, options.heads, settings))["views_ratio"]
+    table = Table("quality", *next(iter(results.values())))
     for name, r in results.items():
-        table.add_row(name, f"{r['fps']:.1f}", f"{100 * r['landmark_nme']:.2f}", f"{r['photometric']:.2f}")
+        table.add_row(name, *(f"{value:.4g}" for value in r.values()))
     Console().print(table)
     if options.picture:
         draw(results, options.picture)

@@ -88,6 +88,17 @@ def projected_landmarks(track: Track, model) -> Tensor:
     return torch.stack(points)
 
 
+def eye_distance(points: Tensor) -> Tensor:
+    """(F, L, 2) px to (F,) px between the middles of the eyes."""
+    left, right = (points[:, list(corners)].mean(1) for corners in EYES)
+    return (left - right).norm(dim=-1)
+
+
+def landmark_error(seen: Tensor, fitted: Tensor) -> Tensor:
+    """(F,) mean distance of (F, L, 2) points, as a share of the distance between the eyes."""
+    return (fitted - seen).norm(dim=-1).mean(1) / eye_distance(seen)
+
+
 def jitter(values: Tensor, joined: Tensor) -> float:
     """Median length of the second difference of (F, K) values over frames ``joined`` (F,) to the one before."""
     inside = joined[2:] & joined[1:-1]
@@ -177,9 +188,8 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     """Figures of one clip; ``fitted`` (F, 478, 2) are the fitted face's landmarks, see the module."""
     p, ok = track.parameters, track.tracked
     seen, fitted = track.landmarks[ok], fitted[ok]
-    middle = [seen[:, list(c)].mean(1) for c in EYES]
-    apart = (middle[0] - middle[1]).norm(dim=-1)
-    error = (fitted - seen).norm(dim=-1).mean(1) / apart
+    apart = eye_distance(seen)
+    error = landmark_error(seen, fitted)
     marks = landmark_samples(model, SCHEME)
     lips = marks.pairs[marks.eye_pairs :]
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]

@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,8 @@ from benchmarks.measures import (
     skin_pixels,
     vertex_distances,
 )
-from benchmarks.real import EYES, IRISES, between_corners, blink_times, jitter, lids_and_gaze
+from benchmarks.quality import draw
+from benchmarks.real import EYES, IRISES, between_corners, blink_times, jitter, landmark_error, lids_and_gaze
 from benchmarks.recovery import BARS, score
 from facemodel.track import Track
 from renderer import render
@@ -123,6 +125,23 @@ def test_irises_are_placed_in_the_eye_s_own_axes():
     place, width = between_corners(points)
     np.testing.assert_allclose(place[0], [[0.1, 0.2]] * 2, rtol=1e-5)
     np.testing.assert_allclose(width[0], [50, 50], rtol=1e-6)
+
+
+def test_landmark_errors_are_shares_of_the_distance_between_the_eyes(scene):
+    seen = torch.from_numpy(scene.landmarks).float()
+    left, right = (seen[:, list(corners)].mean(1) for corners in EYES)
+    moved = seen + 0.05 * (left - right)[:, None]
+    torch.testing.assert_close(landmark_error(seen, moved), torch.full((3,), 0.05), rtol=1e-3, atol=0)
+    torch.testing.assert_close(landmark_error(2 * seen, 2 * moved), torch.full((3,), 0.05), rtol=1e-3, atol=0)
+
+
+def test_the_presets_curve_is_drawn_whether_heads_were_asked_for_or_not(tmp_path):
+    figures = {"fps": 30.0, "landmark_nme": 0.03, "photometric": 9.0}
+    widths = []
+    for more in ({}, {"heads": 0.8}):
+        draw({"fast": figures | more, "best": {**figures, "fps": 10.0} | more}, tmp_path / "q.png")
+        widths.append(cv2.imread(str(tmp_path / "q.png")).shape[1])
+    assert widths[1] == pytest.approx(1.5 * widths[0], rel=0.01)
 
 
 def test_jitter_leaves_out_cuts():
