@@ -35,11 +35,13 @@ def _track(path: Path) -> None:
     for topic, text in quality_lines(track).items():
         say(f"  {topic:<11} {text}")
     for name, value in track.facts.items():
-        if name == "camera":  # said above
+        if name in ("camera", "frames"):  # said above
             continue
         text = value if isinstance(value, str) else json.dumps(value)
         if name == "target_frames":
             text = f"{len(value)} frames of the target, {min(value)} to {max(value)}"
+        if name == "timings":
+            text = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in value.items())
         say(f"  {name:<11} {text}")
 
 

@@ -1,6 +1,7 @@
 """Whole commands on a few frames of a real clip."""
 
 import json
+import re
 import shutil
 
 import av
@@ -180,3 +181,4 @@ def test_info_of_a_track_and_a_model(track, capsys):
     call("info", facemodel.model.DEFAULT_MODEL)
     shown = capsys.readouterr().out
     assert f"{FRAMES} frames, {FRAMES} with a face" in shown and "face model" in shown and "CC0" in shown
+    assert shown.count("\n  frames ") == 1 and re.search(r"timings +survey \d+\.\d s, .*solver \d+\.\d s", shown)
