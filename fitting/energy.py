@@ -228,7 +228,7 @@ def landmarks(
 
     normal = s.normal @ rotation.transpose(1, 2)
     facing = (normal[..., 2] / 0.4 + 0.5).clamp(0.1, 1)
-    weight = s.weights * facing * known
+    weight = (s.weights if seen.reliability is None else seen.reliability) * facing * known
     openness = eye_openness(seen.landmarks, s)  # (F, 2)
     weight[:, eyes.index] = weight[:, eyes.index] * (openness[:, eyes.side] / 0.15).clamp(0, 1)
     total = weight.sum(1, keepdim=True).clamp_min(1e-3)

@@ -17,6 +17,8 @@ from facemodel.errors import PortraitError, unknown_name
 
 CROP = 256  # px, side of the square in which landmarks are looked for
 MARGIN = 1.7  # side of that square over the side of the face's box
+SIDE = 1.5  # side of the square that is fitted, over the side of the face's box
+EYE_CORNERS = {"mediapipe478": ((263, 362), (33, 133)), "ibug68": ((42, 45), (36, 39))}  # of the left eye, the right
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Face:
     points: np.ndarray  # (L, 2) float64, px of the picture it was found in; pixel centres at +0.5
     scheme: str  # a landmark scheme of the model: "mediapipe478" or "ibug68"
     confidence: float  # 0 to 1
+    sigma: np.ndarray | None = None  # (L,) px, standard deviation of each point, where it's known
 
     @property
     def box(self) -> np.ndarray:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .landmarks import Face, square_crop
+from .eye_patches import EyePatches, eye_patches
+from .landmarks import EYE_CORNERS, SIDE, Face, square_crop
 
-SIDE = 1.5  # side of the square over the face's box
+ENLARGED = 1.5  # px of a level over px of the picture, at most
+SURE = 0.01  # of the face's size: standard deviation of a landmark that counts fully
+SURENESS = (0.02, 4.0)  # least and most that one counts
 
 
 @dataclass(frozen=True)
@@ -43,24 +47,47 @@ class Observation:
     landmarks: Tensor  # (F, L, 2) px of the frame
     face_size: Tensor  # (F,) px of the frame
     frame_centre: Tensor  # (2,) principal point, px of the frame
+    reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
+    eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
 
     def __len__(self) -> int:
         return len(self.side)
+
+    def worthwhile(self, sizes: tuple[int, ...], steps: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The levels that aren't mere enlargements of the pictures; the last of them gets the others' steps too."""
+        largest = ENLARGED * float(self.side.median())
+        kept = max(1, sum(size <= largest for size in sizes))
+        return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
     def frame(self, index: int) -> Observation:
         """One of the frames, as an observation of one."""
         at = slice(index, index + 1)
         levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
         parts = self.corner, self.side, self.landmarks, self.face_size
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre)
+        reliability = None if self.reliability is None else self.reliability[at]
+        eyes = None if self.eyes is None else self.eyes[at]
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes)
+
+    def with_landmarks(self, faces: Sequence[Face]) -> Observation:
+        """The same pictures with other landmarks, a face for each."""
+        like = self.landmarks
+        tensor = lambda a: torch.as_tensor(np.stack(a), dtype=like.dtype, device=like.device)  # noqa: E731
+        return replace(
+            self,
+            landmarks=tensor([f.points for f in faces]),
+            face_size=tensor([np.array(f.size) for f in faces]),
+            reliability=_reliability(faces, like.device),
+        )
 
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:
         join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
         levels = {s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels}
+        known = items[0].reliability is not None
         return Observation(
-            levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre
-        )
+            levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre,
+            join("reliability") if known else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +109,7 @@ class Crop:
             landmarks=tensor(self.face.points)[None],
             face_size=tensor([self.face.size]),
             frame_centre=tensor([self.frame_size[0] / 2, self.frame_size[1] / 2]),
+            reliability=_reliability([self.face], device),
         )
 
 
@@ -93,7 +121,17 @@ def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
 
 def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
     """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
-    return cut_out(picture, face, max(sizes)).observe(sizes, device)
+    seen = cut_out(picture, face, max(sizes)).observe(sizes, device)
+    corners = EYE_CORNERS[face.scheme]
+    eyes = eye_patches(picture, np.stack([face.points[list(c)].mean(0) for c in corners]), face.size)
+    return replace(seen, eyes=(eyes,))
+
+
+def _reliability(faces: Sequence[Face], device: str | torch.device) -> Tensor | None:
+    if any(f.sigma is None for f in faces):
+        return None
+    relative = np.stack([f.sigma / f.size for f in faces])
+    return torch.as_tensor(np.clip((SURE / relative) ** 2, *SURENESS), dtype=torch.float32, device=device)
 
 
 def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:

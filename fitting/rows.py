@@ -79,11 +79,12 @@ def _compiled_landmarks(s, neutral, state, seen, weights, layout, shared) -> tup
     turns = [t.contiguous().numpy() for t in eye_rotation(state.gaze)]
     observed = (seen.landmarks - seen.frame_centre).numpy()
     unit = (1 / seen.face_size).numpy()
-    fixed = [x.numpy() for x in (neutral, s.normal, s.weights, s.eye, centre, s.pairs)]
+    reliability = (s.weights if seen.reliability is None else seen.reliability).expand(frames, count).numpy()
+    before, after = [x.numpy() for x in (neutral, s.normal)], [x.numpy() for x in (s.eye, centre, s.pairs)]
     scales = [np.float32(x) for x in (weights.landmark_scale, weights.landmarks, weights.pair_scale, weights.pairs)]
     for f in range(frames):
         kernel(
-            *fixed, s.eye_pairs, s.eye_corners.numpy(), *(t[f] for t in turns),
+            *before, reliability[f], *after, s.eye_pairs, s.eye_corners.numpy(), *(t[f] for t in turns),
             state.rotation[f].contiguous().numpy(), state.translation[f].numpy(), state.log_focal.exp().numpy()[()],
             observed[f], unit[f], state.expression[f].contiguous().numpy(), s.expression.numpy(), s.identity.numpy(),
             s.centre_identity.numpy(), shared, *scales, out[f].numpy(), squared[f].numpy(),

@@ -9,7 +9,7 @@ matrix product, without touching the mesh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor
 
 from facemodel.model import MorphableModel
 from facemodel.normals import vertex_normals
+
+from .landmarks import EYE_CORNERS
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class SurfaceSamples:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def every(self, step: int) -> SurfaceSamples:
+        """Each ``step``-th point: they are as evenly spread as all are."""
+        return SurfaceSamples(*(getattr(self, f.name)[::step].contiguous() for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,6 @@ def surface_samples(model: MorphableModel, count: int, regions: tuple[str, ...] 
     )
 
 
-_CORNERS = {"mediapipe478": [(263, 362), (33, 133)], "ibug68": [(42, 45), (36, 39)]}
 _PAIRS = {  # (left eye, right eye, inner lips)
     "mediapipe478": (
         [(386, 374), (385, 380), (387, 373)],
@@ -115,7 +120,7 @@ def landmark_samples(model: MorphableModel, scheme: str) -> LandmarkSamples:
         centre_identity=model.eye_center_basis.permute(1, 2, 0).contiguous(),
         pairs=torch.tensor(left + right + lips, device=triangles.device),
         eye_pairs=len(left) + len(right),
-        eye_corners=torch.tensor(_CORNERS[scheme], device=triangles.device),
+        eye_corners=torch.tensor(EYE_CORNERS[scheme], device=triangles.device),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from facemodel.track import FrameStatus
 from fitting.confidence import DOUBTFUL, confidence, doubts, face_brightness, factors
 from fitting.landmarks import Face
-from fitting.observation import observe
+from fitting.observation import cut_out
 
 GOOD = {"landmarks": 0.0, "photometric": 0.0, "brightness": 120.0, "visible": 0.9, "converged": 1.0, "detector": 1.0}
 WORSE = {"landmarks": 0.05, "photometric": 40.0, "brightness": 8.0, "visible": 0.3, "converged": 0.0, "detector": 0.5}
@@ -74,7 +74,7 @@ def test_brightness_is_the_mean_at_the_landmarks():
     picture = np.full((200, 200, 3), 255, np.uint8)
     picture[50:150, 50:100], picture[50:150, 100:150] = 40, 80
     points = np.array([[70.0, 80], [70, 120], [130, 80], [130, 120]])
-    seen = observe(picture, Face(points, "ibug68", 1.0), (64, 128))
+    seen = cut_out(picture, Face(points, "ibug68", 1.0), 128).observe((64, 128))
     assert face_brightness(seen) == pytest.approx(60, abs=0.5)
     lost = torch.cat([seen.landmarks, torch.full((1, 1, 2), torch.nan)], 1)
     assert face_brightness(type(seen)(**{**vars(seen), "landmarks": lost})) == pytest.approx(60, abs=0.5)

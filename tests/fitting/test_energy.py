@@ -168,13 +168,13 @@ def test_eye_rotation_derivatives_and_direction():
 
 
 def test_observation_samples_what_the_picture_shows():
-    from fitting.observation import observe
+    from fitting.observation import cut_out
 
     y, x = np.mgrid[0:200, 0:240] + 0.5
     picture = np.stack([x / 240, y / 200, np.full_like(x, 0.5)], -1)
     picture = (picture * 255).astype(np.uint8)
     points = np.array([[90.0, 60], [150, 60], [120, 130]])
-    seen = observe(picture, Face(points, "ibug68", 1.0), (64, 128))
+    seen = cut_out(picture, Face(points, "ibug68", 1.0), 128).observe((64, 128))
     at = torch.tensor([[[110.0, 90.0], [130.0, 100.0]]])
     for size, level in seen.levels.items():
         local = (at - seen.corner[:, None]) * size / seen.side

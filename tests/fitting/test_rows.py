@@ -69,9 +69,13 @@ def test_photometric_kernel_is_the_reference(scene, shared):
         torch.testing.assert_close(ours.by_detail, theirs.by_detail, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("sure", [False, True])
 @pytest.mark.parametrize("shared", [True, False])
-def test_landmark_kernel_is_the_reference(scene, shared):
+def test_landmark_kernel_is_the_reference(scene, shared, sure):
     state, seen, _, marks, layout = scene
+    if sure:
+        reliability = torch.rand(2, len(marks.mean), generator=torch.Generator().manual_seed(5))
+        seen = replace(seen, reliability=reliability)
     neutral = marks.mean + marks.identity @ state.identity
     arguments = (marks, neutral, state, seen, Weights(), layout, shared)
     rows, squared = landmark_rows(*arguments)

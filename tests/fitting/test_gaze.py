@@ -1,0 +1,76 @@
+"""Gaze from the picture's own pixels, on drawn people whose gaze is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.measures import gaze_degrees
+from benchmarks.scenes import make_scene
+from fitting.gaze import GazeRefiner
+from fitting.landmarks import Face
+from fitting.observation import observe
+from fitting.state import FitState
+from renderer import rotation_matrix
+
+OFF = torch.tensor([0.2, 0.08])  # rad
+
+
+def true_state(scene):
+    t = scene.truth
+    return FitState(
+        identity=t.identity,
+        reflectance=t.reflectance,
+        detail=torch.zeros(1, 3),
+        log_focal=t.focal.log(),
+        rotation=rotation_matrix(t.rotation),
+        translation=t.translation,
+        expression=t.expression,
+        gaze=t.gaze,
+        light=t.illumination,
+    )
+
+
+@pytest.fixture(scope="module")
+def people(model):
+    """Six of a few drawn people: those whose eyes are open and who don't look away from the camera."""
+    scenes = (make_scene(model, seed, 1, 384) for seed in range(40, 60))
+    blink = [model.expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    good = [s for s in scenes if s.truth.expression[0, blink].max() < 0.2 and abs(float(s.truth.rotation[0, 1])) < 0.5]
+    return good[:6]
+
+
+def refined(model, scene, state, deviation=0.12):
+    seen = observe(scene.pictures[0], Face(scene.landmarks[0], "mediapipe478", 1.0), (64,))
+    return GazeRefiner(model)(state, model.vertices(state.identity), seen, 0.35, deviation)
+
+
+def test_gaze_is_found_again(model, people):
+    before, after = [], []
+    for scene in people:
+        state = true_state(scene)
+        wrong = replace(state, gaze=state.gaze + OFF)
+        before.append(gaze_degrees(wrong.gaze, state.gaze).mean())
+        after.append(gaze_degrees(refined(model, scene, wrong), state.gaze).mean())
+    assert len(people) == 6
+    assert np.median(before) > 10
+    assert np.median(after) < 4
+
+
+def test_sure_landmarks_keep_their_gaze(model, people):
+    state = true_state(people[0])
+    wrong = replace(state, gaze=state.gaze + OFF)
+    moved = refined(model, people[0], wrong, deviation=1e-3)
+    assert gaze_degrees(moved, wrong.gaze).max() < 0.5
+
+
+def test_closed_eyes_and_blank_pictures_say_nothing(model, people):
+    scene = people[0]
+    state = true_state(scene)
+    shut = state.expression.clone()
+    shut[:, [model.expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]] = 1
+    closed = replace(state, expression=shut)
+    assert torch.equal(refined(model, scene, closed), closed.gaze)
+    blank = replace(scene, pictures=[np.full_like(scene.pictures[0], 128)])
+    assert gaze_degrees(refined(model, blank, state), state.gaze).max() < 0.5

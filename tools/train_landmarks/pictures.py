@@ -1,0 +1,107 @@
+"""Drawn people for training: the square about a face with its cover, and what is true of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import facemodel
+from benchmarks.scenes import head_rotation, person, true_landmarks, uniform
+from fitting.landmarks import SIDE
+from neural_render.people import SkinChart
+from neural_render.people.skin import paint
+from renderer import chart_values, render, render_textured
+
+SIZE = 160  # px of the stored square
+ROOM = 1.25  # its side over that of the square the network sees, for the augmentation to move in
+TURN = [math.radians(a) for a in (72, 24, 18)]  # largest yaw, pitch, roll
+SKINS = 120  # painted skins, laid over any reflectance
+CHART = 256
+FIRST_SEED = 10_000_000  # far from the benchmarks'
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """N pictures."""
+
+    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover
+    points: np.ndarray  # (N, 478, 2) float32, px of the square
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def save(self, path: Path) -> None:
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, pictures=self.pictures, points=self.points)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Drawn:
+        with np.load(path) as file:
+            return cls(**{name: file[name] for name in ("pictures", "points")})
+
+
+@cache
+def _model():
+    torch.set_num_threads(1)
+    return facemodel.load()
+
+
+@cache
+def _chart() -> SkinChart:
+    return SkinChart.of(_model(), CHART)
+
+
+@cache
+def _skin(seed: int) -> torch.Tensor:
+    """(S, S, 3) what a painted skin multiplies the albedo by."""
+    base = np.full((CHART, CHART, 3), 0.3)
+    return torch.from_numpy(paint(base, _chart(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
+
+
+def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """One picture as `Drawn` has them. Half of the people have a painted skin over the model's reflectance."""
+    model, g = _model(), torch.Generator().manual_seed(seed)
+    truth, camera = person(model, g, 1, 512)
+    turns = [top * (torch.rand(1, generator=g) * 2 - 1) for top in TURN]
+    truth = truth.replace(rotation=head_rotation(*turns))
+    points = true_landmarks(model, truth, camera)[0]
+    low, high = points.min(0), points.max(0)
+    side = float((high - low).max()) * SIDE * ROOM
+    left, top = (low + high) / 2 - side / 2
+    window = _zoomed(camera.cropped(float(left), float(top), 512), side)
+    with torch.inference_mode():
+        if uniform(g, 0, 1) < 0.5:
+            maps = render(model, truth, window, maps=("diffuse", "mask"), supersample=2)
+            colour, cover = maps["diffuse"][0], maps["mask"][0]
+        else:
+            base = chart_values(model, model.albedo(truth.reflectance), CHART)
+            albedo = (base * _skin(int(torch.randint(SKINS, (), generator=g)))).clamp(0.005, 0.98)
+            picture, mask = render_textured(model, truth, window, albedo)
+            colour, cover = picture[0] * mask[0], mask[0]
+    rgba = torch.cat([colour, cover], -1).clamp(0, 1)
+    inside = (points - [left, top]) * (SIZE / side)
+    return (rgba * 255).round().byte().numpy(), inside.astype(np.float32)
+
+
+def _zoomed(window, side: float):
+    """The camera of the first ``side`` px of a window, drawn at SIZE px."""
+    scale = SIZE / side
+    return replace(
+        window, focal=window.focal * scale, width=SIZE, height=SIZE, cx=window.cx * scale, cy=window.cy * scale
+    )
+
+
+def draw_chunks(folder: Path, count: int, chunk: int = 2000) -> None:
+    """Draws ``count`` pictures into FOLDER/NUMBER.npz, ``chunk`` a file; files that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(-(-count // chunk)):
+        path = folder / f"{number:03d}.npz"
+        if not path.exists():
+            parts = zip(*(draw(FIRST_SEED + number * chunk + k) for k in range(chunk)))
+            Drawn(*(np.stack(p) for p in parts)).save(path)
