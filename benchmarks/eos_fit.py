@@ -19,6 +19,7 @@ import fitting
 from facemodel import Track
 from facemodel.errors import PortraitError
 from fitting.fitter import Fitter
+from fitting.joint import solve_shared
 from fitting.landmarks import Face
 from fitting.observation import cut_out
 from fitting.start import focal_from_frame
@@ -91,7 +92,7 @@ def compare(eos_fit, model, track: Track, points: np.ndarray) -> dict[str, float
         for marks in points:
             seen = cut_out(blank, Face(marks, SCHEME, 1.0), 64).observe(())
             with _added_to(spent["landmarks_ms"]):
-                alone, _ = fitter.solve_shared(seen)
+                alone = solve_shared(fitter, [seen]).state
             person = person or alone
             with _added_to(spent["clip_ms"]):
                 before = fitter.track(seen, before, before or person, 1 / track.fps).state

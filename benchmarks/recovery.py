@@ -6,9 +6,10 @@ Only pictures go in: faces of 512 x 512 px fitted one by one, clips of 60 frames
 MediaPipe's where it finds the drawn face, else the true ones with 1.5 px of noise; both are counted.
 
 - Identity error: distance in mm of the neutral face's vertices (region "face") to the true neutral face's, after rigid
-  alignment without scale; median and 90th percentile over all vertices of all faces. The mean face is measured on the
-  same faces in the same way, and ``single_ratio``, ``clip_ratio`` are the medians' quotients. Size can't be seen in a
-  picture, so the factor of size is reported apart, and the ratio with it taken out (``*_ratio_scaled``).
+  alignment with size taken out; median and 90th percentile over all vertices of all faces. The mean face is measured on
+  the same faces in the same way, and ``single_ratio``, ``clip_ratio`` are the medians' quotients. Size, three fifths of
+  the model's variance, can't be seen in a picture of unknown distance: its factor is reported apart, and so is all that
+  with size left in (``*_metric``).
 - Posed error: the same with expressions, a frame at a time; its baseline is the mean face with the FITTED expression,
   which asks what identity adds.
 - Gaze: over eyes whose true lid is less than half closed. Expression: mean absolute error a shape.
@@ -76,10 +77,10 @@ class Clip:
 class Score:
     """One scene's errors; F frames, V vertices of the face."""
 
-    identity: np.ndarray  # (V,) mm
-    identity_mean_face: np.ndarray  # (V,) mm
-    identity_scaled: np.ndarray  # (V,) mm, size taken out
-    mean_face_scaled: np.ndarray  # (V,) mm
+    identity: np.ndarray  # (V,) mm, size taken out
+    identity_mean_face: np.ndarray  # (V,) mm, likewise
+    identity_metric: np.ndarray  # (V,) mm, size left in
+    mean_face_metric: np.ndarray  # (V,) mm
     posed: np.ndarray  # (F,) mm, medians
     posed_mean_face: np.ndarray  # (F,) mm, mean identity with the fitted expression
     scale: float  # true size over fitted size
@@ -110,10 +111,10 @@ def score(model, scene: Scene, track: Track) -> Score:
     albedo = model.albedo(truth.reflectance)[face]
     camera = Camera(float(p.focal), track.width, track.height)
     return Score(
-        identity=vertex_distances(fitted, true),
-        identity_mean_face=vertex_distances(mean, true),
-        identity_scaled=vertex_distances(fitted, true, enlarge=True),
-        mean_face_scaled=vertex_distances(mean, true, enlarge=True),
+        identity=vertex_distances(fitted, true, enlarge=True),
+        identity_mean_face=vertex_distances(mean, true, enlarge=True),
+        identity_metric=vertex_distances(fitted, true),
+        mean_face_metric=vertex_distances(mean, true),
         posed=np.array(posed),
         posed_mean_face=np.array(posed_mean_face),
         scale=rigid(fitted.double().numpy(), true.double().numpy())[2],
@@ -148,7 +149,9 @@ def summary(scores: list[Score]) -> dict[str, float]:
         "mean_face_mm": median("identity_mean_face"),
         "mean_face_mm_90": float(np.quantile(pooled(scores, "identity_mean_face"), 0.9)),
         "ratio": median("identity") / median("identity_mean_face"),
-        "ratio_scaled": median("identity_scaled") / median("mean_face_scaled"),
+        "identity_mm_metric": median("identity_metric"),
+        "mean_face_mm_metric": median("mean_face_metric"),
+        "ratio_metric": median("identity_metric") / median("mean_face_metric"),
         "size_error_percent": 100 * float(np.median(np.abs(pooled(scores, "scale") - 1))),
         "posed_mm": float(np.median([s.posed.mean() for s in scores])),
         "posed_mean_face_mm": float(np.median([s.posed_mean_face.mean() for s in scores])),

@@ -17,7 +17,7 @@ from facemodel.track import FrameStatus
 from renderer.camera import axis_angle
 
 from .follow import FollowerState
-from .state import FitState
+from .state import OWN, FitState
 
 _NAMES = ("rotation", "translation", "expression", "illumination", "gaze", "spread")
 
@@ -92,10 +92,7 @@ class Checkpoint:
         known = [k for k, v in enumerate(rows.values) if v]
         tensors = {f"shared.{f.name}": getattr(shared, f.name) for f in fields(FitState)}
         if previous is not None:
-            tensors |= {
-                f"previous.{n}": getattr(previous, n)
-                for n in ("rotation", "translation", "expression", "gaze", "light")
-            }
+            tensors |= {f"previous.{n}": getattr(previous, n) for n in OWN}
         if known:
             tensors |= {f"rows.{n}": torch.stack([rows.values[k][n] for k in known]) for n in _NAMES}
             tensors["rows.points"] = torch.from_numpy(np.stack([rows.points[k] for k in known]))

@@ -1,4 +1,4 @@
-"""The solver of a clip: identity, reflectance and focal length once over key frames, then each frame's own unknowns."""
+"""The solver of a clip's frames, for an identity that the key frames gave (`fitting.joint`)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
 from facemodel.model import MorphableModel
 
-from .detail import Elimination, absorb
-from .energy import SurfaceGeometry
+from .belief import Belief
+from .energy import SurfaceGeometry, Weights
+from .gaze import GazeRefiner
 from .observation import Observation
-from .priors import frame_prior, motion_slack, shared_prior, temporal_prior
+from .priors import frame_prior, motion_slack, temporal_prior
 from .rows import landmark_rows, photometric_rows
 from .samples import landmark_samples, surface_samples
 from .settings import Settings
-from .solver import NormalEquations, solve_frames, solve_joint, spread
+from .solver import NormalEquations, solve_frames, spread
 from .start import initial_state
 from .state import FitState, Layout
 from .visibility import visible_samples
@@ -25,6 +26,8 @@ from .visibility import visible_samples
 LOOSE = 4.0  # slack of the temporal prior while the landmarks give a first estimate
 BY_PERSON = ("identity", "reflectance", "detail")  # what the samples' geometry depends on
 AT_REST = 0.5  # a solver whose last step was shorter, in posterior standard deviations, has converged
+JOINT = (4, 2, 1)  # times as many samples as are tracked: over few key frames, over more with colours believed, else
+REACH = (0.35, 0.15)  # rad, how far about the landmarks' gaze the eyes are looked at: in a first frame, in others
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ class Fitter:
         self.model, self.settings = model, settings or Settings()
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
-        self.samples = surface_samples(model, self.settings.samples)
+        most = surface_samples(model, JOINT[0] * self.settings.samples)
+        sets = [most.every(JOINT[0] // times) for times in JOINT]
+        self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_samples(model, scheme)
         self.layout = Layout(
             model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0]
@@ -69,11 +74,17 @@ class Fitter:
         # The eyeLook shapes follow the gaze and aren't unknowns of their own.
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
         self.held_frame[own + self.eye_look] = True
+        self._gaze = GazeRefiner(model, self.settings.backend)
         self._shown: FitState | None = None
+        self.adapt(0.0)
+
+    def adapt(self, believed: float) -> None:
+        """Believes the colours so far (`fitting.belief`)."""
+        self.belief = Belief.of(self.settings, believed)
 
     # -- what depends on identity only, kept between frames ---------------------------------------------------
 
-    def _shape(self, state: FitState) -> tuple[SurfaceGeometry, Tensor, Tensor]:
+    def shape(self, state: FitState) -> tuple[SurfaceGeometry, Tensor, Tensor]:
         """Sample geometry, neutral vertices (V, 3), neutral landmarks (L, 3) for a state's identity."""
         last = self._shown
         if last is None or any(
@@ -81,11 +92,12 @@ class Fitter:
         ):
             vertices = self.model.mean + torch.einsum("ivk,i->vk", self.model.identity_basis, state.identity)
             marks = self.marks.mean + self.marks.identity @ state.identity
-            geometry = SurfaceGeometry(self.samples, state.identity, state.reflectance, state.detail)
+            samples = self.sample_sets[len(state.detail)]
+            geometry = SurfaceGeometry(samples, state.identity, state.reflectance, state.detail)
             self._shown, self._cached = state, (geometry, vertices, marks)
         return self._cached
 
-    def _with_eye_look(self, state: FitState) -> FitState:
+    def with_eye_look(self, state: FitState) -> FitState:
         look = gaze_to_eye_look(state.gaze)
         expression = state.expression.clone()
         expression[:, self.eye_look] = torch.stack([look[n] for n in EYE_LOOK_NAMES], -1)
@@ -98,18 +110,24 @@ class Fitter:
         sizes = (self.layout.identity, self.layout.reflectance, len(self.samples))
         if like is None:
             return initial_state(self.marks, self.marks.mean, seen, self.focal_guess, sizes)
-        _, _, neutral = self._shape(like)
+        _, _, neutral = self.shape(like)
         fresh = initial_state(self.marks, neutral, seen, float(like.log_focal.exp()), sizes)
         light = like.light[-1:].expand(len(seen), -1, -1)
         known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "log_focal")}
         return replace(fresh, light=light, **known)
 
     def track(
-        self, seen: Observation, previous: FitState | None, start: FitState, seconds: float = 1 / 30
+        self,
+        seen: Observation,
+        previous: FitState | None,
+        start: FitState,
+        seconds: float = 1 / 30,
+        near: bool = False,
     ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
-        ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since.
+        ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
+        start is a solution already, which the landmarks alone would only move away from.
 
         The result's energies: ``photometric``, root mean square over the visible face, of 255; ``landmarks``, root mean
         square, share of the face's size; ``energy``, both terms' weighted sum; ``visible``, the share of the face's
@@ -117,16 +135,21 @@ class Fitter:
         mean square); ``converged``, 1 where that is small.
         """
         s = self.settings
-        state, slack = start, LOOSE
-        for _ in range(s.landmark_steps if previous is not None else 8):
-            state, energies, step, matrix = self._frame_step(state, previous, seen, seconds, slack)
+        state, slack, weights = start, LOOSE, self.belief.still if near else self.belief.moving
+        for _ in range(s.landmark_steps if previous is not None else 0 if near and s.levels else 8):
+            state, energies, step, matrix = self._frame_step(state, previous, seen, s.weights, seconds, slack)
         if previous is not None:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
-        geometry, vertices, _ = self._shape(state)
+        geometry, vertices, _ = self.shape(state)
         visible = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
-        for level, steps in zip(s.levels, s.steps):
+        for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
             for _ in range(steps if previous is not None else steps + 3):
-                state, energies, step, matrix = self._frame_step(state, previous, seen, seconds, slack, level, visible)
+                state, energies, step, matrix = self._frame_step(
+                    state, previous, seen, weights, seconds, slack, level, visible
+                )
+        if seen.eyes is not None:
+            gaze = self._gaze(state, vertices, seen, REACH[previous is not None], self.belief.gaze)
+            state = self.with_eye_look(replace(state, gaze=gaze))
         deviations = spread(matrix, self.held_frame)
         moved = (step / deviations.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
         energies |= {
@@ -139,6 +162,7 @@ class Fitter:
         state: FitState,
         previous: FitState | None,
         seen: Observation,
+        weights: Weights,
         seconds: float,
         slack: Tensor | float,
         level: int | None = None,
@@ -146,12 +170,12 @@ class Fitter:
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
         """The next state, energies of the one before, the step (F, P) between them and the matrix it came from."""
         s = self.settings
-        geometry, _, neutral = self._shape(state)
-        terms, distances = landmark_rows(self.marks, neutral, state, seen, s.weights, self.layout, shared=False)
+        geometry, _, neutral = self.shape(state)
+        terms, distances = landmark_rows(self.marks, neutral, state, seen, weights, self.layout, shared=False)
         rows, energies = [terms], {"landmarks": distances}
         held = self.held_frame
         if level is not None:
-            colour = photometric_rows(geometry, state, seen, level, visible, s.weights, self.layout, shared=False)
+            colour = photometric_rows(geometry, state, seen, level, visible, weights, self.layout, shared=False)
             rows.append(colour.rows)
             energies["photometric"] = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
         else:
@@ -164,7 +188,7 @@ class Fitter:
             hold, hold_slope = temporal_prior(state, previous, seconds, s.priors, self.layout, slack)
             prior, slope = prior + torch.diag_embed(hold), slope + hold_slope
         step, matrix = solve_frames(equations, prior, slope, state.expression, self.expression_columns, held)
-        after = self._with_eye_look(state.stepped(None, step, self.layout))
+        after = self.with_eye_look(state.stepped(None, step, self.layout))
         return after, self._summary(energies, equations), step, matrix
 
     def _summary(self, energies: dict[str, Tensor], equations: NormalEquations) -> dict[str, float]:
@@ -173,67 +197,3 @@ class Fitter:
             out["photometric"] = float((energies["photometric"] / 3).sqrt()) * 255
         out["energy"] = float(equations.energy.sum())
         return out
-
-    # -- key frames -----------------------------------------------------------------------------------------------
-
-    def solve_shared(self, seen: Observation, progress=None) -> tuple[FitState, dict[str, Tensor]]:
-        """Identity, reflectance and focal length over the key frames, with each frame's own unknowns.
-
-        Returns the state and the posterior standard deviations of identity (I,), reflectance (A,), log_focal (1,).
-        """
-        s = self.settings
-        state = self.start(seen)
-        schedule = [(None, 0)] * 6 + [(None, 1)] * 6
-        schedule += [(level, 2) for level, n in zip(s.joint_levels, s.joint_steps) for _ in range(n)]
-        for k, (level, stage) in enumerate(schedule):
-            state, matrix, held = self._joint_step(state, seen, level, stage)
-            if progress:
-                progress(k + 1, len(schedule))
-        precision = s.weights.colour / s.weights.colour_scale**2 / (3 * len(self.samples))
-        reflectance, detail = absorb(self.samples.albedo, state.reflectance, state.detail, precision)
-        state = replace(state, reflectance=reflectance, detail=detail)
-        deviations = spread(matrix, held)
-        return state, {n: deviations[self.columns[n]] for n in ("identity", "reflectance", "log_focal")}
-
-    def _joint_step(
-        self, state: FitState, seen: Observation, level: int | None, stage: int
-    ) -> tuple[FitState, Tensor, Tensor]:
-        """``stage``: 0 pose and expression, 1 with identity and focal length, 2 with colour too.
-
-        Returns the next state, the system's matrix and which of its unknowns were held.
-        """
-        s, shared = self.settings, self.layout.shared
-        geometry, vertices, neutral = self._shape(state)
-        terms, _ = landmark_rows(self.marks, neutral, state, seen, s.joint_weights, self.layout, shared=True)
-        rows, detail = [terms], None
-        if level is not None:
-            visible = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
-            colour = photometric_rows(geometry, state, seen, level, visible, s.joint_weights, self.layout, shared=True)
-            rows.append(colour.rows)
-            prior = s.joint_weights.colour / (3 * len(self.samples)) / s.priors.detail**2
-            detail = Elimination.of(colour, state.detail, prior, shared)
-        held = torch.zeros(shared, dtype=torch.bool, device=state.identity.device)
-        held_frame = self.held_frame.clone()
-        if stage == 0:
-            held[:] = True
-        if stage < 2:
-            held[self.columns["reflectance"]] = True
-            light = self.columns["light"]
-            held_frame[light.start - shared : light.stop - shared] = True
-        if self.focal_known:
-            held[self.columns["log_focal"]] = True
-        step, matrix = solve_joint(
-            NormalEquations.of(rows),
-            shared_prior(state, self.focal_guess, s.priors, self.layout),
-            frame_prior(state, s.priors, self.layout),
-            state.expression,
-            self.expression_columns,
-            held,
-            held_frame,
-            damping=1e-3,
-            reduction=detail and detail.reduction(),
-        )
-        after = state.stepped(step[:shared], step[shared:].view(len(state), -1), self.layout)
-        if detail is not None:
-            after = replace(after, detail=state.detail + detail.step(step))
-        return self._with_eye_look(after), matrix, torch.cat([held, held_frame.repeat(len(state))])

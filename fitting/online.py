@@ -13,6 +13,7 @@ from facemodel.track import FrameStatus
 
 from .fitter import Fitter
 from .follow import FaceFollower
+from .joint import solve_shared
 from .landmarks import LandmarkDetector
 from .observation import Crop, Observation, cut_out, observe
 from .settings import Settings
@@ -91,7 +92,7 @@ class OnlineTracker:
             return
         chosen = np.linspace(0, len(self._collected) - 1, min(FACES, len(self._collected))).round().astype(int)
         crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]
-        self._shared, _ = self.fitter.solve_shared(Observation.concatenate(crops))
+        self._shared = solve_shared(self.fitter, [Observation.concatenate(crops)]).state
         self.first = _clip(self._shared)
         self._collected = []
 

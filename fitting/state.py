@@ -10,6 +10,7 @@ from facemodel.parameters import FaceParameters
 from renderer.camera import axis_angle, rotation_matrix
 
 POSE, GAZE, LIGHT = 6, 4, 27
+OWN = ("rotation", "translation", "expression", "gaze", "light")  # what each frame has of its own
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class FitState:
 
     def __len__(self) -> int:
         return len(self.rotation)
+
+    def frame(self, index: int) -> FitState:
+        """One of the frames, as a state of one."""
+        return replace(self, **{n: getattr(self, n)[index : index + 1] for n in OWN})
 
     def stepped(self, shared: Tensor | None, frame: Tensor, layout: Layout) -> FitState:
         """The state after a step: ``shared`` (S,), None for no change, and ``frame`` (F, P), in the layout's order.

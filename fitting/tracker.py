@@ -25,7 +25,9 @@ from .confidence import DOUBTFUL, confidence, face_brightness
 from .energy import eye_openness
 from .fitter import Fitter
 from .follow import FaceFollower, FollowerState
+from .joint import solve_shared
 from .keyframes import Candidate, Survey, choose, survey
+from .landmark_net import NetDetector
 from .landmarks import Face, LandmarkDetector, make_detector
 from .observation import Observation, observe
 from .settings import Settings
@@ -35,6 +37,7 @@ from .state import FitState
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
+DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
 @dataclass
@@ -154,6 +157,9 @@ def fit_video(
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(rows, shared, FollowerState(), previous, facts)
+        fitter.adapt(float(facts["clean"]))
+        if facts["landmarks"] == NETWORK:
+            detector = NetDetector(detector, device)
         begun = time.perf_counter()
         timings["solver"] = 0.0
         ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered, timings)
@@ -163,7 +169,8 @@ def fit_video(
                 if not ordered:
                     previous = None
                 solving = time.perf_counter()
-                previous = _solve_frame(rows, item, fitter, shared, previous, item.time - last_time)
+                key = facts["key_frames"].index(item.index) if item.index in facts["key_frames"] else None
+                previous = _solve_frame(rows, item, fitter, shared, key, previous, item.time - last_time)
                 last_time, follower = item.time, item.follower
                 timings["solver"] += time.perf_counter() - solving
                 report(len(rows), facts["frames"], "tracking")
@@ -178,16 +185,26 @@ def fit_video(
 
 
 def _solve_frame(
-    rows: Rows, item: _Frame, fitter: Fitter, shared: FitState, previous: FitState | None, seconds: float
+    rows: Rows,
+    item: _Frame,
+    fitter: Fitter,
+    shared: FitState,
+    key: int | None,
+    previous: FitState | None,
+    seconds: float,
 ) -> FitState | None:
-    """Fits one frame and adds its row; returns the state to go on from, None where there is no face."""
+    """Fits one frame and adds its row; returns the state to go on from, None where there is no face.
+
+    ``key``: which of the key frames it is, if it's one.
+    """
     if item.face is None:
         rows.append_empty(item.time, int(item.status))
         return None
     if item.status & FrameStatus.CUT:
         previous = None
-    start = previous or fitter.start(item.seen, shared)
-    result = fitter.track(item.seen, previous, start, seconds)
+    solved = previous is None and key is not None
+    start = previous or (shared.frame(key) if solved else fitter.start(item.seen, shared))
+    result = fitter.track(item.seen, previous, start, seconds, near=solved)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     rows.append(item, result, confidence(result.energies), DOUBTFUL)
     return result.state
@@ -228,13 +245,23 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
     chosen = _key_frames(found, fitter, device)
-    seen = Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])
-    state, spread = fitter.solve_shared(seen, lambda done, of: report(done, of, "solving for identity"))
+    seen = [Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])]
+    if finder.scheme == NetDetector.scheme:
+        net = NetDetector(finder, device)
+        seen.append(seen[0].with_landmarks([net.in_crop(c.crop) for c in chosen]))
+    result = solve_shared(fitter, seen, lambda done, of: report(done, of, "solving for identity"))
     timings["identity"] = time.perf_counter() - begun
     # A change of the logarithm is a relative change.
-    focal = float(spread.pop("log_focal")[0] * state.log_focal.exp())
-    spread = {n: v.tolist() for n, v in spread.items()} | {"focal": focal}
-    return state, {"frames": found.frames, "key_frames": [c.index for c in chosen], "spread": spread}
+    spread = dict(result.spread)
+    focal = float(spread.pop("log_focal")[0] * result.state.log_focal.exp())
+    return result.state, {
+        "frames": found.frames,
+        "key_frames": [c.index for c in chosen],
+        "landmarks": (DETECTOR, NETWORK)[result.source],
+        "unexplained": result.unexplained,
+        "clean": result.clean,
+        "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
+    }
 
 
 def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:

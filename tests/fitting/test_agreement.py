@@ -24,7 +24,8 @@ def test_both_rasterizers_lead_to_the_same_fit(model, clip, monkeypatch):
     ours, theirs = (
         fit(model, pictures[:1], points, focal=400.0, settings=replace(SMALL, backend=b)) for b in ("cpu", "pytorch3d")
     )
-    assert len(calls) == 3, "PyTorch3D wasn't asked for each visibility"
+    # Two sources of landmarks, each with four coarse steps and a look at what they leave; the rest, and the eyes.
+    assert len(calls) > 2 * 5 + 2, "PyTorch3D wasn't asked for each visibility"
     a, b = ours.parameters, theirs.parameters
     assert (a.rotation - b.rotation).norm(dim=-1).rad2deg().max() < 0.1
     assert (a.translation - b.translation).norm(dim=-1).max() < 1.0  # mm
