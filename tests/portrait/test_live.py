@@ -84,7 +84,9 @@ def test_a_video_plays_at_its_own_rate(clip):
     assert time.monotonic() - began >= times[-1] > 0.2
 
 
-def test_synthesis_frame_by_frame_is_that_of_the_clip(weights, model):
+def test_synthesis_frame_by_frame_is_that_of_the_clip(weights, model, monkeypatch):
+    # In bfloat16 a batch of several is rounded otherwise than one, which a random network enlarges.
+    monkeypatch.setattr("neural_render.synthesis.bfloat16_helps", lambda device: False)
     loaded = Weights.load(weights)
     track = Track.load(weights.parent / "talk.track")
     rotation = track.parameters.rotation.clone()
