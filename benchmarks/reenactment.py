@@ -142,7 +142,9 @@ def plain(value):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of training, in all")
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="of training, of processor time: all threads' together"
+    )
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--ablations", action="store_true")

@@ -37,7 +37,7 @@ from .image_metrics import flicker
 GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",)}
 """Beginnings of the names of the shapes that are looked at."""
 MOVES = 0.03
-LOOKED_AT = 48  # frames of each clip in which identity is measured
+LOOKED_AT = 48  # frames of target and driver that give their mean embeddings; the output's are all measured
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,9 @@ def median_gaze(track: Track, rows: Tensor) -> Tensor:
 def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
     """Distances of the output's embeddings to the mean ones of target and driver."""
     embeddings = {
-        "target": embed_clip(d.target_video, d.target, detector, embedding),
-        "driver": embed_clip(d.driver_video, d.driver, detector, embedding),
-        "made": embed_clip(d.output, d.fitted, detector, embedding),
+        "target": embed_clip(d.target_video, d.target, detector, embedding, LOOKED_AT),
+        "driver": embed_clip(d.driver_video, d.driver, detector, embedding, LOOKED_AT),
+        "made": embed_clip(d.output, d.fitted, detector, embedding, len(d.fitted)),
     }
     distance = {
         who: np.linalg.norm(embeddings["made"] - embeddings[who].mean(0), axis=-1) for who in ("target", "driver")
@@ -151,10 +151,10 @@ def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
     }
 
 
-def embed_clip(video: Path, track: Track, detector, embedding: FaceEmbedding) -> np.ndarray:
-    """(K, 128) embeddings of tracked frames, evenly spread."""
+def embed_clip(video: Path, track: Track, detector, embedding: FaceEmbedding, most: int) -> np.ndarray:
+    """(K, 128) embeddings of at most so many tracked frames, evenly spread."""
     tracked = torch.nonzero(track.tracked).flatten().numpy()
-    chosen = tracked[np.unique(np.linspace(0, len(tracked) - 1, min(len(tracked), LOOKED_AT)).round().astype(int))]
+    chosen = tracked[np.unique(np.linspace(0, len(tracked) - 1, min(len(tracked), most)).round().astype(int))]
     cursor, found = FrameCursor(VideoReader(video)), []
     for k in chosen.tolist():
         face = Face(track.landmarks[k].double().numpy(), detector.scheme, 1.0)
