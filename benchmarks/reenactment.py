@@ -28,6 +28,7 @@ from rich.table import Table
 
 import facemodel
 from facemodel import PortraitError, Track
+from facemodel.mixing import TAKE
 from fitting import make_detector
 from neural_render import Crop, Target, TrainingOptions, render_maps
 from portrait.jobs.fitting import fit_file
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--ablation-minutes", type=float, default=5.0)
     parser.add_argument("--driver", type=Path)
+    parser.add_argument("--take", default=",".join(TAKE), help="what the driver gives")
     parser.add_argument("--pictures", type=Path, help="a folder for contact sheets")
     parser.add_argument("--work", type=Path, help="default: VIDEO's name + .reenactment")
     parser.add_argument("--device", default="auto")
@@ -179,7 +181,7 @@ def main() -> None:
         "frames": {"trained": len(bench.cache.frames), "held_out": len(held.frames)},
     }  # fmt: skip
     if o.driver:
-        drive = cross.drive(bench, trained["dvp"], o.driver)
+        drive = cross.drive(bench, trained["dvp"], o.driver, o.take.split(","))
         result["cross"] = cross.measure(drive, detector, embedding)
         for name, value in result["cross"].items():
             print(f"  {name}: {json.dumps(plain(value))}", flush=True)
