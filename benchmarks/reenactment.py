@@ -123,8 +123,8 @@ def write_sheet(path: Path, rows: dict[str, np.ndarray]) -> None:
     chosen = np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int)
     lines = []
     for name, pictures in rows.items():
-        label = np.zeros((pictures.shape[1], 96, 3), np.uint8)
-        cv2.putText(label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255,) * 3, 1, cv2.LINE_AA)
+        label = np.zeros((pictures.shape[1], 144, 3), np.uint8)
+        cv2.putText(label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255,) * 3, 1, cv2.LINE_AA)
         lines.append(np.hstack([label, *pictures[chosen]]))
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.vstack(lines)[..., ::-1])
