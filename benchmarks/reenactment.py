@@ -6,7 +6,8 @@ The clip is fitted whole, so that its identity comes from all of it; the network
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
 over the nearest frame. With --ablations, variants of the training take --ablation-minutes each, ``full`` among them:
-see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``.
+see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives.
+Minutes are of processor time, all threads together.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
 ours), each with what ``reenactment_scores.Judge`` says; ``cross``.
@@ -124,7 +125,9 @@ def write_sheet(path: Path, rows: dict[str, np.ndarray]) -> None:
     lines = []
     for name, pictures in rows.items():
         label = np.zeros((pictures.shape[1], 144, 3), np.uint8)
-        cv2.putText(label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255,) * 3, 1, cv2.LINE_AA)
+        cv2.putText(
+            label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255,) * 3, 1, cv2.LINE_AA
+        )
         lines.append(np.hstack([label, *pictures[chosen]]))
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.vstack(lines)[..., ::-1])
@@ -143,9 +146,7 @@ def plain(value):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, required=True)
-    parser.add_argument(
-        "--minutes", type=float, default=20.0, help="of training, of processor time: all threads' together"
-    )
+    parser.add_argument("--minutes", type=float, default=20.0, help="of training, in all")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--ablations", action="store_true")
