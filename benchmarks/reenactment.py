@@ -6,7 +6,8 @@ The clip is fitted whole, so that its identity comes from all of it; the network
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
 over the nearest frame. With --ablations, variants of the training take --ablation-minutes each, ``full`` among them:
-see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``.
+see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives.
+Minutes are of processor time, all threads together.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
 ours), each with what ``reenactment_scores.Judge`` says; ``cross``.
@@ -28,6 +29,7 @@ from rich.table import Table
 
 import facemodel
 from facemodel import PortraitError, Track
+from facemodel.mixing import TAKE
 from fitting import make_detector
 from neural_render import Crop, Target, TrainingOptions, render_maps
 from portrait.jobs.fitting import fit_file
@@ -122,8 +124,10 @@ def write_sheet(path: Path, rows: dict[str, np.ndarray]) -> None:
     chosen = np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int)
     lines = []
     for name, pictures in rows.items():
-        label = np.zeros((pictures.shape[1], 96, 3), np.uint8)
-        cv2.putText(label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255,) * 3, 1, cv2.LINE_AA)
+        label = np.zeros((pictures.shape[1], 144, 3), np.uint8)
+        cv2.putText(
+            label, name, (6, pictures.shape[1] // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255,) * 3, 1, cv2.LINE_AA
+        )
         lines.append(np.hstack([label, *pictures[chosen]]))
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.vstack(lines)[..., ::-1])
@@ -148,6 +152,7 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--ablation-minutes", type=float, default=5.0)
     parser.add_argument("--driver", type=Path)
+    parser.add_argument("--take", default=",".join(TAKE), help="what the driver gives")
     parser.add_argument("--pictures", type=Path, help="a folder for contact sheets")
     parser.add_argument("--work", type=Path, help="default: VIDEO's name + .reenactment")
     parser.add_argument("--device", default="auto")
@@ -177,7 +182,7 @@ def main() -> None:
         "frames": {"trained": len(bench.cache.frames), "held_out": len(held.frames)},
     }  # fmt: skip
     if o.driver:
-        drive = cross.drive(bench, trained["dvp"], o.driver)
+        drive = cross.drive(bench, trained["dvp"], o.driver, o.take.split(","))
         result["cross"] = cross.measure(drive, detector, embedding)
         for name, value in result["cross"].items():
             print(f"  {name}: {json.dumps(plain(value))}", flush=True)

@@ -1,7 +1,9 @@
 """Another clip drives the trained person: is what was asked for there, is it still that person, does it flicker?
 
 - ``correlation``: expression shapes fitted again on the output with those asked for, by name: the jaw's, the lids' and
-  the brows' that move (standard deviation of at least ``MOVES``); with the head's yaw and pitch.
+  the brows' that move (standard deviation of at least ``MOVES``); with the yaw and pitch of head and gaze.
+  ``ceiling``: the same of a faultless re-enactment, the driver's own frames, their head as few pixels tall as the
+  network's.
 - ``nearer_to_target``: share of frames whose embedding is nearer to the target's mean one than to the driver's;
   ``distance`` to both.
 - ``flicker``: mean change from frame to frame, of 255, where the head never is, of what the network makes, beside that
@@ -16,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,11 +28,11 @@ from facemodel import Track
 from facemodel.mixing import neutral_expression, neutral_frame, target_frames
 from fitting.landmarks import Face
 from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
-from neural_render.conditioning import Crop
+from neural_render.conditioning import Crop, head_boxes
 from neural_render.images import cut_out, resize_square
 from portrait.jobs.fitting import fit_file
 from portrait.jobs.synthesis import synthesize_file
-from portrait.video import VideoReader
+from portrait.video import VideoReader, VideoWriter
 from recognition.embedding import FaceEmbedding
 
 from .image_metrics import flicker
@@ -37,7 +40,7 @@ from .image_metrics import flicker
 GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",)}
 """Beginnings of the names of the shapes that are looked at."""
 MOVES = 0.03
-LOOKED_AT = 48  # frames of each clip in which identity is measured
+LOOKED_AT = 48  # frames of target and driver that give their mean embeddings; the output's are all measured
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Driven:
     target_video: Path
     output: Path
     driver: Track
+    seen_small: Track  # the driver fitted again at the network's resolution
     target: Track
     mixed: Track  # what was asked for
     fitted: Track  # what was found again in the output
@@ -57,12 +61,12 @@ class Driven:
     model: object
 
 
-def drive(bench, weights: Weights, video: Path) -> Driven:
+def drive(bench, weights: Weights, video: Path, take: list[str]) -> Driven:
     """Fits the driver, mixes, synthesises as users do, and fits the output again; all kept in ``bench.work``."""
     work, model, device = bench.work, bench.model, bench.options.device
-    stem = f"driven-by-{video.stem}-{weights.header.size}-{weights.header.steps}"
+    stem = f"driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
     driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model)
-    mixed = facemodel.mix(driver, bench.track, model)
+    mixed = facemodel.mix(driver, bench.track, model, take)
     mixed.save(work / f"{stem}-asked.track")
     file, output = work / f"dvp-{weights.header.size}-{weights.header.width}.weights.safetensors", work / f"{stem}.mp4"
     if not output.is_file():
@@ -70,11 +74,34 @@ def drive(bench, weights: Weights, video: Path) -> Driven:
             file, work / f"{stem}-asked.track", bench.video, output, sound="none", device=device, model=model
         )
     fitted = fit_file(output, work / f"{stem}-fitted.track", device=device, model=model)
+    small = work / f"{video.stem}-small-{weights.header.size}.mp4"
+    if not small.is_file():
+        head = tall(bench.track, model) * weights.header.size / weights.header.crop.side  # px of the network's
+        write_small(video, driver, small, head, model)
+    seen_small = fit_file(small, small.with_suffix(".track"), device=device, model=model)
     network = inference_network(weights, device)
     made = [image for image, _ in synthesize_crops(network, weights, mixed, model=model, device=device)]
     behind = crops(bench.video, weights.header.crop, weights.header.size, target_frames(mixed))
     empty = (weights.region == 0).numpy()
-    return Driven(video, bench.video, output, driver, bench.track, mixed, fitted, np.stack(made), behind, empty, model)
+    return Driven(
+        video, bench.video, output, driver, seen_small, bench.track, mixed, fitted, np.stack(made), behind, empty, model
+    )  # fmt: skip
+
+
+def tall(track: Track, model) -> float:
+    """px of the frame: the head's median height."""
+    boxes = head_boxes(track, model)
+    return float((boxes[:, 3] - boxes[:, 1]).median())
+
+
+def write_small(video: Path, track: Track, output: Path, head: float, model) -> None:
+    """The clip at its own size, but as sharp as if its head were ``head`` px tall."""
+    share = min(head / tall(track, model), 1.0)
+    small = (max(1, round(track.width * share)), max(1, round(track.height * share)))
+    with VideoWriter(output, track.width, track.height, track.fps) as writer:
+        for _, seconds, frame in VideoReader(video):
+            shrunk = cv2.resize(frame, small, interpolation=cv2.INTER_AREA)
+            writer.write(cv2.resize(shrunk, (track.width, track.height), interpolation=cv2.INTER_CUBIC), seconds)
 
 
 def measure(d: Driven, detector, embedding: FaceEmbedding) -> dict:
@@ -84,14 +111,22 @@ def measure(d: Driven, detector, embedding: FaceEmbedding) -> dict:
     result = {
         "frames": len(d.mixed),
         "fitted": int(both.sum()),
-        "correlation": {n: correlation(column(d.mixed, d, n)[both], column(d.fitted, d, n)[both]) for n in names},
+        "correlation": correlations(d.mixed, d.fitted, names, d),
+        "ceiling": correlations(d.driver, d.seen_small, names, d),
     }
-    for axis, name in enumerate(("pitch", "yaw")):
-        asked, found = (t.parameters.rotation[both, axis] for t in (d.mixed, d.fitted))
-        result["correlation"][name] = correlation(asked, found)
     result |= identity(d, detector, embedding)
     result["flicker"] = {"made": flicker(d.made, d.empty), "behind": flicker(d.behind, d.empty)}
     result["retargeting"] = retargeting(d, names, both)
+    return result
+
+
+def correlations(asked: Track, found: Track, names: list[str], d: Driven) -> dict[str, float]:
+    """Of shapes by name, of the head's turns and of the gaze, over the frames that both tracks have."""
+    both = asked.tracked & found.tracked
+    result = {n: correlation(column(asked, d, n)[both], column(found, d, n)[both]) for n in names}
+    for name, turn, look in (("pitch", 0, 1), ("yaw", 1, 0)):
+        result[name] = correlation(*(t.parameters.rotation[both, turn] for t in (asked, found)))
+        result[f"gaze_{name}"] = correlation(*(t.parameters.gaze[both].mean(1)[:, look] for t in (asked, found)))
     return result
 
 
@@ -138,9 +173,9 @@ def median_gaze(track: Track, rows: Tensor) -> Tensor:
 def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
     """Distances of the output's embeddings to the mean ones of target and driver."""
     embeddings = {
-        "target": embed_clip(d.target_video, d.target, detector, embedding),
-        "driver": embed_clip(d.driver_video, d.driver, detector, embedding),
-        "made": embed_clip(d.output, d.fitted, detector, embedding),
+        "target": embed_clip(d.target_video, d.target, detector, embedding, LOOKED_AT),
+        "driver": embed_clip(d.driver_video, d.driver, detector, embedding, LOOKED_AT),
+        "made": embed_clip(d.output, d.fitted, detector, embedding, len(d.fitted)),
     }
     distance = {
         who: np.linalg.norm(embeddings["made"] - embeddings[who].mean(0), axis=-1) for who in ("target", "driver")
@@ -151,10 +186,10 @@ def identity(d: Driven, detector, embedding: FaceEmbedding) -> dict:
     }
 
 
-def embed_clip(video: Path, track: Track, detector, embedding: FaceEmbedding) -> np.ndarray:
-    """(K, 128) embeddings of tracked frames, evenly spread."""
+def embed_clip(video: Path, track: Track, detector, embedding: FaceEmbedding, most: int) -> np.ndarray:
+    """(K, 128) embeddings of at most so many tracked frames, evenly spread."""
     tracked = torch.nonzero(track.tracked).flatten().numpy()
-    chosen = tracked[np.unique(np.linspace(0, len(tracked) - 1, min(len(tracked), LOOKED_AT)).round().astype(int))]
+    chosen = tracked[np.unique(np.linspace(0, len(tracked) - 1, min(len(tracked), most)).round().astype(int))]
     cursor, found = FrameCursor(VideoReader(video)), []
     for k in chosen.tolist():
         face = Face(track.landmarks[k].double().numpy(), detector.scheme, 1.0)

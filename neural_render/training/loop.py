@@ -88,14 +88,15 @@ def run(
     score_every: int = SCORE_EVERY,
     patience: int = PATIENCE,
     logs: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Steps until the trainer's total time reaches ``seconds`` or its total steps ``steps``; saves as it goes.
 
     every: seconds between checkpoints. On Ctrl-C the checkpoint is written first. Where the trainer gives a held-out
     score, the state with the best one is kept beside the checkpoint ("best.safetensors"), the run ends early after
     ``patience`` scores without a better one, and the trainer is left in the best state.
-    logs: folder for curves and sheets. A training that diverges goes back to its last checkpoint with half the rates;
-    PortraitError after ``ROLLBACKS`` times.
+    logs: folder for curves and sheets. clock: tells seconds; wall-clock time, or the processor's. A training that
+    diverges goes back to its last checkpoint with half the rates; PortraitError after ``ROLLBACKS`` times.
     """
     main = trainer.fabric.is_global_zero
     start, outcome = trainer.step, Outcome({})
@@ -105,9 +106,9 @@ def run(
             raise PortraitError("training: expected finite weights to begin with, found others; check the data")
         saved = trainer.seconds
         while trainer.seconds < seconds and (steps is None or trainer.step < steps) and not outcome.stopped_early:
-            began = time.perf_counter()
+            began = clock()
             losses = trainer.advance()
-            trainer.seconds += trainer.together([time.perf_counter() - began])[0]
+            trainer.seconds += trainer.together([clock() - began])[0]
             if not keeper.accept(losses, start):
                 keeper.go_back(losses)
                 continue

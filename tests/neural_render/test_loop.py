@@ -1,5 +1,7 @@
 """The loop over steps: averages, rates, divergence, held-out scores, logs."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -33,6 +35,12 @@ def test_steps_are_those_of_plain_descent(tmp_path):
     trainer = Line()
     run(trainer, tmp_path / "c", steps=6, **FOREVER)
     assert trainer.w == pytest.approx(descended([0.1] * 6)[-1], rel=1e-12)
+
+
+def test_the_budget_is_counted_by_the_clock_that_is_given(tmp_path):
+    trainer, ticks = Line(), itertools.count()
+    run(trainer, tmp_path / "c", seconds=5, clock=lambda: float(next(ticks)))
+    assert (trainer.step, trainer.seconds) == (5, 5)
 
 
 def test_averaged_weights(tmp_path):
