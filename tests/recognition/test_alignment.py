@@ -93,7 +93,8 @@ def table(path):
 def test_the_command_keeps_folders_and_names_what_it_could_not_do(aligned):
     _, output = aligned
     names = {p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file()}
-    assert names == {"a/face.png", "a/mirrored, smaller.jpg", "a/grey.png", "pairs.txt", "yaw.csv", "unaligned.csv"}
+    crops = {"a/face.png", "a/mirrored, smaller.jpg", "a/grey.png"}
+    assert names == crops | {"pairs.txt", "yaw.csv", "unaligned.csv", "align.json"}
     why = table(output / "unaligned.csv")
     assert set(why) == {"a/grey.png", "a/broken.jpg"} and "decoded" in why["a/broken.jpg"]
     yaw = {k: float(v) for k, v in table(output / "yaw.csv").items()}
@@ -108,6 +109,27 @@ def test_a_real_face_is_where_the_crop_wants_it(aligned):
     flipped = mirrored[:, ::-1]
     assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 0))
     assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 1))
+
+
+@pytest.mark.slow
+def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
+    folder, output = aligned
+    turned = tmp_path / "turned" / "a"
+    turned.mkdir(parents=True)
+    cv2.imwrite(str(turned / "face.png"), cv2.imread(str(folder / "a" / "face.png")))
+    frontal = tmp_path / "frontal"
+    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal), "--frontalize", "mirror"]) == 0
+    crops = [cv2.imread(str(f / "a" / "face.png")).astype(float) for f in (output, frontal)]
+    assert all(crop.shape == (112, 96, 3) for crop in crops)
+    asymmetry = [np.abs(c[30:100, 15:81] - c[30:100, 15:81][:, ::-1]).mean() for c in crops]
+    assert asymmetry[1] < 0.6 * asymmetry[0]
+    same = np.corrcoef(*(c[40:100, 25:71].ravel() for c in crops))[0, 1]
+    assert same > 0.6  # still that face
+    capsys.readouterr()
+    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal)]) == 2
+    assert "were made with another --frontalize (mirror, not None)" in capsys.readouterr().err
+    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal), "--frontalize", "gone"]) == 2
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_the_command_goes_on_and_refuses_bad_places(aligned, capsys):
