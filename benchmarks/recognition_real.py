@@ -87,17 +87,19 @@ def compare_clips(clips: list[Path], weights: Path, folder: Path | None) -> dict
         print(save_sheet(folder / "real.png", shown, columns=2 * CHOSEN, height=112), flush=True)
     out: dict = {"turned": {name: [round(s.yaw, 1) for s in rows[1]] for name, rows in people.items()}}
     for way in WAYS:
-        same, different = cosines(people, way)
+        same_of, different = cosines(people, way)
+        same = [c for some in same_of.values() for c in some]
         figures = {"same": np.mean(same), "different": np.mean(different), "pairs": len(same) + len(different)}
         figures["apart"] = (np.mean(same) - np.mean(different)) / np.sqrt((np.var(same) + np.var(different)) / 2)
+        figures |= {f"same, {name}": np.mean(some) for name, some in same_of.items()}
         out[way] = {k: round(float(v), 4) for k, v in figures.items()}
         print(f"  {way:12}" + ", ".join(f"{k} {v}" for k, v in out[way].items()), flush=True)
     return out
 
 
-def cosines(people: dict[str, list[list[Seen]]], way: str) -> tuple[list[float], list[float]]:
-    """Turned frames with all frontal ones: one person's, and two people's. Frames without a face are left out."""
-    same: list[float] = []
+def cosines(people: dict[str, list[list[Seen]]], way: str) -> tuple[dict[str, list[float]], list[float]]:
+    """Turned frames with all frontal ones: each person's, and two people's. Frames without a face are left out."""
+    same: dict[str, list[float]] = {name: [] for name in people}
     different: list[float] = []
     for name, (_, turned) in people.items():
         for other, (frontal, _) in people.items():
@@ -105,5 +107,5 @@ def cosines(people: dict[str, list[list[Seen]]], way: str) -> tuple[list[float],
                 for b in frontal:
                     x, y = (a.own if way == WAYS[0] else a.turned), (b.turned if way == WAYS[2] else b.own)
                     if x is not None and y is not None:
-                        (same if name == other else different).append(float(similarity(x, y)))
+                        (same[name] if name == other else different).append(float(similarity(x, y)))
     return same, different

@@ -22,7 +22,9 @@ from recognition.training import make_fabric, train, training_data
 
 FAR = (60.0, 90.0)  # degrees of the figure that counts
 ALL = (*BINS, FAR)
-BATCH, RATE = 64, 0.05
+BATCH, RATE = 32, 0.05
+LIBRARY_RATE = RATE / 64  # ArcFace's and CosFace's cosines are multiplied by 64, and so are their gradients
+DREAM_STEPS, DREAM_RATE = 3000, 0.01  # of the stitched block, on batches of embeddings
 NETWORK = ModelSettings(backbone="resnet20", features=128, width=16, height=56, width_px=48)
 
 
@@ -40,11 +42,14 @@ class Trainer:
     iterations: int
     seeds: tuple[int, ...]
 
-    def experiment(self, view: str, loss: LossSettings, model: ModelSettings = NETWORK) -> Experiment:
-        n = self.iterations
+    def experiment(
+        self, view: str, loss: LossSettings, model: ModelSettings = NETWORK, *, rate: float = RATE, times: int = 1
+    ) -> Experiment:
+        """times: more iterations at a lower rate, for a view with so many times more pictures."""
+        n = self.iterations * times
         training = TrainingSettings(
-            iterations=n, batch=BATCH, rate=RATE, drops=(n * 6 // 10, n * 85 // 100), seeds=self.seeds, workers=0,
-            checkpoint_every=200,
+            iterations=n, batch=BATCH, rate=rate / times, drops=(n * 6 // 10, n * 85 // 100), seeds=self.seeds,
+            workers=0, checkpoint_every=200,
         )  # fmt: skip
         return Experiment(DataSettings(view, split="train"), model, loss, training, base=self.root)
 
@@ -93,9 +98,6 @@ class Trainer:
             rows = {s: by_yaw(self.embed(e, views), people) for s, e in embedders.items()}
             write_results(folder, rows)
         return read_results(folder)
-
-
-DREAM_STEPS, DREAM_RATE = 3000, 0.01
 
 
 def by_yaw(features: np.ndarray, people: FaceFolder) -> list[Result]:
