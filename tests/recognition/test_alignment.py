@@ -11,6 +11,7 @@ from skimage.data import astronaut
 
 import facemodel
 from fitting.landmarks import Face
+from neural_render.people import Shot, SkinChart, make_person, shoot
 from portrait.cli import main
 from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
 
@@ -114,21 +115,25 @@ def test_a_real_face_is_where_the_crop_wants_it(aligned):
 @pytest.mark.slow
 def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
     folder, output = aligned
-    turned = tmp_path / "turned" / "a"
-    turned.mkdir(parents=True)
-    cv2.imwrite(str(turned / "face.png"), cv2.imread(str(folder / "a" / "face.png")))
-    frontal = tmp_path / "frontal"
-    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal), "--frontalize", "mirror"]) == 0
-    crops = [cv2.imread(str(f / "a" / "face.png")).astype(float) for f in (output, frontal)]
-    assert all(crop.shape == (112, 96, 3) for crop in crops)
-    asymmetry = [np.abs(c[30:100, 15:81] - c[30:100, 15:81][:, ::-1]).mean() for c in crops]
-    assert asymmetry[1] < 0.6 * asymmetry[0]
-    same = np.corrcoef(*(c[40:100, 25:71].ravel() for c in crops))[0, 1]
-    assert same > 0.6  # still that face
+    model = facemodel.load()
+    person = make_person(model, SkinChart.of(model, 128), 5, 0)
+    (tmp_path / "raw" / "a").mkdir(parents=True)
+    picture = shoot(model, person, Shot(40.0, 0.0, 0.0, 0, 0, 2.5), 320, 0.6)
+    cv2.imwrite(str(tmp_path / "raw" / "a" / "turned.png"), picture[..., ::-1])
+    cv2.imwrite(str(tmp_path / "raw" / "a" / "face.png"), cv2.imread(str(folder / "a" / "face.png")))
+    raw, crops, frontal = (tmp_path / name for name in ("raw", "crops", "frontal"))
+    assert main(["recognize", "align", str(raw), "-o", str(crops)]) == 0
+    assert main(["recognize", "align", str(raw), "-o", str(frontal), "--frontalize", "mirror"]) == 0
+    seen, turned = (cv2.imread(str(f / "a" / "turned.png")).astype(float) for f in (crops, frontal))
+    asymmetry = lambda c: np.abs(c[45:100, 20:76] - c[45:100, 20:76][:, ::-1]).mean()  # noqa: E731
+    assert turned.shape == (112, 96, 3) and asymmetry(turned) < 0.5 * asymmetry(seen)
+    assert abs(float(table(frontal / "yaw.csv")["a/turned.png"])) > 25  # the photograph's
+    before, after = (cv2.imread(str(f / "a" / "face.png"))[40:100, 25:71].ravel() for f in (output, frontal))
+    assert np.corrcoef(before, after)[0, 1] > 0.8  # still that face
     capsys.readouterr()
-    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal)]) == 2
+    assert main(["recognize", "align", str(raw), "-o", str(frontal)]) == 2
     assert "were made with another --frontalize (mirror, not None)" in capsys.readouterr().err
-    assert main(["recognize", "align", str(turned.parent), "-o", str(frontal), "--frontalize", "gone"]) == 2
+    assert main(["recognize", "align", str(raw), "-o", str(frontal), "--frontalize", "gone"]) == 2
     assert "no such file" in capsys.readouterr().err
 
 
