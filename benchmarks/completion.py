@@ -5,6 +5,7 @@
 Identities that the training never saw are drawn at yaws from 0 to 90 degrees; the picture is unwrapped, and what the
 camera didn't see is filled. PSNR and SSIM against the person's own texture under the same light, in sRGB of 255, are
 taken inside the holes and over the whole skin, means over pictures; visible texels are pasted back in all methods.
+``--clips`` does the same with real faces, against other frames of the same clip (``benchmarks.completion_real``).
 The last line is one JSON object; ``gain_db`` is PSNR in the holes at 45 degrees and more, ours less the best other's.
 """
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 import facemodel
+from benchmarks.completion_real import evaluate_clips
 from benchmarks.image_metrics import psnr, ssim_map
 from benchmarks.sheets import save_sheet
 from fitting.texture import sight
@@ -53,6 +55,11 @@ def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarr
     view = unwrap_view(photograph, points, model, camera, (len(island), len(island)), grazing=80.0)
     weight = blend_weight(sight(model, view), island)
     return truth.numpy(), (view.texture * 255).round().to(torch.uint8).numpy(), weight
+
+
+def mean_of(network) -> np.ndarray:
+    """(S, S, 3) uint8: the mean texture of the network's training set."""
+    return ((network.mean[0].movedim(0, -1) + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
 def methods(network, mean: np.ndarray) -> dict[str, Callable[[np.ndarray, Tensor], np.ndarray]]:
@@ -101,8 +108,7 @@ def evaluate(model, network, people: int, sheet: Path | None) -> dict[int, dict[
     size = network.size
     chart, island = SkinChart.of(model, size), main_island(model, size)
     skin = island.numpy()
-    mean = ((network.mean[0].movedim(0, -1) + 1) * 127.5).round().to(torch.uint8).numpy()
-    filling, rows, pictures = methods(network, mean), {}, []
+    filling, rows, pictures = methods(network, mean_of(network)), {}, []
     for number in range(people):
         person = make_person(model, chart, STRANGERS, number)
         draw = np.random.default_rng([STRANGERS, number])
@@ -139,6 +145,24 @@ def gain(table: dict[int, dict[str, dict[str, float]]]) -> tuple[float, str]:
     return ours - level[best], best
 
 
+def on_clips(model, network, clips: list[Path], sheet: Path | None) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores on real clips by turn and method (``benchmarks.completion_real``); prints those in the holes."""
+    filling = methods(network, mean_of(network))
+    table, pictures = evaluate_clips(model, clips, filling, network.size, score)
+    if sheet:
+        save_sheet(sheet.with_stem(f"{sheet.stem}-real"), pictures, len(filling) + 2, height=max(128, network.size))
+    show(table, ("hole_psnr", "hole_ssim"))
+    return table
+
+
+def show(table: dict, measures: tuple[str, ...]) -> None:
+    """Prints scores by yaw and method."""
+    for measure in measures:
+        print(f"{measure:14}" + "".join(f"{yaw!s:>9}" for yaw in table))
+        for name in next(iter(table.values())):
+            print(f"  {name:14}" + "".join(f"{row[name][measure]:9.3f}" for row in table.values()), flush=True)
+
+
 def trained(model, arguments) -> tuple[torch.nn.Module, dict]:
     """The generator, trained here on people who don't exist, or read from a file."""
     if arguments.weights:
@@ -162,17 +186,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="of 'portrait uv-train --synthetic', in place of a training")
     parser.add_argument("--test-people", type=int, default=40, help="people to test with")
     parser.add_argument("--sheet", type=Path, help="PNG of examples")
+    parser.add_argument("--clips", type=Path, nargs="*", default=[], help="real ones, one person each")
     parser.add_argument("--device", default="cpu", help="to train on")
     arguments = parser.parse_args()
     model = facemodel.load()
     network, facts = trained(model, arguments)
     table = evaluate(model, network, arguments.test_people, arguments.sheet)
-    for measure in ("hole_psnr", "hole_ssim", "skin_psnr", "skin_ssim"):
-        print(f"{measure:14}" + "".join(f"{f'{yaw} deg':>9}" for yaw in table))
-        for name in next(iter(table.values())):
-            print(f"  {name:14}" + "".join(f"{row[name][measure]:9.3f}" for row in table.values()))
+    show(table, ("hole_psnr", "hole_ssim", "skin_psnr", "skin_ssim"))
     better, best = gain(table)
-    figures = {"yaw": {str(y): row for y, row in table.items()}, "size": network.size, **facts}
+    real = on_clips(model, network, arguments.clips, arguments.sheet) if arguments.clips else None
+    figures = {"yaw": {str(y): row for y, row in table.items()}, "size": network.size, "real": real, **facts}
     print(json.dumps({"gain_db": better, "best_other": best, "test_people": arguments.test_people, **figures}))
 
 

@@ -19,15 +19,25 @@ Settings = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The experime
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 
 
-@app.command(epilog="Example: portrait recognize align lfw -o lfw-aligned")
+@app.command(
+    epilog="Examples: portrait recognize align lfw -o lfw-aligned   |   "
+    "portrait recognize align lfw -o lfw-frontal --frontalize uv.weights.safetensors"
+)
 def align(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures in folders, as the data set comes.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER2", help="The same folders, with crops.")],
+    frontalize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS|mirror",
+            help="Turn faces to the front first; what isn't seen is filled as 'portrait uv --complete' does. Slower.",
+        ),
+    ] = None,
 ) -> None:
     """Crop every face as SphereFace has it, 112 x 96 by five points; yaw.csv beside them."""
     from .jobs.alignment import align_folder
 
-    align_folder(folder, output)
+    align_folder(folder, output, frontalize)
 
 
 @app.command(epilog="Example: portrait recognize train experiment.toml -o runs/sphereface")

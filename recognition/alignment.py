@@ -50,6 +50,11 @@ def align(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
 
 
+def align_face(picture: np.ndarray, face: Face) -> np.ndarray:
+    """``align`` by the landmarks of a face, in the scheme "mediapipe478"."""
+    return align(picture, five_points(face))
+
+
 def centre_crop(picture: np.ndarray) -> np.ndarray:
     """The largest middle part of the crop's shape, (112, 96, 3): for pictures in which no face is found."""
     import cv2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from facemodel.errors import PortraitError
 
 from .folder import FaceFolder, listed, read_folder
-from .model import Embedder, embed_files
+from .model import Embedded, Embedder, embed_files
 from .poses import BINS, gallery_and_probes, pose_pairs
 from .protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
 from .settings import Evaluation
@@ -35,6 +35,7 @@ class Result:
     tar: dict[float, float] = field(default_factory=dict)  # by false accept rate
     rank_one: float = np.nan
     curve: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))  # (2, K) false and true accept rates
+    unreadable: tuple[str, ...] = ()  # pictures; not in results.csv
 
     @property
     def accuracy(self) -> float:
@@ -70,8 +71,12 @@ def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progr
     else:
         pairs = read_cfp(folder, wanted.protocol.removeprefix("cfp-").upper())
     yaw = read_yaw(base / wanted.yaw, folder, pairs.files) if wanted.yaw else None
-    features = embed_files(embedder, list(pairs.files), yaw, progress=tell).features
-    return [verify_pairs(features, pairs, name)]
+    embedded = embed_files(embedder, list(pairs.files), yaw, progress=tell)
+    return [replace(verify_pairs(embedded.features, pairs, name), unreadable=_named(embedded, pairs.files))]
+
+
+def _named(embedded: Embedded, files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(str(files[k]) for k in embedded.unreadable)
 
 
 def verify_pairs(features: np.ndarray, pairs: Pairs, name: str) -> Result:
@@ -103,8 +108,8 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
     """A row a bin of |yaw|: frontal against turned, and rank-1 of the bin's pictures among the frontal ones."""
     if np.isnan(folder.yaw).any():
         raise PortraitError(f"data '{folder.root}': {int(np.isnan(folder.yaw).sum())} pictures have no yaw; add it")
-    features = embed_files(embedder, folder.paths, folder.yaw, progress=progress).features
-    results = []
+    embedded, results = embed_files(embedder, folder.paths, folder.yaw, progress=progress), []
+    features, unreadable = embedded.features, _named(embedded, folder.paths)
     for low, high in BINS:
         pairs, (gallery, probes) = pose_pairs(folder, low, high), gallery_and_probes(folder, low, high)
         if pairs is None:
@@ -115,7 +120,7 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
         found = np.nan
         if len(probes):
             found = rank_one(features[gallery], folder.labels[gallery], features[probes], folder.labels[probes])
-        results.append(replace(result, rank_one=found))
+        results.append(replace(result, rank_one=found, unreadable=unreadable))
     if not results:
         raise PortraitError(
             f"data '{folder.root}': no bin of yaw has one person's frontal (to 15 degrees) and turned pictures in two "
@@ -127,7 +132,8 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
 def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, progress) -> Result:
     lists = read_ijb(base / wanted.folder, base / wanted.templates, base / wanted.pairs)
     yaw = read_yaw(base / wanted.yaw, base / wanted.folder, lists.files) if wanted.yaw else None
-    features = embed_files(embedder, list(lists.files), yaw, progress=progress).features
+    embedded = embed_files(embedder, list(lists.files), yaw, progress=progress)
+    features, unreadable = embedded.features, _named(embedded, lists.files)
     fine = np.isfinite(features[:, 0])
     if not fine.any():
         raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
@@ -139,7 +145,7 @@ def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str,
     blocks = np.array_split(np.arange(len(same)), len(same) // 100_000 + 1)
     scores = np.concatenate([cosines(pooled[first[b]], pooled[second[b]]) for b in blocks])
     done = Verification(scores, same, np.zeros(len(same), np.int64), np.empty(0))
-    return replace(_scored(name, done), left_out=int((~there).sum()))
+    return replace(_scored(name, done), left_out=int((~there).sum()), unreadable=unreadable)
 
 
 def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:

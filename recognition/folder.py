@@ -148,7 +148,7 @@ def _angle(text: str | None, line: str) -> float:
     return angle
 
 
-def listed(names: list[str], what: str) -> str:
-    """``3 pictures (a, b, c)``; at most the first 20 names."""
-    shown = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+def listed(names: list[str], what: str, most: int = LISTED) -> str:
+    """``3 pictures (a, b, c)``; at most the first ``most`` names."""
+    shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
     return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({shown})"

@@ -14,7 +14,7 @@ import numpy as np
 
 from facemodel.errors import PortraitError
 
-from .folder import listed
+from .folder import LISTED, listed
 
 LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
 CFP_FROM = "CFP (cfp-dataset.zip) comes from http://www.cfpw.io/"
@@ -38,7 +38,7 @@ def make_pairs(rows: list[tuple[Path, Path, bool, int]], where: str, source: str
     files = {f: None for row in rows for f in row[:2]}
     missing = [str(f) for f in files if not f.is_file()]
     if missing:
-        raise PortraitError(f"{where}: {listed(missing, 'picture')} missing of {len(files)}; {source}")
+        raise missing_pictures(where, missing, len(files), source)
     number = {f: k for k, f in enumerate(files)}
     columns = list(zip(*rows))
     first, second = (np.array([number[f] for f in column]) for column in columns[:2])
@@ -46,6 +46,13 @@ def make_pairs(rows: list[tuple[Path, Path, bool, int]], where: str, source: str
     if same.all() or not same.any():
         raise PortraitError(f"{where}: has pairs of one kind only; expected some of one person and some of two")
     return Pairs(tuple(files), first, second, same, folds)
+
+
+def missing_pictures(where: str, missing: list[str], total: int, source: str) -> PortraitError:
+    """The error for a list whose pictures aren't there: all of them by name, unless it is every one of a long list."""
+    if len(missing) == total > LISTED:
+        return PortraitError(f"{where}: none of its {total} pictures is there (the first: {missing[0]}); {source}")
+    return PortraitError(f"{where}: {listed(missing, 'picture', len(missing))} missing of {total}; {source}")
 
 
 def read_lfw(folder: Path, pairs: Path) -> Pairs:
@@ -171,7 +178,7 @@ def read_ijb(folder: Path, templates: Path, pairs: Path) -> Templates:
         raise PortraitError(f"'{pairs if names else templates}': is empty; {source}")
     missing = [str(f) for f in names if not f.is_file()]
     if missing:
-        raise PortraitError(f"'{templates}': {listed(missing, 'picture')} missing of {len(names)}; {source}")
+        raise missing_pictures(f"'{templates}'", missing, len(names), source)
     ids, table = np.array(ids), np.array(table)
     unknown = np.setdiff1d(table[:, :2], ids[:, 0])
     if len(unknown):

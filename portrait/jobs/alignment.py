@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,24 +15,32 @@ import numpy as np
 from facemodel import PortraitError
 from facemodel.errors import write_error
 from fitting.landmarks import make_detector
-from recognition.alignment import YawEstimate, align, centre_crop, five_points, middle_face
+from recognition.alignment import YawEstimate, align_face, centre_crop, middle_face
 from recognition.files import write_text
 from recognition.pictures import ENDINGS, read_picture
 
+from ..files import file_hash
 from ..progress import Progress, say
 from ..tracks import default_model
+from .frontalizing import Frontalizer
+from .uv import MIRROR, load_completer
 
 UNFOUND, UNREADABLE = "no face: middle of the picture", "can't be decoded"
 
 
-def align_folder(folder: Path, output: Path) -> None:
+def align_folder(folder: Path, output: Path, frontalize: str | None = None) -> None:
     """Writes a crop of every picture, copies what isn't a picture, and lists yaws and what had no face.
+
+    frontalize: what completes textures (weights, or "mirror"); crops then show faces turned to the front.
 
     Goes on after a stop: pictures that yaw.csv or unaligned.csv has already are left.
     """
     files = _pictures(folder, output)
+    model = default_model("cpu")
+    crop = Frontalizer(model, load_completer(frontalize, model, "cpu")).crop if frontalize else align_face
+    _settle(output, frontalize)
     yaws, troubles = (_read(output / name) for name in ("yaw.csv", "unaligned.csv"))
-    detector, estimate = make_detector("mediapipe"), YawEstimate(default_model("cpu"))
+    detector, estimate = make_detector("mediapipe"), YawEstimate(model)
     with Progress() as progress:
         for number, name in enumerate(progress.over(files, len(files), "align")):
             if name in yaws or name in troubles:
@@ -45,7 +54,7 @@ def align_folder(folder: Path, output: Path) -> None:
                 troubles[name] = UNFOUND
                 _write_picture(output / name, centre_crop(picture))
             else:
-                _write_picture(output / name, align(picture, five_points(face)))
+                _write_picture(output / name, crop(picture, face))
                 yaws[name] = f"{estimate(face):.1f}"
             if number % 500 == 499:
                 _write(output, yaws, troubles)
@@ -75,6 +84,23 @@ def _pictures(folder: Path, output: Path) -> list[str]:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
     return pictures
+
+
+def _settle(output: Path, frontalize: str | None) -> None:
+    """Notes how faces are cropped. PortraitError where the pictures there were cropped in another way."""
+    path = output / "align.json"
+    weights = frontalize if frontalize in (None, MIRROR) else file_hash(frontalize)
+    wanted = {"frontalize": weights}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
+    except (OSError, ValueError) as error:
+        raise PortraitError(f"'{path}': can't be read ({error}); choose another output folder") from None
+    if found != wanted:
+        raise PortraitError(
+            f"output '{output}': its crops were made with another --frontalize ({found.get('frontalize')}, not "
+            f"{weights}); choose another folder"
+        )
+    write_text(path, json.dumps(wanted))
 
 
 def _write_picture(path: Path, crop: np.ndarray) -> None:

@@ -115,14 +115,14 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     """SphereFace's crop by the true places of the five points, as ``portrait recognize align`` cuts it."""
     from fitting.landmarks import Face
     from neural_render.people.scene import stand
-    from recognition.alignment import align, five_points
+    from recognition.alignment import align_face
     from renderer import project, to_camera
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
     p, camera = stand(model, person, shot, ALIGNED_FROM, FILL)
     marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
     points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
-    return align(picture, five_points(Face(points, "mediapipe478", 1.0)))
+    return align_face(picture, Face(points, "mediapipe478", 1.0))
 
 
 def settle_folder(output: Path, plan: Plan) -> None:

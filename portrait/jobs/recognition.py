@@ -77,8 +77,13 @@ def evaluate_run(settings: Path, run: Path, *, device: str) -> None:
     for row in rows:
         say(_line(row))
     left_out = sum(r.left_out for some in results.values() for r in some)
-    if left_out:
-        say(f"  note: {left_out} pairs have a picture that can't be decoded and were left out; see {table}")
+    unreadable = {name: None for some in results.values() for r in some for name in r.unreadable}
+    if unreadable:
+        write_text(run / "unreadable.csv", "file\n" + "".join(f"{name}\n" for name in unreadable))
+        say(
+            f"  note: {len(unreadable)} pictures can't be decoded, and {left_out} pairs with them were left out: "
+            f"'{run / 'unreadable.csv'}'"
+        )
     say(f"{table}, {run / 'results.html'}")
 
 

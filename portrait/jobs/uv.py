@@ -42,6 +42,11 @@ class Skin:
     light: Tensor  # (S, S, 3) linear RGB
     albedo: Tensor  # (S, S, 3) linear RGB, the fitted model's
 
+    @property
+    def lit(self) -> Tensor:
+        """(S, S, 3) linear RGB: the texture as the picture has it."""
+        return self.delit * self.light
+
 
 def texture_file(
     input: Path, output: Path, *, video: Path | None, frame: int | None, merge: bool, delight: bool,
@@ -60,23 +65,20 @@ def texture_file(
             skin = merged(model, track, pictures, chosen, size, progress)
         else:
             cursor = FrameCursor(pictures)
-            skin = single(model, track, cursor.at(chosen), chosen, size)
+            skin = single(model, of_frame(model, track, chosen), cursor.at(chosen), size)
             cursor.close()
         island = main_island(model, size)
         weight = blend_weight(skin.confidence, island)
-        lit, modelled = skin.delit * skin.light, skin.albedo * skin.light
-        joined = completer(lit, weight, modelled) if completer else lit
-        # What isn't skin (eyeballs, teeth) stays the model's, and so do holes that nothing fills.
-        over = (island.float() if completer else weight)[..., None]
-        dress = over * joined + (1 - over) * modelled
+        dress = dressed(skin, weight, island, completer)
+        seen = skin.delit if delight else skin.lit
         if delight:
-            lit, dress = skin.delit, dress / skin.light
+            dress = dress / skin.light
         dress = extend(dress.clamp(0, 1), uv_fragments(model, (size, size)).mask[0])
         note = synthetic_note(
             "uv", input={"file": input.name}, frame=chosen, frames=int(track.tracked.sum()) if merge else 1,
             complete=complete, delight=delight,
         )  # fmt: skip
-        write_maps(output, lit, weight, skin, dress if completer else None)
+        write_maps(output, seen, weight, skin, dress if completer else None)
         write_mesh(output, model, track, chosen, dress)
         face = Face(model, skin.parameters, dress, lit=not delight)
         for yaw in dict.fromkeys(([0.0] if frontalize else []) + yaws):
@@ -87,6 +89,17 @@ def texture_file(
     share = float((weight > 0.5)[island].float().mean())
     filled = f"holes filled by {complete}" if completer else "holes show the fitted model (--complete fills them)"
     say(f"{output}: {size} x {size} texture, {100 * share:.0f} % of the head's skin seen; {filled}")
+
+
+def dressed(skin: Skin, weight: Tensor, island: Tensor, completer) -> Tensor:
+    """(S, S, 3) linear RGB, lit: a whole texture, from what was seen (``weight`` (S, S)) and what fills the rest.
+
+    What isn't skin (eyeballs, teeth) stays the model's, and so do holes that nothing fills.
+    """
+    modelled = skin.albedo * skin.light
+    joined = completer(skin.lit, weight, modelled) if completer else skin.lit
+    over = (island.float() if completer else weight)[..., None]
+    return over * joined + (1 - over) * modelled
 
 
 def check_options(output: Path, size: int, yaws: list[float]) -> None:
@@ -155,9 +168,8 @@ def of_frame(model, track: Track, index: int) -> FaceParameters:
     return track.parameters.expanded()[index].to(model.mean.device)
 
 
-def single(model, track: Track, picture: np.ndarray, index: int, size: int) -> Skin:
-    """The texture of one frame."""
-    parameters = of_frame(model, track, index)
+def single(model, parameters: FaceParameters, picture: np.ndarray, size: int) -> Skin:
+    """The texture of one picture."""
     f = frame_texture(model, parameters, torch.from_numpy(np.ascontiguousarray(picture)), size)
     return Skin(parameters, f.delit, f.confidence, f.visible, f.light, f.albedo)
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from facemodel import FaceParameters, MorphableModel, Track, export_mesh
+from fitting.landmarks import Face as Found
 from neural_render.checkpoint import replace_atomic
 from neural_render.people.scene import head_rotation, light_of
-from renderer import Camera, linear_to_srgb, render_textured
+from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
 
 from ..progress import Progress
 from ..video_writer import VideoWriter
@@ -21,6 +22,7 @@ from ..video_writer import VideoWriter
 PICTURE = 512  # px a side, of pictures and turntable
 FRAMES = 100  # of a turntable, 4 seconds
 WIDEST = 75.0  # degrees to either side
+SCHEME = "mediapipe478"
 HEIGHT, FOCAL = 330.0, 3.0  # mm that a picture shows, and its focal length in sides
 
 
@@ -33,17 +35,27 @@ class Face:
     texture: Tensor  # (S, S, 3) linear RGB, extended beyond the chart
     lit: bool  # the texture has its light in it; else even light falls on it
 
-    def at_yaw(self, yaw: float, size: int) -> np.ndarray:
-        """(size, size, 3) uint8 sRGB over grey: the face turned by ``yaw`` degrees, positive to its left."""
+    def pose(self, yaw: float, size: int) -> tuple[FaceParameters, Camera]:
+        """The face turned by ``yaw`` degrees, positive to its left, in even light; a camera of ``size`` px a side."""
         focal = FOCAL * size
         turned = self.parameters.replace(
             rotation=head_rotation(yaw, 0.0, 0.0).to(self.texture.device),
             translation=self.texture.new_tensor([-30.0 * math.sin(math.radians(yaw)), -18.0, FOCAL * HEIGHT]),
             illumination=light_of(0).to(self.texture.device),
         )
-        camera = Camera(focal, size, size)
-        picture, cover = render_textured(self.model, turned, camera, self.texture, lit=self.lit)
+        return turned, Camera(focal, size, size)
+
+    def at_yaw(self, yaw: float, size: int) -> np.ndarray:
+        """(size, size, 3) uint8 sRGB over grey: the face in that pose."""
+        picture, cover = render_textured(self.model, *self.pose(yaw, size), self.texture, lit=self.lit)
         return to_bytes((picture * cover + 0.25 * (1 - cover))[0])
+
+    def landmarks(self, yaw: float, size: int) -> Found:
+        """MediaPipe's landmarks where they are in that picture."""
+        p, camera = self.pose(yaw, size)
+        points = self.model.landmarks(self.model.vertices(p.identity, p.expression, p.gaze), SCHEME)
+        pixels = project(to_camera(points, p.rotation, p.translation), camera).cpu().double().numpy()
+        return Found(pixels, SCHEME, 1.0)
 
 
 def turntable(face: Face, path: Path, note: dict, progress: Progress) -> None:

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 import facemodel
-from benchmarks.completion import OURS, evaluate, gain, methods, observe, score
+from benchmarks.completion import OURS, PICTURE, evaluate, gain, methods, observe, score
+from benchmarks.completion_real import TURNS, holes_of
+from fitting.texture import frame_texture
 from neural_render.people import Shot, SkinChart, make_person
+from neural_render.people.scene import stand
 from neural_render.uv_gan.generator import UVGenerator
-from renderer import main_island
+from renderer import main_island, render_textured
 
 SIZE = 64
 
@@ -63,6 +66,25 @@ def test_gain_is_against_the_best_at_far_yaws():
     row = lambda ours, a, b: {n: {"hole_psnr": v} for n, v in ((OURS, ours), ("mirror", a), ("mean", b))}  # noqa: E731
     better, best = gain({30: row(10, 40, 40), 45: row(25, 20, 23), 90: row(26, 22, 23)})
     assert (better, best) == (2.5, "mean")
+
+
+def test_what_a_real_turned_head_hides_is_known_from_others(model):
+    island, person = main_island(model, SIZE), make_person(model, SkinChart.of(model, SIZE), 1, 2)
+    parameters, camera = stand(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
+    picture, cover = render_textured(model, parameters, camera, person.albedo)
+    frame = frame_texture(model, parameters, (picture * cover * 255).round().to(torch.uint8)[0], SIZE)
+    # The others show the same skin without light, twice as bright.
+    parts = holes_of(model, parameters, 25.0, frame, 2 * person.albedo, torch.ones(SIZE, SIZE), island)
+    assert [p.turn for p in parts] == list(TURNS)
+    shares = [p.hole.mean() for p in parts]
+    assert 0 < shares[0] < shares[1] < shares[2] < shares[3]
+    right = np.arange(SIZE) < SIZE // 2  # in the chart the subject's right side is on the left; turned left, it shows
+    assert parts[3].hole[:, ~right].mean() > 2 * parts[3].hole[:, right].mean()
+    for part in parts:
+        assert not (part.hole & (part.weight.numpy() >= 0.5)).any() and part.known[part.hole].all()
+    shown = (parts[0].weight > 0.9).numpy()
+    error = np.abs(parts[0].truth.astype(int) - parts[0].seen)[shown].mean(-1)
+    assert np.median(error) < 3  # brought to the frame's light and exposure
 
 
 def test_it_runs_for_people_whom_no_training_has(model):

@@ -11,6 +11,7 @@ from skimage.data import astronaut
 
 import facemodel
 from fitting.landmarks import Face
+from neural_render.people import Shot, SkinChart, make_person, shoot
 from portrait.cli import main
 from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
 
@@ -93,7 +94,8 @@ def table(path):
 def test_the_command_keeps_folders_and_names_what_it_could_not_do(aligned):
     _, output = aligned
     names = {p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file()}
-    assert names == {"a/face.png", "a/mirrored, smaller.jpg", "a/grey.png", "pairs.txt", "yaw.csv", "unaligned.csv"}
+    crops = {"a/face.png", "a/mirrored, smaller.jpg", "a/grey.png"}
+    assert names == crops | {"pairs.txt", "yaw.csv", "unaligned.csv", "align.json"}
     why = table(output / "unaligned.csv")
     assert set(why) == {"a/grey.png", "a/broken.jpg"} and "decoded" in why["a/broken.jpg"]
     yaw = {k: float(v) for k, v in table(output / "yaw.csv").items()}
@@ -108,6 +110,31 @@ def test_a_real_face_is_where_the_crop_wants_it(aligned):
     flipped = mirrored[:, ::-1]
     assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 0))
     assert difference(face, flipped) < 0.6 * difference(face, np.roll(flipped, 8, 1))
+
+
+@pytest.mark.slow
+def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
+    folder, output = aligned
+    model = facemodel.load()
+    person = make_person(model, SkinChart.of(model, 128), 5, 0)
+    (tmp_path / "raw" / "a").mkdir(parents=True)
+    picture = shoot(model, person, Shot(40.0, 0.0, 0.0, 0, 0, 2.5), 320, 0.6)
+    cv2.imwrite(str(tmp_path / "raw" / "a" / "turned.png"), picture[..., ::-1])
+    cv2.imwrite(str(tmp_path / "raw" / "a" / "face.png"), cv2.imread(str(folder / "a" / "face.png")))
+    raw, crops, frontal = (tmp_path / name for name in ("raw", "crops", "frontal"))
+    assert main(["recognize", "align", str(raw), "-o", str(crops)]) == 0
+    assert main(["recognize", "align", str(raw), "-o", str(frontal), "--frontalize", "mirror"]) == 0
+    seen, turned = (cv2.imread(str(f / "a" / "turned.png")).astype(float) for f in (crops, frontal))
+    asymmetry = lambda c: np.abs(c[45:100, 20:76] - c[45:100, 20:76][:, ::-1]).mean()  # noqa: E731
+    assert turned.shape == (112, 96, 3) and asymmetry(turned) < 0.5 * asymmetry(seen)
+    assert abs(float(table(frontal / "yaw.csv")["a/turned.png"])) > 25  # the photograph's
+    before, after = (cv2.imread(str(f / "a" / "face.png"))[40:100, 25:71].ravel() for f in (output, frontal))
+    assert np.corrcoef(before, after)[0, 1] > 0.8  # still that face
+    capsys.readouterr()
+    assert main(["recognize", "align", str(raw), "-o", str(frontal)]) == 2
+    assert "were made with another --frontalize (mirror, not None)" in capsys.readouterr().err
+    assert main(["recognize", "align", str(raw), "-o", str(frontal), "--frontalize", "gone"]) == 2
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_the_command_goes_on_and_refuses_bad_places(aligned, capsys):

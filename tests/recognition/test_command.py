@@ -67,6 +67,7 @@ def test_results_are_a_table_and_a_page_with_curves(work):
     assert {r["seed"] for r in rows} == {"0", "1"} and rows[0]["protocol"] == "poses 15-30"
     assert 0 <= float(rows[0]["accuracy"]) <= 1 and len(rows[0]["folds"].split()) == 4
     assert float(rows[0]["left_out"]) > 0 and rows[0]["tar_0.01"] == ""  # too few pairs for such a rate
+    assert (work / "softmax" / "unreadable.csv").read_text() == f"file\n{work / 'set' / 'person_00' / '2.png'}\n"
     page = (work / "softmax" / "results.html").read_text()
     assert page.count("<svg") == 5 and "poses 75-90" in page and "src=" not in page and "<script" not in page
     assert "backbone resnet20" in page

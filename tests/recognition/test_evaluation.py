@@ -34,6 +34,7 @@ def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
     embedder, _ = load_embedder(trained[1].weights)
     (result,) = evaluate(embedder, Evaluation("pairs", "", pairs="pairs.csv", name="mine"), tmp_path)
     assert (result.protocol, result.pairs, result.left_out) == ("mine", 24, 1)
+    assert result.unreadable == (str(tmp_path / "bad.png"),)
     assert result.accuracy > 0.8 and len(result.accuracies) == 3 and np.isnan(result.tar[0.01])
     with pytest.raises(PortraitError, match="mine: needs 'pairs'"):
         evaluate(embedder, Evaluation("pairs", "", name="mine"), tmp_path)

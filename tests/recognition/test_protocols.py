@@ -114,12 +114,19 @@ def test_cfp_that_is_not_whole(cfp):
         read_cfp(cfp / "Data", "FF")
 
 
-def test_at_most_twenty_missing_pictures_are_named(tmp_path):
+def test_all_missing_pictures_are_named_unless_none_is_there(tmp_path):
     lines = [f"a/{k}.jpg,b/{k}.jpg,{k % 2},{k // 10}" for k in range(30)]
     (tmp_path / "pairs.csv").write_text("\n".join(["file_a,file_b,same,fold", *lines]) + "\n")
-    with pytest.raises(PortraitError) as error:
+    with pytest.raises(PortraitError, match="none of its 60 pictures is there") as error:
         read_pairs_csv(tmp_path, tmp_path / "pairs.csv")
-    assert "60 pictures" in str(error.value) and str(error.value).count(".jpg") == 20
+    assert str(error.value).count(".jpg") == 1
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "7.jpg").touch()
+    with pytest.raises(PortraitError, match="59 pictures") as error:
+        read_pairs_csv(tmp_path, tmp_path / "pairs.csv")
+    for k in range(30):
+        assert (f"a/{k}.jpg" in str(error.value)) == (k != 7) and f"b/{k}.jpg" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_pairs_as_csv(tmp_path):
