@@ -2,7 +2,8 @@
 
 A coarse solution from each source of landmarks (the detector, the network) shows whose lead to a face that explains
 the pictures better. Where that comes near to explaining all, the fine solution is tried with the colours believed
-(`fitting.belief`), from the better source first; where much is left unexplained then, it's done again as usual.
+(`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the first
+source, the detector: the network has seen drawn people only.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class _KeyFrames:
                 result = self._fine(k, coarse[k][1], clean=True)
                 if result.unexplained < CLEAN:
                     return result
-        return self._fine(order[0], coarse[order[0]][1], clean=False)
+        return self._fine(0, coarse[0][1], clean=False)
 
     def _coarse(self, o: Observation) -> tuple[float, FitState]:
         """What it leaves unexplained, and the solution."""

@@ -2,8 +2,8 @@
 
 Landmark detectors are trained on people's clicks: they draw every face towards an average one, and don't know where
 this model's surface points are. This network learnt it from drawn people of whom everything is known: dense landmarks
-with their uncertainties (Wood et al., ECCV 2022), by ``python -m tools.train_landmarks``. Whether a clip is fitted to
-its landmarks or to the detector's is decided by which of them lead to a face that explains the pictures better.
+with their uncertainties (Wood et al., ECCV 2022), by ``python -m tools.train_landmarks``. A clip is fitted to its
+landmarks where they lead to a face that explains the pictures but for noise (`fitting.joint`), else to the detector's.
 """
 
 from __future__ import annotations

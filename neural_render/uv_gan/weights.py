@@ -14,7 +14,7 @@ from facemodel.errors import PortraitError
 from renderer import linear_to_srgb, srgb_to_linear
 
 from ..checkpoint import FORMAT, VERSION, read, write_atomic
-from .filling import mirror_fill
+from .filling import mirror_fill, push_pull
 from .generator import UVGenerator, generator_input
 
 KIND = "uv-weights"
@@ -96,6 +96,8 @@ def complete(network: UVGenerator, texture: Tensor, weight: Tensor, model_textur
     color = small / known.clamp_min(1e-3) * 2 - 1
     x = generator_input(color.clamp(-1, 1).to(place), known.to(place), torch.zeros_like(color).to(place))
     made = (network(x.contiguous()).cpu() + 1) / 2
+    # What the network is off by where the truth is known is taken along into the holes: the skin's tone, above all.
+    made = made + push_pull((color + 1) / 2 - made, known)
     whole = F.interpolate(made, (size, size), mode="bicubic", align_corners=False)[0].movedim(0, -1)
     if size > network.size:
         mirrored = linear_to_srgb(mirror_fill(texture, weight, model_texture).clamp(0, 1))
