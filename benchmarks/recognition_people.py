@@ -18,6 +18,7 @@ import facemodel
 from facemodel import FaceParameters
 from facemodel.model import MorphableModel
 from fitting.fitter import Fitter
+from fitting.joint import solve_shared
 from fitting.landmarks import Face
 from fitting.observation import observe
 from fitting.settings import Settings
@@ -81,8 +82,8 @@ def tools() -> tuple[MorphableModel, SkinChart, Fitter]:
 @torch.inference_mode()
 def fitted(fitter: Fitter, picture: np.ndarray, landmarks: np.ndarray) -> FaceParameters:
     """What a picture and its landmarks (478, 2) say of a face: the joint solution of this one frame."""
-    state, _ = fitter.solve_shared(observe(picture, Face(landmarks, SCHEME, 1.0), QUICK.joint_levels))
-    p = state.parameters()
+    seen = observe(picture, Face(landmarks, SCHEME, 1.0), QUICK.joint_levels)
+    p = solve_shared(fitter, [seen]).state.parameters()
     return p.replace(**{name: getattr(p, name)[0].clone() for name in OWN})
 
 

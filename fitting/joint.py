@@ -2,8 +2,8 @@
 
 A coarse solution from each source of landmarks (the detector, the network) shows whose lead to a face that explains
 the pictures better. Where that comes near to explaining all, the fine solution is tried with the colours believed
-(`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the first
-source, the detector: the network has seen drawn people only.
+(`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the
+first source, the detector: the network has seen drawn people only.
 """
 
 from __future__ import annotations
