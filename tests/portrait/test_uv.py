@@ -26,7 +26,8 @@ def short_turntable():
     """Fewer frames: each takes as long as the rest of a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("portrait.jobs.uv_outputs.FRAMES", 3)
-        patch.setattr("portrait.jobs.uv_outputs.PICTURE", 160)
+        for module in ("uv", "uv_outputs"):
+            patch.setattr(f"portrait.jobs.{module}.PICTURE", 160)
         yield
 
 
