@@ -1,0 +1,77 @@
+"""The solution over key frames: when colours are believed, and what that gives."""
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+import fitting
+from benchmarks.measures import vertex_distances
+from benchmarks.scenes import make_scene
+from fitting.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, Belief
+from fitting.fitter import Fitter
+from fitting.joint import solve_shared
+from fitting.landmarks import Face
+from fitting.observation import observe
+from fitting.settings import Settings
+
+SIZE = 384
+
+
+def solved(model, picture, points, settings=None):
+    settings = settings or Settings()
+    fitter = Fitter(model, "mediapipe478", 1.2 * len(picture), None, settings)
+    with torch.inference_mode():
+        return solve_shared(
+            fitter, [observe(picture, Face(points, "mediapipe478", 1.0), settings.joint_levels or (64,))]
+        )
+
+
+def test_drawn_people_are_found_where_colours_are_believed(model):
+    """Landmarks are true to 1.5 px. The solution as it is on photographs is beside it, and the mean face."""
+    face, ratios = model.regions["face"], {True: [], False: []}
+    for seed in (300, 301, 302, 303):
+        scene = make_scene(model, seed, 1, SIZE)
+        noise = np.random.default_rng(seed).normal(0, 1.5, scene.landmarks[0].shape)
+        true = model.vertices(scene.truth.identity)[face]
+        mean = np.median(vertex_distances(model.mean[face], true, enlarge=True))
+        for believed, found_ratios in ratios.items():
+            with pytest.MonkeyPatch.context() as patch:
+                if not believed:
+                    patch.setattr("fitting.joint.POSSIBLE", 0.0)
+                result = solved(model, scene.pictures[0], scene.landmarks[0] + noise)
+            found = model.vertices(result.state.identity)[face]
+            found_ratios.append(np.median(vertex_distances(found, true, enlarge=True)) / mean)
+            assert not result.clean or believed
+    assert np.median(ratios[True]) < 0.5
+    assert np.median(ratios[True]) < 0.8 * np.median(ratios[False])
+
+
+def test_a_photograph_s_colours_are_not_believed():
+    track = fitting.fit_image(skimage.data.astronaut()[:300, 50:400])
+    assert track.facts["clean"] is False and track.facts["landmarks"] == "detector"
+    assert track.facts["unexplained"] > 0.01
+
+
+def test_small_pictures_are_not_believed(model):
+    scene = make_scene(model, 300, 1, 128)
+    assert not solved(model, scene.pictures[0], scene.landmarks[0]).clean
+
+
+def test_landmarks_alone(model):
+    scene = make_scene(model, 301, 1, SIZE)
+    result = solved(model, scene.pictures[0], scene.landmarks[0], Settings(joint_levels=(), joint_steps=()))
+    assert result.state.identity.norm() > 0.5 and not result.clean
+    assert torch.equal(result.state.reflectance, torch.zeros_like(result.state.reflectance))
+    assert (result.spread["identity"] > 0).all() and (result.spread["identity"] <= 1.001).all()
+
+
+def test_belief_goes_from_the_settings_to_the_clean_ones():
+    s = Settings()
+    usual, half, clean = (Belief.of(s, b) for b in (0.0, 0.5, 1.0))
+    assert usual.still == usual.moving == s.weights and usual.joint_weights == s.joint_weights
+    assert usual.detail == s.priors.detail and clean.detail == pytest.approx(CLEAN_DETAIL)
+    assert clean.joint_weights.colour_scale == pytest.approx(CLEAN_SCALE)
+    assert clean.still.landmarks == pytest.approx(CLEAN_LANDMARKS * s.weights.landmarks)
+    assert clean.still.landmarks < clean.moving.landmarks < usual.moving.landmarks
+    assert clean.detail < half.detail < usual.detail
