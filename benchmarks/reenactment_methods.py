@@ -92,6 +92,10 @@ class OverSharedCache(DeepVideoPortraits):
         cache = super().prepare(target, self.cache, options, progress)
         return Blanked(cache, self.blank) if self.blank else cache
 
+    def prepare_warped(self, cache, target: Target, work: Path, progress=None):
+        warped = super().prepare_warped(cache, target, self.cache, progress)
+        return Blanked(warped, self.blank) if self.blank else warped
+
 
 def train_variant(name: str, target: Target, work: Path, options: TrainingOptions, progress=None) -> Weights:
     """Trains ``dvp``, or one of ``ABLATIONS``, in the folder ``work``, going on from what is there."""

@@ -13,6 +13,7 @@ import numpy as np
 from facemodel.errors import PortraitError
 from facemodel.track import Track
 
+from . import warping
 from .checkpoint import Weights, WeightsHeader
 from .conditioning import head_crop, mouth_colors
 from .data import ClipCache, Progress
@@ -72,6 +73,11 @@ class DeepVideoPortraits(Reenactor):
             work / "cache", target.track, target.frames, target.model, crop=crop, size=options.size, progress=progress
         )
 
+    def prepare_warped(
+        self, cache: ClipCache, target: Target, work: Path, progress: Progress | None = None
+    ) -> warping.WarpedSamples:
+        return warping.build(work / "warped", cache, target.track, target.frames, target.model, progress)
+
     def train(
         self,
         target: Target,
@@ -90,11 +96,14 @@ class DeepVideoPortraits(Reenactor):
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():
             cache = self.prepare(target, work, options, progress)
+            warped = self.prepare_warped(cache, target, work, progress) if settings.warped_every else None
         excluded = int((~track.tracked).sum())
         if excluded and progress:
             progress(0, len(track), "training", f"{excluded} of {len(track)} frames have no tracked face, are left out")
-        trainer = Trainer(settings, cache, options.device, mouth=mouth_colors(model), fabric=fabric)
+        trainer = Trainer(settings, cache, options.device, mouth=mouth_colors(model), warped=warped, fabric=fabric)
         checkpoint, identity = work / "checkpoint.safetensors", {"data": cache.name}
+        if warped is not None:
+            identity["warped"] = warped.name
         resume(trainer, checkpoint, identity)
         resumed_at = trainer.step
         done = run(

@@ -33,6 +33,12 @@ class Samples(Protocol):
     def batch(self, samples: np.ndarray, window: int) -> tuple[Tensor, Tensor]: ...
 
 
+class MadeSamples(Samples, Protocol):
+    """Training data made from other samples, so that what is held out of those can be left out here."""
+
+    made_from: np.ndarray  # (N,) indices of those
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that decides the result of a number of training steps, but for the data."""
@@ -52,6 +58,7 @@ class Settings:
     eye_weight: float = 4.0  # and, beyond that, where its eyes are
     mouth_weight: float = 0.0  # and where its mouth is
     adversarial: str = "non-saturating"
+    detail: float = 0.0  # how much enlarged the discriminator sees an image's finest detail beside it; 0: not
     adversarial_after: int = 100  # steps without the losses that need a discriminator at the start
     vgg: str | None = None  # file of VGG-16's weights for the loss "perceptual"; None is torchvision's cache
     ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
@@ -60,6 +67,7 @@ class Settings:
     background: bool = True  # a learned image beneath the network's output, begun as the clip's median
     shift: float = 0.0  # random shifts of condition and image, up to that share of the side
     scale: float = 0.0  # and random scalings by up to that factor more or less
+    warped_every: int = 3  # every so many-th step is on warped pictures (``warping``), L1 alone; 0 for none
     held_out: float = 0.0  # share of the frames kept out, to score the training by
     bfloat16: bool = False
     seed: int = 0
@@ -88,26 +96,35 @@ class Trainer(BaseTrainer):
     """A Deep Video Portraits generator and its discriminator on one clip (Kim et al., SIGGRAPH 2018, Sec. 5).
 
     mouth: (boxes, 2, 3) in [0, 1], the least and greatest correspondence colours of the mouth's parts; needed for
-    ``mouth_weight``.
+    ``mouth_weight``. warped: samples that are no real pictures, see ``Settings.warped_every``.
     """
 
     watched = ("l1",)
 
     def __init__(
-        self, settings: Settings, samples: Samples, device: str = "cpu", *, mouth: Tensor | None = None, fabric=None
+        self,
+        settings: Settings,
+        samples: Samples,
+        device: str = "cpu",
+        *,
+        mouth: Tensor | None = None,
+        warped: MadeSamples | None = None,
+        fabric=None,
     ) -> None:
         super().__init__(settings, fabric or make_fabric(device, bfloat16=settings.bfloat16))
         s = settings
         self._check(mouth)
-        self.samples, self.mouth = samples, None if mouth is None else mouth.to(self.device)
+        self.samples, self.warped, self.mouth = samples, warped, None if mouth is None else mouth.to(self.device)
         self.objective = Objective(s.losses, LossOptions(s.adversarial, s.vgg), self.device)
         self.judgement = adversarial(s.adversarial)
         self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
+        if warped is not None:
+            self.warped_on = np.flatnonzero(np.isin(warped.made_from, self.trained_on))
         inputs = s.window * CHANNELS
         with self.random(-1):
             generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
             generator.start_from(median_image(samples, self.trained_on))
-            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
+            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm, detail=s.detail)
         self.generator = self.add("generator", generator, self._adam, averaged=True)
         self.discriminator = self.add("discriminator", discriminator, self._adam, methods=("compare",))
 
@@ -130,21 +147,23 @@ class Trainer(BaseTrainer):
         s = self.settings
         return s.rate * (1 + (s.boost - 1) * 0.5 ** (self.step / s.boost_steps) * (name == "generator"))
 
-    def pictures(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Condition (N, window * 9, S, S) and image (N, 3, S, S) of samples, in [-1, 1]."""
-        maps, images = self.samples.batch(chosen, self.settings.window)
+    def pictures(self, chosen: np.ndarray, samples: Samples | None = None) -> tuple[Tensor, Tensor]:
+        """Condition (N, window * 9, S, S) and image (N, 3, S, S) of samples, by default the clip's, in [-1, 1]."""
+        maps, images = (samples or self.samples).batch(chosen, self.settings.window)
         dtype = torch.bfloat16 if self.settings.bfloat16 else torch.float32
         return condition(maps.to(self.device), dtype), to_network(images.to(self.device))
 
     def losses(self) -> dict[str, Tensor]:
         s = self.settings
-        x, y = self.pictures(self.trained_on[self.share(order(self.step, s.batch, len(self.trained_on), s.seed))])
+        warped = self.warped is not None and s.warped_every > 0 and self.step % s.warped_every == s.warped_every - 1
+        samples, among = (self.warped, self.warped_on) if warped else (self.samples, self.trained_on)
+        x, y = self.pictures(among[self.share(order(self.step, s.batch, len(among), s.seed))], samples)
         if s.shift or s.scale:
             x, y = jitter(x, y, shift=s.shift, scale=s.scale)
         self.generator.train()
         fake = self.networks["generator"](x).float()
         total, values = self.objective(Pictures(fake, y, self.weight(x)), judged=False)
-        if self.objective.judged and self.step >= s.adversarial_after:
+        if self.objective.judged and self.step >= s.adversarial_after and not warped:
             direction, judged = self._judge(x, fake.detach(), y)
             total, values = total + (fake * direction).sum(), {**values, **judged}
         self.update("generator", total)
