@@ -6,7 +6,8 @@ The clip is fitted whole, so that its identity comes from all of it; the network
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
 over the nearest frame. With --ablations, variants of the training take --ablation-minutes each, ``full`` among them:
-see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives.
+see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
+both, ``cross_ablations`` has the correlations of ``DRIVEN``.
 Minutes are of processor time, all threads together.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
@@ -43,6 +44,7 @@ from .reenactment_methods import ABLATIONS, OverSharedCache, nearest_frames, par
 from .reenactment_scores import Held, Judge, to_crop
 
 TRAINED = 0.75  # share of the clip
+DRIVEN = ("full", "no_warps")  # ablations that the driver drives too
 SHOWN = 8  # columns of a contact sheet
 SHEET = ("real", "dvp", "nearest", "pasted")
 
@@ -88,7 +90,8 @@ def held_out(bench: Bench) -> Held:
     first, size = len(bench.target.track), bench.options.size
     frames = first + torch.nonzero(bench.track.tracked[first:]).flatten().numpy()
     maps = [
-        render_maps(bench.model, bench.track, chunk, bench.crop, size) for chunk in torch.from_numpy(frames).split(16)
+        render_maps(bench.model, bench.track, chunk, bench.crop, size, gains={})
+        for chunk in torch.from_numpy(frames).split(16)
     ]
     pictures = cross.crops(bench.video, bench.crop, size, frames.tolist())
     return Held(
@@ -182,12 +185,19 @@ def main() -> None:
         "frames": {"trained": len(bench.cache.frames), "held_out": len(held.frames)},
     }  # fmt: skip
     if o.driver:
-        drive = cross.drive(bench, trained["dvp"], o.driver, o.take.split(","))
+        take = o.take.split(",")
+        drive = cross.drive(bench, "dvp", trained["dvp"], o.driver, take)
         result["cross"] = cross.measure(drive, detector, embedding)
         for name, value in result["cross"].items():
             print(f"  {name}: {json.dumps(plain(value))}", flush=True)
         if o.pictures:
             write_sheet(o.pictures / "cross.png", cross.sheet(drive))
+        if o.ablations:
+            driven = {n: cross.drive(bench, n, trained[n], o.driver, take) for n in DRIVEN}
+            result["cross_ablations"] = {
+                n: cross.correlations(d.mixed, d.fitted, cross.moving(d), d) for n, d in driven.items()
+            }
+            show(result["cross_ablations"])
     print(json.dumps(plain(result)))
 
 

@@ -61,14 +61,20 @@ class Driven:
     model: object
 
 
-def drive(bench, weights: Weights, video: Path, take: list[str]) -> Driven:
-    """Fits the driver, mixes, synthesises as users do, and fits the output again; all kept in ``bench.work``."""
+def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> Driven:
+    """Fits the driver, mixes, synthesises as users do, and fits the output again; all kept in ``bench.work``.
+
+    name: of the training that the weights are from.
+    """
     work, model, device = bench.work, bench.model, bench.options.device
-    stem = f"driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
+    stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
     driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model)
     mixed = facemodel.mix(driver, bench.track, model, take)
     mixed.save(work / f"{stem}-asked.track")
-    file, output = work / f"dvp-{weights.header.size}-{weights.header.width}.weights.safetensors", work / f"{stem}.mp4"
+    file, output = (
+        work / f"{name}-{weights.header.size}-{weights.header.width}.weights.safetensors",
+        work / f"{stem}.mp4",
+    )
     if not output.is_file():
         synthesize_file(
             file, work / f"{stem}-asked.track", bench.video, output, sound="none", device=device, model=model

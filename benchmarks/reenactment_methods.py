@@ -39,6 +39,8 @@ ABLATIONS = {
     "diffuse_only": Variant({}, _channels(FACE, EYES)),
     "window_1": Variant({"window": 1}),
     "no_discriminator": Variant({"losses": {"l1": 100.0}}),
+    "detail": Variant({"detail": 8.0}),
+    "no_warps": Variant({"warped_every": 0}),
 }
 """All of them, the full one too, train with an L1 that counts every pixel alike: its weights come from the maps that
 some of them don't have."""
@@ -72,7 +74,7 @@ class BlankedInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = x.unflatten(1, (-1, CHANNELS)).clone()
-        seen[:, :, self.channels] = -1
+        seen[:, :-1, self.channels], seen[:, -1, self.channels] = 0, -1
         return self.network(seen.flatten(1, 2))
 
 

@@ -1,11 +1,11 @@
 """What the fit finds of the movements that warped training pictures show (``neural_render.warping``).
 
-    python -m benchmarks.warping --video V [--size 128] [--plain]
+    python -m benchmarks.warping --video V [--size 128]
 
 The clip is fitted, warped as for a training, brought to the network's resolution, and fitted again. Of each moved shape
-and of the gaze: ``correlation`` of what maps ask for with what is found, and ``slope``, how much is found of one unit
-asked for. With pictures that move by their gains a slope is to be near one; with --plain, pictures move as far as maps
-say, and one over the slope is the gain that is needed. The last line is one JSON object.
+and of the gaze: ``correlation`` of what is asked for with what is found, and ``slope``, how much is found of one unit
+asked for. ``conditioning.GAINS`` and ``warping.GAZE_GAIN`` are there to bring it near one. The last line is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -30,17 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, required=True)
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--plain", action="store_true", help="pictures move as far as maps do")
     parser.add_argument("--work", type=Path, help="default: VIDEO's name + .warping")
     o = parser.parse_args()
     work = o.work or Path(o.video.name + ".warping")
     model = facemodel.load()
     track = fit_file(o.video, work / "target.track", device="cpu", model=model)
-    asked, shown = performances(track, model.expression_names, 1)
-    crop, output = head_crop(track, model), work / f"warped-{'plain-' * o.plain}{o.size}.mp4"
-    pictures = WarpedFrames(
-        model, track, asked.parameters if o.plain else shown, VideoReader(o.video), crop, 2 * o.size
-    )
+    asked = performances(track, model.expression_names, 1)
+    crop, output = head_crop(track, model), work / f"warped-{o.size}.mp4"
+    pictures = WarpedFrames(model, track, asked, VideoReader(o.video), crop, 2 * o.size)
     with VideoWriter(output, track.width, track.height, track.fps) as writer:
         for _, seconds, frame in pictures:
             region = cut_out(frame, crop)
@@ -56,7 +53,7 @@ def main() -> None:
         result[name] = {"correlation": float(np.corrcoef(a, b)[0, 1]), "slope": float(np.polyfit(a, b, 1)[0])}
         table.add_row(name, *(f"{v:.2f}" for v in result[name].values()))
     Console().print(table)
-    print(json.dumps({"video": o.video.name, "size": o.size, "plain": o.plain, "shapes": result}))
+    print(json.dumps({"video": o.video.name, "size": o.size, "shapes": result}))
 
 
 def columns(track, model) -> dict:

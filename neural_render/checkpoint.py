@@ -18,7 +18,7 @@ from facemodel.errors import PortraitError
 from .conditioning import Crop
 
 FORMAT = "video-portraits weights"
-VERSION = 1
+VERSION = 2
 
 
 def replace_atomic(path: str | os.PathLike, write: Callable[[Path], object]) -> None:

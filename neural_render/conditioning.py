@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facemodel.errors import PortraitError
+from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
 MAPS = ("diffuse", "correspondence", "eyes")
@@ -16,6 +18,12 @@ CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""
 FACE, EYES = slice(3, 6), slice(6, 9)
 """Channels that are zero wherever the head, or an eye, isn't."""
+GAINS = {"browInnerUp": 4.0, "browOuterUp": 4.0, "browDown": 2.5, "eyeBlink": 1.4}
+"""How many times as active as in the track some shapes are drawn, by the beginnings of their names.
+
+Of a brow that moves the fit finds about a quarter, as its priors hold it back (``benchmarks.warping``). Maps that are
+drawn of what was found differ by less than a pixel then, which a network is slow to see; these move as the face does.
+"""
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
 
@@ -86,12 +94,21 @@ def _place(start: float, side: int, length: int) -> int:
     return last if start > last - sliver else int(round(start))
 
 
-def render_maps(model, track: Track, frames: Tensor, crop: Crop, size: int) -> np.ndarray:
+def gained(parameters: FaceParameters, names: tuple[str, ...], gains: Mapping[str, float] = GAINS) -> FaceParameters:
+    """Parameters whose expression is as active as maps are drawn, see ``GAINS``; names: of the model's shapes."""
+    factors = [next((gain for shape, gain in gains.items() if name.startswith(shape)), 1.0) for name in names]
+    return parameters.replace(expression=parameters.expression * torch.tensor(factors).to(parameters.expression))
+
+
+def render_maps(
+    model, track: Track, frames: Tensor, crop: Crop, size: int, gains: Mapping[str, float] = GAINS
+) -> np.ndarray:
     """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop."""
     from renderer import render
 
     with torch.no_grad():
         parameters = track.parameters[frames].expanded().to(model.mean.device)
+        parameters = gained(parameters, model.expression_names, gains)
         maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
     stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
     return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
@@ -121,13 +138,17 @@ def window_frames(frames: np.ndarray, starts: np.ndarray, window: int = WINDOW) 
 
 
 def condition(maps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) in [-1, 1], channels-last in memory.
+    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W), channels-last in memory.
 
-    Channels go frame by frame, the oldest first; within a frame diffuse, correspondence, eyes.
+    The current frame's maps, last, in [-1, 1]; those of earlier frames, the oldest first, less the current ones. To a
+    first convolution that is the same, but what stands still reaches it once. Given eleven times, it is learnt from all
+    eleven frames, and pictures come two frames late: a blink is over before it is shown.
+    Within a frame channels are diffuse, correspondence, eyes.
     """
     n, window, height, width, channels = maps.shape
-    x = maps.permute(0, 2, 3, 1, 4).reshape(n, height, width, window * channels)
-    return x.to(dtype).sub_(127.5).mul_(1 / 127.5).permute(0, 3, 1, 2)
+    x = maps.permute(0, 2, 3, 1, 4).to(dtype, memory_format=torch.contiguous_format).sub_(127.5).mul_(1 / 127.5)
+    x[..., :-1, :] -= x[..., -1:, :]
+    return x.reshape(n, height, width, window * channels).permute(0, 3, 1, 2)
 
 
 def to_network(images: Tensor) -> Tensor:

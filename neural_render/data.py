@@ -19,7 +19,7 @@ from facemodel.track import Track
 from .conditioning import CHANNELS, FACE, WINDOW, Crop, render_maps, shot_starts, window_frames
 from .images import cut_out, resize_square
 
-VERSION = 1
+VERSION = 2
 CHUNK = 16
 """Frames rendered at a time while the cache is made."""
 SEGMENT = 96

@@ -21,7 +21,7 @@ from facemodel.editing import couple_lids
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
-from .conditioning import CHANNELS, WINDOW, Crop, camera_for
+from .conditioning import CHANNELS, WINDOW, Crop, camera_for, gained
 from .data import ClipCache, Progress
 from .images import cut_out
 
@@ -34,43 +34,39 @@ class Move:
     low: float
     high: float
     seconds: float  # standard deviation of the curve's smoothing
-    gain: float  # how many times further the picture moves than its maps
 
 
 MOVES = (
-    Move("browInnerUp", -0.2, 0.3, 0.2, 4.0),
-    Move("browOuterUp", -0.2, 0.3, 0.2, 4.0),
-    Move("browDown", -0.3, 0.3, 0.2, 2.5),
-    Move("eyeBlink", -0.1, 0.2, 0.3, 1.4),
-    Move("eyeSquint", -0.1, 0.2, 0.2, 2.0),
-    Move("mouthSmile", -0.2, 0.3, 0.2, 1.3),
-    Move("jawOpen", -0.2, 0.1, 0.1, 1.0),
+    Move("browInnerUp", -0.2, 0.3, 0.2),
+    Move("browOuterUp", -0.2, 0.3, 0.2),
+    Move("browDown", -0.3, 0.3, 0.2),
+    Move("eyeBlink", -0.1, 0.2, 0.3),
+    Move("eyeSquint", -0.1, 0.2, 0.2),
+    Move("mouthSmile", -0.2, 0.3, 0.2),
+    Move("jawOpen", -0.2, 0.1, 0.1),
 )
-"""The gains undo what the fit holds back: of a movement that it sees, its priors let it find about 1 / gain
-(``benchmarks.warping``), and maps are drawn of what was found."""
 BLINK, BLINKS_APART = 0.08, 1.0
 """Seconds: the standard deviation of the bell that closes both lids, and the mean time between two of them."""
 CLOSED = 0.45
 """What the fit finds for eyeBlink in a closed eye."""
 GAZE, LOOK, GAZE_GAIN = np.radians([8.0, 5.0]), 0.1, 2.0
 """How far both eyes turn at most, yaw and pitch; the standard deviation, in seconds, of that curve's smoothing; and how
-many times further they turn in the picture."""
+many times further they turn in the picture, since the fit finds about so much less."""
 FADE = 1 / 40
 """Of the crop's side: the standard deviation of the blur that fades the motion out beside the face."""
 FRAMES, COPIES = 1000, 8
 """About how many warped frames a training has, and how often a short clip is played for them at most."""
 
 
-def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 0) -> tuple[Track, FaceParameters]:
-    """The track ``copies`` times in a row, each a shot of its own with expressions and a gaze of its own, and the
-    parameters that its pictures are to show. Frame k is made from frame k % len(track).
+def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 0) -> Track:
+    """The track ``copies`` times in a row, each a shot of its own with expressions and a gaze of its own.
 
-    names: the model's of its expression shapes.
+    Frame k is to be made from frame k % len(track). names: the model's of its expression shapes.
     """
     rng, count = np.random.default_rng([seed, copies]), len(track)
     rows = torch.arange(count).repeat(copies)
-    real = track.parameters.expanded()[rows]
-    expression, gaze, gain = real.expression.clone(), real.gaze.clone(), torch.ones(len(names)).to(real.expression)
+    p = track.parameters[rows]
+    expression, gaze = p.expression.clone(), p.gaze.clone()
     for start in range(0, len(rows), count):
         one = slice(start, start + count)
         closed = CLOSED * blinks(rng, count, track.fps)
@@ -78,23 +74,26 @@ def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 
             for move in (m for m in MOVES if name.startswith(m.shape)):
                 curve = move.low + (move.high - move.low) * smooth_noise(rng, count, move.seconds * track.fps)
                 expression[one, k] = (expression[one, k] + torch.from_numpy(curve).to(gaze)).clamp(0, 1)
-                gain[k] = move.gain
             if name.startswith("eyeBlink"):
                 expression[one, k] = torch.maximum(expression[one, k], torch.from_numpy(closed).to(gaze))
         look = [2 * smooth_noise(rng, count, LOOK * track.fps) - 1 for _ in GAZE]
         gaze[one] += torch.from_numpy(np.stack(look, -1) * GAZE)[:, None].to(gaze)
-    shown_gaze = real.gaze + GAZE_GAIN * (gaze - real.gaze)
-    shown = real.replace(
-        expression=couple_lids(real.expression + gain * (expression - real.expression), shown_gaze, names),
-        gaze=shown_gaze,
-    )
     status = track.status[rows].clone()
     status[::count] |= int(FrameStatus.CUT)
-    asked = track.parameters[rows].replace(expression=couple_lids(expression, gaze, names), gaze=gaze)
     return replace(
-        track, parameters=asked, times=track.times[rows], status=status, confidence=track.confidence[rows],
-        landmarks=None, energies={}, spread={},
-    ), shown  # fmt: skip
+        track, parameters=p.replace(expression=couple_lids(expression, gaze, names), gaze=gaze),
+        times=track.times[rows], status=status, confidence=track.confidence[rows], landmarks=None, energies={},
+        spread={},
+    )  # fmt: skip
+
+
+def shown(real: FaceParameters, performed: FaceParameters, names: tuple[str, ...]) -> FaceParameters:
+    """What a picture is to show of a performance: expression as maps draw it, eyes turned by ``GAZE_GAIN`` as much.
+
+    real: of the frame that it is made from, as the fit found it.
+    """
+    gaze = real.gaze + GAZE_GAIN * (performed.gaze - real.gaze)
+    return gained(performed.replace(expression=couple_lids(performed.expression, gaze, names), gaze=gaze), names)
 
 
 def smooth_noise(rng: np.random.Generator, count: int, deviation: float) -> np.ndarray:
@@ -168,21 +167,23 @@ class WarpedFrames:
 
     model: object
     track: Track
-    shown: FaceParameters  # by ``performances``
+    performed: Track  # by ``performances``
     frames: Iterable
     crop: Crop
     size: int  # px of the crop at which the motion is drawn
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
         count, camera = len(self.track), camera_for(self.track, self.crop, self.size)
-        real = self.track.parameters.expanded()
-        for start in range(0, len(self.shown.expression), count):
+        names = self.model.expression_names
+        real, performed = self.track.parameters.expanded(), self.performed.parameters.expanded()
+        for start in range(0, len(self.performed), count):
             for index, time, rgb in self.frames:
                 if index >= count:
                     break
                 frame = rgb.copy()
                 if self.track.tracked[index]:
-                    shift = motion(self.model, real[index], self.shown[start + index], camera)
+                    after = shown(real[index], performed[start + index], names)
+                    shift = motion(self.model, gained(real[index], names), after, camera)
                     region = cut_out(frame, self.crop)
                     region[:] = warped(region, faded(*shift, FADE * self.size))
                 yield start + index, time, frame
@@ -210,8 +211,8 @@ def build(
     folder: Path, real: ClipCache, track: Track, frames: Iterable, model, progress: Progress | None = None
 ) -> WarpedSamples:
     """About ``FRAMES`` warped frames of the clip that ``real`` is of, in a cache like it."""
-    performed, shown = performances(track, model.expression_names, min(max(1, round(FRAMES / len(track))), COPIES))
-    made = WarpedFrames(model, track, shown, frames, real.crop, 2 * real.size)
+    performed = performances(track, model.expression_names, min(max(1, round(FRAMES / len(track))), COPIES))
+    made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size)
     limit = 2 * FRAMES * real.size**2 * (CHANNELS + 3)
     cache = ClipCache.build(
         folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, progress=progress
