@@ -116,11 +116,21 @@ def render_maps(
 
 def mouth_colors(model) -> Tensor:
     """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours of the lips, and of teeth and tongue."""
+    regions = model.regions
+    return _color_boxes(model, regions["lips"], regions["teeth"] | regions["tongue"])
+
+
+def eye_colors(model) -> Tensor:
+    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours around each eye, from lids to brow."""
+    around, side = model.regions["eyelids"] | model.regions["brows"], model.mean[:, 0] > 0
+    return _color_boxes(model, around & side, around & ~side)
+
+
+def _color_boxes(model, *parts: Tensor) -> Tensor:
     from renderer import correspondence_colors
 
-    colors, regions = correspondence_colors(model), model.regions
-    parts = [colors[part] for part in (regions["lips"], regions["teeth"] | regions["tongue"])]
-    return torch.stack([torch.stack([part.amin(0), part.amax(0)]) for part in parts]).cpu()
+    colors = correspondence_colors(model)
+    return torch.stack([torch.stack([colors[part].amin(0), colors[part].amax(0)]) for part in parts]).cpu()
 
 
 def shot_starts(track: Track) -> np.ndarray:

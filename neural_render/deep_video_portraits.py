@@ -15,7 +15,7 @@ from facemodel.track import Track
 
 from . import warping
 from .checkpoint import Weights, WeightsHeader
-from .conditioning import head_crop, mouth_colors
+from .conditioning import eye_colors, head_crop, mouth_colors
 from .data import ClipCache, Progress
 from .objective import LossOptions, check_losses
 from .reenactor import Drive, Reenactor, Target, TrainingOptions, TrainingSummary
@@ -100,7 +100,10 @@ class DeepVideoPortraits(Reenactor):
         excluded = int((~track.tracked).sum())
         if excluded and progress:
             progress(0, len(track), "training", f"{excluded} of {len(track)} frames have no tracked face, are left out")
-        trainer = Trainer(settings, cache, options.device, mouth=mouth_colors(model), warped=warped, fabric=fabric)
+        trainer = Trainer(
+            settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
+            fabric=fabric,
+        )  # fmt: skip
         checkpoint, identity = work / "checkpoint.safetensors", {"data": cache.name}
         if warped is not None:
             identity["warped"] = warped.name

@@ -55,7 +55,7 @@ class Settings:
     clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
     losses: dict[str, float] = field(default_factory=lambda: {"l1": 100.0, "adversarial": 1.0})  # see objective.LOSSES
     face_weight: float = 2.0  # how much more than elsewhere L1 counts where the model is drawn
-    eye_weight: float = 4.0  # and, beyond that, where its eyes are
+    eye_weight: float = 4.0  # and, beyond that, where its eyes are, lids and brows included
     mouth_weight: float = 0.0  # and where its mouth is
     adversarial: str = "non-saturating"
     detail: float = 0.0  # how much enlarged the discriminator sees an image's finest detail beside it; 0: not
@@ -92,11 +92,19 @@ def median_image(samples: Samples, chosen: np.ndarray) -> Tensor:
     return to_network(images.median(0, keepdim=True).values)[0]
 
 
+def _within(face: Tensor, boxes: Tensor) -> Tensor:
+    """(N, H, W) bool: where correspondence maps (N, 3, H, W) in [-1, 1] have a colour in a box (boxes, 2, 3)."""
+    low, high = (2 * boxes - 1).unbind(1)
+    at = face[:, None]
+    return ((at >= low[..., None, None]) & (at <= high[..., None, None])).all(2).any(1)
+
+
 class Trainer(BaseTrainer):
     """A Deep Video Portraits generator and its discriminator on one clip (Kim et al., SIGGRAPH 2018, Sec. 5).
 
-    mouth: (boxes, 2, 3) in [0, 1], the least and greatest correspondence colours of the mouth's parts; needed for
-    ``mouth_weight``. warped: samples that are no real pictures, see ``Settings.warped_every``.
+    mouth, eyes: (boxes, 2, 3) in [0, 1], the least and greatest correspondence colours of the mouth's parts, needed for
+    ``mouth_weight``, and of what is around the eyes, without which ``eye_weight`` counts for eyeballs alone.
+    warped: samples that are no real pictures, see ``Settings.warped_every``.
     """
 
     watched = ("l1",)
@@ -108,13 +116,15 @@ class Trainer(BaseTrainer):
         device: str = "cpu",
         *,
         mouth: Tensor | None = None,
+        eyes: Tensor | None = None,
         warped: MadeSamples | None = None,
         fabric=None,
     ) -> None:
         super().__init__(settings, fabric or make_fabric(device, bfloat16=settings.bfloat16))
         s = settings
         self._check(mouth)
-        self.samples, self.warped, self.mouth = samples, warped, None if mouth is None else mouth.to(self.device)
+        self.samples, self.warped = samples, warped
+        self.mouth, self.eyes = (None if boxes is None else boxes.to(self.device) for boxes in (mouth, eyes))
         self.objective = Objective(s.losses, LossOptions(s.adversarial, s.vgg), self.device)
         self.judgement = adversarial(s.adversarial)
         self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
@@ -189,12 +199,12 @@ class Trainer(BaseTrainer):
         if s.face_weight == s.eye_weight == s.mouth_weight == 0:
             return None
         face, eyes = (x[:, -CHANNELS:][:, part] for part in (FACE, EYES))
-        weight = 1 + s.face_weight * (face.amax(1) > -1) + s.eye_weight * (eyes.amax(1) > -1)
+        on_eyes = eyes.amax(1) > -1
+        if self.eyes is not None:
+            on_eyes = on_eyes | _within(face, self.eyes)
+        weight = 1 + s.face_weight * (face.amax(1) > -1) + s.eye_weight * on_eyes
         if s.mouth_weight:
-            low, high = (2 * self.mouth - 1).unbind(1)  # (boxes, 3)
-            at = face[:, None]
-            inside = (at >= low[..., None, None]) & (at <= high[..., None, None])
-            weight = weight + s.mouth_weight * inside.all(2).any(1)
+            weight = weight + s.mouth_weight * _within(face, self.mouth)
         return weight[:, None]
 
     @torch.no_grad()

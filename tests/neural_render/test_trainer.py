@@ -9,7 +9,7 @@ import torch
 import facemodel
 from facemodel.errors import PortraitError
 from neural_render.checkpoint import read
-from neural_render.conditioning import condition, mouth_colors, to_network
+from neural_render.conditioning import condition, eye_colors, mouth_colors, to_network
 from neural_render.losses import l1
 from neural_render.trainer import Settings, Trainer, bfloat16_helps
 from neural_render.training import order, resume, run
@@ -133,8 +133,19 @@ def test_weight_of_face_eyes_and_mouth():
     assert weight.shape == (1, 1, 4, 4)
     assert weight[0, 0, :, 0].tolist() == [7, 3, 1, 1]
     assert weight[0, 0, 1].tolist() == [3, 11, 3, 11]
+    with_lids = Trainer(settings, moving_disc(), mouth=mouth, eyes=mouth[:1]).weight(condition(maps))
+    assert with_lids[0, 0, 1].tolist() == [3, 15, 3, 11] and with_lids[0, 0, 0, 0] == 7
     with pytest.raises(PortraitError, match="mouth_weight"):
         Trainer(settings, moving_disc())
+
+
+def test_eye_colours_cover_eyes_lids_and_brows_and_neither_nose_nor_mouth():
+    model = facemodel.load()
+    colors, boxes = correspondence_colors(model)[:, None], eye_colors(model)
+    inside = ((colors >= boxes[:, 0]) & (colors <= boxes[:, 1])).all(2).any(1)
+    names = ("eyelids", "brows", "iris", "lips", "nose", "ears", "teeth", "neck")
+    share = {name: float(inside[model.regions[name]].float().mean()) for name in names}
+    assert min(share[name] for name in names[:3]) > 0.9 and max(share[name] for name in names[3:]) == 0, share
 
 
 def test_mouth_colours_cover_lips_and_teeth_and_neither_nose_nor_neck():
