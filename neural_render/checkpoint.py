@@ -15,10 +15,10 @@ from torch import Tensor
 
 from facemodel.errors import PortraitError
 
-from .conditioning import Crop
+from .conditioning import CONDITIONS, Crop
 
 FORMAT = "video-portraits weights"
-VERSION = 2
+VERSION = 1
 
 
 def replace_atomic(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
@@ -82,6 +82,7 @@ class WeightsHeader:
     crop: Crop  # of the original frame
     frame_width: int  # px of the original frame
     frame_height: int
+    conditions: int = CONDITIONS  # version of what the network sees
     norm: str = "batch"
     steps: int = 0
     seconds: float = 0.0
@@ -94,9 +95,14 @@ class WeightsHeader:
     def from_json(cls, header: dict, path: object) -> WeightsHeader:
         try:
             values = {f.name: header[f.name] for f in fields(cls)}
-            return cls(**{**values, "crop": Crop(**values["crop"])})
+            found = cls(**{**values, "crop": Crop(**values["crop"])})
         except (KeyError, TypeError) as error:
             raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+        if found.conditions != CONDITIONS:
+            raise PortraitError(
+                f"weights '{path}': expected conditions of version {CONDITIONS}, found {found.conditions}; train again"
+            )
+        return found
 
 
 @dataclass(frozen=True)

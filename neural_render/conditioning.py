@@ -13,6 +13,8 @@ from facemodel.errors import PortraitError
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
+CONDITIONS = 2
+"""Version of how parameters become what the network sees: weights of another one are refused."""
 MAPS = ("diffuse", "correspondence", "eyes")
 CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""

@@ -16,10 +16,10 @@ from facemodel.errors import PortraitError
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 
-from .conditioning import CHANNELS, FACE, WINDOW, Crop, render_maps, shot_starts, window_frames
+from .conditioning import CHANNELS, CONDITIONS, FACE, WINDOW, Crop, render_maps, shot_starts, window_frames
 from .images import cut_out, resize_square
 
-VERSION = 2
+VERSION = 1
 CHUNK = 16
 """Frames rendered at a time while the cache is made."""
 SEGMENT = 96
@@ -41,7 +41,9 @@ def plan_frames(count: int, limit: int) -> np.ndarray:
 
 def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
     """A name for what the cache of these inputs holds."""
-    h = hashlib.sha256(json.dumps([VERSION, track.fingerprint, asdict(crop), size, track.width, track.height]).encode())
+    h = hashlib.sha256(
+        json.dumps([VERSION, CONDITIONS, track.fingerprint, asdict(crop), size, track.width, track.height]).encode()
+    )
     source = track.facts.get("source")
     h.update(json.dumps(source, sort_keys=True, default=str).encode())
     for f in fields(FaceParameters):

@@ -44,6 +44,12 @@ def test_other_model_and_other_size_are_refused(tmp_path):
         Weights.load(tmp_path / "w", size=256)
 
 
+def test_weights_for_other_conditions_are_refused(tmp_path):
+    weights(conditions=1).save(tmp_path / "w")
+    with pytest.raises(PortraitError, match="expected conditions of version 2, found 1; train again"):
+        Weights.load(tmp_path / "w")
+
+
 def test_broken_files_are_refused(tmp_path):
     whole = weights().save(tmp_path / "w")
     (tmp_path / "cut").write_bytes(whole.read_bytes()[:-1000])
