@@ -74,7 +74,7 @@ class BlankedInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = x.unflatten(1, (-1, CHANNELS)).clone()
-        seen[:, :-1, self.channels], seen[:, -1, self.channels] = 0, -1
+        seen[:, :, self.channels] = -1
         return self.network(seen.flatten(1, 2))
 
 

@@ -150,17 +150,13 @@ def window_frames(frames: np.ndarray, starts: np.ndarray, window: int = WINDOW) 
 
 
 def condition(maps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W), channels-last in memory.
+    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) in [-1, 1], channels-last in memory.
 
-    The current frame's maps, last, in [-1, 1]; those of earlier frames, the oldest first, less the current ones. To a
-    first convolution that is the same, but what stands still reaches it once. Given eleven times, it is learnt from all
-    eleven frames, and pictures come two frames late: a blink is over before it is shown.
-    Within a frame channels are diffuse, correspondence, eyes.
+    Channels go frame by frame, the oldest first; within a frame diffuse, correspondence, eyes.
     """
     n, window, height, width, channels = maps.shape
-    x = maps.permute(0, 2, 3, 1, 4).to(dtype, memory_format=torch.contiguous_format).sub_(127.5).mul_(1 / 127.5)
-    x[..., :-1, :] -= x[..., -1:, :]
-    return x.reshape(n, height, width, window * channels).permute(0, 3, 1, 2)
+    x = maps.permute(0, 2, 3, 1, 4).reshape(n, height, width, window * channels)
+    return x.to(dtype).sub_(127.5).mul_(1 / 127.5).permute(0, 3, 1, 2)
 
 
 def to_network(images: Tensor) -> Tensor:

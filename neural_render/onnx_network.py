@@ -29,8 +29,8 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 def export_onnx(weights: Weights, path: str | os.PathLike) -> Path:
     """Writes the generator in float32, its batch normalisation folded in.
 
-    Input ``condition`` (N, window * 9, size, size), of ``conditioning.condition``, and output ``image``
-    (N, 3, size, size) in [-1, 1], both float32, N free. Raises PortraitError for a path that can't be written.
+    Input ``condition`` (N, window * 9, size, size) and output ``image`` (N, 3, size, size), both float32 in [-1, 1],
+    N free. Raises PortraitError for a path that can't be written.
     """
     import onnx
 
@@ -67,7 +67,7 @@ class OnnxNetwork(nn.Module):
         self.session = session
 
     def forward(self, x: Tensor) -> Tensor:
-        """Conditions (N, window * 9, size, size) -> (N, 3, size, size) in [-1, 1]."""
+        """(N, window * 9, size, size) -> (N, 3, size, size), both in [-1, 1]."""
         condition = np.ascontiguousarray(x.float().cpu().numpy())
         (image,) = self.session.run(["image"], {"condition": condition})
         return torch.from_numpy(image)

@@ -36,7 +36,7 @@ def test_shift_of_whole_pixels():
     image = torch.rand(1, 2, 8, 8)
     theta = torch.tensor([[[1.0, 0, 2 * 2 / 8], [0, 1, 0]]])
     torch.testing.assert_close(moved(image, theta)[..., :6], image[..., 2:])
-    beyond = moved(image, theta, outside=torch.full((image.shape[1], 1, 1), -1.0))
+    beyond = moved(image, theta, outside=-1.0)
     torch.testing.assert_close(beyond[..., :6], image[..., 2:])
     torch.testing.assert_close(beyond[..., 6:], torch.full((1, 2, 8, 2), -1.0))
 
