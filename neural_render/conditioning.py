@@ -23,8 +23,8 @@ FACE, EYES = slice(3, 6), slice(6, 9)
 GAINS = {"browInnerUp": 4.0, "browOuterUp": 4.0, "browDown": 2.5, "eyeBlink": 1.4}
 """How many times as active as in the track some shapes are drawn, by the beginnings of their names.
 
-Of a brow that moves the fit finds about a quarter, as its priors hold it back (``benchmarks.warping``). Maps that are
-drawn of what was found differ by less than a pixel then, which a network is slow to see; these move as the face does.
+Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that
+are drawn of what was found differ by less than a pixel then, which a network is slow to see; these move as faces do.
 """
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
