@@ -35,6 +35,7 @@ DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
+PIXEL, SURENESS = float(__import__('os').environ.get('PIXEL','1')), 0.0067
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained
 
@@ -63,8 +64,13 @@ class _KeyFrames:
         s = fitter.settings
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
-        self.weights, self.coarsest = s.joint_weights, s.joint_levels[0] if s.joint_levels else None
         self.side = float(seen[0].side.median())
+        # Of a small face, landmarks are off by a pixel rather than by a share of its size.
+        certain = 1 / (1 + (PIXEL / (SURENESS * self.side)) ** 2)
+        w = s.joint_weights
+        self.weights = replace(w, landmarks=certain * w.landmarks, pairs=certain * w.pairs)
+        self.coarsest = s.joint_levels[0] if s.joint_levels else None
+        self.certain = certain
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
@@ -98,6 +104,7 @@ class _KeyFrames:
             weights = fitter.belief.joint_weights
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / FULL))
+            weights = replace(weights, landmarks=self.certain * weights.landmarks, pairs=self.certain * weights.pairs)
             if o.reliability is not None:
                 weights = replace(weights, landmarks=SURE * weights.landmarks)
             more = part[-1:] * CLEAN_STEPS if clean and n == last else []
