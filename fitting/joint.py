@@ -4,6 +4,8 @@ A coarse solution from each source of landmarks (the detector, the network) show
 the pictures better. Where that comes near to explaining all, the fine solution is tried with the colours believed
 (`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the
 first source, the detector: the network has seen drawn people only.
+
+Samples behind hands and things, or in a cast shadow, are left out (`fitting.mask_net`).
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from . import mask_net
 from .belief import CLEAN, POSSIBLE
 from .detail import Elimination, absorb
 from .energy import Weights
 from .fitter import JOINT, Fitter
-from .observation import Observation
+from .landmarks import SIDE
+from .observation import SURE, Observation
 from .priors import frame_prior, shared_prior
 from .rows import landmark_rows, photometric_rows
 from .solver import NormalEquations, solve_joint, spread
@@ -34,7 +38,8 @@ COARSE_DETAIL = 0.02  # deviation of the samples' own albedo there, which is to 
 DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves slowly with more
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
-SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
+KNOWN = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
+PIXEL = 0.7  # px, deviation of the landmarks of a small face
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained
 
@@ -54,6 +59,9 @@ def solve_shared(
     fitter: Fitter, seen: Sequence[Observation], progress: Callable[[int, int], None] | None = None
 ) -> SharedResult:
     """``seen``: the same key frames with landmarks of one or more sources."""
+    if mask_net.SIZE in seen[0].levels:
+        shown = mask_net.shown_skin(seen[0])
+        seen = [replace(o, shown=shown) for o in seen]
     return _KeyFrames(fitter, seen, progress or (lambda done, total: None)).solve()
 
 
@@ -63,8 +71,12 @@ class _KeyFrames:
         s = fitter.settings
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
-        self.weights, self.coarsest = s.joint_weights, s.joint_levels[0] if s.joint_levels else None
         self.side = float(seen[0].side.median())
+        # Of a small face, landmarks are off by a pixel rather than by a share of its size.
+        self.sharp = 1 / (1 + (PIXEL * SIDE / (SURE * self.side)) ** 2)
+        w = s.joint_weights
+        self.weights = replace(w, landmarks=self.sharp * w.landmarks, pairs=self.sharp * w.pairs)
+        self.coarsest = s.joint_levels[0] if s.joint_levels else None
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
@@ -97,9 +109,10 @@ class _KeyFrames:
             fitter.adapt(0.0 if not clean else 1.0 if n == last else 1 - 0.4 * 0.5**n)
             weights = fitter.belief.joint_weights
             # Small pictures hold fewer measurements than there are samples.
-            weights = replace(weights, colour=weights.colour * min(1.0, self.side / FULL))
+            colour, marks = weights.colour * min(1.0, self.side / FULL), self.sharp * weights.landmarks
+            weights = replace(weights, colour=colour, landmarks=marks, pairs=self.sharp * weights.pairs)
             if o.reliability is not None:
-                weights = replace(weights, landmarks=SURE * weights.landmarks)
+                weights = replace(weights, landmarks=KNOWN * weights.landmarks)
             more = part[-1:] * CLEAN_STEPS if clean and n == last else []
             state, matrix, held = self._steps(state, o, part + more, weights, fitter.belief.detail, damping)
         unexplained = self._unexplained(state, o)
@@ -132,7 +145,8 @@ class _KeyFrames:
         geometry, vertices, _ = f.shape(state)
         visible = visible_samples(f.model, vertices, geometry, state, seen, f.settings.backend)
         colour = photometric_rows(geometry, state, seen, self.coarsest, visible, self.weights, f.layout, shared=True)
-        return float((colour.squared[colour.seen > 0.05] / 3).sqrt().quantile(EXPLAINED))
+        errors = (colour.squared[colour.seen > 0.05] / 3).sqrt()
+        return float(errors.quantile(EXPLAINED)) if len(errors) else 1.0
 
     def _step(
         self,

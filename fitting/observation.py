@@ -49,6 +49,7 @@ class Observation:
     frame_centre: Tensor  # (2,) principal point, px of the frame
     reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
+    shown: Tensor | None = None  # (F, S, S) share of the crop's pixels that show skin; None: all may
 
     def __len__(self) -> int:
         return len(self.side)
@@ -66,7 +67,8 @@ class Observation:
         parts = self.corner, self.side, self.landmarks, self.face_size
         reliability = None if self.reliability is None else self.reliability[at]
         eyes = None if self.eyes is None else self.eyes[at]
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes)
+        shown = None if self.shown is None else self.shown[at]
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes, shown)
 
     def with_landmarks(self, faces: Sequence[Face]) -> Observation:
         """The same pictures with other landmarks, a face for each."""
@@ -134,11 +136,18 @@ def _reliability(faces: Sequence[Face], device: str | torch.device) -> Tensor | 
     return torch.as_tensor(np.clip((SURE / relative) ** 2, *SURENESS), dtype=torch.float32, device=device)
 
 
-def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:
+def level_picture(crop: np.ndarray, size: int) -> np.ndarray:
+    """(size, size, 3) float32 sRGB in [0, 1]: a level's picture of a uint8 crop, blurred a little."""
     import cv2
 
     image = crop if crop.shape[0] == size else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-    image = cv2.GaussianBlur(image.astype(np.float32) / 255, (5, 5), 0.8)
+    return cv2.GaussianBlur(image.astype(np.float32) / 255, (5, 5), 0.8)
+
+
+def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:
+    import cv2
+
+    image = level_picture(crop, size)
     dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     stack = np.concatenate([image, dx, dy], 2).transpose(2, 0, 1)

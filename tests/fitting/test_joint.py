@@ -6,6 +6,7 @@ import skimage.data
 import torch
 
 import fitting
+from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import vertex_distances
 from benchmarks.scenes import make_scene
 from fitting.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, Belief
@@ -56,6 +57,35 @@ def test_a_photograph_s_colours_are_not_believed():
 def test_small_pictures_are_not_believed(model):
     scene = make_scene(model, 300, 1, 128)
     assert not solved(model, scene.pictures[0], scene.landmarks[0]).clean
+
+
+@pytest.mark.parametrize(("fault", "seeds"), [("occluder", (302, 304)), ("shadow", (301, 302))])
+def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
+    """People of whom all pixels together lead to somebody else."""
+    face = model.regions["face"]
+    for seed in seeds:
+        errors = {}
+        scene = make_scene(model, seed, 1, SIZE, PICTURE_FAULTS[fault])
+        true = model.vertices(scene.truth.identity)[face]
+        for masked in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                if not masked:
+                    patch.setattr("fitting.mask_net.LEAST", 2.0)
+                result = solved(model, scene.pictures[0], scene.landmarks[0])
+            found = model.vertices(result.state.identity)[face]
+            errors[masked] = np.median(vertex_distances(found, true, enlarge=True))
+        assert errors[True] < 0.8 * errors[False]
+
+
+def test_landmarks_of_a_small_face_count_less(model):
+    """Wrong by a pixel each, they would make another person of it."""
+    scene = make_scene(model, 303, 1, SIZE, PICTURE_FAULTS["small"])
+    points = scene.landmarks[0] + np.random.default_rng(0).normal(0, 1.0, scene.landmarks[0].shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fitting.joint.PIXEL", 0.0)
+        trusting = solved(model, scene.pictures[0], points)
+    result = solved(model, scene.pictures[0], points)
+    assert result.state.identity.norm() < 0.8 * trusting.state.identity.norm()
 
 
 def test_landmarks_alone(model):

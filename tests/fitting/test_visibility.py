@@ -1,5 +1,7 @@
 """Which surface points are seen: against a ray cast at each of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -66,3 +68,19 @@ def test_the_far_cheek_is_hidden_and_the_near_one_seen(model):
     assert 20 < hidden.sum() < 380
     assert got[clear].mean() > 0.95
     assert got[hidden].mean() < 0.05
+
+
+def test_what_pictures_do_not_show_is_not_visible(model):
+    """Only the right half of the square shows skin: samples of the left half have no say, the others all of theirs."""
+    samples = surface_samples(model, 400)
+    state = turned(model, 0)
+    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, torch.zeros(1, 3))
+    shown = torch.zeros(1, 64, 64)
+    shown[..., 32:] = 1
+    usual = visible_samples(model, model.mean, geometry, state, seen())[0]
+    got = visible_samples(model, model.mean, geometry, state, replace(seen(), shown=shown))[0]
+    across = 250 + 800 * samples.mean[:, 0] / (700 - samples.mean[:, 2]) - 70  # px of the square's 360
+    left, right = across < 175, across > 185
+    assert left.sum() > 100 and right.sum() > 100
+    assert not got[left].any()
+    torch.testing.assert_close(got[right], usual[right])

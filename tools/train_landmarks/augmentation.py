@@ -31,27 +31,39 @@ class Augmentation:
         return (torch.rand(n, generator=self.g) < share).float()[:, None, None, None]
 
     def __call__(self, pictures: np.ndarray, points: np.ndarray) -> tuple[Tensor, Tensor]:
-        n, side = len(pictures), pictures.shape[1]
+        seen, where = self.square(pictures, points)
+        out = self.before_background(seen, where)
+        out = self._shadow(out)
+        out = self._occluder(out, where)
+        n = len(out)
+        gain = self.uniform(0.6, 1.4, n, 1, 1, 1) * self.uniform(0.88, 1.12, n, 3, 1, 1)
+        out = (out * gain).clamp(1e-4, 1) ** self.uniform(0.75, 1.35, n, 1, 1, 1)
+        return self._camera(out), where
+
+    def square(self, pictures: np.ndarray, points: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The square a network sees: turned, moved and scaled about the middle of what was drawn.
+
+        (N, S, S, C) uint8 and (N, L, 2) px to (N, C, SIZE, SIZE) in [0, 1] and points in [0, 1].
+        """
+        n, side, channels = len(pictures), pictures.shape[1], pictures.shape[3]
         colour = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-        # The square the network sees: turned, moved and scaled about the middle of what was drawn.
         angle, scale = self.uniform(-0.2, 0.2, n), self.uniform(0.84, 1.16, n) / ROOM
         shift = self.uniform(-0.09, 0.09, n, 2)
         cos, sin = angle.cos() * scale, angle.sin() * scale
         affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], 1)
-        grid = F.affine_grid(affine, [n, 4, SIZE, SIZE], align_corners=False)
+        grid = F.affine_grid(affine, [n, channels, SIZE, SIZE], align_corners=False)
         seen = F.grid_sample(colour, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         flat = torch.from_numpy(points) * (2 / side) - 1
         inverse = torch.linalg.inv(affine[:, :, :2])
         where = torch.einsum("nij,nlj->nli", inverse, flat - shift[:, None]) / 2 + 0.5
+        return seen, where
 
+    def before_background(self, seen: Tensor, where: Tensor) -> Tensor:
+        """(N, 3, SIZE, SIZE): a photograph and a garment behind (N, 4 or more, SIZE, SIZE) colour and cover."""
+        n = len(seen)
         behind = self.backgrounds[torch.randint(BACKGROUNDS, (n,), generator=self.g)]
         behind = (behind * self.uniform(0.3, 1.3, n, 1, 1, 1)).clamp(0, 1)
-        out = seen[:, :3] + (1 - seen[:, 3:]) * self._garment(behind, where)
-        out = self._shadow(out)
-        out = self._occluder(out, where)
-        gain = self.uniform(0.6, 1.4, n, 1, 1, 1) * self.uniform(0.88, 1.12, n, 3, 1, 1)
-        out = (out * gain).clamp(1e-4, 1) ** self.uniform(0.75, 1.35, n, 1, 1, 1)
-        return self._camera(out), where
+        return seen[:, :3] + (1 - seen[:, 3:4]) * self._garment(behind, where)
 
     def _garment(self, behind: Tensor, where: Tensor) -> Tensor:
         """A plain ellipse below the face, for most."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import facemodel
 from benchmarks.scenes import head_rotation, person, true_landmarks, uniform
+from facemodel import FaceParameters
 from fitting.landmarks import SIDE
 from neural_render.people import SkinChart
 from neural_render.people.skin import paint
-from renderer import chart_values, render, render_textured
+from renderer import Camera, chart_values, render, render_textured
 
 SIZE = 160  # px of the stored square
 ROOM = 1.25  # its side over that of the square the network sees, for the augmentation to move in
@@ -29,7 +32,7 @@ FIRST_SEED = 10_000_000  # far from the benchmarks'
 class Drawn:
     """N pictures."""
 
-    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover
+    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover; another tool may add channels
     points: np.ndarray  # (N, 478, 2) float32, px of the square
 
     def __len__(self) -> int:
@@ -46,47 +49,67 @@ class Drawn:
             return cls(**{name: file[name] for name in ("pictures", "points")})
 
 
+@dataclass(frozen=True)
+class Portrait:
+    """One drawn person and what it was drawn from."""
+
+    picture: Tensor  # (SIZE, SIZE, 4) in [0, 1]: sRGB times cover, and cover
+    points: np.ndarray  # (478, 2) float32, px of the square
+    truth: FaceParameters
+    camera: Camera  # of the square
+
+
 @cache
-def _model():
+def model():
     torch.set_num_threads(1)
     return facemodel.load()
 
 
 @cache
 def _chart() -> SkinChart:
-    return SkinChart.of(_model(), CHART)
+    return SkinChart.of(model(), CHART)
 
 
 @cache
-def _skin(seed: int) -> torch.Tensor:
+def _skin(seed: int) -> Tensor:
     """(S, S, 3) what a painted skin multiplies the albedo by."""
     base = np.full((CHART, CHART, 3), 0.3)
     return torch.from_numpy(paint(base, _chart(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """One picture as `Drawn` has them. Half of the people have a painted skin over the model's reflectance."""
-    model, g = _model(), torch.Generator().manual_seed(seed)
-    truth, camera = person(model, g, 1, 512)
+    """One picture as `Drawn` has them."""
+    drawn = portrait(seed)
+    return as_bytes(drawn.picture), drawn.points
+
+
+def as_bytes(picture: Tensor) -> np.ndarray:
+    return (picture * 255).round().byte().numpy()
+
+
+def portrait(seed: int) -> Portrait:
+    """A random person. Half of the people have a painted skin over the model's reflectance."""
+    face, g = model(), torch.Generator().manual_seed(seed)
+    truth, camera = person(face, g, 1, 512)
     turns = [top * (torch.rand(1, generator=g) * 2 - 1) for top in TURN]
     truth = truth.replace(rotation=head_rotation(*turns))
-    points = true_landmarks(model, truth, camera)[0]
+    points = true_landmarks(face, truth, camera)[0]
     low, high = points.min(0), points.max(0)
     side = float((high - low).max()) * SIDE * ROOM
     left, top = (low + high) / 2 - side / 2
     window = _zoomed(camera.cropped(float(left), float(top), 512), side)
     with torch.inference_mode():
         if uniform(g, 0, 1) < 0.5:
-            maps = render(model, truth, window, maps=("diffuse", "mask"), supersample=2)
+            maps = render(face, truth, window, maps=("diffuse", "mask"), supersample=2)
             colour, cover = maps["diffuse"][0], maps["mask"][0]
         else:
-            base = chart_values(model, model.albedo(truth.reflectance), CHART)
+            base = chart_values(face, face.albedo(truth.reflectance), CHART)
             albedo = (base * _skin(int(torch.randint(SKINS, (), generator=g)))).clamp(0.005, 0.98)
-            picture, mask = render_textured(model, truth, window, albedo)
+            picture, mask = render_textured(face, truth, window, albedo)
             colour, cover = picture[0] * mask[0], mask[0]
     rgba = torch.cat([colour, cover], -1).clamp(0, 1)
     inside = (points - [left, top]) * (SIZE / side)
-    return (rgba * 255).round().byte().numpy(), inside.astype(np.float32)
+    return Portrait(rgba, inside.astype(np.float32), truth, window)
 
 
 def _zoomed(window, side: float):
@@ -97,7 +120,7 @@ def _zoomed(window, side: float):
     )
 
 
-def draw_chunks(folder: Path, count: int, chunk: int = 2000) -> None:
+def draw_chunks(folder: Path, count: int, chunk: int = 2000, draw: Callable = draw) -> None:
     """Draws ``count`` pictures into FOLDER/NUMBER.npz, ``chunk`` a file; files that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(-(-count // chunk)):

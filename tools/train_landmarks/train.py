@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fitting.landmark_net import Guess, LandmarkNet
 
@@ -59,21 +59,41 @@ def train(folder: Path, minutes: float, start: dict[str, Tensor] | None = None, 
     torch.manual_seed(seed)
     net = LandmarkNet().to(memory_format=torch.channels_last)
     net.load_state_dict(start or {}, strict=False)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE), use_buffers=True
-    )
-    augmentation, optimizer = Augmentation(seed), torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.02)
-    started, mean = time.perf_counter(), 0.0
-    for step, (pictures, points) in enumerate(batches(folder, seed), 1):
-        done = (time.perf_counter() - started) / (60 * minutes)
+    augmentation = Augmentation(seed)
+
+    def batch_loss(pictures: np.ndarray, points: np.ndarray) -> Tensor:
+        x, where = augmentation(pictures, points)
+        with torch.autocast("cpu", torch.bfloat16):
+            guess = net(x.to(memory_format=torch.channels_last))
+        return loss(guess, where)
+
+    return optimize(net, batch_loss, batches(folder, seed), minutes)
+
+
+def optimize(
+    net: nn.Module, batch_loss: Callable, batches: Iterable, minutes: float, keep: Callable = lambda net: None
+) -> nn.Module:
+    """The running mean of the net's weights after so many minutes of AdamW on ``batch_loss(*batch)``.
+
+    ``keep`` gets the mean about every minute.
+    """
+
+    def running_mean(means, values, count) -> None:  # over fewer steps in the beginning, which is soon forgotten so
+        torch.optim.swa_utils.get_ema_multi_avg_fn(min(AVERAGE, (1 + int(count)) / (10 + int(count))))(
+            means, values, count
+        )
+
+    averaged = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=running_mean, use_buffers=True)
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.02)
+    started, mean, kept = time.perf_counter(), 0.0, 0.0
+    for step, batch in enumerate(batches, 1):
+        spent = (time.perf_counter() - started) / 60
+        done = spent / minutes
         if done >= 1:
             break
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, done / 0.03 + 1e-3) * (0.5 * (1 + math.cos(math.pi * done)) + 1e-3)
-        x, where = augmentation(pictures, points)
-        with torch.autocast("cpu", torch.bfloat16):
-            guess = net(x.to(memory_format=torch.channels_last))
-        value = loss(guess, where)
+        value = batch_loss(*batch)
         optimizer.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -82,10 +102,13 @@ def train(folder: Path, minutes: float, start: dict[str, Tensor] | None = None, 
         mean += (value.item() - mean) / min(step, 50)
         if step % 50 == 0:
             print(f"{100 * done:5.1f} %  step {step}  loss {mean:.3f}", flush=True)
+        if spent - kept > 1:
+            keep(averaged.module)
+            kept = spent
     return averaged.module.eval()
 
 
-def save(net: LandmarkNet, path: Path) -> None:
+def save(net: nn.Module, path: Path) -> None:
     """Half precision, which is as good and half as large."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
