@@ -40,6 +40,8 @@ CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
 KNOWN = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 PIXEL = 0.7  # px, deviation of the landmarks of a small face
+SKIN = 0.5  # least probability of what has a say where colours are believed
+MAYBE_SKIN = 0.1  # elsewhere: the network has seen drawn skin only
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained
 
@@ -59,9 +61,6 @@ def solve_shared(
     fitter: Fitter, seen: Sequence[Observation], progress: Callable[[int, int], None] | None = None
 ) -> SharedResult:
     """``seen``: the same key frames with landmarks of one or more sources."""
-    if mask_net.SIZE in seen[0].levels:
-        shown = mask_net.shown_skin(seen[0])
-        seen = [replace(o, shown=shown) for o in seen]
     return _KeyFrames(fitter, seen, progress or (lambda done, total: None)).solve()
 
 
@@ -77,20 +76,28 @@ class _KeyFrames:
         w = s.joint_weights
         self.weights = replace(w, landmarks=self.sharp * w.landmarks, pairs=self.sharp * w.pairs)
         self.coarsest = s.joint_levels[0] if s.joint_levels else None
-        self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
+        self.done, self.total = 0, (len(seen) + 1) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
         if not self.fine:
             state, *last = self._steps(self.fitter.start(self.seen[0]), self.seen[0], FROM_LANDMARKS, self.weights, 1.0)
             return self._result(state, *last, 1.0, 0, False)
-        coarse = [self._coarse(o) for o in self.seen]
-        order = sorted(range(len(coarse)), key=lambda k: coarse[k][0])
-        for k in order:
-            if self.side > LARGE and coarse[k][0] < POSSIBLE:
-                result = self._fine(k, coarse[k][1], clean=True)
-                if result.unexplained < CLEAN:
-                    return result
-        return self._fine(0, coarse[0][1], clean=False)
+        if self.side > LARGE:
+            self._mask(SKIN)
+            coarse = [self._coarse(o) for o in self.seen]
+            for k in sorted(range(len(coarse)), key=lambda k: coarse[k][0]):
+                if coarse[k][0] < POSSIBLE:
+                    result = self._fine(k, coarse[k][1], clean=True)
+                    if result.unexplained < CLEAN:
+                        return result
+        self._mask(MAYBE_SKIN)
+        return self._fine(0, self._coarse(self.seen[0])[1], clean=False)
+
+    def _mask(self, sure: float) -> None:
+        """From here on, only what is skin by a probability above ``sure`` has a say."""
+        if mask_net.SIZE in self.seen[0].levels:
+            shown = mask_net.shown_skin(self.seen[0], sure)
+            self.seen = [replace(o, shown=shown) for o in self.seen]
 
     def _coarse(self, o: Observation) -> tuple[float, FitState]:
         """What it leaves unexplained, and the solution."""
