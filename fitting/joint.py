@@ -5,7 +5,7 @@ the pictures better. Where that comes near to explaining all, the fine solution 
 (`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the
 first source, the detector: the network has seen drawn people only.
 
-Samples behind hands and things, or in a cast shadow, are left out (`fitting.mask_net`).
+While that is tried, samples behind hands and things or in a cast shadow are left out (`fitting.mask_net`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from . import mask_net
 from .belief import CLEAN, POSSIBLE
 from .detail import Elimination, absorb
 from .energy import Weights
 from .fitter import JOINT, Fitter
 from .landmarks import SIDE
+from .mask_net import SIZE as MASK_SIZE
+from .mask_net import shown_skin
 from .observation import SURE, Observation
 from .priors import frame_prior, shared_prior
 from .rows import landmark_rows, photometric_rows
@@ -40,8 +41,6 @@ CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
 KNOWN = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 PIXEL = 0.7  # px, deviation of the landmarks of a small face
-SKIN = 0.5  # least probability of what has a say where colours are believed
-MAYBE_SKIN = 0.1  # elsewhere: the network has seen drawn skin only
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained
 
@@ -83,21 +82,18 @@ class _KeyFrames:
             state, *last = self._steps(self.fitter.start(self.seen[0]), self.seen[0], FROM_LANDMARKS, self.weights, 1.0)
             return self._result(state, *last, 1.0, 0, False)
         if self.side > LARGE:
-            self._mask(SKIN)
-            coarse = [self._coarse(o) for o in self.seen]
+            skin = [self._of_skin(o) for o in self.seen]
+            coarse = [self._coarse(o) for o in skin]
             for k in sorted(range(len(coarse)), key=lambda k: coarse[k][0]):
                 if coarse[k][0] < POSSIBLE:
-                    result = self._fine(k, coarse[k][1], clean=True)
+                    result = self._fine(k, skin[k], coarse[k][1], clean=True)
                     if result.unexplained < CLEAN:
                         return result
-        self._mask(MAYBE_SKIN)
-        return self._fine(0, self._coarse(self.seen[0])[1], clean=False)
+        return self._fine(0, self.seen[0], self._coarse(self.seen[0])[1], clean=False)
 
-    def _mask(self, sure: float) -> None:
-        """From here on, only what is skin by a probability above ``sure`` has a say."""
-        if mask_net.SIZE in self.seen[0].levels:
-            shown = mask_net.shown_skin(self.seen[0], sure)
-            self.seen = [replace(o, shown=shown) for o in self.seen]
+    def _of_skin(self, o: Observation) -> Observation:
+        """Without what the network takes for hands, things or cast shadows: it has seen drawn skin only."""
+        return replace(o, shown=shown_skin(o)) if MASK_SIZE in o.levels else o
 
     def _coarse(self, o: Observation) -> tuple[float, FitState]:
         """What it leaves unexplained, and the solution."""
@@ -106,8 +102,8 @@ class _KeyFrames:
         state, *_ = self._steps(state, o, [(self.coarsest, COLOUR)] * COARSE_STEPS, weights, COARSE_DETAIL)
         return self._unexplained(state, o), state
 
-    def _fine(self, k: int, state: FitState, clean: bool) -> SharedResult:
-        fitter, o, s = self.fitter, self.seen[k], self.fitter.settings
+    def _fine(self, k: int, o: Observation, state: FitState, clean: bool) -> SharedResult:
+        fitter, s = self.fitter, self.fitter.settings
         times = JOINT[0] if len(o) <= FEW else JOINT[1] if clean else JOINT[2]
         state = replace(state, detail=state.detail.new_zeros(times * len(fitter.samples), 3))
         last, damping = len(self.fine) - 1, CLEAN_DAMPING if clean else DAMPING

@@ -71,8 +71,8 @@ def visible_parts(pictures: Tensor) -> Tensor:
         return net(pictures.permute(0, 3, 1, 2)).softmax(1).permute(0, 2, 3, 1)
 
 
-def shown_skin(seen: Observation, sure: float) -> Tensor:
-    """(F, 64, 64): 1 where the square about a face shows skin in its usual light, by a probability above ``sure``.
+def shown_skin(seen: Observation) -> Tensor:
+    """(F, 64, 64): 1 where the square about a face shows skin in its usual light, more likely than not.
 
     0 elsewhere, and near an edge of that, where pixels mix both. All of a picture counts where less than ``LEAST`` of
     it would be left: the network can't have understood it.
@@ -80,5 +80,5 @@ def shown_skin(seen: Observation, sure: float) -> Tensor:
     pictures = seen.levels[SIZE].stack[:, :3].permute(0, 2, 3, 1)
     skin = visible_parts(pictures)[..., PARTS.index("skin")]
     inside = -nn.functional.max_pool2d(-skin[:, None], EDGE, 1, EDGE // 2)  # the least one about each pixel
-    shown = (inside[:, 0] > sure).to(pictures)
+    shown = (inside[:, 0] > 0.5).to(pictures)
     return torch.where(shown.mean((1, 2), keepdim=True) < LEAST, 1.0, shown)

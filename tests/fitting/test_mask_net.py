@@ -43,7 +43,7 @@ def test_a_picture_that_is_not_understood_counts_as_a_whole(model):
     """A face is shown by its middle alone; a square without one can't be masked."""
     scene = make_scene(model, PEOPLE[0], 1, 256)
     face = Face(scene.landmarks[0], "mediapipe478", 1.0)
-    shown = shown_skin(observe(scene.pictures[0], face, (SIZE,)), 0.5)
+    shown = shown_skin(observe(scene.pictures[0], face, (SIZE,)))
     assert shown.shape == (1, SIZE, SIZE)
     assert shown[0, SIZE // 2, SIZE // 2] == 1 and not shown[0, [0, 0, -1, -1], [0, -1, 0, -1]].any()
-    assert shown_skin(observe(np.zeros_like(scene.pictures[0]), face, (SIZE,)), 0.5).all()
+    assert shown_skin(observe(np.zeros_like(scene.pictures[0]), face, (SIZE,))).all()
