@@ -14,6 +14,7 @@ from .energy import Weights
 from .settings import Settings
 
 POSSIBLE, CLEAN = 0.0135, 0.008  # colour error, of 1: of a coarse solution worth the trial, of one that passes
+CLEAN_OF_SKIN = 0.007  # the same of one that has to explain only what a network takes for skin
 CLEAN_SCALE = 0.01  # of 1: scale of the robust colour term
 CLEAN_DETAIL = 0.0025  # linear RGB: deviation of a sample's own albedo
 MOVING = 0.5  # share of the way there while tracking

@@ -5,7 +5,8 @@ the pictures better. Where that comes near to explaining all, the fine solution 
 (`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the
 first source, the detector: the network has seen drawn people only.
 
-While that is tried, samples behind hands and things or in a cast shadow are left out (`fitting.mask_net`).
+Where a fifth of a face is left unexplained, that is tried without samples behind hands and things or in a cast shadow
+(`fitting.mask_net`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .belief import CLEAN, POSSIBLE
+from .belief import CLEAN, CLEAN_OF_SKIN, POSSIBLE
 from .detail import Elimination, absorb
 from .energy import Weights
 from .fitter import JOINT, Fitter
-from .landmarks import SIDE
 from .mask_net import SIZE as MASK_SIZE
 from .mask_net import shown_skin
-from .observation import SURE, Observation
+from .observation import Observation
 from .priors import frame_prior, shared_prior
 from .rows import landmark_rows, photometric_rows
 from .solver import NormalEquations, solve_joint, spread
@@ -39,8 +39,8 @@ COARSE_DETAIL = 0.02  # deviation of the samples' own albedo there, which is to 
 DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves slowly with more
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
-KNOWN = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
-PIXEL = 0.7  # px, deviation of the landmarks of a small face
+REST, HIDDEN = 0.8, 0.024  # share of the samples; the colour error of 1, above which the others may be hidden
+SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained
 
@@ -70,26 +70,25 @@ class _KeyFrames:
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
         self.side = float(seen[0].side.median())
-        # Of a small face, landmarks are off by a pixel rather than by a share of its size.
-        self.sharp = 1 / (1 + (PIXEL * SIDE / (SURE * self.side)) ** 2)
-        w = s.joint_weights
-        self.weights = replace(w, landmarks=self.sharp * w.landmarks, pairs=self.sharp * w.pairs)
-        self.coarsest = s.joint_levels[0] if s.joint_levels else None
-        self.done, self.total = 0, (len(seen) + 1) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
+        self.weights, self.coarsest = s.joint_weights, s.joint_levels[0] if s.joint_levels else None
+        self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
         if not self.fine:
             state, *last = self._steps(self.fitter.start(self.seen[0]), self.seen[0], FROM_LANDMARKS, self.weights, 1.0)
             return self._result(state, *last, 1.0, 0, False)
+        coarse = [self._coarse(o) for o in self.seen]
         if self.side > LARGE:
-            skin = [self._of_skin(o) for o in self.seen]
-            coarse = [self._coarse(o) for o in skin]
-            for k in sorted(range(len(coarse)), key=lambda k: coarse[k][0]):
-                if coarse[k][0] < POSSIBLE:
-                    result = self._fine(k, skin[k], coarse[k][1], clean=True)
-                    if result.unexplained < CLEAN:
+            tried, seen, limit = coarse, self.seen, CLEAN
+            if min(self._unexplained(c[1], o, REST) for c, o in zip(coarse, seen)) > HIDDEN:
+                seen = [self._of_skin(o) for o in seen]
+                tried, limit = [self._coarse(o) for o in seen], CLEAN_OF_SKIN
+            for k in sorted(range(len(tried)), key=lambda k: tried[k][0]):
+                if tried[k][0] < POSSIBLE:
+                    result = self._fine(k, seen[k], tried[k][1], clean=True)
+                    if result.unexplained < limit:
                         return result
-        return self._fine(0, self.seen[0], self._coarse(self.seen[0])[1], clean=False)
+        return self._fine(0, self.seen[0], coarse[0][1], clean=False)
 
     def _of_skin(self, o: Observation) -> Observation:
         """Without what the network takes for hands, things or cast shadows: it has seen drawn skin only."""
@@ -112,10 +111,9 @@ class _KeyFrames:
             fitter.adapt(0.0 if not clean else 1.0 if n == last else 1 - 0.4 * 0.5**n)
             weights = fitter.belief.joint_weights
             # Small pictures hold fewer measurements than there are samples.
-            colour, marks = weights.colour * min(1.0, self.side / FULL), self.sharp * weights.landmarks
-            weights = replace(weights, colour=colour, landmarks=marks, pairs=self.sharp * weights.pairs)
+            weights = replace(weights, colour=weights.colour * min(1.0, self.side / FULL))
             if o.reliability is not None:
-                weights = replace(weights, landmarks=KNOWN * weights.landmarks)
+                weights = replace(weights, landmarks=SURE * weights.landmarks)
             more = part[-1:] * CLEAN_STEPS if clean and n == last else []
             state, matrix, held = self._steps(state, o, part + more, weights, fitter.belief.detail, damping)
         unexplained = self._unexplained(state, o)
@@ -141,15 +139,15 @@ class _KeyFrames:
             self.progress(min(self.done, self.total), self.total)
         return state, *last
 
-    def _unexplained(self, state: FitState, seen: Observation) -> float:
-        """Colour error of the visible samples without their own albedo, of 1: EXPLAINED of them have less."""
+    def _unexplained(self, state: FitState, seen: Observation, share: float = EXPLAINED) -> float:
+        """Colour error of the visible samples without their own albedo, of 1: that share of them has less."""
         f = self.fitter
         state = replace(state, detail=torch.zeros_like(state.detail))
         geometry, vertices, _ = f.shape(state)
         visible = visible_samples(f.model, vertices, geometry, state, seen, f.settings.backend)
         colour = photometric_rows(geometry, state, seen, self.coarsest, visible, self.weights, f.layout, shared=True)
         errors = (colour.squared[colour.seen > 0.05] / 3).sqrt()
-        return float(errors.quantile(EXPLAINED)) if len(errors) else 1.0
+        return float(errors.quantile(share)) if len(errors) else 1.0
 
     def _step(
         self,

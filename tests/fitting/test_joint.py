@@ -77,17 +77,6 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
         assert errors[True] < 0.8 * errors[False]
 
 
-def test_landmarks_of_a_small_face_count_less(model):
-    """Wrong by a pixel each, they would make another person of it."""
-    scene = make_scene(model, 303, 1, SIZE, PICTURE_FAULTS["small"])
-    points = scene.landmarks[0] + np.random.default_rng(0).normal(0, 1.0, scene.landmarks[0].shape)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.joint.PIXEL", 0.0)
-        trusting = solved(model, scene.pictures[0], points)
-    result = solved(model, scene.pictures[0], points)
-    assert result.state.identity.norm() < 0.8 * trusting.state.identity.norm()
-
-
 def test_landmarks_alone(model):
     scene = make_scene(model, 301, 1, SIZE)
     result = solved(model, scene.pictures[0], scene.landmarks[0], Settings(joint_levels=(), joint_steps=()))
