@@ -69,8 +69,8 @@ class _KeyFrames:
         s = fitter.settings
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
-        self.side = float(seen[0].side.median())
         self.weights, self.coarsest = s.joint_weights, s.joint_levels[0] if s.joint_levels else None
+        self.side = float(seen[0].side.median())
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
