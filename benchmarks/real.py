@@ -191,7 +191,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     apart = eye_distance(seen)
     error = landmark_error(seen, fitted)
     marks = landmark_samples(model, SCHEME)
-    lips = marks.pairs[marks.eye_pairs :]
+    lips = marks.on_lips
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
     stride = max(1, len(track) // LOOKED_AT)
     some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])

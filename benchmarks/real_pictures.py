@@ -26,7 +26,7 @@ def hardest_frames(track: Track, model, fitted: Tensor) -> dict[int, str]:
     """Frame number to what is hard about it. ``fitted`` (F, L, 2) px are the fitted face's landmarks."""
     seen, marks = torch.nan_to_num(track.landmarks), landmark_samples(model, track.landmark_scheme)
     size = (seen.amax(1) - seen.amin(1)).amax(1).clamp_min(1.0)
-    lips = marks.pairs[marks.eye_pairs :]
+    lips = marks.on_lips
     hardness = {
         "turned": track.parameters.rotation[:, 1].abs(),
         "mouth": (seen[:, lips[:, 0]] - seen[:, lips[:, 1]]).norm(dim=-1).mean(1) / size,

@@ -38,7 +38,9 @@ class Belief:
         def weights(w: Weights, part: float = 1.0) -> Weights:
             share = CLEAN_LANDMARKS ** (part * believed)
             scale = w.colour_scale * (CLEAN_SCALE / w.colour_scale) ** (part * believed)
-            return replace(w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs)
+            return replace(
+                w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
+            )
 
         return cls(
             weights(settings.weights),

@@ -31,7 +31,15 @@ class Weights:
     landmarks: float = 160.0
     landmark_scale: float = 0.015  # of the face's size
     pairs: float = 60.0  # openings of lids and lips
-    pair_scale: float = 0.006  # of the face's size
+    brows: float = 10.0  # their heights over the corners of the eyes
+    pair_scale: float = 0.006  # of the face's size, of both
+
+    def by_pair(self, s: LandmarkSamples) -> Tensor:
+        """(P,) how much each pair of landmarks counts."""
+        brows = len(s.on_brows)
+        others = len(s.pairs) - brows
+        strengths = [self.pairs / others] * others + [self.brows / brows] * brows
+        return torch.tensor(strengths, device=s.mean.device)
 
 
 @dataclass(frozen=True)
@@ -264,8 +272,9 @@ def landmarks(
 
     a, b = s.pairs.unbind(1)
     pair = residual[:, a] - residual[:, b]
+    pair[:, -len(s.on_brows) :] += resting_brows(state, seen, s)
     pair_known = (known[:, a] & known[:, b]).float() * torch.minimum(facing[:, a], facing[:, b])
-    pair_weight = pair_known * (weights.pairs / weights.pair_scale**2 / 2 / len(a))
+    pair_weight = pair_known * weights.by_pair(s) / (2 * weights.pair_scale**2)
     pair_weight = pair_weight / (1 + pair.square().sum(-1) / (4 * weights.pair_scale) ** 2)
     both = lambda x: x[..., None].expand(*x.shape, 2).flatten(1)  # noqa: E731
     rows = Residuals(
@@ -274,6 +283,26 @@ def landmarks(
         torch.cat([jacobian.flatten(1, 2), (jacobian[:, a] - jacobian[:, b]).flatten(1, 2)], 1),
     )
     return rows, squared
+
+
+def eye_axes(seen: Observation, s: LandmarkSamples) -> tuple[Tensor, Tensor]:
+    """From the right eye to the left, shortened as the head turns, and a unit vector downwards from it: (F, 2) each.
+
+    Lengths are shares of the face's size, in the axes of the picture.
+    """
+    left, right = seen.landmarks[:, s.eye_corners].mean(2).unbind(1)
+    along = (left - right) / seen.face_size[:, None]
+    across = torch.stack([-along[:, 1], along[:, 0]], -1)
+    return along, across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+
+
+def resting_brows(state: FitState, seen: Observation, s: LandmarkSamples) -> Tensor:
+    """(F, P', 2) shares of the face's size: how much further from the corners of the eyes brows are seen at rest.
+
+    From ``state.brows``: along the line between the eyes, of which it's a share, and across, of the face's size.
+    """
+    along, across = eye_axes(seen, s)
+    return torch.nan_to_num(state.brows[:, :1] * along[:, None] + state.brows[:, 1:] * across[:, None])
 
 
 def eye_openness(points: Tensor, s: LandmarkSamples) -> Tensor:

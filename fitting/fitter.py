@@ -87,9 +87,7 @@ class Fitter:
     def shape(self, state: FitState) -> tuple[SurfaceGeometry, Tensor, Tensor]:
         """Sample geometry, neutral vertices (V, 3), neutral landmarks (L, 3) for a state's identity."""
         last = self._shown
-        if last is None or any(
-            getattr(state, n) is not getattr(last, n) for n in ("identity", "reflectance", "detail")
-        ):
+        if last is None or any(getattr(state, n) is not getattr(last, n) for n in BY_PERSON):
             vertices = self.model.mean + torch.einsum("ivk,i->vk", self.model.identity_basis, state.identity)
             marks = self.marks.mean + self.marks.identity @ state.identity
             samples = self.sample_sets[len(state.detail)]
@@ -113,7 +111,7 @@ class Fitter:
         _, _, neutral = self.shape(like)
         fresh = initial_state(self.marks, neutral, seen, float(like.log_focal.exp()), sizes)
         light = like.light[-1:].expand(len(seen), -1, -1)
-        known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "log_focal")}
+        known = {n: getattr(like, n) for n in (*BY_PERSON, "brows", "log_focal")}
         return replace(fresh, light=light, **known)
 
     def track(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .belief import CLEAN, CLEAN_OF_SKIN, POSSIBLE
 from .detail import Elimination, absorb
-from .energy import Weights
+from .energy import Weights, eye_axes, landmarks
 from .fitter import JOINT, Fitter
 from .mask_net import SIZE as MASK_SIZE
 from .mask_net import shown_skin
@@ -124,6 +124,7 @@ class _KeyFrames:
         return self._result(state, matrix, held, unexplained, k, clean)
 
     def _result(self, state, matrix, held, unexplained, source, clean) -> SharedResult:
+        state = replace(state, brows=brow_heights(self.fitter, state, self.seen[source]))
         deviations = spread(matrix, held)
         deviations = {n: deviations[self.fitter.columns[n]] for n in ("identity", "reflectance", "log_focal")}
         return SharedResult(state, deviations, unexplained, source, clean)
@@ -199,3 +200,19 @@ class _KeyFrames:
         if detail is not None:
             after = replace(after, detail=state.detail + detail.step(step))
         return f.with_eye_look(after), matrix, torch.cat([held, held_frame.repeat(len(state))])
+
+
+def brow_heights(fitter: Fitter, state: FitState, seen: Observation) -> Tensor:
+    """(P', 2): how much further each brow's landmark is seen from the corner of the eye than it is on the model.
+
+    In the units of ``resting_brows``. Where on the bone a brow grows is a person's own, and the identity's basis
+    doesn't know it: expressions would have to explain it in every frame.
+    """
+    s = fitter.marks
+    _, _, neutral = fitter.shape(state)
+    terms, _ = landmarks(s, neutral, state, seen, fitter.settings.weights, fitter.layout, shared=False)
+    last = lambda x: x.unflatten(1, (-1, 2))[:, -len(s.on_brows) :]  # noqa: E731
+    (along, up), off, weight = eye_axes(seen, s), -last(terms.value), last(terms.weight)
+    between = (off * along[:, None]).sum(-1) / along.square().sum(-1, keepdim=True)
+    own = torch.nan_to_num(torch.stack([between, (off * up[:, None]).sum(-1)], -1))
+    return (weight * own).sum(0) / weight.sum(0).clamp_min(1e-9)

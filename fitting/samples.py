@@ -52,9 +52,20 @@ class LandmarkSamples:
     eye: Tensor  # (L,) int64: 0 left eyeball, 1 right eyeball, -1 skin
     centre_mean: Tensor  # (2, 3) mm, eyeball centres
     centre_identity: Tensor  # (2, 3, I)
-    pairs: Tensor  # (P, 2) int64: landmarks whose distance opens an eye (first) or the mouth (last)
+    pairs: Tensor  # (P, 2) int64: landmarks whose distance opens an eye or the mouth, or is a brow's height
     eye_pairs: int  # how many of the pairs belong to eyes: the left eye's first, then as many of the right
+    lip_pairs: int  # how many belong to lips, after those; the others are (brow, corner of the eye)
     eye_corners: Tensor  # (2, 2) int64: the two corners of the left eye, of the right eye
+
+    @property
+    def on_lips(self) -> Tensor:
+        """(P', 2): the pairs that open the mouth."""
+        return self.pairs[self.eye_pairs : self.eye_pairs + self.lip_pairs]
+
+    @property
+    def on_brows(self) -> Tensor:
+        """(P', 2): the pairs of a brow's landmark and a corner of the eye."""
+        return self.pairs[self.eye_pairs + self.lip_pairs :]
 
 
 def surface_samples(model: MorphableModel, count: int, regions: tuple[str, ...] = ("skin", "lips")) -> SurfaceSamples:
@@ -94,6 +105,21 @@ _PAIRS = {  # (left eye, right eye, inner lips)
     ),
     "ibug68": ([(43, 47), (44, 46)], [(38, 40), (37, 41)], [(61, 67), (62, 66), (63, 65)]),
 }
+_BROWS = {  # (outer halves of the left brow and the right, inner halves)
+    "mediapipe478": (
+        ((276, 283, 282, 300, 293, 334), (46, 53, 52, 70, 63, 105)),
+        ((295, 285, 296, 336), (65, 55, 66, 107)),
+    ),
+    "ibug68": (((26, 25, 24), (17, 18, 19)), ((22, 23), (21, 20))),
+}
+
+
+def _brow_pairs(scheme: str) -> list[tuple[int, int]]:
+    """Each landmark of a brow with the eye's corner below it."""
+    corners = zip(*EYE_CORNERS[scheme])  # outer ones of both sides, inner ones
+    return [
+        (k, corner) for half, below in zip(_BROWS[scheme], corners) for side, corner in zip(half, below) for k in side
+    ]
 
 
 def landmark_samples(model: MorphableModel, scheme: str) -> LandmarkSamples:
@@ -118,8 +144,9 @@ def landmark_samples(model: MorphableModel, scheme: str) -> LandmarkSamples:
         eye=on_eye,
         centre_mean=model.eye_center_mean,
         centre_identity=model.eye_center_basis.permute(1, 2, 0).contiguous(),
-        pairs=torch.tensor(left + right + lips, device=triangles.device),
+        pairs=torch.tensor(left + right + lips + _brow_pairs(scheme), device=triangles.device),
         eye_pairs=len(left) + len(right),
+        lip_pairs=len(lips),
         eye_corners=torch.tensor(EYE_CORNERS[scheme], device=triangles.device),
     )
 

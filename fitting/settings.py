@@ -21,12 +21,12 @@ class Settings:
     key_frames: int = 8
     weights: Weights = field(default_factory=Weights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0))
+    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     backend: str = "auto"  # the rasteriser that says which points are hidden (`renderer.rasterize`)
 
 
-_TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0)
+_TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
 
 QUALITIES = {
     "fast": Settings(samples=700, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 4), key_frames=6),

@@ -37,7 +37,7 @@ from .state import FitState
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
-SOLVER = 3  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 4  # counts up where a checkpoint of before can't be gone on from
 DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
@@ -270,7 +270,7 @@ def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
     seen = Observation.concatenate([c.crop.observe((), device) for c in found.candidates])
     start = fitter.start(seen)
     turn = axis_angle(start.rotation)
-    a, b = fitter.marks.pairs[fitter.marks.eye_pairs :].unbind(1)
+    a, b = fitter.marks.on_lips.unbind(1)
     mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
     eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
     features = torch.stack([turn[:, 1] / 0.2, turn[:, 0] / 0.2, mouth / 0.1, eyes / 0.3], -1)
