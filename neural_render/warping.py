@@ -21,7 +21,7 @@ from facemodel.editing import couple_lids
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
-from .conditioning import CHANNELS, WINDOW, Crop, camera_for, gained
+from .conditioning import CHANNELS, WINDOW, Crop, camera_for, gained, window_frames
 from .data import ClipCache, Progress
 from .images import cut_out
 
@@ -194,7 +194,8 @@ class WarpedSamples:
     """Training data made from other training data."""
 
     cache: ClipCache
-    made_from: np.ndarray  # (N,) samples of the clip's own cache
+    real: ClipCache  # the clip's own
+    made_from: np.ndarray  # (N,) samples of that
 
     def __len__(self) -> int:
         return len(self.cache)
@@ -204,7 +205,18 @@ class WarpedSamples:
         return self.cache.name
 
     def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.cache.batch(samples, window)
+        """As ``ClipCache.batch``; the performance sets in somewhere in the window, and maps before are the clip's own.
+
+        Real faces move smoothly, so that frames before tell nearly as much as the current one, and a network that has
+        seen nothing else answers quick blinks late.
+        """
+        maps, images = self.cache.batch(samples, window)
+        own = self.made_from[samples]
+        at_hand = self.real.frames[own] == self.cache.frames[samples] % len(self.real.starts)
+        before = (np.arange(window) < (samples % window)[:, None]) & at_hand[:, None]
+        rows = window_frames(self.real.frames[own], self.real.starts, window)
+        maps[torch.from_numpy(before)] = torch.from_numpy(self.real.maps(rows[before]))
+        return maps, images
 
 
 def build(
@@ -218,4 +230,4 @@ def build(
         folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, progress=progress
     )
     nearest = np.searchsorted(real.frames, cache.frames % len(track))
-    return WarpedSamples(cache, nearest.clip(max=len(real) - 1))
+    return WarpedSamples(cache, real, nearest.clip(max=len(real) - 1))
