@@ -13,14 +13,14 @@ from facemodel.errors import PortraitError
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
-CONDITIONS = 2
+CONDITIONS = 3
 """Version of how parameters become what the network sees: weights of another one are refused."""
 MAPS = ("diffuse", "correspondence", "eyes")
 CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""
 FACE, EYES = slice(3, 6), slice(6, 9)
 """Channels that are zero wherever the head, or an eye, isn't."""
-GAINS = {"browInnerUp": 4.0, "browOuterUp": 4.0, "browDown": 2.5, "eyeBlink": 1.4}
+GAINS = {"browInnerUp": 2.25, "browOuterUp": 3.0, "browDown": 2.0, "eyeBlink": 1.4}
 """How many times as active as in the track some shapes are drawn, by the beginnings of their names.
 
 Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that

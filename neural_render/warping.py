@@ -37,9 +37,9 @@ class Move:
 
 
 MOVES = (
-    Move("browInnerUp", -0.2, 0.3, 0.2),
-    Move("browOuterUp", -0.2, 0.3, 0.2),
-    Move("browDown", -0.3, 0.3, 0.2),
+    Move("browInnerUp", -0.3, 0.5, 0.2),
+    Move("browOuterUp", -0.3, 0.5, 0.2),
+    Move("browDown", -0.3, 0.4, 0.2),
     Move("eyeBlink", -0.1, 0.2, 0.3),
     Move("eyeSquint", -0.1, 0.2, 0.2),
     Move("mouthSmile", -0.2, 0.3, 0.2),
