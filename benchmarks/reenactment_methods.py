@@ -39,7 +39,6 @@ ABLATIONS = {
     "diffuse_only": Variant({}, _channels(FACE, EYES)),
     "window_1": Variant({"window": 1}),
     "no_discriminator": Variant({"losses": {"l1": 100.0}}),
-    "detail": Variant({"detail": 8.0}),
     "no_warps": Variant({"warped_every": 0}),
 }
 """All of them, the full one too, train with an L1 that counts every pixel alike: its weights come from the maps that

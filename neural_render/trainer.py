@@ -58,7 +58,6 @@ class Settings:
     eye_weight: float = 4.0  # and, beyond that, where its eyes are, lids and brows included
     mouth_weight: float = 0.0  # and where its mouth is
     adversarial: str = "non-saturating"
-    detail: float = 0.0  # how much enlarged the discriminator sees an image's finest detail beside it; 0: not
     adversarial_after: int = 100  # steps without the losses that need a discriminator at the start
     vgg: str | None = None  # file of VGG-16's weights for the loss "perceptual"; None is torchvision's cache
     ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
@@ -134,7 +133,7 @@ class Trainer(BaseTrainer):
         with self.random(-1):
             generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
             generator.start_from(median_image(samples, self.trained_on))
-            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm, detail=s.detail)
+            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
         self.generator = self.add("generator", generator, self._adam, averaged=True)
         self.discriminator = self.add("discriminator", discriminator, self._adam, methods=("compare",))
 

@@ -22,18 +22,12 @@ class PatchDiscriminator(nn.Module):
     the real and the synthesised image; the result is that of one convolution. Where this departs from pix2pix:
     the image's weights begin at ``IMAGE_STD``. Begun alike, its three channels drown among 99 of condition: in a
     trial on fixed pictures the loss had not moved from chance (0.693) after 160 steps, against 0.587 this way.
-
-    detail: where above zero, the discriminator sees beside an image what a 5 x 5 mean takes from it, so many times
-    larger. On the frames that it learns a generator is soon within one level of 255, which is lost beside the rest.
     """
 
-    def __init__(
-        self, condition: int = 99, image: int = 3, width: int = 64, *, norm: Norm = "batch", detail: float = 0.0
-    ) -> None:
+    def __init__(self, condition: int = 99, image: int = 3, width: int = 64, *, norm: Norm = "batch") -> None:
         super().__init__()
-        self.detail = detail
         self.from_condition = nn.Conv2d(condition, width, 4, stride=2, padding=1)
-        self.from_image = nn.Conv2d(image * (2 if detail else 1), width, 4, stride=2, padding=1, bias=False)
+        self.from_image = nn.Conv2d(image, width, 4, stride=2, padding=1, bias=False)
         layers: list[nn.Module] = [nn.LeakyReLU(0.2)]
         for a, b, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
             layers += [
@@ -54,16 +48,9 @@ class PatchDiscriminator(nn.Module):
         """Logits (N, 1, h, w), positive for real; ``embedded`` comes from ``embed``, image (N, 3, H, W)."""
         return self.features(embedded, image)[-1]
 
-    def seen(self, image: Tensor) -> Tensor:
-        """The image (N, C, H, W), and beside it, where ``detail`` is set, what a blur takes from it, so much larger."""
-        if not self.detail:
-            return image
-        blurred = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
-        return torch.cat([image, self.detail * (image - blurred)], 1)
-
     def features(self, embedded: Tensor, image: Tensor) -> list[Tensor]:
         """The four activations on the way, for feature matching, and the logits last."""
-        x, found = embedded + self.from_image(self.seen(image)), []
+        x, found = embedded + self.from_image(image), []
         for layer in self.judge:
             x = layer(x)
             if isinstance(layer, nn.LeakyReLU):

@@ -103,14 +103,3 @@ def test_background_shows_where_the_network_gives_way():
         net.to_rgb.weight.zero_()
         net.to_rgb.bias[3] = -20
         torch.testing.assert_close(net(torch.randn(2, 9, 64, 64))[1], image)
-
-
-def test_a_discriminator_for_detail_sees_what_a_mean_takes_away_enlarged():
-    net = PatchDiscriminator(9, 3, 4, detail=8.0)
-    image = torch.full((1, 3, 64, 64), 0.3)
-    image[:, :, 20, 30] += 0.5
-    seen = net.seen(image)
-    assert torch.equal(seen[:, :3], image)
-    torch.testing.assert_close(seen[:, 3:, 20, 30], torch.full((1, 3), 8 * (0.5 - 0.5 / 25)))
-    torch.testing.assert_close(seen[:, 3:, 40:, :], torch.zeros(1, 3, 24, 64), atol=1e-5, rtol=0)
-    assert net(net.embed(torch.zeros(1, 9, 64, 64)), image).shape == (1, 1, 6, 6)
