@@ -147,6 +147,21 @@ def test_warped_samples_are_of_the_clip_and_follow_their_maps(caches, model, tra
     assert (now - after[..., :3]).abs()[changed].mean() < 0.7 * (was - after[..., :3]).abs()[changed].mean()
 
 
+def test_a_performance_sets_in_anywhere_in_the_window(caches):
+    """Before, maps are the clip's own; the current frame always performs."""
+    real, made = caches
+    samples, window = np.arange(len(made)), 4
+    maps, _ = made.batch(samples, window)
+    performed, own = made.cache.batch(samples, window)[0], real.batch(made.made_from, window)[0]
+    different = (performed != own).flatten(2).any(-1)
+    assert different[:, -1].float().mean() > 0.9
+    for k in range(window):
+        before = k < samples % window
+        assert torch.equal(maps[before, k], own[before, k])
+        assert torch.equal(maps[~before, k], performed[~before, k])
+        assert 0 < before.sum() < len(samples) or k == window - 1 and not before.any()
+
+
 class Made(ArraySamples):
     made_from = np.arange(8)
 
