@@ -6,7 +6,8 @@ A column a clip:
 
 - landmark error, all points alike, as a share of the distance between the eyes, and its 90th percentile over frames;
 - photometric: mean absolute difference of 255 in sRGB between picture and drawn fit over the fitted skin;
-- mouth openings of the fitted face beside the landmarks';
+- mouth openings of the fitted face beside the landmarks'; heights of the brows' inner and outer halves over the corners
+  of the eyes likewise, and how much of their movement is found (``brow_share``), both the mean of four;
 - lids, in frames in which both eyes face the camera (``eyes_seen``: an eye seen from its side has no eye-aspect ratio):
   their openings too; ``blink_correlation`` is the eyeBlink coefficients' with the eye-aspect ratio, its sign turned;
   blinks are peaks within a shot, by coefficients and by landmarks, and how many of the landmarks' the coefficients have
@@ -136,6 +137,26 @@ def between_corners(points: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(places, 1), torch.stack(widths, 1)
 
 
+def brow_heights(points: Tensor, brows: Tensor) -> Tensor:
+    """(F, 4): how far both halves of both brows are above the corners of the eyes, over the distance between the eyes.
+
+    points: (F, L, 2) px. brows: (P, 2), landmarks of brows and the corners below them.
+    """
+    left, right = (points[:, list(corners)].mean(1) for corners in EYES)
+    across = (left - right) / (left - right).norm(dim=-1, keepdim=True)
+    up = torch.stack([across[:, 1], -across[:, 0]], -1)
+    a, b = brows.unbind(1)
+    heights = ((points[:, a] - points[:, b]) * up[:, None]).sum(-1) / eye_distance(points)[:, None]
+    return torch.stack([heights[:, b == corner].mean(1) for corner in b.unique()], 1)
+
+
+def followed(seen: Tensor, fitted: Tensor) -> tuple[float, float]:
+    """Correlation of (F, K) columns, and how much is fitted of one unit seen: the mean over columns."""
+    pairs = list(zip(seen.unbind(1), fitted.unbind(1)))
+    slopes = [float(np.polyfit(a.numpy(), b.numpy(), 1)[0]) for a, b in pairs]
+    return float(np.mean([correlation(a, b) for a, b in pairs])), float(np.mean(slopes))
+
+
 def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor) -> dict[str, float]:
     """``seen`` and ``fitted`` (T, 478, 2) px are those of the T tracked frames."""
     (place, width), (fitted_place, _) = between_corners(seen), between_corners(fitted)
@@ -193,6 +214,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     marks = landmark_samples(model, SCHEME)
     lips = marks.on_lips
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
+    brow_correlation, brow_share = followed(*(brow_heights(x, marks.on_brows) for x in (seen, fitted)))
     stride = max(1, len(track) // LOOKED_AT)
     some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])
     joined = ok & ((track.status & int(FrameStatus.CUT)) == 0)
@@ -205,6 +227,8 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
         "landmark_nme_90": float(error.quantile(0.9)),
         "photometric": float(np.median(photometric_error(model, p, camera_of(track), some))),
         "mouth_correlation": correlation(*mouth),
+        "brow_correlation": brow_correlation,
+        "brow_share": brow_share,
         **lids_and_gaze(track, model, seen, fitted),
         "rotation_jitter_deg": jitter(p.rotation.rad2deg(), joined),
         "sideways_jitter_mm": jitter(p.translation[:, :2], joined),

@@ -212,7 +212,7 @@ def photometric_rows(
 @jit
 def landmark_rows(
     neutral, normal, reliability, eye, centre, pairs, eye_pairs, corners, turn, by_yaw, by_pitch,
-    rotation, translation, focal, observed, rest, unit, coefficients, expression, identity, centre_identity,
+    rotation, translation, focal, observed, across, heights, unit, coefficients, expression, identity, centre_identity,
     shared, scale, strength, pair_scale, pair_strengths, out, squared,
 ):  # fmt: skip
     """Fills the rows of one frame's landmarks, (2 L) and then of the pairs (2 P), each times the root of its weight.
@@ -220,8 +220,8 @@ def landmark_rows(
     Args:
         neutral: (L, 3) mm, mean + identity. normal: (L, 3). reliability: (L,). eye: (L,) side or -1. centre: (2, 3) mm,
             of the eyeballs. pairs: (P, 2), corners: (2, 2). turn, by_yaw, by_pitch: (2, 3, 3), the eyeballs' rotations
-            and their derivatives. observed: (L, 2) px about the principal point, NaN where unknown. rest: (P, 2),
-            added to the pairs' residuals. unit: 1 / px.
+            and their derivatives. observed: (L, 2) px about the principal point, NaN where unknown. across: (2,), by
+            `fitting.energy.across_eyes`. heights: (P',), of the last pairs, `FitState.brows`. unit: 1 / px.
         coefficients: (E,), expression: (L, 3, E), identity: (L, 3, I), centre_identity: (2, 3, I).
         scale, strength, pair_scale: of `fitting.energy.Weights`. pair_strengths: (P,), by its ``by_pair``.
         out: (2 L + 2 P, C + 1) float32, zeroed. squared: (L,) distances over the face's size.
@@ -319,20 +319,26 @@ def landmark_rows(
                 out[r, first - 1] = (u if axis == 0 else v) * unit
             out[r, last] = du if axis == 0 else dv
 
+    others = pairs.shape[0] - heights.shape[0]
     for k in range(pairs.shape[0]):
         a, b = pairs[k]
-        gap_u = out[2 * a, last] - out[2 * b, last] + rest[k, 0]
-        gap_v = out[2 * a + 1, last] - out[2 * b + 1, last] + rest[k, 1]
+        r = 2 * count + 2 * k
+        for axis in range(2):
+            for c in range(last + 1):
+                out[r + axis, c] = out[2 * a + axis, c] - out[2 * b + axis, c]
+        if k >= others:
+            for c in range(last + 1):
+                out[r, c] = across[0] * out[r, c] + across[1] * out[r + 1, c]
+                out[r + 1, c] = ZERO
+            out[r, last] += heights[k - others]
         weight = ZERO
         if np.isfinite(observed[a, 0] + observed[a, 1] + observed[b, 0] + observed[b, 1]):
             weight = min(facings[a], facings[b]) * pair_strengths[k] / (pair_scale * pair_scale * TWO)
-            weight /= ONE + (gap_u * gap_u + gap_v * gap_v) / (F(16) * pair_scale * pair_scale)
+            weight /= ONE + (out[r, last] ** 2 + out[r + 1, last] ** 2) / (F(16) * pair_scale * pair_scale)
         root = np.sqrt(weight)
         for axis in range(2):
-            r = 2 * count + 2 * k + axis
             for c in range(last + 1):
-                out[r, c] = root * (out[2 * a + axis, c] - out[2 * b + axis, c])
-            out[r, last] += root * rest[k, axis]
+                out[r + axis, c] *= root
     for n in range(count):
         weight = weights[n] / (ONE + squared[n] / (F(4) * scale * scale))
         root = np.sqrt(weight * strength / (scale * scale * TWO * max(total, F(1e-3))))

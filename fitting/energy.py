@@ -217,7 +217,8 @@ def landmarks(
         neutral: (L, 3) mm, mean + identity part of the landmarks.
 
     Returns:
-        Rows ordered (landmark, axis), then (pair, axis); and the squared distance a landmark (F, L).
+        Rows ordered (landmark, axis), then (pair, axis); and the squared distance a landmark (F, L). Of a brow's pair
+        the first row is its height across the line between the eyes, the second nothing.
     """
     frames, count = len(state), len(s.mean)
     rotation, focal, flip = state.rotation, state.log_focal.exp(), _flip(neutral)
@@ -270,39 +271,48 @@ def landmarks(
         columns = [by_identity, p.new_zeros(frames, count, 2, layout.reflectance), (uv * unit)[..., None], *columns]
     jacobian = torch.cat(columns, -1)
 
-    a, b = s.pairs.unbind(1)
-    pair = residual[:, a] - residual[:, b]
-    pair[:, -len(s.on_brows) :] += resting_brows(state, seen, s)
-    pair_known = (known[:, a] & known[:, b]).float() * torch.minimum(facing[:, a], facing[:, b])
-    pair_weight = pair_known * weights.by_pair(s) / (2 * weights.pair_scale**2)
-    pair_weight = pair_weight / (1 + pair.square().sum(-1) / (4 * weights.pair_scale) ** 2)
-    both = lambda x: x[..., None].expand(*x.shape, 2).flatten(1)  # noqa: E731
+    sure = known * facing
+    pairs = _pairs(s, residual, jacobian, sure, state, seen, weights)
     rows = Residuals(
-        torch.cat([residual.flatten(1), pair.flatten(1)], 1),
-        torch.cat([both(row_weight), both(pair_weight)], 1),
-        torch.cat([jacobian.flatten(1, 2), (jacobian[:, a] - jacobian[:, b]).flatten(1, 2)], 1),
+        torch.cat([residual.flatten(1), pairs.value], 1),
+        torch.cat([_both(row_weight), pairs.weight], 1),
+        torch.cat([jacobian.flatten(1, 2), pairs.jacobian], 1),
     )
     return rows, squared
 
 
-def eye_axes(seen: Observation, s: LandmarkSamples) -> tuple[Tensor, Tensor]:
-    """From the right eye to the left, shortened as the head turns, and a unit vector downwards from it: (F, 2) each.
+def _both(x: Tensor) -> Tensor:
+    """(F, K) to the same for both axes of each, (F, 2 K)."""
+    return x[..., None].expand(*x.shape, 2).flatten(1)
 
-    Lengths are shares of the face's size, in the axes of the picture.
-    """
+
+def _pairs(
+    s: LandmarkSamples,
+    residual: Tensor,  # (F, L, 2)
+    jacobian: Tensor,  # (F, L, 2, C)
+    sure: Tensor,  # (F, L) 0 to 1
+    state: FitState,
+    seen: Observation,
+    weights: Weights,
+) -> Residuals:
+    """Rows of the pairs of landmarks, see `landmarks`."""
+    a, b = s.pairs.unbind(1)
+    value, derivative = residual[:, a] - residual[:, b], jacobian[:, a] - jacobian[:, b]
+    brows, across = slice(len(a) - len(s.on_brows), None), across_eyes(seen, s)[:, None]
+    first = lambda x, dim: torch.stack([x, torch.zeros_like(x)], dim)  # noqa: E731
+    value[:, brows] = first((value[:, brows] * across).sum(-1) + state.brows, -1)
+    derivative[:, brows] = first((derivative[:, brows] * across[..., None]).sum(-2), -2)
+    weight = torch.minimum(sure[:, a], sure[:, b]) * weights.by_pair(s) / (2 * weights.pair_scale**2)
+    weight = weight / (1 + value.square().sum(-1) / (4 * weights.pair_scale) ** 2)
+    return Residuals(value.flatten(1), _both(weight), derivative.flatten(1, 2))
+
+
+def across_eyes(seen: Observation, s: LandmarkSamples) -> Tensor:
+    """(F, 2): unit vectors in the picture, down across the line between the eyes; zero where those aren't known."""
     left, right = seen.landmarks[:, s.eye_corners].mean(2).unbind(1)
-    along = (left - right) / seen.face_size[:, None]
+    along = left - right
     across = torch.stack([-along[:, 1], along[:, 0]], -1)
-    return along, across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-
-
-def resting_brows(state: FitState, seen: Observation, s: LandmarkSamples) -> Tensor:
-    """(F, P', 2) shares of the face's size: how much further from the corners of the eyes brows are seen at rest.
-
-    From ``state.brows``: along the line between the eyes, of which it's a share, and across, of the face's size.
-    """
-    along, across = eye_axes(seen, s)
-    return torch.nan_to_num(state.brows[:, :1] * along[:, None] + state.brows[:, 1:] * across[:, None])
+    return torch.nan_to_num(across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6))
 
 
 def eye_openness(points: Tensor, s: LandmarkSamples) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .belief import CLEAN, CLEAN_OF_SKIN, POSSIBLE
 from .detail import Elimination, absorb
-from .energy import Weights, eye_axes, landmarks
+from .energy import Weights, landmarks
 from .fitter import JOINT, Fitter
 from .mask_net import SIZE as MASK_SIZE
 from .mask_net import shown_skin
@@ -203,16 +203,13 @@ class _KeyFrames:
 
 
 def brow_heights(fitter: Fitter, state: FitState, seen: Observation) -> Tensor:
-    """(P', 2): how much further each brow's landmark is seen from the corner of the eye than it is on the model.
+    """(P',) shares of the face's size: how much higher each brow's landmark is seen over the eye than on the model.
 
-    In the units of ``resting_brows``. Where on the bone a brow grows is a person's own, and the identity's basis
-    doesn't know it: expressions would have to explain it in every frame.
+    Where on the bone a brow grows is a person's own, and the identity's basis doesn't know it: expressions would have
+    to explain it in every frame.
     """
-    s = fitter.marks
+    s, brows = fitter.marks, fitter.marks.on_brows
     _, _, neutral = fitter.shape(state)
     terms, _ = landmarks(s, neutral, state, seen, fitter.settings.weights, fitter.layout, shared=False)
-    last = lambda x: x.unflatten(1, (-1, 2))[:, -len(s.on_brows) :]  # noqa: E731
-    (along, up), off, weight = eye_axes(seen, s), -last(terms.value), last(terms.weight)
-    between = (off * along[:, None]).sum(-1) / along.square().sum(-1, keepdim=True)
-    own = torch.nan_to_num(torch.stack([between, (off * up[:, None]).sum(-1)], -1))
-    return (weight * own).sum(0) / weight.sum(0).clamp_min(1e-9)
+    off, weight = (x.unflatten(1, (-1, 2))[:, -len(brows) :, 0] for x in (terms.value, terms.weight))
+    return state.brows - (weight * off).sum(0) / weight.sum(0).clamp_min(1e-9)

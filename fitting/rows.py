@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .energy import Residuals, SurfaceGeometry, Weights, eye_rotation, landmarks, photometric, resting_brows
+from .energy import Residuals, SurfaceGeometry, Weights, across_eyes, eye_rotation, landmarks, photometric
 from .observation import Observation
 from .samples import LandmarkSamples
 from .state import FitState, Layout
@@ -83,14 +83,14 @@ def _compiled_landmarks(s, neutral, state, seen, weights, layout, shared) -> tup
     before, after = [x.numpy() for x in (neutral, s.normal)], [x.numpy() for x in (s.eye, centre, s.pairs)]
     scales = [np.float32(x) for x in (weights.landmark_scale, weights.landmarks, weights.pair_scale)]
     scales.append(weights.by_pair(s).numpy())
-    rest = np.zeros((frames, len(s.pairs), 2), np.float32)
-    rest[:, -len(s.on_brows) :] = resting_brows(state, seen, s)
+    across = across_eyes(seen, s).numpy()
     for f in range(frames):
         kernel(
             *before, reliability[f], *after, s.eye_pairs, s.eye_corners.numpy(), *(t[f] for t in turns),
             state.rotation[f].contiguous().numpy(), state.translation[f].numpy(), state.log_focal.exp().numpy()[()],
-            observed[f], rest[f], unit[f], state.expression[f].contiguous().numpy(), s.expression.numpy(),
-            s.identity.numpy(), s.centre_identity.numpy(), shared, *scales, out[f].numpy(), squared[f].numpy(),
+            observed[f], across[f], state.brows.numpy(), unit[f], state.expression[f].contiguous().numpy(),
+            s.expression.numpy(), s.identity.numpy(), s.centre_identity.numpy(), shared, *scales,
+            out[f].numpy(), squared[f].numpy(),
         )  # fmt: skip
     return out, squared
 

@@ -53,7 +53,7 @@ def initial_state(
         identity=torch.zeros(sizes[0], device=device),
         reflectance=torch.zeros(sizes[1], device=device),
         detail=torch.zeros(sizes[2], 3, device=device),
-        brows=torch.zeros(len(s.on_brows), 2, device=device),
+        brows=torch.zeros(len(s.on_brows), device=device),
         log_focal=torch.tensor(math.log(focal), device=device),
         rotation=tensor(rotations),
         translation=tensor(translations),

@@ -55,7 +55,7 @@ class FitState:
     identity: Tensor  # (I,) standard deviations
     reflectance: Tensor  # (A,) standard deviations
     detail: Tensor  # (N, 3) linear RGB, what each surface sample's albedo is beyond the model's
-    brows: Tensor  # (P', 2): where brows rest on this person, beyond the model (`fitting.energy.resting_brows`)
+    brows: Tensor  # (P',) shares of the face's size: how much higher than on the model brows rest on this person
     log_focal: Tensor  # () log px
     rotation: Tensor  # (F, 3, 3), model axes
     translation: Tensor  # (F, 3) mm, camera frame

@@ -34,7 +34,7 @@ def random_state(model, frames=2, seed=0):
         expression=0.2 + 0.2 * torch.rand(frames, model.expression_basis.shape[0], generator=g, dtype=torch.float64),
         gaze=0.1 * normal(frames, 2, 2),
         light=light,
-        brows=0.01 * normal(1, 2),
+        brows=0.01 * normal(1),
     )
 
 

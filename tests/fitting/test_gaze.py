@@ -29,7 +29,7 @@ def true_state(scene):
         expression=t.expression,
         gaze=t.gaze,
         light=t.illumination,
-        brows=torch.zeros(1, 2),
+        brows=torch.zeros(20),
     )
 
 

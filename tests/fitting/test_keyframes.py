@@ -59,7 +59,7 @@ def state(layout, frames=1):
         expression=torch.full((frames, layout.expression), 0.5),
         gaze=torch.zeros(frames, 2, 2),
         light=torch.full((frames, 9, 3), 0.5),
-        brows=torch.zeros(1, 2),
+        brows=torch.zeros(20),
     )
 
 

@@ -29,7 +29,7 @@ def random_state(seed, frames=2):
         expression=torch.rand(frames, 4, generator=g, dtype=torch.float64),
         gaze=0.2 * normal(frames, 2, 2),
         light=light,
-        brows=torch.zeros(1, 2, dtype=torch.float64),
+        brows=torch.zeros(20, dtype=torch.float64),
     )
 
 

@@ -33,7 +33,7 @@ def scene(model):
         expression=0.4 * torch.rand(2, model.expression_basis.shape[0], generator=g),
         gaze=0.2 * normal(2, 2, 2),
         light=light,
-        brows=0.01 * normal(1, 2),
+        brows=0.01 * normal(20),
     )
     noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     picture = np.kron(noise, np.ones((12, 12, 1), np.uint8))

@@ -25,7 +25,7 @@ def turned(model, yaw_degrees):
         expression=torch.zeros(1, model.expression_basis.shape[0]),
         gaze=torch.zeros(1, 2, 2),
         light=torch.ones(1, 9, 3),
-        brows=torch.zeros(1, 2),
+        brows=torch.zeros(20),
     )
 
 
