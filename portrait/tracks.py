@@ -7,7 +7,7 @@ from pathlib import Path
 import facemodel
 from facemodel import PortraitError, Track
 
-from .video_writer import check_writable
+from .video_writer import check_no_input, check_writable
 
 
 def pick_device(name: str) -> str:
@@ -41,8 +41,9 @@ def default_model(device: str = "cpu"):
     return facemodel.load(device=device)
 
 
-def check_new_folder(path: Path) -> None:
-    """Raises PortraitError, before the work, where a track can't be written to ``path``."""
+def check_new_folder(path: Path, *inputs: Path | None) -> None:
+    """Raises PortraitError, before the work, where a track can't be written to ``path``, or it is one of the inputs."""
+    check_no_input("track", path, *inputs)
     if path.is_file():
         raise PortraitError(f"track '{path}': expected a folder to write to, found a file; choose another name")
     check_writable(path / "track.json")

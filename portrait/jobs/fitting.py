@@ -99,9 +99,7 @@ def fit_clip(
     check_lens(focal, fov)
     check_quality(quality)
     frames = open_frames(input)
-    check_new_folder(output)
-    if output.is_dir() and input.is_dir() and output.samefile(input):
-        raise PortraitError(f"track '{output}': is the input folder too; choose another name")
+    check_new_folder(output, input)
     model = model or facemodel.load()
     if fov is not None:
         focal = focal_from_fov(fov, frames.width)

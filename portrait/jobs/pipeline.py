@@ -22,7 +22,7 @@ from ..performance import scripted_performance
 from ..progress import Progress, say
 from ..report import write_report
 from ..sample import carphone
-from ..tracks import is_track, load_track, pick_device
+from ..tracks import check_new_folder, is_track, load_track, pick_device
 from ..video import VideoReader, open_frames
 from ..video_writer import check_writable
 from .fitting import DEFAULT_QUALITY, check_quality, fit_file
@@ -85,6 +85,7 @@ def reenact_files(
     if source is not None and not is_track(source):
         open_frames(source)  # what can't be read is said before the long work
     work = work or output.with_name(output.name + ".work")
+    check_new_folder(work / "mixed.track", source)
     clock = Timings()
 
     say("1/4 fitting")

@@ -41,7 +41,7 @@ def edit_track(
     model = facemodel.load()
     track = load_track(path, model)
     if output is not None:
-        check_new_folder(output)
+        check_new_folder(output, path)
     if to_csv is not None:
         check_writable(to_csv, csv)
     if csv is not None:
@@ -73,7 +73,7 @@ def mix_tracks(
 ) -> None:
     """Mixes two tracks and writes the result."""
     model = facemodel.load()
-    check_new_folder(output)
+    check_new_folder(output, source, target)
     mixed = facemodel.mix(
         load_track(source, model),
         load_track(target, model),

@@ -178,6 +178,24 @@ def test_inputs_are_never_overwritten(track, clip, tmp_path, capfd):
     assert copy.read_bytes() == before
 
 
+def test_a_track_is_never_written_over_its_own_input(track, clip, tmp_path, capfd):
+    mine = tmp_path / "o.mp4.work" / "mixed.track"
+    shutil.copytree(track, mine)
+    (tmp_path / "linked.track").symlink_to(mine)
+    before = {p: p.read_bytes() for p in mine.iterdir()}
+    curves = tmp_path / "c.csv"
+    assert main(["edit", str(track), "--to-csv", str(curves)]) == 0
+    for arguments in [
+        ["edit", mine, "--set", "jawOpen=1", "-o", mine],
+        ["edit", mine, "--csv", curves, "-o", tmp_path / "linked.track"],
+        ["mix", "--source", track, "--target", mine, "-o", mine],
+        ["mix", "--source", mine, "--target", track, "-o", tmp_path / "linked.track"],
+        ["reenact", "--source", mine, "--target", clip, "-o", tmp_path / "o.mp4"],
+    ]:
+        refuse(capfd, *arguments, expected="is an input too")
+    assert {p: p.read_bytes() for p in mine.iterdir()} == before
+
+
 def test_full_disk(track, clip, tmp_path, capfd):
     """A real, tiny file system, where one may be mounted."""
     small = tmp_path / "small"
