@@ -74,6 +74,8 @@ def fit(
 ) -> None:
     """Find landmarks and model parameters in every frame. Run again after a stop, it goes on where it was.
 
+    A track that was edited or mixed, or that is of another file, is never overwritten.
+
     Videos in a folder (and its sub-folders) are fitted side by side, one on each core, with a table in summary.csv.
     Exit code 0: all are fitted; 1: some failed, and the table says why.
     """

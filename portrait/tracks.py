@@ -6,6 +6,7 @@ from pathlib import Path
 
 import facemodel
 from facemodel import PortraitError, Track
+from facemodel.mixing import is_mixed
 
 from .video_writer import check_no_input, check_writable
 
@@ -35,6 +36,13 @@ def load_track(path: Path, model=None) -> Track:
 
 def is_track(path: Path) -> bool:
     return (path / "track.json").is_file()
+
+
+def altered(track: Track) -> str | None:
+    """ "mixed" or "edited" where a track's parameters aren't those that were fitted to its clip; None where they are."""
+    if is_mixed(track):
+        return "mixed"
+    return "edited" if "edits" in track.facts or "curves" in track.facts else None
 
 
 def default_model(device: str = "cpu"):

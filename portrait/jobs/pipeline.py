@@ -89,7 +89,7 @@ def reenact_files(
     clock = Timings()
 
     say("1/4 fitting")
-    fit = {"model": model, "detector": detector, "quality": quality, "device": device}
+    fit = {"model": model, "detector": detector, "quality": quality, "device": device, "replace": True}
     t = clock.measure("fit target", fit_file, target, work / "target.track", **fit)
     s = _source_track(source, work, t, clock, fit)
     say("2/4 mixing")
