@@ -138,14 +138,16 @@ class Track:
             tensors = load_file(data)
         except (ValueError, SafetensorError, OSError) as error:
             raise PortraitError(f"track '{folder}': can't be read ({error}); fit the video again") from None
+        if not isinstance(table, dict):
+            raise PortraitError(f"track '{folder}': track.json isn't a track's; fit the video again")
         if table.get("format") != FORMAT or table.get("version") != VERSION:
             raise PortraitError(
                 f"track '{folder}': expected {FORMAT} version {VERSION}, "
                 f"found {table.get('format')!r} version {table.get('version')!r}; fit the video again"
             )
-        if model is not None and table["fingerprint"] != model.fingerprint:
+        if model is not None and table.get("fingerprint") != model.fingerprint:
             raise PortraitError(
-                f"track '{folder}': fitted with model '{table['model']}' ({table['fingerprint']}), "
+                f"track '{folder}': fitted with model '{table.get('model')}' ({table.get('fingerprint')}), "
                 f"but the model loaded is '{model.name}' ({model.fingerprint}); fit the video again with this model"
             )
         try:
@@ -165,7 +167,7 @@ class Track:
                 spread=_group(tensors, "spread."),
                 facts=table["facts"],
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
 
 

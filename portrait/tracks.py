@@ -39,7 +39,7 @@ def is_track(path: Path) -> bool:
 
 
 def altered(track: Track) -> str | None:
-    """ "mixed" or "edited" where a track's parameters aren't those that were fitted to its clip; None where they are."""
+    """What was done to a track since its fit: "mixed" or "edited"; None where it is as 'portrait fit' wrote it."""
     if is_mixed(track):
         return "mixed"
     return "edited" if "edits" in track.facts or "curves" in track.facts else None

@@ -40,6 +40,13 @@ def test_broken_files_give_one_line(tmp_path):
     (folder / "track.json").write_text(json.dumps(table | {"version": 99}))
     with pytest.raises(PortraitError, match="found 'video-portraits track' version 99"):
         Track.load(folder)
+    for text, reason in (
+        ("[]", "isn't a track's"),
+        ('{"format": "video-portraits track", "version": 1}', "incomplete"),
+    ):
+        (folder / "track.json").write_text(text)
+        with pytest.raises(PortraitError, match=reason):
+            Track.load(folder)
     (tmp_path / "file").touch()
     with pytest.raises(PortraitError, match="expected a folder"):
         make_track(model).save(tmp_path / "file")
