@@ -21,7 +21,7 @@ from neural_render.training import is_main_process
 
 from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import default_model, load_track, pick_device
+from ..tracks import altered, default_model, load_track, pick_device
 from ..video import open_frames
 from ..video_writer import check_writable
 from .rendering import write_video
@@ -53,8 +53,8 @@ def train_file(
     device = pick_device(device)
     model = model or default_model(device)
     track = load_track(path, model)
-    if is_mixed(track):
-        raise PortraitError(f"track '{path}': was mixed; train with the target's own track, which 'portrait fit' wrote")
+    if (how := altered(track)) is not None:
+        raise PortraitError(f"track '{path}': was {how}; train with the target's own track, which 'portrait fit' wrote")
     frames = check_video(video, track)
     if is_main_process():
         warn_other_file(video, track)
