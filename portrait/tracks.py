@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import facemodel
@@ -35,7 +36,7 @@ def load_track(path: Path, model=None) -> Track:
 
 
 def is_track(path: Path) -> bool:
-    return (path / "track.json").is_file()
+    return os.path.isfile(path / "track.json")  # False, too, in a folder that may not be looked into
 
 
 def altered(track: Track) -> str | None:

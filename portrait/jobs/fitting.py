@@ -12,6 +12,7 @@ from pathlib import Path
 import facemodel
 from facemodel import PortraitError, Track
 from facemodel.errors import unknown_name
+from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
 
 from ..files import VERSION, source_facts
@@ -156,8 +157,10 @@ def check_quality(name: str) -> None:
 def kept_track(folder: Path, model, source: dict, settings: dict, replace: bool) -> Track | None:
     """The track in a folder, where it is whole and of this input, settings and model; None where one is to be fitted.
 
-    Raises PortraitError where that would lose an edited or a mixed track or, without ``replace``, another file's.
+    Raises PortraitError where that would lose an edited or a mixed track or, without ``replace``, another file's, and
+    where it can't be known, since the track may not be read.
     """
+    check_permissions(folder)
     try:
         track = Track.load(folder) if is_track(folder) else None
     except PortraitError:  # of no use to anybody

@@ -1,6 +1,7 @@
 """What a track says of itself: doubtful frames, what the clip left open, quality, and that a fit isn't lost."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -171,6 +172,14 @@ def test_a_fit_never_takes_the_place_of_what_would_be_lost(facts, reason, fitted
         error = capsys.readouterr().err
         assert reason in error and "name another output" in error and error.count("\n") == 1
     assert {p: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_a_track_that_may_not_be_read_is_not_replaced(fitted, clip, tmp_path, monkeypatch, no_fit):
+    fitted.save(tmp_path / "t")
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: "track.safetensors" not in str(path) and access(path, mode))
+    with pytest.raises(PortraitError, match="may not be read"):
+        fit_clip(clip, tmp_path / "t", device="cpu", quality="fast")
 
 
 def test_a_fit_of_the_same_file_may_be_replaced(fitted, clip, tmp_path, no_fit):
