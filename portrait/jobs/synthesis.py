@@ -21,7 +21,7 @@ from neural_render.training import is_main_process
 
 from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import altered, default_model, load_track, pick_device
+from ..tracks import altered, check_video, default_model, is_other_file, load_track, note_other_file, pick_device
 from ..video import open_frames
 from ..video_writer import check_writable
 from .rendering import write_video
@@ -57,7 +57,7 @@ def train_file(
         raise PortraitError(f"track '{path}': was {how}; train with the target's own track, which 'portrait fit' wrote")
     frames = check_video(video, track)
     if is_main_process():
-        warn_other_file(video, track)
+        note_other_file("the track was fitted to", track.facts.get("source"), video, file_hash(video))
     options = TrainingOptions(
         minutes=minutes, size=size, width=width, device=device, losses=losses or {},
         vgg=None if vgg is None else str(vgg), held_out=held_out,
@@ -109,9 +109,11 @@ def synthesize_file(
     track = load_track(path, model)
     loaded = load_weights(weights, model)
     frames = check_video(video, track)
+    digest = file_hash(video)
+    note_strangers(track, loaded, video, digest)
     note = synthetic_note(
         "synthesize",
-        target={"file": video.name, "sha256": file_hash(video)},
+        target={"file": video.name, "sha256": digest},
         track=track_facts(path, track),
         weights=weights_facts(weights, loaded),
     )
@@ -161,28 +163,16 @@ def sound_file(sound: str | None, track: Track, target: Path, source: Path | Non
     return Path(sound)
 
 
-def check_video(video: Path, track: Track):
-    """The reader of a track's video. Raises PortraitError where it has another size or fewer frames."""
-    frames = open_frames(video)
-    if (frames.width, frames.height) != (track.width, track.height):
-        raise PortraitError(
-            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
-            f"got {frames.width} x {frames.height}; give the video that the track belongs to"
+def note_strangers(track: Track, weights: Weights, video: Path, digest: str) -> None:
+    """Says so where track, weights and video (whose hash is ``digest``) aren't known to be of one clip."""
+    of_track, of_weights = track.facts.get("source") or {}, weights.header.target.get("source") or {}
+    if not note_other_file("the track was fitted to", of_track, video, digest):
+        note_other_file("the weights were trained on", of_weights, video, digest)
+    if not is_mixed(track) and is_other_file(of_track, of_weights.get("sha256")):
+        say(
+            f"  note: the track is of '{of_track.get('file')}', the weights of '{of_weights.get('file')}'; "
+            "if these are two people, mix their tracks first with 'portrait mix'"
         )
-    needed = max(track.facts.get("target_frames") or [len(track) - 1]) + 1
-    if frames.frame_count is not None and frames.frame_count < needed:
-        raise PortraitError(
-            f"video '{video}': expected at least {needed} frames for this track, it has {frames.frame_count}; "
-            "give the video that the track belongs to"
-        )
-    return frames
-
-
-def warn_other_file(video: Path, track: Track) -> None:
-    """Says so where a track was fitted to a file with other bytes: a new encoding is fine, another clip isn't."""
-    known = (track.facts.get("source") or {}).get("sha256")
-    if known is not None and known != file_hash(video):
-        say(f"  note: the track was fitted to another file than {video.name}; their frames must be the same")
 
 
 def _in_order(track: Track) -> bool:
