@@ -115,7 +115,8 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1.
+    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1; curves that end before the track
+    does are held.
     """
     from .jobs.tracks import edit_track
 
