@@ -40,7 +40,12 @@ Method = Annotated[str, typer.Option(help="Method of reenactment; another name l
 Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
 Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
 Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
-Sound = Annotated[str | None, typer.Option(help="Sound of the output: source, target, none, or a file.")]
+Sound = Annotated[
+    str | None,
+    typer.Option(
+        help="Sound of the output: source, target, none, or a file. A mixed track's source is looked for beside it."
+    ),
+]
 
 
 @app.command(

@@ -19,10 +19,10 @@ from neural_render import (
 from neural_render.reenactor import DEFAULT
 from neural_render.training import is_main_process
 
-from ..files import file_hash, synthetic_note, track_facts
+from ..files import file_hash, find_file, synthetic_note, track_facts
 from ..progress import Progress, say
 from ..tracks import altered, check_video, default_model, is_other_file, load_track, note_other_file, pick_device
-from ..video import open_frames
+from ..video import has_sound, open_frames
 from ..video_writer import check_writable
 from .rendering import write_video
 
@@ -101,7 +101,7 @@ def synthesize_file(
     """Writes the target's video with the track's performance, at its own size.
 
     weights: that 'portrait train' wrote, or an ONNX file that 'portrait export' wrote.
-    sound: None is the target's, where its frames are in their own order; "source" needs ``source``.
+    sound, source: see ``sound_file``.
     """
     device = pick_device(device)
     model = model or default_model(device)
@@ -117,13 +117,14 @@ def synthesize_file(
         track=track_facts(path, track),
         weights=weights_facts(weights, loaded),
     )
+    audio = sound_file(sound, track, video, source, path)
     driver = None if source is None else open_frames(source)
     pictures = find_method(loaded.header.method).reenact(
         loaded, Drive(track, driver), Target(track, frames, model), device=device
     )
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
-        write_video(output, shown, track, audio_from=sound_file(sound, track, video, source), note=note)
+        write_video(output, shown, track, audio_from=audio, note=note)
     say(f"{output}: {len(track)} frames, {track.width} x {track.height}; labelled as synthetic in its metadata")
 
 
@@ -146,21 +147,44 @@ def weights_facts(path: Path, weights: Weights) -> dict:
     }
 
 
-def sound_file(sound: str | None, track: Track, target: Path, source: Path | None = None) -> Path | None:
-    """The file whose sound goes with the output; None for silence.
+def sound_file(sound: str | None, track: Track, target: Path, source: Path | None, *beside: Path) -> Path | None:
+    """The file whose sound goes with the output; None for silence, which is said where there was to be sound.
 
-    "source" and "target" are silent where that isn't a video with sound; another name is a file of its own.
+    sound: "source", "target", "none", or a file; None is the target's where its frames are in their own order, else
+    the source's. source: the driver's video; None looks for it in the folders of ``target`` and of ``beside``.
+    Raises PortraitError for a file that isn't there, and for "source" where it isn't found.
     """
-    if sound is None:
-        sound = "target" if not is_mixed(track) or _in_order(track) else "source"
-    if sound == "none":
+    chosen = sound or ("target" if in_order(track) else "source")
+    if chosen == "none":
         return None
-    if sound in ("source", "target"):
-        path = source if sound == "source" else target
-        return path if path is not None and path.is_file() and open_frames(path).audio else None
-    if not Path(sound).is_file():
+    if chosen == "target":
+        file = target
+    elif chosen == "source":
+        file = source or find_file(driver_of(track), target, *beside)
+        if file is None and sound is not None:
+            raise PortraitError(f"--sound source: {_no_source(track)}; give a file, target or none")
+        if file is None:
+            say(f"  note: no sound, since the track is longer than {target.name}, and {_no_source(track)}")
+            return None
+    elif not (file := Path(sound)).is_file():
         raise PortraitError(f"--sound '{sound}': expected source, target, none or a file, found no such file")
-    return Path(sound)
+    if has_sound(file):
+        return file
+    if sound is not None or chosen == "source":
+        say(f"  note: no sound, since {file.name} has none")
+    return None
+
+
+def driver_of(track: Track) -> dict | None:
+    """Facts of the file whose performance a mixed track has."""
+    return (track.facts.get("mixed") or {}).get("source")
+
+
+def _no_source(track: Track) -> str:
+    if not is_mixed(track):
+        return "the track wasn't mixed, so it has no source"
+    name = (driver_of(track) or {}).get("file", "an unknown file")
+    return f"its source, {name}, isn't beside the track or the video, with the bytes that were fitted"
 
 
 def note_strangers(track: Track, weights: Weights, video: Path, digest: str) -> None:
@@ -175,6 +199,7 @@ def note_strangers(track: Track, weights: Weights, video: Path, digest: str) -> 
         )
 
 
-def _in_order(track: Track) -> bool:
+def in_order(track: Track) -> bool:
+    """Whether the target's frames follow each other as in its video."""
     order = track.facts.get("target_frames") or []
     return all(b >= a for a, b in zip(order, order[1:]))
