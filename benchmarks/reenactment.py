@@ -77,7 +77,7 @@ class Bench:
 def prepare(video: Path, work: Path, options: TrainingOptions) -> Bench:
     """Fits the clip, cuts it, and draws the maps of the part that is trained on."""
     model = facemodel.load(device=options.device)
-    track = fit_file(video, work / "target.track", device=options.device, model=model)
+    track = fit_file(video, work / "target.track", device=options.device, model=model, replace=True)
     target = Target(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")

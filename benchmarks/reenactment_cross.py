@@ -68,7 +68,7 @@ def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> D
     """
     work, model, device = bench.work, bench.model, bench.options.device
     stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
-    driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model)
+    driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model, replace=True)
     mixed = facemodel.mix(driver, bench.track, model, take)
     mixed.save(work / f"{stem}-asked.track")
     file, output = (
@@ -79,12 +79,12 @@ def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> D
         synthesize_file(
             file, work / f"{stem}-asked.track", bench.video, output, sound="none", device=device, model=model
         )
-    fitted = fit_file(output, work / f"{stem}-fitted.track", device=device, model=model)
+    fitted = fit_file(output, work / f"{stem}-fitted.track", device=device, model=model, replace=True)
     small = work / f"{video.stem}-small-{weights.header.size}.mp4"
     if not small.is_file():
         head = tall(bench.track, model) * weights.header.size / weights.header.crop.side  # px of the network's
         write_small(video, driver, small, head, model)
-    seen_small = fit_file(small, small.with_suffix(".track"), device=device, model=model)
+    seen_small = fit_file(small, small.with_suffix(".track"), device=device, model=model, replace=True)
     network = inference_network(weights, device)
     made = [image for image, _ in synthesize_crops(network, weights, mixed, model=model, device=device)]
     behind = crops(bench.video, weights.header.crop, weights.header.size, target_frames(mixed))

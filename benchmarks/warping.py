@@ -34,7 +34,7 @@ def main() -> None:
     o = parser.parse_args()
     work = o.work or Path(o.video.name + ".warping")
     model = facemodel.load()
-    track = fit_file(o.video, work / "target.track", device="cpu", model=model)
+    track = fit_file(o.video, work / "target.track", device="cpu", model=model, replace=True)
     asked = performances(track, model.expression_names, 1)
     crop, output = head_crop(track, model), work / f"warped-{o.size}.mp4"
     pictures = WarpedFrames(model, track, asked, VideoReader(o.video), crop, 2 * o.size)
@@ -43,7 +43,7 @@ def main() -> None:
             region = cut_out(frame, crop)
             region[:] = resize_square(resize_square(region, o.size), crop.side)
             writer.write(frame, seconds)
-    fitted = fit_file(output, output.with_suffix(".track"), device="cpu", model=model)
+    fitted = fit_file(output, output.with_suffix(".track"), device="cpu", model=model, replace=True)
 
     both = asked.tracked & fitted.tracked
     wanted, found = (columns(t, model) for t in (asked, fitted))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .errors import PortraitError, write_error
@@ -19,6 +19,7 @@ from .parameters import SHARED, FaceParameters
 
 FORMAT = "video-portraits track"
 VERSION = 1
+FILES = ("track.safetensors", "track.json")
 
 
 class FrameStatus(IntFlag):
@@ -106,10 +107,10 @@ class Track:
             "status": [FrameStatus(int(s)).label for s in self.status],
             "facts": self.facts,
         }
-        data, text = folder / "track.safetensors", folder / "track.json"
+        data, text = (folder / name for name in FILES)
         partials = [Path(f"{data}.partial"), Path(f"{text}.partial")]
         try:
-            save_file(tensors, partials[0])
+            partials[0].write_bytes(save(tensors))  # save_file would make it private
             partials[1].write_text(json.dumps(table, indent=1))
             os.replace(partials[0], data)
             os.replace(partials[1], text)
@@ -124,10 +125,11 @@ class Track:
     def load(cls, folder: str | os.PathLike, model=None) -> Track:
         """Reads a track; with ``model`` given, also checks that it was fitted with that model.
 
-        Raises PortraitError where a file is missing, broken, of another version or of another model.
+        Raises PortraitError where a file is missing, broken, not to be read, of another version or of another model.
         """
         folder = Path(folder)
-        data, text = folder / "track.safetensors", folder / "track.json"
+        check_permissions(folder)
+        data, text = (folder / name for name in FILES)
         for path in (data, text):
             if not path.is_file():
                 raise PortraitError(
@@ -138,14 +140,16 @@ class Track:
             tensors = load_file(data)
         except (ValueError, SafetensorError, OSError) as error:
             raise PortraitError(f"track '{folder}': can't be read ({error}); fit the video again") from None
+        if not isinstance(table, dict):
+            raise PortraitError(f"track '{folder}': track.json isn't a track's; fit the video again")
         if table.get("format") != FORMAT or table.get("version") != VERSION:
             raise PortraitError(
                 f"track '{folder}': expected {FORMAT} version {VERSION}, "
                 f"found {table.get('format')!r} version {table.get('version')!r}; fit the video again"
             )
-        if model is not None and table["fingerprint"] != model.fingerprint:
+        if model is not None and table.get("fingerprint") != model.fingerprint:
             raise PortraitError(
-                f"track '{folder}': fitted with model '{table['model']}' ({table['fingerprint']}), "
+                f"track '{folder}': fitted with model '{table.get('model')}' ({table.get('fingerprint')}), "
                 f"but the model loaded is '{model.name}' ({model.fingerprint}); fit the video again with this model"
             )
         try:
@@ -165,8 +169,18 @@ class Track:
                 spread=_group(tensors, "spread."),
                 facts=table["facts"],
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
+
+
+def check_permissions(folder: Path) -> None:
+    """Raises PortraitError where a track is there but may not be read: safetensors itself would say it is missing."""
+    for path, mode in ((folder, os.R_OK | os.X_OK), *((folder / name, os.R_OK) for name in FILES)):
+        if os.path.exists(path) and not os.access(path, mode):
+            raise PortraitError(
+                f"track '{folder}': {path.name} may not be read (permissions); its owner lets you by "
+                f"'chmod -R a+rX {folder}'"
+            )
 
 
 def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

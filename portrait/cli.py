@@ -40,7 +40,12 @@ Method = Annotated[str, typer.Option(help="Method of reenactment; another name l
 Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
 Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
 Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
-Sound = Annotated[str | None, typer.Option(help="Sound of the output: source, target, none, or a file.")]
+Sound = Annotated[
+    str | None,
+    typer.Option(
+        help="Sound of the output: source, target, none, or a file. A mixed track's source is looked for beside it."
+    ),
+]
 
 
 @app.command(
@@ -73,6 +78,8 @@ def fit(
     ] = None,
 ) -> None:
     """Find landmarks and model parameters in every frame. Run again after a stop, it goes on where it was.
+
+    A track that was edited or mixed, or that is of another file, is never overwritten.
 
     Videos in a folder (and its sub-folders) are fitted side by side, one on each core, with a table in summary.csv.
     Exit code 0: all are fitted; 1: some failed, and the table says why.
@@ -113,7 +120,8 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1.
+    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1; curves that end before the track
+    does are held.
     """
     from .jobs.tracks import edit_track
 

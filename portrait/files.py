@@ -34,6 +34,17 @@ def source_facts(reader) -> dict:
     }
 
 
+def find_file(source: dict | None, *beside: Path) -> Path | None:
+    """The file that facts name, in the folder of one of these or the current one, with the bytes it had; else None."""
+    if not (source or {}).get("sha256"):
+        return None
+    for folder in dict.fromkeys([*(path.absolute().parent for path in beside), Path.cwd()]):
+        path = folder / Path(source["file"]).name
+        if path.is_file() and file_hash(path) == source["sha256"]:
+            return path
+    return None
+
+
 def track_facts(path: Path, track) -> dict:
     """What a label says of a track: its file, what it was fitted to, and what was done to it since."""
     done = {name: track.facts.get(name) for name in ("source", "edits", "curves", "mixed")}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import facemodel
 from facemodel import PortraitError, Track
+from facemodel.mixing import is_mixed
 
-from .video_writer import check_writable
+from .progress import say
+from .video import ImageReader, VideoReader, open_frames
+from .video_writer import check_no_input, check_writable
 
 
 def pick_device(name: str) -> str:
@@ -34,15 +38,23 @@ def load_track(path: Path, model=None) -> Track:
 
 
 def is_track(path: Path) -> bool:
-    return (path / "track.json").is_file()
+    return os.path.isfile(path / "track.json")  # False, too, in a folder that may not be looked into
+
+
+def altered(track: Track) -> str | None:
+    """What was done to a track since its fit: "mixed" or "edited"; None where it is as 'portrait fit' wrote it."""
+    if is_mixed(track):
+        return "mixed"
+    return "edited" if "edits" in track.facts or "curves" in track.facts else None
 
 
 def default_model(device: str = "cpu"):
     return facemodel.load(device=device)
 
 
-def check_new_folder(path: Path) -> None:
-    """Raises PortraitError, before the work, where a track can't be written to ``path``."""
+def check_new_folder(path: Path, *inputs: Path | None) -> None:
+    """Raises PortraitError, before the work, where a track can't be written to ``path``, or it is one of the inputs."""
+    check_no_input("track", path, *inputs)
     if path.is_file():
         raise PortraitError(f"track '{path}': expected a folder to write to, found a file; choose another name")
     check_writable(path / "track.json")
@@ -59,3 +71,36 @@ def describe_track(track: Track) -> str:
     if cuts := count(FrameStatus.CUT):
         parts.append(f"{cuts} cut{'s' if cuts != 1 else ''}")
     return ", ".join(parts)
+
+
+def check_video(video: Path, track: Track) -> VideoReader | ImageReader:
+    """The reader of a track's video. Raises PortraitError where it has another size or fewer frames."""
+    frames = open_frames(video)
+    if (frames.width, frames.height) != (track.width, track.height):
+        raise PortraitError(
+            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
+            f"got {frames.width} x {frames.height}; give the video that the track belongs to"
+        )
+    needed = max(track.facts.get("target_frames") or [len(track) - 1]) + 1
+    if frames.frame_count is not None and frames.frame_count < needed:
+        raise PortraitError(
+            f"video '{video}': expected at least {needed} frames for this track, it has {frames.frame_count}; "
+            "give the video that the track belongs to"
+        )
+    return frames
+
+
+def is_other_file(source: dict | None, digest: str | None) -> bool:
+    """Whether a source, as facts have it, is known to have other bytes than a file with this hash."""
+    return None not in ((source or {}).get("sha256"), digest) and source["sha256"] != digest
+
+
+def note_other_file(what: str, source: dict | None, video: Path, digest: str) -> bool:
+    """Says so where ``what`` ("the track was fitted to") was another file: a new encoding is fine, another clip isn't.
+
+    source: as facts have it. digest: hash of ``video``. Returns whether there was something to say.
+    """
+    other = is_other_file(source, digest)
+    if other:
+        say(f"  note: {what} another file than {video.name}; their frames must be the same")
+    return other

@@ -125,6 +125,17 @@ def open_frames(path: str | os.PathLike) -> VideoReader | ImageReader:
     return ImageReader(path) if path.is_dir() or is_image(path) else VideoReader(path)
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a file holds sound, with or without pictures."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.audio)
+    except (av.error.FFmpegError, OSError):
+        return False
+
+
 def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 

@@ -231,11 +231,16 @@ def read_comment(metadata: dict) -> dict | None:
     return table if isinstance(table, dict) else None
 
 
-def check_writable(path: Path, *inputs: Path | None) -> None:
-    """Raises PortraitError where a file can't be made at ``path``, or is one of the inputs. Makes nothing."""
+def check_no_input(what: str, path: Path, *inputs: Path | None) -> None:
+    """Raises PortraitError where an output is one of the inputs, under whatever name."""
     for other in inputs:
         if other is not None and path.exists() and other.exists() and path.samefile(other):
-            raise PortraitError(f"output '{path}': is an input too and would be lost; choose another name")
+            raise PortraitError(f"{what} '{path}': is an input too and would be lost; choose another name")
+
+
+def check_writable(path: Path, *inputs: Path | None) -> None:
+    """Raises PortraitError where a file can't be made at ``path``, or is one of the inputs. Makes nothing."""
+    check_no_input("output", path, *inputs)
     if path.is_dir():
         raise PortraitError(f"output '{path}': expected a file name, found a folder; give a name inside it")
     folder = path.absolute().parent

@@ -12,6 +12,7 @@ from pathlib import Path
 import facemodel
 from facemodel import PortraitError, Track
 from facemodel.errors import unknown_name
+from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
 
 from ..files import VERSION, source_facts
@@ -19,7 +20,7 @@ from ..fit_report import write_fit_report
 from ..lens import camera_facts, check_lens, focal_from_fov
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
-from ..tracks import check_new_folder, describe_track, is_track, pick_device
+from ..tracks import altered, check_new_folder, describe_track, is_track, pick_device
 from ..video import open_frames
 from ..video_writer import check_writable
 
@@ -48,6 +49,7 @@ def fit_file(
     title: str = "",
     quality: str = DEFAULT_QUALITY,
     page: Path | None = None,
+    replace: bool = False,
 ) -> Track:
     """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`.
 
@@ -59,6 +61,7 @@ def fit_file(
     with quiet_native_stderr(), Progress() as progress:
         fitted = fit_clip(
             input, output, detector=detector, focal=focal, fov=fov, device=device, model=model, quality=quality,
+            replace=replace,
             report=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
         )  # fmt: skip
     track = fitted.track
@@ -87,21 +90,22 @@ def fit_clip(
     report: Report | None = None,
     finder=None,
     quality: str = DEFAULT_QUALITY,
+    replace: bool = False,
 ) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
-    A complete track of the same input, settings and model is kept; an unfinished one is gone on with.
+    A complete track of the same input, settings and model is kept; an unfinished one is gone on with; one of the same
+    input and other settings is replaced. One that was edited or mixed is never replaced, and a fit of another file
+    only with ``replace``: where the output is a command's own work.
     focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
     quality: one of `fitting.QUALITIES`.
     finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given back.
-    Raises PortraitError for input that can't be used.
+    Raises PortraitError for input that can't be used, and for an output that holds what would be lost.
     """
     check_lens(focal, fov)
     check_quality(quality)
     frames = open_frames(input)
-    check_new_folder(output)
-    if output.is_dir() and input.is_dir() and output.samefile(input):
-        raise PortraitError(f"track '{output}': is the input folder too; choose another name")
+    check_new_folder(output, input)
     model = model or facemodel.load()
     if fov is not None:
         focal = focal_from_fov(fov, frames.width)
@@ -111,7 +115,7 @@ def fit_clip(
     settings["version"] = VERSION
     settings = json.loads(json.dumps(settings))  # as a track gives it back
     began, work = time.perf_counter(), output.with_name(output.name + ".work")
-    if (done := complete_track(output, model, source, settings)) is not None:
+    if (done := kept_track(output, model, source, settings, replace)) is not None:
         shutil.rmtree(work, ignore_errors=True)  # of a run that was stopped between saving and removing it
         return Fitted(done, True, time.perf_counter() - began)
 
@@ -150,13 +154,23 @@ def check_quality(name: str) -> None:
         raise unknown_name("quality", name, QUALITIES)
 
 
-def complete_track(folder: Path, model, source: dict, settings: dict) -> Track | None:
-    """The track in a folder, where it is whole and of this input, settings and model."""
-    if not is_track(folder):
-        return None
+def kept_track(folder: Path, model, source: dict, settings: dict, replace: bool) -> Track | None:
+    """The track in a folder, where it is whole and of this input, settings and model; None where one is to be fitted.
+
+    Raises PortraitError where that would lose an edited or a mixed track or, without ``replace``, another file's, and
+    where it can't be known, since the track may not be read.
+    """
+    check_permissions(folder)
     try:
-        track = Track.load(folder, model)
-    except PortraitError:
+        track = Track.load(folder) if is_track(folder) else None
+    except PortraitError:  # of no use to anybody
         return None
-    same = track.facts.get("source") == source and track.facts.get("settings") == settings
+    if track is None:
+        return None
+    known, how = track.facts.get("source") or {}, altered(track)
+    if how is None and not replace and known.get("sha256") != source["sha256"]:
+        how = f"fitted to another file ('{known.get('file', 'unknown')}')"
+    if how is not None:
+        raise PortraitError(f"track '{folder}': was {how} and would be lost; name another output, or remove it first")
+    same = track.fingerprint == model.fingerprint and known == source and track.facts.get("settings") == settings
     return track if same else None

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from facemodel import FrameStatus, PortraitError, Track
-from facemodel.mixing import is_mixed
 from facemodel.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
 from fitting.online import OnlineFrame, OnlineTracker
@@ -26,7 +25,7 @@ from ..files import synthetic_note, track_facts
 from ..newest_frame import NewestFrame, Source, Timed, open_source
 from ..progress import say
 from ..quiet import quiet_native_stderr
-from ..tracks import default_model, is_track, load_track, pick_device
+from ..tracks import altered, default_model, is_track, load_track, pick_device
 from ..video import VideoWriter
 from ..video_writer import check_writable
 from .synthesis import load_weights, weights_facts
@@ -86,7 +85,9 @@ def live(
         check_writable(record, weights)
     model = default_model(device)
     loaded = load_weights(weights, model)
-    path = target_track or find_target_track(weights, loaded)
+    path = target_track or find_target_track(weights, loaded, model)
+    if target_track is None:
+        say(f"{path}: taken as the track that the weights were trained on")
     target = load_track(path, model)
     check_target(path, target, loaded)
     stream = open_source(source)
@@ -193,13 +194,13 @@ class _Recording(VideoWriter):
         super().__exit__(kind, value, trace)
 
 
-def find_target_track(weights: Path, loaded: Weights) -> Path:
-    """The track beside the weights that was fitted to the clip they were trained on."""
-    wanted = loaded.header.target.get("source")
+def find_target_track(weights: Path, loaded: Weights, model) -> Path:
+    """The track beside the weights that was fitted to the clip they were trained on; the first by name of several."""
+    known = loaded.header.target.get("source")
     for path in sorted(weights.absolute().parent.iterdir()):
-        if is_track(path):
-            track = load_track(path)
-            if wanted and track.facts.get("source") == wanted and not is_mixed(track) and "edits" not in track.facts:
+        with contextlib.suppress(PortraitError):  # one that can't be used isn't the one that is looked for
+            if known and is_track(path):
+                check_target(path, load_track(path, model), loaded)
                 return path
     raise PortraitError(
         f"weights '{weights}': the track that they were trained on isn't beside them; give it with --target-track"
@@ -209,14 +210,13 @@ def find_target_track(weights: Path, loaded: Weights) -> Path:
 def check_target(path: Path, track: Track, loaded: Weights) -> None:
     """Raises PortraitError where a track can't be that of the weights' clip."""
     h = loaded.header
-    if is_mixed(track):
-        raise PortraitError(f"--target-track '{path}': was mixed; give the target's own, which 'portrait fit' wrote")
-    if (track.width, track.height) != (h.frame_width, h.frame_height) or track.facts.get("source") != h.target.get(
-        "source"
-    ):
+    if (how := altered(track)) is not None:
+        raise PortraitError(f"--target-track '{path}': was {how}; give the target's own, which 'portrait fit' wrote")
+    wanted = h.target.get("source") or {}
+    if (track.width, track.height) != (h.frame_width, h.frame_height) or (track.facts.get("source") or {}) != wanted:
         raise PortraitError(
             f"--target-track '{path}': of another clip than the weights ({h.frame_width} x {h.frame_height}, "
-            f"{(h.target.get('source') or {}).get('file', 'unknown')}); give the track they were trained on"
+            f"{wanted.get('file', 'unknown')}); give the track they were trained on"
         )
 
 

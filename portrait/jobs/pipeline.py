@@ -17,17 +17,17 @@ from neural_render.reenactor import DEFAULT
 from renderer import render
 
 from ..comparison import comparison_frames
-from ..files import file_hash, synthetic_note
+from ..files import file_hash, find_file, synthetic_note
 from ..performance import scripted_performance
 from ..progress import Progress, say
 from ..report import write_report
 from ..sample import carphone
-from ..tracks import is_track, load_track, pick_device
+from ..tracks import check_new_folder, is_track, load_track, pick_device
 from ..video import VideoReader, open_frames
 from ..video_writer import check_writable
 from .fitting import DEFAULT_QUALITY, check_quality, fit_file
 from .rendering import camera_of, to_uint8, write_video
-from .synthesis import sound_file, synthesize_file, train_file
+from .synthesis import driver_of, synthesize_file, train_file
 from .tracks import parts
 
 DEMO_MINUTES = 7.0
@@ -85,12 +85,16 @@ def reenact_files(
     if source is not None and not is_track(source):
         open_frames(source)  # what can't be read is said before the long work
     work = work or output.with_name(output.name + ".work")
+    check_new_folder(work / "mixed.track", source)
     clock = Timings()
 
     say("1/4 fitting")
-    fit = {"model": model, "detector": detector, "quality": quality, "device": device}
+    fit = {"model": model, "detector": detector, "quality": quality, "device": device, "replace": True}
     t = clock.measure("fit target", fit_file, target, work / "target.track", **fit)
     s = _source_track(source, work, t, clock, fit)
+    given = source if source is not None and not is_track(source) else None
+    if given is None and sound == "source":
+        sound = sound_of_track(s, source, target)
     say("2/4 mixing")
     mixed = clock.measure("mix", facemodel.mix, s, t, model, names, absolute=absolute, smooth=smooth)
     mixed.save(work / "mixed.track")
@@ -104,7 +108,6 @@ def reenact_files(
         minutes=minutes, size=size, width=width, device=device, model=model, method=method,
     )  # fmt: skip
     say("4/4 synthesizing")
-    given = source if source is not None and not is_track(source) else None
     clock.measure(
         "synthesize", synthesize_file, weights, work / "mixed.track", target, output,
         sound=sound, device=device, source=given, model=model,
@@ -165,12 +168,11 @@ def write_comparison(
         crop=crop,
         driver_aspect=aspect,
     )
-    sound = sound_file("target", mixed, result)
     made_from = {"file": result.name, "sha256": file_hash(result)}
     note = synthetic_note("comparison", result=made_from, mixed=mixed.facts.get("mixed"))
     square = mixed.with_parameters(mixed.parameters, source=None)  # the panels are already as they are to be seen
     with Progress() as progress:
-        return write_video(path, progress.over(frames, len(mixed), path.name), square, audio_from=sound, note=note)
+        return write_video(path, progress.over(frames, len(mixed), path.name), square, audio_from=result, note=note)
 
 
 def driver_frames(source: Track, video: Path | None, model) -> Iterator[np.ndarray]:
@@ -186,6 +188,17 @@ def driver_frames(source: Track, video: Path | None, model) -> Iterator[np.ndarr
             drawn = render(model, p, camera, maps=["diffuse", "mask"], supersample=2)
         background = 0.13 * (1 - drawn["mask"])
         yield from to_uint8(drawn["diffuse"] + background)
+
+
+def sound_of_track(track: Track, path: Path | None, target: Path) -> str:
+    """A ``sound`` for ``synthesize_file``: the clip that a driving track is of, where it is at hand, else "none".
+
+    path: of the track; None for the scripted performance, which is silent.
+    """
+    clip = None if path is None else find_file(driver_of(track) or track.facts.get("source"), path, target)
+    if path is not None and clip is None:
+        say(f"  note: no sound, since the clip of {path.name} isn't beside it; --sound takes a file")
+    return "none" if clip is None else str(clip)
 
 
 def _source_track(source: Path | None, work: Path, target: Track, clock: Timings, fit: dict) -> Track:

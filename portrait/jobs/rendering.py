@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,14 +11,14 @@ import torch
 
 from facemodel import PortraitError, Track
 from facemodel.errors import unknown_name
-from facemodel.mixing import target_frames
+from facemodel.mixing import is_mixed, target_frames
 from neural_render import FrameCursor
 from renderer import MAPS, Camera, overlay, render
 
 from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import default_model, load_track, pick_device
-from ..video import VideoWriter, open_frames
+from ..tracks import check_video, default_model, load_track, note_other_file, pick_device
+from ..video import VideoWriter
 from ..video_writer import FORMATS, check_writable
 
 CHUNK = 8  # frames drawn at a time
@@ -37,12 +37,14 @@ def render_track(
     with Progress() as progress:
         if overlay is not None:
             check_writable(output, overlay)
+            reader, digest = check_video(overlay, track), file_hash(overlay)
+            note_other_file("the track was fitted to", track.facts.get("source"), overlay, digest)
             frames = progress.over(
-                overlay_frames(model, track, overlay, names[0], width, height, alpha), len(track), "render"
+                overlay_frames(model, track, reader, names[0], width, height, alpha), len(track), "render"
             )
-            note |= {"video": {"file": overlay.name, "sha256": file_hash(overlay)}}
-            in_order = "target_frames" not in track.facts
-            write_video(output, frames, track, audio_from=overlay if in_order else None, note=note)
+            note |= {"video": {"file": overlay.name, "sha256": digest}}
+            sound = overlay if reader.audio and not is_mixed(track) else None
+            write_video(output, frames, track, audio_from=sound, note=note)
             say(f"{output}: {names[0]} over {overlay.name}, {width} x {height}, {len(track)} frames")
             return
         one_each = output.suffix.lower() not in FORMATS
@@ -74,15 +76,9 @@ def map_frames(model, track: Track, names: list[str], width: int, height: int) -
 
 
 def overlay_frames(
-    model, track: Track, video: Path, name: str, width: int, height: int, alpha: float
+    model, track: Track, reader: Iterable, name: str, width: int, height: int, alpha: float
 ) -> Iterator[np.ndarray]:
     """The video's frames with a map drawn over, where the track has a face. (height, width, 3) uint8."""
-    reader = open_frames(video)
-    if (reader.width, reader.height) != (track.width, track.height):
-        raise PortraitError(
-            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
-            f"got {reader.width} x {reader.height}; give the video that the track belongs to"
-        )
     cursor = FrameCursor(reader)
     order, found = target_frames(track), track.tracked.tolist()
     camera = camera_of(track).resized(width, height)

@@ -19,10 +19,10 @@ from neural_render import (
 from neural_render.reenactor import DEFAULT
 from neural_render.training import is_main_process
 
-from ..files import file_hash, synthetic_note, track_facts
+from ..files import file_hash, find_file, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import default_model, load_track, pick_device
-from ..video import open_frames
+from ..tracks import altered, check_video, default_model, is_other_file, load_track, note_other_file, pick_device
+from ..video import has_sound, open_frames
 from ..video_writer import check_writable
 from .rendering import write_video
 
@@ -53,11 +53,11 @@ def train_file(
     device = pick_device(device)
     model = model or default_model(device)
     track = load_track(path, model)
-    if is_mixed(track):
-        raise PortraitError(f"track '{path}': was mixed; train with the target's own track, which 'portrait fit' wrote")
+    if (how := altered(track)) is not None:
+        raise PortraitError(f"track '{path}': was {how}; train with the target's own track, which 'portrait fit' wrote")
     frames = check_video(video, track)
     if is_main_process():
-        warn_other_file(video, track)
+        note_other_file("the track was fitted to", track.facts.get("source"), video, file_hash(video))
     options = TrainingOptions(
         minutes=minutes, size=size, width=width, device=device, losses=losses or {},
         vgg=None if vgg is None else str(vgg), held_out=held_out,
@@ -101,7 +101,7 @@ def synthesize_file(
     """Writes the target's video with the track's performance, at its own size.
 
     weights: that 'portrait train' wrote, or an ONNX file that 'portrait export' wrote.
-    sound: None is the target's, where its frames are in their own order; "source" needs ``source``.
+    sound, source: see ``sound_file``.
     """
     device = pick_device(device)
     model = model or default_model(device)
@@ -109,19 +109,22 @@ def synthesize_file(
     track = load_track(path, model)
     loaded = load_weights(weights, model)
     frames = check_video(video, track)
+    digest = file_hash(video)
+    note_strangers(track, loaded, video, digest)
     note = synthetic_note(
         "synthesize",
-        target={"file": video.name, "sha256": file_hash(video)},
+        target={"file": video.name, "sha256": digest},
         track=track_facts(path, track),
         weights=weights_facts(weights, loaded),
     )
+    audio = sound_file(sound, track, video, source, path)
     driver = None if source is None else open_frames(source)
     pictures = find_method(loaded.header.method).reenact(
         loaded, Drive(track, driver), Target(track, frames, model), device=device
     )
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
-        write_video(output, shown, track, audio_from=sound_file(sound, track, video, source), note=note)
+        write_video(output, shown, track, audio_from=audio, note=note)
     say(f"{output}: {len(track)} frames, {track.width} x {track.height}; labelled as synthetic in its metadata")
 
 
@@ -144,47 +147,59 @@ def weights_facts(path: Path, weights: Weights) -> dict:
     }
 
 
-def sound_file(sound: str | None, track: Track, target: Path, source: Path | None = None) -> Path | None:
-    """The file whose sound goes with the output; None for silence.
+def sound_file(sound: str | None, track: Track, target: Path, source: Path | None, *beside: Path) -> Path | None:
+    """The file whose sound goes with the output; None for silence, which is said where there was to be sound.
 
-    "source" and "target" are silent where that isn't a video with sound; another name is a file of its own.
+    sound: "source", "target", "none", or a file; None is the target's where its frames are in their own order, else
+    the source's. source: the driver's video; None looks for it in the folders of ``target`` and of ``beside``.
+    Raises PortraitError for a file that isn't there, and for "source" where it isn't found.
     """
-    if sound is None:
-        sound = "target" if not is_mixed(track) or _in_order(track) else "source"
-    if sound == "none":
+    chosen = sound or ("target" if in_order(track) else "source")
+    if chosen == "none":
         return None
-    if sound in ("source", "target"):
-        path = source if sound == "source" else target
-        return path if path is not None and path.is_file() and open_frames(path).audio else None
-    if not Path(sound).is_file():
+    if chosen == "target":
+        file = target
+    elif chosen == "source":
+        file = source or find_file(driver_of(track), target, *beside)
+        if file is None and sound is not None:
+            raise PortraitError(f"--sound source: {_no_source(track)}; give a file, target or none")
+        if file is None:
+            say(f"  note: no sound, since the track is longer than {target.name}, and {_no_source(track)}")
+            return None
+    elif not (file := Path(sound)).is_file():
         raise PortraitError(f"--sound '{sound}': expected source, target, none or a file, found no such file")
-    return Path(sound)
+    if has_sound(file):
+        return file
+    if sound is not None or chosen == "source":
+        say(f"  note: no sound, since {file.name} has none")
+    return None
 
 
-def check_video(video: Path, track: Track):
-    """The reader of a track's video. Raises PortraitError where it has another size or fewer frames."""
-    frames = open_frames(video)
-    if (frames.width, frames.height) != (track.width, track.height):
-        raise PortraitError(
-            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
-            f"got {frames.width} x {frames.height}; give the video that the track belongs to"
+def driver_of(track: Track) -> dict | None:
+    """Facts of the file whose performance a mixed track has."""
+    return (track.facts.get("mixed") or {}).get("source")
+
+
+def _no_source(track: Track) -> str:
+    if not is_mixed(track):
+        return "the track wasn't mixed, so it has no source"
+    name = (driver_of(track) or {}).get("file", "an unknown file")
+    return f"its source, {name}, isn't beside the track or the video, with the bytes that were fitted"
+
+
+def note_strangers(track: Track, weights: Weights, video: Path, digest: str) -> None:
+    """Says so where track, weights and video (whose hash is ``digest``) aren't known to be of one clip."""
+    of_track, of_weights = track.facts.get("source") or {}, weights.header.target.get("source") or {}
+    if not note_other_file("the track was fitted to", of_track, video, digest):
+        note_other_file("the weights were trained on", of_weights, video, digest)
+    if not is_mixed(track) and is_other_file(of_track, of_weights.get("sha256")):
+        say(
+            f"  note: the track is of '{of_track.get('file')}', the weights of '{of_weights.get('file')}'; "
+            "if these are two people, mix their tracks first with 'portrait mix'"
         )
-    needed = max(track.facts.get("target_frames") or [len(track) - 1]) + 1
-    if frames.frame_count is not None and frames.frame_count < needed:
-        raise PortraitError(
-            f"video '{video}': expected at least {needed} frames for this track, it has {frames.frame_count}; "
-            "give the video that the track belongs to"
-        )
-    return frames
 
 
-def warn_other_file(video: Path, track: Track) -> None:
-    """Says so where a track was fitted to a file with other bytes: a new encoding is fine, another clip isn't."""
-    known = (track.facts.get("source") or {}).get("sha256")
-    if known is not None and known != file_hash(video):
-        say(f"  note: the track was fitted to another file than {video.name}; their frames must be the same")
-
-
-def _in_order(track: Track) -> bool:
+def in_order(track: Track) -> bool:
+    """Whether the target's frames follow each other as in its video."""
     order = track.facts.get("target_frames") or []
     return all(b >= a for a, b in zip(order, order[1:]))

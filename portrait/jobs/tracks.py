@@ -6,11 +6,15 @@ import math
 from pathlib import Path
 
 import facemodel
-from facemodel import PortraitError
+from facemodel import PortraitError, Track
+from facemodel.arkit import ARKIT_NAMES
+from facemodel.curves import Curves
 
 from ..progress import say
 from ..tracks import check_new_folder, describe_track, load_track
 from ..video_writer import check_writable
+
+NAMED = 4  # columns that a note lists
 
 
 def edit_track(
@@ -41,14 +45,15 @@ def edit_track(
     model = facemodel.load()
     track = load_track(path, model)
     if output is not None:
-        check_new_folder(output)
+        check_new_folder(output, path)
     if to_csv is not None:
         check_writable(to_csv, csv)
     if csv is not None:
         curves = facemodel.read_curves(csv, rate=csv_rate, default_rate=max(1, round(track.fps)))
         track = facemodel.apply_curves(track, model, curves, head=csv_head)
-        lasts = float(curves.times[-1])
-        say(f"{csv}: {len(curves.times)} rows, {lasts:.2f} s, {len(curves.values)} columns")
+        say(f"{csv}: {len(curves.times)} rows, {curves.times[-1]:.2f} s, {len(curves.values)} columns")
+        note_held(curves, track)
+        note_clamped(curves)
         track = track.with_parameters(track.parameters, curves=csv.name)
     if any(edits.values()):
         track = facemodel.edit(track, model, **edits)
@@ -58,6 +63,27 @@ def edit_track(
     if to_csv is not None:
         facemodel.write_curves(track, model, to_csv)
         say(f"{to_csv}: {len(track)} rows")
+
+
+def note_held(curves: Curves, track: Track) -> None:
+    """Says so where curves end before the track does."""
+    times, ends = (track.times - track.times[0]).tolist(), float(curves.times[-1])
+    held = sum(time > ends + 0.5 / track.fps for time in times)
+    if held:
+        say(
+            f"  note: the curves end at {ends:.2f} s, the track at {times[-1]:.2f} s; "
+            f"their last values are held for the last {held} of {len(track)} frames"
+        )
+
+
+def note_clamped(curves: Curves) -> None:
+    """Says so where shapes have values outside [0, 1], which none can have."""
+    shapes = {name: values for name, values in curves.values.items() if name in ARKIT_NAMES}
+    counts = {name: int(((values < 0) | (values > 1)).sum()) for name, values in shapes.items()}
+    named = [f"{name} {count}" for name, count in counts.items() if count]
+    if named:
+        more = f" and {len(named) - NAMED} more columns" if len(named) > NAMED else ""
+        say(f"  note: {sum(counts.values())} values outside 0 to 1 are clamped: {', '.join(named[:NAMED])}{more}")
 
 
 def mix_tracks(
@@ -73,7 +99,7 @@ def mix_tracks(
 ) -> None:
     """Mixes two tracks and writes the result."""
     model = facemodel.load()
-    check_new_folder(output)
+    check_new_folder(output, source, target)
     mixed = facemodel.mix(
         load_track(source, model),
         load_track(target, model),

@@ -19,13 +19,12 @@ from recognition.files import write_text
 from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
-from ..files import synthetic_note
+from ..files import file_hash, synthetic_note
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
-from ..tracks import default_model, is_track, load_track, pick_device
+from ..tracks import check_video, default_model, is_track, load_track, note_other_file, pick_device
 from ..video import is_image, open_frames, read_image
 from ..video_writer import check_writable
-from .synthesis import check_video
 from .uv_outputs import PICTURE, Face, turntable, write_maps, write_mesh, write_picture
 
 MIRROR = "mirror"
@@ -137,7 +136,9 @@ def open_source(input: Path, video: Path | None, model, device: str) -> tuple[Tr
         if video is None:
             raise PortraitError(f"track '{input}': its pictures are needed too; add --video with the clip it is of")
         track = load_track(input, model)
-        return track, check_video(video, track)
+        pictures = check_video(video, track)
+        note_other_file("the track was fitted to", track.facts.get("source"), video, file_hash(video))
+        return track, pictures
     if input.is_dir() or not is_image(input):
         raise PortraitError(
             f"input '{input}': expected an image or a track; 'portrait fit {input} -o {input.stem}.track' makes one"

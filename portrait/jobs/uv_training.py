@@ -133,7 +133,8 @@ def real_set(model, files: list[Path], size: int, seed: int, work: Path, progres
             with quiet_native_stderr():
                 title = f"{file.name} ({k + 1} of {len(files)})"
                 report = lambda done, total, stage, title=title: progress.update(done, total, f"{title}: {stage}")  # noqa: E731
-                track = fit_clip(file, work / "tracks" / f"{k:04d}-{file.stem}", model=model, report=report).track
+                place = work / "tracks" / f"{k:04d}-{file.stem}"
+                track = fit_clip(file, place, model=model, report=report, replace=True).track
             skin = merged(model, track, open_frames(file), choose_frame(track, None), size, progress)
         except PortraitError as error:
             left_out.append(f"{file.name}: {error}")

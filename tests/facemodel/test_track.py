@@ -1,4 +1,7 @@
 import json
+import os
+import stat
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,9 +43,34 @@ def test_broken_files_give_one_line(tmp_path):
     (folder / "track.json").write_text(json.dumps(table | {"version": 99}))
     with pytest.raises(PortraitError, match="found 'video-portraits track' version 99"):
         Track.load(folder)
+    for text, reason in (
+        ("[]", "isn't a track's"),
+        ('{"format": "video-portraits track", "version": 1}', "incomplete"),
+    ):
+        (folder / "track.json").write_text(text)
+        with pytest.raises(PortraitError, match=reason):
+            Track.load(folder)
     (tmp_path / "file").touch()
     with pytest.raises(PortraitError, match="expected a folder"):
         make_track(model).save(tmp_path / "file")
+
+
+def test_a_group_reads_a_track_as_any_other_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        folder = make_track(names_only_model()).save(tmp_path / "t")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()} == {0o640}
+
+
+@pytest.mark.parametrize("hidden", ["t", "track.safetensors", "track.json"])
+def test_what_may_not_be_read_isn_t_said_to_be_missing(tmp_path, monkeypatch, hidden):
+    folder = make_track(names_only_model()).save(tmp_path / "t")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != hidden)  # root may read anything
+    with pytest.raises(PortraitError, match=f"{hidden} may not be read \\(permissions\\); .*chmod -R a\\+rX") as error:
+        Track.load(folder)
+    assert "\n" not in str(error.value)
 
 
 def test_labels():

@@ -161,6 +161,16 @@ def test_weights_of_another_size_or_none(track, clip, tmp_path, capfd):
     assert not out.exists() and not list(tmp_path.glob("*.partial"))
 
 
+def test_an_edited_track_is_nothing_to_train_on(track, clip, tmp_path, capfd):
+    curves = tmp_path / "c.csv"
+    assert main(["edit", str(track), "--to-csv", str(curves)]) == 0
+    for edit in (["--set", "jawOpen=0"], ["--csv", curves]):
+        edited = tmp_path / f"{edit[0]}.track"
+        assert main([*map(str, ["edit", track, *edit, "-o", edited])]) == 0
+        refuse(capfd, "train", edited, clip, "-o", tmp_path / "w", expected="was edited; train with the target's own")
+    assert not (tmp_path / "w").exists()
+
+
 def test_video_of_another_size(track, grey_room, tmp_path, capfd):
     refuse(capfd, "train", track, grey_room, "-o", tmp_path / "w", expected="expected 176 x 144")
     refuse(capfd, "render", track, "-o", tmp_path / "a.mp4", "--overlay", grey_room, expected="expected 176 x 144")
@@ -176,6 +186,24 @@ def test_inputs_are_never_overwritten(track, clip, tmp_path, capfd):
     refuse(capfd, "reenact", "--source", track, "--target", copy, "-o", copy, expected="is an input too")
     refuse(capfd, "train", track, copy, "-o", copy, expected="is an input too")
     assert copy.read_bytes() == before
+
+
+def test_a_track_is_never_written_over_its_own_input(track, clip, tmp_path, capfd):
+    mine = tmp_path / "o.mp4.work" / "mixed.track"
+    shutil.copytree(track, mine)
+    (tmp_path / "linked.track").symlink_to(mine)
+    before = {p: p.read_bytes() for p in mine.iterdir()}
+    curves = tmp_path / "c.csv"
+    assert main(["edit", str(track), "--to-csv", str(curves)]) == 0
+    for arguments in [
+        ["edit", mine, "--set", "jawOpen=1", "-o", mine],
+        ["edit", mine, "--csv", curves, "-o", tmp_path / "linked.track"],
+        ["mix", "--source", track, "--target", mine, "-o", mine],
+        ["mix", "--source", mine, "--target", track, "-o", tmp_path / "linked.track"],
+        ["reenact", "--source", mine, "--target", clip, "-o", tmp_path / "o.mp4"],
+    ]:
+        refuse(capfd, *arguments, expected="is an input too")
+    assert {p: p.read_bytes() for p in mine.iterdir()} == before
 
 
 def test_full_disk(track, clip, tmp_path, capfd):

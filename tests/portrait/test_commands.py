@@ -75,6 +75,28 @@ def test_curves_both_ways(track, model, tmp_path):
     assert torch.allclose(a[:, others], b[:, others], atol=1e-4)
 
 
+def test_curves_that_end_early_or_leave_the_range_are_noted(track, tmp_path, capsys):
+    times = Track.load(track).times.tolist()
+    path, out = tmp_path / "c.csv", tmp_path / "t"
+    head = "Timecode,JawOpen,EyeLookUpLeft,TongueOut,HeadYaw\n"
+
+    def notes(rows: int, jaw: str, look: str) -> list[str]:
+        codes = [f"00:00:00:{k:02d}.000" for k in range(rows)]
+        path.write_text(head + "".join(f"{code},{jaw},{look},,1.5\n" for code in codes))
+        capsys.readouterr()
+        call("edit", track, "--csv", path, "--csv-rate", round(Track.load(track).fps), "-o", out)
+        return [line.strip() for line in capsys.readouterr().out.splitlines() if "note:" in line]
+
+    assert notes(FRAMES, "1.0", "0.0") == []
+    assert notes(FRAMES - 3, "0.5", "0.5") == [
+        f"note: the curves end at {times[FRAMES - 4]:.2f} s, the track at {times[-1]:.2f} s; "
+        f"their last values are held for the last 3 of {FRAMES} frames"
+    ]
+    assert notes(FRAMES, "1.2", "-0.1") == [
+        f"note: {2 * FRAMES} values outside 0 to 1 are clamped: jawOpen {FRAMES}, eyeLookUpLeft {FRAMES}"
+    ]
+
+
 def test_mix(track, tmp_path):
     call("edit", track, "--set", "jawOpen=0.8", "-o", tmp_path / "source")
     call("mix", "--source", tmp_path / "source", "--target", track, "--take", "expression,pose", "-o", tmp_path / "m")

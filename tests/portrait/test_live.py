@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,6 +36,9 @@ def weights(track, model, tmp_path_factory):
     target = Track.load(track, model)
     target.save(folder / "talk.track")
     target.with_parameters(target.parameters, edits=[{"gaze": 1}]).save(folder / "edited.track")
+    target.with_parameters(target.parameters, curves="a.csv").save(folder / "by_curves.track")
+    replace(target, fingerprint="0" * 16).save(folder / "another_model.track")
+    (target.save(folder / "broken.track") / "track.safetensors").write_bytes(b"no tensors")
     return random_weights(target, model, folder / "talk.weights.safetensors")
 
 
@@ -107,6 +111,7 @@ def test_command(weights, driver, tmp_path, capsys):
     out = tmp_path / "out.mp4"
     counts = live(str(driver), weights, window=False, record=out, device="cpu")
     printed = capsys.readouterr().out
+    assert f"{weights.parent / 'talk.track'}: taken as the track that the weights were trained on" in printed
     assert counts.made >= 1 and counts.made <= counts.taken
     dropped = 60 - counts.taken
     assert f"{counts.made} made of {counts.taken} taken, {dropped} dropped" in printed and "frames a second" in printed
@@ -171,8 +176,8 @@ def test_frames_stops_and_an_empty_recording_isn_t_kept(weights, driver, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_can_t_be_used(weights, driver, track, tmp_path, monkeypatch, capsys):
-    assert find_target_track(weights, Weights.load(weights)).name == "talk.track"
+def test_what_can_t_be_used(weights, driver, track, model, tmp_path, monkeypatch, capsys):
+    assert find_target_track(weights, Weights.load(weights), model).name == "talk.track"
     base = ["live", "--weights", str(weights), "--device", "cpu"]
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -191,3 +196,7 @@ def test_what_can_t_be_used(weights, driver, track, tmp_path, monkeypatch, capsy
     other.with_parameters(other.parameters, source={"file": "other.mp4"}).save(tmp_path / "other.track")
     assert main([*base, "--source", str(driver), "--no-window", "--target-track", str(tmp_path / "other.track")]) == 2
     assert "of another clip" in capsys.readouterr().err
+    for name in ("edited", "by_curves"):
+        path = weights.parent / f"{name}.track"
+        assert main([*base, "--source", str(driver), "--no-window", "--target-track", str(path)]) == 2
+        assert "was edited; give the target's own" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What a track says of itself: doubtful frames, what the clip left open, quality, and that a fit isn't lost."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -142,3 +143,59 @@ def test_a_track_that_cannot_be_saved_is_not_fitted_again(clip, tmp_path, monkey
     (tmp_path / "t.work" / "progress.safetensors").write_bytes(b"old")
     assert fit_clip(clip, out, model=model, device="cpu", quality="fast").kept
     assert not (tmp_path / "t.work").exists()
+
+
+class Reached(Exception):
+    """The fit would begin."""
+
+
+@pytest.fixture
+def no_fit(monkeypatch):
+    def fit_video(*_, **__):
+        raise Reached
+
+    monkeypatch.setattr("portrait.jobs.fitting.fit_video", fit_video)
+
+
+ANOTHER = {"source": {"file": "other.mp4", "sha256": "0" * 64}}
+ALTERED = [({"edits": [{"gaze": 1}]}, "edited"), ({"curves": "a.csv"}, "edited"),
+           ({"mixed": {}, "target_frames": [0] * FRAMES}, "mixed")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "reason"), [*ALTERED, (ANOTHER, "fitted to another file ('other.mp4')")])
+def test_a_fit_never_takes_the_place_of_what_would_be_lost(facts, reason, fitted, clip, tmp_path, capsys, no_fit):
+    out = tmp_path / "talk.track"
+    fitted.with_parameters(fitted.parameters, **facts).save(out)
+    before = {p: p.read_bytes() for p in out.iterdir()}
+    for quality in ("balanced", "fast"):
+        assert main(["fit", str(clip), "-o", str(out), "--device", "cpu", "--quality", quality]) == 2
+        error = capsys.readouterr().err
+        assert reason in error and "name another output" in error and error.count("\n") == 1
+    assert {p: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_a_track_that_may_not_be_read_is_not_replaced(fitted, clip, tmp_path, monkeypatch, no_fit):
+    fitted.save(tmp_path / "t")
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: "track.safetensors" not in str(path) and access(path, mode))
+    with pytest.raises(PortraitError, match="may not be read"):
+        fit_clip(clip, tmp_path / "t", device="cpu", quality="fast")
+
+
+def test_a_fit_of_the_same_file_may_be_replaced(fitted, clip, tmp_path, no_fit):
+    source = fitted.facts["source"] | {"file": "as it was called before.mp4"}
+    fitted.with_parameters(fitted.parameters, source=source).save(tmp_path / "t")
+    with pytest.raises(Reached):
+        fit_clip(clip, tmp_path / "t", device="cpu", quality="fast")
+
+
+def test_work_of_a_command_s_own_is_replaced_but_no_edit_in_it(fitted, track, clip, tmp_path, capsys, no_fit):
+    place = tmp_path / "o.mp4.work" / "target.track"
+    arguments = ["reenact", "--source", track, "--target", clip, "-o", tmp_path / "o.mp4", "--device", "cpu"]
+    fitted.with_parameters(fitted.parameters, **ANOTHER).save(place)
+    with pytest.raises(Reached):
+        main([*map(str, arguments)])
+    for facts, reason in ALTERED:
+        fitted.with_parameters(fitted.parameters, **facts).save(place)
+        assert main([*map(str, arguments)]) == 2
+        assert f"target.track': was {reason}" in capsys.readouterr().err

@@ -1,0 +1,97 @@
+"""Whose sound goes with a result, and what is said where there is none."""
+
+import shutil
+
+import pytest
+
+import facemodel
+from facemodel import PortraitError, Track
+from portrait.cli import main
+from portrait.files import source_facts
+from portrait.jobs.pipeline import sound_of_track
+from portrait.jobs.synthesis import sound_file
+from portrait.video import VideoReader, VideoWriter
+
+from .conftest import FRAMES, tone
+from .networks import random_weights
+
+THERE_AND_BACK = [0, 1, 2, 1, 0]
+
+
+@pytest.fixture(scope="module")
+def driver(clip, tmp_path_factory):
+    """A video with sound, in a folder of its own."""
+    path = tmp_path_factory.mktemp("driver") / "actor.mp4"
+    shutil.copy(clip, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def silent(clip, tmp_path_factory):
+    path = tmp_path_factory.mktemp("silent") / "silent.mp4"
+    reader = VideoReader(clip)
+    with VideoWriter(path, reader.width, reader.height, reader.fps) as writer:
+        for _, time, frame in reader:
+            writer.write(frame, time)
+    return path
+
+
+def mixed(track, driver, order):
+    found = Track.load(track)
+    facts = {"target_frames": order, "mixed": {"source": source_facts(VideoReader(driver))}}
+    return found.with_parameters(found.parameters, **facts)
+
+
+def test_the_source_is_found_where_it_may_lie(track, clip, driver, tmp_path, monkeypatch):
+    longer = mixed(track, driver, THERE_AND_BACK)
+    assert sound_file("source", longer, clip, None, driver.with_name("m.track")) == driver
+    assert sound_file(None, longer, clip, None, driver.with_name("m.track")) == driver
+    assert sound_file(None, mixed(track, driver, [0, 1, 2]), clip, None, driver.with_name("m.track")) == clip
+    monkeypatch.chdir(driver.parent)
+    assert sound_file("source", longer, clip, None) == driver
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "actor.mp4").write_bytes(b"another film")
+    with pytest.raises(PortraitError, match="--sound source: its source, actor.mp4, isn't beside the track") as error:
+        sound_file("source", longer, clip, None)
+    assert "\n" not in str(error.value)
+    with pytest.raises(PortraitError, match="--sound source: the track wasn't mixed"):
+        sound_file("source", Track.load(track), clip, None)
+
+
+def test_silence_is_said_where_sound_was_to_be(track, clip, driver, silent, capsys):
+    longer = mixed(track, driver, THERE_AND_BACK)
+    assert sound_file(None, longer, clip, None) is None
+    said = capsys.readouterr().out
+    assert "note: no sound, since the track is longer than clip.mp4, and its source, actor.mp4" in said
+    assert sound_file("target", longer, silent, None) is None
+    assert sound_file("source", longer, clip, silent) is None
+    assert sound_file(str(silent), longer, clip, None) is None
+    assert capsys.readouterr().out == 3 * "  note: no sound, since silent.mp4 has none\n"
+    assert sound_file("none", longer, clip, None) is None
+    assert sound_file(None, Track.load(track), silent, None) is None  # as it was
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_of_sound_alone(track, clip, tmp_path):
+    assert sound_file(str(tone(tmp_path / "tone.wav")), Track.load(track), clip, None) == tmp_path / "tone.wav"
+
+
+def test_of_a_driving_track(track, clip, driver, tmp_path, capsys):
+    assert sound_of_track(Track.load(track), None, clip) == "none"
+    assert sound_of_track(Track.load(track), tmp_path / "actor.track", clip) == str(clip)
+    assert sound_of_track(mixed(track, driver, [0, 1]), driver.with_name("a.track"), clip) == str(driver)
+    assert capsys.readouterr().out == ""
+    assert sound_of_track(Track.load(track), tmp_path / "actor.track", tmp_path / "talk.mp4") == "none"
+    assert "note: no sound, since the clip of actor.track isn't beside it" in capsys.readouterr().out
+
+
+def test_the_command_finds_the_source(track, clip, driver, tmp_path, capsys):
+    mixed(track, driver, list(range(FRAMES))).save(tmp_path / "m.track")
+    weights = random_weights(Track.load(track), facemodel.load(), tmp_path / "w.safetensors")
+    arguments = ["synthesize", weights, tmp_path / "m.track", "--video", clip, "-o", tmp_path / "o.mp4"]
+    arguments = [*map(str, arguments), "--sound", "source", "--device", "cpu"]
+    assert main(arguments) == 2
+    assert "isn't beside the track or the video" in capsys.readouterr().err and not (tmp_path / "o.mp4").exists()
+    shutil.copy(driver, tmp_path)
+    assert main(arguments) == 0
+    assert VideoReader(tmp_path / "o.mp4").audio
