@@ -301,7 +301,11 @@ def export(
     frame: Annotated[int, typer.Option(help="Which frame, from 0.")] = 0,
     texture: Annotated[int, typer.Option(help="Texture's height and width; 0 colours the vertices instead.")] = 1024,
 ) -> None:
-    """Write one frame's mesh in millimetres, landmarks and camera beside it as JSON; or a trained network as ONNX."""
+    """Write one frame's mesh, landmarks and camera beside it as JSON; or a trained network as ONNX.
+
+    obj and ply are in millimetres with the frame's expression. glb is in metres (as glTF has it, by its node's scale):
+    a face at rest, ARKit's expression shapes as morph targets, and the frame's as their default weights.
+    """
     from .jobs.exporting import export_file
 
     export_file(input, output, frame=frame, texture_size=texture)

@@ -108,8 +108,9 @@ def test_overlay_keeps_the_picture_outside_and_the_sound(track, clip, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["obj", "ply", "glb"])
-def test_export(track, tmp_path, suffix):
+def test_export(track, tmp_path, suffix, capsys):
     call("export", track, "--frame", 3, "-o", tmp_path / f"face.{suffix}", "--texture", 128)
+    assert (", metres" if suffix == "glb" else ", millimetres") in capsys.readouterr().out
     facts = json.loads((tmp_path / "face.landmarks.json").read_text())
     assert facts["frame"] == 3 and len(facts["landmarks"]["positions"]) == 68
     pixels = np.array(facts["landmarks"]["pixels"])
