@@ -159,7 +159,12 @@ def render(
     ] = "diffuse,correspondence,eyes",
     overlay: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Draw the (first) map over this video.")] = None,
     alpha: Annotated[float, typer.Option(min=0, max=1, help="Strength of the overlay.")] = 0.7,
-    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Or WIDTH; default the clip's own.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT", help="Or WIDTH; default the clip's own. A video's odd ones gain a pixel: H.264."
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Draw the face: shading, the conditioning maps, normals, depth; or drawn over the video."""
@@ -224,7 +229,10 @@ def synthesize(
     sound: Sound = None,
     device: Device = "auto",
 ) -> None:
-    """Make the video again with the track's performance, at its own size, with its sound."""
+    """Make the video again with the track's performance, at its own size, with its sound.
+
+    Where that size is odd the last row or column is there twice, since H.264 needs even ones.
+    """
     files = [onnx, *inputs] if onnx else inputs
     if len(files) != 2:
         raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")

@@ -7,7 +7,8 @@ from pathlib import Path
 import facemodel
 from facemodel import PortraitError, Track
 
-from .video_writer import check_writable
+from .video import VideoReader, WithoutPadding, open_frames
+from .video_writer import check_writable, stored_size
 
 
 def pick_device(name: str) -> str:
@@ -31,6 +32,22 @@ def load_track(path: Path, model=None) -> Track:
     if not path.exists():
         raise PortraitError(f"track '{path}': no such folder; make one with 'portrait fit VIDEO -o {path}'")
     return Track.load(path, model)
+
+
+def open_video_of(track: Track, video: Path):
+    """The reader of a track's video, which may be one that VideoWriter padded: its frames have the track's size.
+
+    Raises PortraitError where it has another size.
+    """
+    reader, size = open_frames(video), (track.width, track.height)
+    if (reader.width, reader.height) == size:
+        return reader
+    if isinstance(reader, VideoReader) and (reader.width, reader.height) == stored_size(*size):
+        return WithoutPadding(reader, *size)
+    raise PortraitError(
+        f"video '{video}': expected {track.width} x {track.height} as the track has it, "
+        f"got {reader.width} x {reader.height}; give the video that the track belongs to"
+    )
 
 
 def is_track(path: Path) -> bool:

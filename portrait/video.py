@@ -1,6 +1,9 @@
 """Video in and out, streamed through PyAV."""
 
-from .video_reader import ImageReader, VideoReader, is_image, open_frames, read_image
+from .video_reader import ImageReader, VideoReader, WithoutPadding, is_image, open_frames, read_image
 from .video_writer import VideoWriter, read_comment
 
-__all__ = ["ImageReader", "VideoReader", "VideoWriter", "is_image", "open_frames", "read_comment", "read_image"]
+__all__ = [
+    "ImageReader", "VideoReader", "VideoWriter", "WithoutPadding", "is_image", "open_frames", "read_comment",
+    "read_image",
+]  # fmt: skip

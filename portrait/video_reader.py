@@ -119,6 +119,20 @@ class ImageReader:
             yield index, index / self.fps, image
 
 
+class WithoutPadding:
+    """A reader's frames without the row and the column that VideoWriter repeated at the bottom and the right."""
+
+    def __init__(self, reader: VideoReader, width: int, height: int):
+        self.reader, self.width, self.height = reader, width, height
+
+    def __getattr__(self, name: str):
+        return getattr(self.reader, name)
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        for index, time, frame in self.reader:
+            yield index, time, frame[: self.height, : self.width]
+
+
 def open_frames(path: str | os.PathLike) -> VideoReader | ImageReader:
     """The reader for a video file, an image file or a folder of images."""
     path = Path(path)

@@ -17,9 +17,9 @@ from renderer import MAPS, Camera, overlay, render
 
 from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import default_model, load_track, pick_device
-from ..video import VideoWriter, open_frames
-from ..video_writer import FORMATS, check_writable
+from ..tracks import default_model, load_track, open_video_of, pick_device
+from ..video import VideoWriter
+from ..video_writer import FORMATS, check_writable, padding_note
 
 CHUNK = 8  # frames drawn at a time
 
@@ -33,6 +33,7 @@ def render_track(
     track = load_track(path, model)
     names = map_names(maps or "diffuse")
     width, height = picture_size(size, track.width, track.height)
+    one = f"{width} x {height}{padding_note(width, height)}"
     note = synthetic_note("render", track=track_facts(path, track))
     with Progress() as progress:
         if overlay is not None:
@@ -43,7 +44,7 @@ def render_track(
             note |= {"video": {"file": overlay.name, "sha256": file_hash(overlay)}}
             in_order = "target_frames" not in track.facts
             write_video(output, frames, track, audio_from=overlay if in_order else None, note=note)
-            say(f"{output}: {names[0]} over {overlay.name}, {width} x {height}, {len(track)} frames")
+            say(f"{output}: {names[0]} over {overlay.name}, {one}, {len(track)} frames")
             return
         one_each = output.suffix.lower() not in FORMATS
         if one_each and (output.suffix or output.is_file()):
@@ -51,10 +52,11 @@ def render_track(
         drawn = progress.over(map_frames(model, track, names, width, height), len(track), "render")
         if not one_each:
             write_video(output, (np.concatenate([m[n] for n in names], 1) for m in drawn), track, note=note)
-            say(f"{output}: {', '.join(names)} side by side, {width} x {height} each, {len(track)} frames")
+            padded = padding_note(len(names) * width, height)
+            say(f"{output}: {', '.join(names)} side by side, {width} x {height} each{padded}, {len(track)} frames")
             return
         write_each(output, drawn, names, track, note)
-        say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {width} x {height}, {len(track)} frames")
+        say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {one}, {len(track)} frames")
 
 
 def map_frames(model, track: Track, names: list[str], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:
@@ -77,13 +79,7 @@ def overlay_frames(
     model, track: Track, video: Path, name: str, width: int, height: int, alpha: float
 ) -> Iterator[np.ndarray]:
     """The video's frames with a map drawn over, where the track has a face. (height, width, 3) uint8."""
-    reader = open_frames(video)
-    if (reader.width, reader.height) != (track.width, track.height):
-        raise PortraitError(
-            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
-            f"got {reader.width} x {reader.height}; give the video that the track belongs to"
-        )
-    cursor = FrameCursor(reader)
+    cursor = FrameCursor(open_video_of(track, video))
     order, found = target_frames(track), track.tracked.tolist()
     camera = camera_of(track).resized(width, height)
     near, far = _depth_range(model, track)

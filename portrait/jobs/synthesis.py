@@ -21,9 +21,9 @@ from neural_render.training import is_main_process
 
 from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
-from ..tracks import default_model, load_track, pick_device
+from ..tracks import default_model, load_track, open_video_of, pick_device
 from ..video import open_frames
-from ..video_writer import check_writable
+from ..video_writer import check_writable, padding_note
 from .rendering import write_video
 
 
@@ -122,7 +122,8 @@ def synthesize_file(
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
         write_video(output, shown, track, audio_from=sound_file(sound, track, video, source), note=note)
-    say(f"{output}: {len(track)} frames, {track.width} x {track.height}; labelled as synthetic in its metadata")
+    size = f"{track.width} x {track.height}{padding_note(track.width, track.height)}"
+    say(f"{output}: {len(track)} frames, {size}; labelled as synthetic in its metadata")
 
 
 def load_weights(path: Path, model) -> Weights | OnnxWeights:
@@ -163,12 +164,7 @@ def sound_file(sound: str | None, track: Track, target: Path, source: Path | Non
 
 def check_video(video: Path, track: Track):
     """The reader of a track's video. Raises PortraitError where it has another size or fewer frames."""
-    frames = open_frames(video)
-    if (frames.width, frames.height) != (track.width, track.height):
-        raise PortraitError(
-            f"video '{video}': expected {track.width} x {track.height} as the track has it, "
-            f"got {frames.width} x {frames.height}; give the video that the track belongs to"
-        )
+    frames = open_video_of(track, video)
     needed = max(track.facts.get("target_frames") or [len(track) - 1]) + 1
     if frames.frame_count is not None and frames.frame_count < needed:
         raise PortraitError(

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ import facemodel
 from facemodel import Track
 from portrait.cli import main
 from portrait.jobs.exporting import albedo_texture
+from portrait.tracks import open_video_of
 from portrait.video import VideoReader, read_comment
 
 from .conftest import FRAMES
@@ -105,6 +107,26 @@ def test_overlay_keeps_the_picture_outside_and_the_sound(track, clip, tmp_path):
     assert np.abs(drawn[:, :30].astype(int) - frame[:, :30]).mean() < 3
     assert np.abs(drawn.astype(int) - frame).max() > 25
     assert VideoReader(tmp_path / "o.mp4").audio
+
+
+def test_odd_sizes_are_said_as_they_are_stored_and_read_back(track, clip, weights, tmp_path, capsys):
+    """A clip of 175 x 143, as another program may have written it; H.264 stores 176 x 144."""
+    odd = Track.load(track)
+    replace(odd, width=175, height=143).save(tmp_path / "odd.track")
+    stored = "175 x 143 (stored as 176 x 144: H.264 needs even sizes)"
+    for output, overlaid in (("o.mp4", clip), ("again.mp4", tmp_path / "o.mp4")):
+        call("render", tmp_path / "odd.track", "-o", tmp_path / output, "--overlay", overlaid)
+        assert stored in capsys.readouterr().out
+        assert (VideoReader(tmp_path / output).width, VideoReader(tmp_path / output).height) == (176, 144)
+    cut, whole = open_video_of(Track.load(tmp_path / "odd.track"), clip), VideoReader(clip)
+    for (_, _, a), (_, _, b) in zip(cut, whole, strict=True):
+        np.testing.assert_array_equal(a, b[:143, :175])
+    call("render", track, "-o", tmp_path / "maps.mp4", "--size", "85x63")
+    reader = VideoReader(tmp_path / "maps.mp4")
+    said = "85 x 63 each (stored as 256 x 64: H.264 needs even sizes)"
+    assert said in capsys.readouterr().out and (reader.width, reader.height) == (256, 64)
+    call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "even.mp4", "--device", "cpu")
+    assert "stored as" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", ["obj", "ply", "glb"])
