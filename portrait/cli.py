@@ -27,6 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+GOES_ON = (
+    "fit", "train", "reenact", "demo", "uv-train", "synthesize-dataset", "recognize align", "recognize train",
+)  # fmt: skip
+"""Commands that keep their work and go on with it when they are run again; the others begin from the start."""
+
 app.add_typer(recognize)
 app.add_typer(uv)
 
@@ -363,7 +368,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
-        code = _complain("interrupted; run the same command again to go on", 130)
+        code = _complain(f"interrupted; {_what_next(sys.argv[1:] if arguments is None else arguments)}", 130)
         if arguments is None:
             # Python would end itself by the signal instead where it broke code that a library had compiled
             os._exit(code)
@@ -373,6 +378,14 @@ def main(arguments: list[str] | None = None) -> int:
         if line is None:
             raise
         return _complain(line, 2)
+
+
+def _what_next(arguments: list[str]) -> str:
+    """What the same command does when it is run again after an interruption."""
+    if arguments[:1] == ["recognize"]:
+        arguments = [" ".join(arguments[:2])]
+    goes_on = bool(arguments) and arguments[0] in GOES_ON
+    return "run the same command again to go on" if goes_on else "the same command begins from the start"
 
 
 def explain(error: Exception) -> str | None:

@@ -5,8 +5,9 @@ import sys
 import time
 
 import pytest
+import typer
 
-from portrait.cli import app, explain, main
+from portrait.cli import GOES_ON, app, explain, main
 
 from .conftest import ROOT, run
 
@@ -89,3 +90,29 @@ def test_doctor_finds_what_is_needed(capsys):
     for part in ("device", "face model", "PyTorch3D", "mediapipe", "face-alignment", "video codecs", "disk"):
         assert part in text
     assert "MISSING" not in text and "portrait demo" in text
+
+
+@pytest.mark.parametrize(
+    "job, arguments, goes_on",
+    [
+        ("rendering.render_track", ["render", "a.track", "-o", "a.mp4"], False),
+        ("tracks.edit_track", ["edit", "a.track", "-o", "b.track"], False),
+        ("recognition.evaluate_run", ["recognize", "evaluate", "a.toml", "run"], False),
+        ("recognition.train_run", ["recognize", "train", "a.toml", "-o", "run"], True),
+        ("batch.fit_any", ["fit", "a.mp4", "-o", "a.track"], True),
+    ],
+)
+def test_an_interrupted_command_says_whether_it_goes_on(job, arguments, goes_on, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"portrait.jobs.{job}", interrupted)
+    assert main(arguments) == 130
+    next = "run the same command again to go on" if goes_on else "the same command begins from the start"
+    assert capsys.readouterr().err == f"interrupted; {next}\n"
+
+
+def test_commands_that_go_on_are_there():
+    command = typer.main.get_command(app)
+    names = set(command.commands) | {f"recognize {name}" for name in command.commands["recognize"].commands}
+    assert set(GOES_ON) <= names
