@@ -28,8 +28,7 @@ def edit_track(
     to_csv: Path | None,
 ) -> None:
     """Reads, changes and writes a track; writes its curves too if asked to."""
-    changes = bool(set or scale or add or gaze or smooth or csv)
-    if output is None and (changes or to_csv is None):
+    if output is None and to_csv is None:
         raise PortraitError("edit: where shall the new track go? Give -o TRACK2 (or --to-csv FILE to write curves)")
     edits = {
         "set": assignments("--set", set),

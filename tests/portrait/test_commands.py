@@ -77,6 +77,18 @@ def test_curves_both_ways(track, model, tmp_path):
     assert torch.allclose(a[:, others], b[:, others], atol=1e-4)
 
 
+def test_curves_of_an_edit_need_no_track(track, tmp_path):
+    """What would have been saved, as curves; edited by name, and read from a CSV."""
+    call("edit", track, "--set", "jawOpen=0.6", "--to-csv", tmp_path / "a.csv")
+    call("edit", track, "--csv", tmp_path / "a.csv", "--scale", "jawOpen=0.5", "--to-csv", tmp_path / "b.csv")
+    for name, expected in (("a.csv", 0.6), ("b.csv", 0.3)):
+        head, *rows = [line.split(",") for line in (tmp_path / name).read_text().splitlines()]
+        assert len(rows) == FRAMES
+        assert [float(row[head.index("JawOpen")]) for row in rows] == pytest.approx([expected] * FRAMES, abs=1e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+    assert main(["edit", str(track), "--set", "jawOpen=0.6"]) == 2
+
+
 def test_mix(track, tmp_path):
     call("edit", track, "--set", "jawOpen=0.8", "-o", tmp_path / "source")
     call("mix", "--source", tmp_path / "source", "--target", track, "--take", "expression,pose", "-o", tmp_path / "m")
