@@ -287,13 +287,18 @@ def live(
     target_track: Annotated[
         Path | None, typer.Option(metavar="TRACK", help="Trained on; default: looked for beside WEIGHTS.")
     ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames, those before the first picture included.")
+    ] = None,
     window: Annotated[bool, typer.Option("--window/--no-window", help="Show driver and result.")] = True,
     record: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Also write what is made.")] = None,
     detector: Detector = "mediapipe",
     device: Device = "auto",
 ) -> None:
-    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with."""
+    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with.
+
+    For the first 1.5 seconds with a face nothing is made: the driver's identity is solved over them.
+    """
     from .jobs.live import live as run
 
     run(
