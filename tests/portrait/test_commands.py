@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -209,6 +210,56 @@ def test_reenact_in_one_uses_what_is_there(track, clip, tmp_path, capsys):
     report = (tmp_path / "r.html").read_text()
     assert report.count("<svg") >= 8 and report.count("data:image/jpeg;base64,") == 2
     assert "<script" not in report and "http" not in report.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_info_of_exported_files(track, weights, tmp_path, capsys):
+    call("export", track, "-o", tmp_path / "face.glb", "--texture", 64)
+    call("export", weights, "-o", tmp_path / "net.onnx")
+    capsys.readouterr()
+    call("info", tmp_path / "face.glb")
+    shown = capsys.readouterr().out
+    assert "mesh as glTF 2.0: " in shown and "10740 triangles" in shown and " 52, of which active" in shown
+    high = float(re.search(r"size +[\d.]+ x ([\d.]+) x", shown)[1])
+    assert 0.2 < high < 0.35 and "clip.mp4" in shown and "colours     texture" in shown
+    call("info", tmp_path / "net.onnx")
+    shown = capsys.readouterr().out
+    assert "network as ONNX" in shown and "(N, 3, 64, 64)" in shown
+    assert "deep-video-portraits" in shown and "clip.mp4" in shown and len(shown.splitlines()) < 25
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [("a.txt", "nothing is known about this kind of file"), ("a.glb", "can't be read as a .glb"),
+     ("a.onnx", "export it again"), ("a.mp4", "can't be read as a video")],
+)  # fmt: skip
+def test_info_of_other_files_is_an_honest_line(tmp_path, capsys, name, expected):
+    (tmp_path / name).write_text("no such thing" * 9)
+    assert main(["info", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1 and ("truncated" in error) == (name == "a.mp4")
+
+
+def test_info_is_for_people(track, clip, tmp_path, capsys):
+    """No JSON, no more digits than say something, and no rate of a single picture."""
+    call("edit", track, "--set", "jawOpen=0.6", "--gaze", "15,-5", "--smooth", "0.2", "-o", tmp_path / "t")
+    capsys.readouterr()
+    call("info", tmp_path / "t")
+    shown = capsys.readouterr().out
+    assert "set jawOpen 0.6, gaze 15 -5 degrees, smooth 0.2 s" in shown
+    assert "detector mediapipe, quality balanced, version" in shown and "{" not in shown
+    assert not re.search(r"\d\.\d{5}", shown) and max(map(len, shown.splitlines())) < 200
+    one = Track.load(track)
+    settings = {"quality": "fast", "fitting": {"samples": 5}}
+    p = one.parameters[:1]
+    one = replace(one, parameters=p, times=one.times[:1], status=one.status[:1], confidence=one.confidence[:1],
+                  landmarks=one.landmarks[:1], energies={}, spread={}, facts={"settings": settings})  # fmt: skip
+    one.save(tmp_path / "one")
+    cv2.imwrite(str(tmp_path / "photo.bmp"), next(iter(VideoReader(clip)))[2])
+    for path in (tmp_path / "one", tmp_path / "photo.bmp"):
+        call("info", path)
+        shown = capsys.readouterr().out
+        assert "176 x 144" in shown and "a second" not in shown
+        assert shown.startswith("image") or "quality fast, samples 5\n" in shown
 
 
 def test_info_of_a_track_and_a_model(track, capsys):
