@@ -48,6 +48,23 @@ Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many s
 Sound = Annotated[str | None, typer.Option(help="Sound of the output: source, target, none, or a file.")]
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from .files import VERSION
+
+        typer.echo(f"video-portraits {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """What comes before a command."""
+
+
 @app.command(
     epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track --fov 60   |   "
     "portrait fit clips/ -o tracks/   |   portrait fit clips/ -o tracks/ --ray auto"
@@ -358,7 +375,7 @@ def doctor() -> None:
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|TRACK|WEIGHTS|MODEL")]) -> None:
+def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|IMAGE|TRACK|WEIGHTS|MODEL|ONNX|GLB")]) -> None:
     """What a file is: size, frames, what it was made of and how."""
     from .jobs.info import describe
 

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from portrait.cli import GOES_ON, app, explain, main
+from portrait.progress import Progress
 
 from .conftest import ROOT, run
 
@@ -47,6 +48,13 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_version(capsys):
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"video-portraits {version('video-portraits')}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -116,3 +124,14 @@ def test_commands_that_go_on_are_there():
     command = typer.main.get_command(app)
     names = set(command.commands) | {f"recognize {name}" for name in command.commands["recognize"].commands}
     assert set(GOES_ON) <= names
+
+
+def test_progress_counts_things_and_whole_seconds(monkeypatch, capsys):
+    monkeypatch.setattr("portrait.progress.LOG_EVERY", 0.0)
+    with Progress() as progress:
+        progress.update(15.5311, 24.0, "training", "l1 0.1")
+        progress.update(15, 24, "tracking")
+        progress.update(3, None, "survey")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("  training: 16 s of 24 s, 0:00 left (l1 0.1)")
+    assert lines[1].startswith("  tracking: 15 of 24,") and lines[2] == "  survey: 3"
