@@ -116,7 +116,7 @@ class MediaPipeDetector:
             blank = np.zeros((CROP, CROP, 3), np.uint8)
             self._boxes.process(blank)
             self._mesh.process(blank)
-        self.max_faces = max_faces
+        self.max_faces, self._warned = max_faces, False
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         height, width = picture.shape[:2]
@@ -141,7 +141,7 @@ class MediaPipeDetector:
     def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
         for margin in (MARGIN, MARGIN * 1.35, MARGIN * 0.8):
             side = size * margin
-            found = self._mesh.process(square_crop(picture, centre, side, CROP)).multi_face_landmarks
+            found = self._mesh_in(square_crop(picture, centre, side, CROP))
             if not found:
                 continue
             points = np.array([(p.x, p.y) for p in found[0].landmark])
@@ -150,6 +150,17 @@ class MediaPipeDetector:
             if np.abs(face.centre - centre).max() < size * 0.75 and 0.4 < face.size / size < 2.5:
                 return face
         return None
+
+    def _mesh_in(self, crop: np.ndarray):
+        """MediaPipe's faces of a square picture, or None.
+
+        At its first face it warns on the terminal of pictures that aren't square, whatever they are; so until then
+        (a blank picture at the start doesn't get there) its messages are kept from it.
+        """
+        with contextlib.nullcontext() if self._warned else _quiet_stderr():
+            found = self._mesh.process(crop).multi_face_landmarks
+        self._warned = self._warned or bool(found)
+        return found
 
     def close(self) -> None:
         self._boxes.close()
@@ -212,7 +223,7 @@ class FaceAlignmentDetector:
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """MediaPipe's C++ start-up messages go to file descriptor 2 whatever the log level says."""
+    """MediaPipe's C++ messages go to file descriptor 2 whatever the log level says; its errors are exceptions."""
     saved = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,5 +1,9 @@
 """MediaPipe's detector on real pictures, and who closes it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ import fitting
 from facemodel.errors import PortraitError
 from fitting import tracker
 from fitting.landmarks import MediaPipeDetector
+
+ROOT = Path(__file__).parents[2]
 
 
 def threads():
@@ -73,3 +79,14 @@ def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
         with pytest.raises(PortraitError, match="no face found"):
             fitting.fit_image(picture, model=model, detector=detector)
     assert made.closed and not mine.closed
+
+
+def test_nothing_of_mediapipe_is_on_the_terminal_and_what_else_is_said_stays():
+    """In a process of its own: it warns once in each."""
+    code = (
+        "import os; from skimage.data import astronaut; from fitting.landmarks import MediaPipeDetector;"
+        "found = [len(MediaPipeDetector().detect(astronaut())) for _ in range(2)];"
+        "os.write(2, f'{found}, a real error'.encode())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "[1, 1], a real error"
