@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import facemodel
+import fitting
 from facemodel import Track
 from portrait.cli import main
 from portrait.jobs.exporting import albedo_texture
@@ -48,6 +49,11 @@ def test_fit(track, clip, model, capsys):
     call("fit", clip, "-o", track, "--device", "cpu")
     assert "already there" in capsys.readouterr().out
     assert (track / "track.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_fit_from_python_knows_its_source_as_the_command_does(track, clip, model):
+    fitted = fitting.fit_video(VideoReader(clip), model=model, settings=fitting.QUALITIES["fast"])
+    assert fitted.facts["source"] == Track.load(track).facts["source"]
 
 
 def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
