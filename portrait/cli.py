@@ -135,7 +135,8 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1.
+    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1. The eyeLook shapes move the lids
+    alone: --gaze turns the eyes, and the lids with them.
     """
     from .jobs.tracks import edit_track
 

@@ -51,12 +51,24 @@ def edit_track(
         track = track.with_parameters(track.parameters, curves=csv.name)
     if any(edits.values()):
         track = facemodel.edit(track, model, **edits)
+        if note := lids_note(edits):
+            say(f"  note: {note}")
     if output is not None:
         track.save(output)
         say(f"{output}: {describe_track(track)}")
     if to_csv is not None:
         facemodel.write_curves(track, model, to_csv)
         say(f"{to_csv}: {len(track)} rows")
+
+
+def lids_note(edits: dict) -> str:
+    """What those ought to know who edit eyeLook shapes by name; empty for other edits."""
+    names = [n for how in ("set", "scale", "add") for n in edits[how] if n.lower().startswith("eyelook")]
+    if not names:
+        return ""
+    if edits["gaze"] is None:
+        return f"{', '.join(names)}: moves the lids alone; --gaze YAW,PITCH turns the eyes, and the lids with them"
+    return f"{', '.join(names)}: --gaze comes last and sets the eyeLook shapes, so this is lost"
 
 
 def mix_tracks(

@@ -66,6 +66,22 @@ def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
     assert torch.equal(after.parameters.identity, before.parameters.identity)
 
 
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--set", "eyeLookUpLeft=1"], "note: eyeLookUpLeft: moves the lids alone; --gaze YAW,PITCH turns the eyes"),
+        (["--add", "eyelookinright=0.1"], "note: eyelookinright: moves the lids alone"),
+        (["--set", "eyeLookUpLeft=1", "--gaze", "0,5"], "--gaze comes last"),
+        (["--set", "jawOpen=1", "--gaze", "0,5"], None),
+    ],
+)
+def test_eyes_turn_by_gaze_and_that_is_said(track, tmp_path, capsys, arguments, expected):
+    call("edit", track, *arguments, "-o", tmp_path / "t")
+    said, gaze = capsys.readouterr().out, Track.load(tmp_path / "t").parameters.gaze
+    assert expected in said if expected else "note" not in said
+    assert torch.equal(gaze, Track.load(track).parameters.gaze) == ("--gaze" not in arguments)
+
+
 def test_curves_both_ways(track, model, tmp_path):
     call("edit", track, "--to-csv", tmp_path / "a.csv")
     lines = (tmp_path / "a.csv").read_text().splitlines()
