@@ -42,8 +42,8 @@ def render_track(
                 overlay_frames(model, track, overlay, names[0], width, height, alpha), len(track), "render"
             )
             note |= {"video": {"file": overlay.name, "sha256": file_hash(overlay)}}
-            in_order = "target_frames" not in track.facts
-            write_video(output, frames, track, audio_from=overlay if in_order else None, note=note)
+            heard = "target_frames" not in track.facts and overlay.is_file()  # a folder of images has no sound
+            write_video(output, frames, track, audio_from=overlay if heard else None, note=note)
             say(f"{output}: {names[0]} over {overlay.name}, {one}, {len(track)} frames")
             return
         one_each = output.suffix.lower() not in FORMATS

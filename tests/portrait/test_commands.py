@@ -144,6 +144,14 @@ def test_overlay_keeps_the_picture_outside_and_the_sound(track, clip, tmp_path):
     assert VideoReader(tmp_path / "o.mp4").audio
 
 
+def test_overlay_on_a_folder_of_images(track, clip, tmp_path):
+    (tmp_path / "images").mkdir()
+    for index, _, frame in VideoReader(clip):
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), frame[..., ::-1])
+    call("render", track, "-o", tmp_path / "o.mp4", "--overlay", tmp_path / "images")
+    assert VideoReader(tmp_path / "o.mp4").frame_count == FRAMES
+
+
 def test_odd_sizes_are_said_as_they_are_stored_and_read_back(track, clip, weights, tmp_path, capsys):
     """A clip of 175 x 143, as another program may have written it; H.264 stores 176 x 144."""
     odd = Track.load(track)
