@@ -80,6 +80,7 @@ def edit(
 ) -> Track:
     """All of it in one, in this order: smooth, scale, add, set, gaze (yaw, pitch in radians).
 
+    The eyeLook shapes move the lids alone, and the eyes turn by ``gaze``, which sets those shapes too.
     What was done is noted in the track's facts.
     """
     done = {"set": dict(set or {}), "scale": dict(scale or {}), "add": dict(add or {}), "gaze": gaze, "smooth": smooth}

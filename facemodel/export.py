@@ -1,4 +1,7 @@
-"""Meshes for other programs: OBJ, PLY and GLB in the model's axes and millimetres, with landmarks and camera."""
+"""Meshes for other programs: OBJ, PLY and GLB in the model's axes, with landmarks and camera.
+
+Positions are in millimetres. glTF defines metres, so the node of a .glb scales them: programs show a head of its size.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from .errors import PortraitError, write_error
+from .glb import Shape, glb_bytes
+from .normals import vertex_normals
 from .track import FrameStatus, Track
 
 FORMATS = (".obj", ".ply", ".glb")
+METRES = 0.001  # a millimetre
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,10 @@ class Mesh:
     uv: np.ndarray  # (U, 2) in [0, 1], v up
     uv_triangles: np.ndarray  # (T, 3) into uv
     colors: np.ndarray  # (V, 3) uint8 sRGB, the albedo
+    neutral: np.ndarray  # (V, 3) mm, the vertices without expression
+    shapes: np.ndarray  # (E, V, 3) mm, what an activation of 1 adds to them
+    shape_names: tuple[str, ...]  # (E,)
+    activations: np.ndarray  # (E,) of the frame
 
 
 def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, texture: np.ndarray | None = None) -> Path:
@@ -32,6 +43,10 @@ def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, textur
 
     The mesh is in the model's axes and millimetres, with the frame's identity, expression and gaze; the head's pose
     is in the JSON, as the camera's rotation and translation.
+
+    A .glb has a node that scales it to metres, normals, and the expression as morph targets: its vertices are the
+    face without expression, its default weights the frame's activations. Programs that know nothing of morph targets
+    show the face at rest.
 
     path: ending in .obj (with .mtl and .albedo.png beside it), .ply (vertex colours) or .glb.
     texture: (H, W, 3) uint8 sRGB over the UV chart, row 0 at v = 1; None colours the vertices instead.
@@ -51,9 +66,9 @@ def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, textur
         raise PortraitError(f"export frame {frame}: no face was found in it; choose another frame")
     mesh = frame_mesh(track, frame, model)
     writers = {".obj": _obj_files, ".ply": _ply_files, ".glb": _glb_files}
-    files = writers[path.suffix.lower()](mesh, texture, path)
-    facts = json.dumps(frame_facts(track, frame, model), indent=1)
-    files[path.with_name(path.stem + ".landmarks.json")] = facts.encode()
+    facts = frame_facts(track, frame, model)
+    files = writers[path.suffix.lower()](mesh, texture, path, facts)
+    files[path.with_name(path.stem + ".landmarks.json")] = json.dumps(facts, indent=1).encode()
     _write_all(files)
     return path
 
@@ -64,9 +79,15 @@ def frame_mesh(track: Track, frame: int, model) -> Mesh:
     vertices = model.vertices(p.identity, p.expression, p.gaze)
     albedo = model.albedo(p.reflectance).clamp(0, 1)
     srgb = (1.055 * albedo.clamp_min(0.0031308) ** (1 / 2.4) - 0.055).where(albedo > 0.0031308, 12.92 * albedo)
+    neutral = model.vertices(p.identity, None, p.gaze)
     arrays = (vertices, model.triangles, model.uv, model.uv_triangles, (srgb * 255).round())
-    v, t, uv, uv_t, colors = (a.detach().cpu().numpy() for a in arrays)
-    return Mesh(v.astype(np.float64), t, uv.astype(np.float64), uv_t, colors.astype(np.uint8))
+    v, t, uv, uv_t, colors, base, shapes, activations = (
+        a.detach().cpu().numpy() for a in (*arrays, neutral, model.expression_basis, p.expression)
+    )
+    return Mesh(
+        v.astype(np.float64), t, uv.astype(np.float64), uv_t, colors.astype(np.uint8),
+        base.astype(np.float64), shapes.astype(np.float64), model.expression_names, activations,
+    )  # fmt: skip
 
 
 def frame_facts(track: Track, frame: int, model) -> dict:
@@ -109,7 +130,7 @@ def frame_facts(track: Track, frame: int, model) -> dict:
     }
 
 
-def _obj_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path, bytes]:
+def _obj_files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> dict[Path, bytes]:
     lines = ["# millimetres; x to the subject's left, y up, z towards the viewer"]
     files = {}
     if texture is None:
@@ -132,7 +153,7 @@ def _obj_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path,
     return files | {path: ("\n".join(lines) + "\n").encode()}
 
 
-def _ply_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path, bytes]:
+def _ply_files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> dict[Path, bytes]:
     """PLY has no textures that programs agree on, so its vertices are coloured."""
     import trimesh
 
@@ -140,22 +161,36 @@ def _ply_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path,
     return {path: coloured.export(file_type="ply")}
 
 
-def _glb_files(mesh: Mesh, texture: np.ndarray | None, path: Path) -> dict[Path, bytes]:
-    import trimesh
-    from PIL import Image
-
+def _glb_files(mesh: Mesh, texture: np.ndarray | None, path: Path, facts: dict) -> dict[Path, bytes]:
+    """A vertex has one texture coordinate there: split along the chart's seams."""
+    corners = np.stack([mesh.triangles.ravel(), mesh.uv_triangles.ravel()], -1)
     if texture is None:
-        made = trimesh.Trimesh(mesh.vertices, mesh.triangles, vertex_colors=mesh.colors, process=False)
-    else:  # a vertex has one texture coordinate there: split along the chart's seams
-        corners = np.stack([mesh.triangles.ravel(), mesh.uv_triangles.ravel()], -1)
-        pairs, index = np.unique(corners, axis=0, return_inverse=True)
-        material = trimesh.visual.material.PBRMaterial(
-            baseColorTexture=Image.fromarray(texture), metallicFactor=0.0, roughnessFactor=0.8
-        )
-        visual = trimesh.visual.TextureVisuals(uv=mesh.uv[pairs[:, 1]], material=material)
-        made = trimesh.Trimesh(mesh.vertices[pairs[:, 0]], index.reshape(-1, 3), visual=visual, process=False)
-    made.metadata["units"] = "mm"
-    return {path: made.export(file_type="glb")}
+        corners[:, 1] = 0
+    pairs, index = np.unique(corners, axis=0, return_inverse=True)
+    at = pairs[:, 0]
+    rest = _normals(mesh, mesh.neutral)
+    shapes = {
+        name: Shape(added[at], (_normals(mesh, mesh.neutral + added) - rest)[at])
+        for name, added in zip(mesh.shape_names, mesh.shapes)
+    }
+    look = {"colors": _linear(mesh.colors[at])} if texture is None else {"uv": mesh.uv[pairs[:, 1]]}
+    kept = {name: facts[name] for name in ("model", "fingerprint", "source", "frame", "time")}
+    data = glb_bytes(
+        mesh.neutral[at], rest[at], index.reshape(-1, 3), scale=METRES, shapes=shapes, weights=mesh.activations,
+        texture=None if texture is None else _png(texture), facts=kept, **look,
+    )  # fmt: skip
+    return {path: data}
+
+
+def _normals(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals of vertices (V, 3)."""
+    return vertex_normals(torch.from_numpy(vertices), torch.from_numpy(mesh.triangles)).numpy()
+
+
+def _linear(colors: np.ndarray) -> np.ndarray:
+    """uint8 sRGB as linear RGB, 0 to 1: what glTF's vertex colours are."""
+    c = colors / 255
+    return np.where(c > 0.04045, ((c + 0.055) / 1.055) ** 2.4, c / 12.92)
 
 
 def _png(texture: np.ndarray) -> bytes:

@@ -29,12 +29,14 @@ def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[
 def as_track(
     rows: Rows, shared: FitState, model, frames, scheme: str, layout: Layout, facts: dict, timings: dict
 ) -> Track:
-    """The track of a clip whose rows are complete.
+    """The track of a clip whose rows are complete; where its frames have a ``source``, that is one of its facts.
 
     facts: of the shared solution, with ``spread``, its posterior standard deviations by parameter.
     """
     facts = dict(facts)
     shared_spread = facts.pop("spread")
+    if source := getattr(frames, "source", None):
+        facts["source"] = source
     status = torch.tensor(rows.status)
     tracked = (status & int(FrameStatus.TRACKED)) != 0
     parameters = FaceParameters(

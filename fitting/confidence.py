@@ -10,6 +10,7 @@ import numpy as np
 
 from facemodel.track import FrameStatus, Track
 
+from .landmarks import UPSIDE_DOWN
 from .observation import Observation
 
 DOUBTFUL = 0.4  # confidence below which a frame is marked uncertain
@@ -57,6 +58,8 @@ def doubts(energies: dict[str, float], status: FrameStatus = FrameStatus.TRACKED
     """Why a frame is doubtful, the weightiest reason first; empty where there is nothing to say."""
     if not status & FrameStatus.TRACKED:
         return ["no face was found: the parameters are interpolated"]
+    if energies.get("detector") == UPSIDE_DOWN:
+        return ["the face seems to be upside down: the detector sees it better the other way up"]
     figure = lambda name: energies.get(name, float("nan"))  # noqa: E731
     words = {
         "landmarks": f"landmarks off by {figure('landmarks'):.1%} of the face's size",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facemodel.track import FrameStatus
 
-from .landmarks import Face, LandmarkDetector
+from .landmarks import UPSIDE_DOWN, Face, LandmarkDetector
 
 LOOK_AROUND = 10  # frames between two looks at the whole picture
 CUT_CORRELATION = 0.5  # of thumbnails of neighbouring frames; a flash changes brightness, not correlation
@@ -23,6 +23,7 @@ class FollowerState:
     size: float = 0.0
     velocity: tuple[float, float] = (0.0, 0.0)
     several: bool = False
+    upside_down: bool = False  # as the last look at the whole picture found it
     since_look: int = 0
     thumbnail: np.ndarray | None = None  # (32, 48, 3) uint8
 
@@ -48,7 +49,7 @@ class FaceFollower:
         s = self.state
         cut = self.ordered and self.is_cut(picture)
         if cut:
-            s.centre, s.velocity, s.several = None, (0.0, 0.0), False
+            s.centre, s.velocity, s.several, s.upside_down = None, (0.0, 0.0), False, False
         face = None
         if s.centre is not None:
             face = self.detector.refine(picture, np.array(s.centre) + np.array(s.velocity), s.size)
@@ -56,8 +57,11 @@ class FaceFollower:
         if face is None or s.since_look >= LOOK_AROUND:
             faces = self.detector.detect(picture)
             s.since_look, s.several = 0, len(faces) > 1
-            if face is None and faces:
-                face = self._same(faces)
+            if faces:
+                same = self._same(faces)
+                if face is None or np.linalg.norm(same.centre - face.centre) < 0.5 * face.size:
+                    s.upside_down = same.confidence == UPSIDE_DOWN
+                face = face or same
         status = FrameStatus.TRACKED if face is not None else FrameStatus.NO_FACE
         if cut:
             status |= FrameStatus.CUT
@@ -69,7 +73,7 @@ class FaceFollower:
         moved = face.centre - s.centre if s.centre is not None else np.zeros(2)
         s.velocity = tuple(np.clip(0.5 * moved, -0.3 * face.size, 0.3 * face.size))
         s.centre, s.size = tuple(face.centre), face.size
-        return face, status
+        return (replace(face, confidence=UPSIDE_DOWN) if s.upside_down else face), status
 
     def _same(self, faces: list[Face]) -> Face:
         """After a short loss the face nearest to where it was; in a new shot the largest."""

@@ -17,6 +17,9 @@ from facemodel.errors import PortraitError, unknown_name
 
 CROP = 256  # px, side of the square in which landmarks are looked for
 MARGIN = 1.7  # side of that square over the side of the face's box
+SURE = 0.85  # score of a box that needs no second look: those of upside-down faces stay below 0.8
+UPSIDE_DOWN = 0.0  # confidence of a face that seems to stand on its head
+FOREHEAD, CHIN = 10, 152  # of MediaPipe's points
 SIDE = 1.5  # side of the square that is fitted, over the side of the face's box
 EYE_CORNERS = {"mediapipe478": ((263, 362), (33, 133)), "ibug68": ((42, 45), (36, 39))}  # of the left eye, the right
 
@@ -27,7 +30,7 @@ class Face:
 
     points: np.ndarray  # (L, 2) float64, px of the picture it was found in; pixel centres at +0.5
     scheme: str  # a landmark scheme of the model: "mediapipe478" or "ibug68"
-    confidence: float  # 0 to 1
+    confidence: float  # 0 to 1; `UPSIDE_DOWN` where the landmarks seem to be the wrong way up
     sigma: np.ndarray | None = None  # (L,) px, standard deviation of each point, where it's known
 
     @property
@@ -116,7 +119,7 @@ class MediaPipeDetector:
             blank = np.zeros((CROP, CROP, 3), np.uint8)
             self._boxes.process(blank)
             self._mesh.process(blank)
-        self.max_faces = max_faces
+        self.max_faces, self._warned = max_faces, False
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         height, width = picture.shape[:2]
@@ -133,7 +136,8 @@ class MediaPipeDetector:
                 continue
             face = self.refine(picture, centre, size)
             if face is not None:
-                faces.append(Face(face.points, face.scheme, float(score)))
+                sure = score > SURE or self._stands(picture, face)
+                faces.append(Face(face.points, face.scheme, float(score) if sure else UPSIDE_DOWN))
             if len(faces) == self.max_faces:
                 break
         return sorted(faces, key=lambda f: -f.size)
@@ -141,7 +145,7 @@ class MediaPipeDetector:
     def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
         for margin in (MARGIN, MARGIN * 1.35, MARGIN * 0.8):
             side = size * margin
-            found = self._mesh.process(square_crop(picture, centre, side, CROP)).multi_face_landmarks
+            found = self._mesh_in(square_crop(picture, centre, side, CROP))
             if not found:
                 continue
             points = np.array([(p.x, p.y) for p in found[0].landmark])
@@ -150,6 +154,34 @@ class MediaPipeDetector:
             if np.abs(face.centre - centre).max() < size * 0.75 and 0.4 < face.size / size < 2.5:
                 return face
         return None
+
+    def _stands(self, picture: np.ndarray, face: Face) -> bool:
+        """Whether the boxes' network doesn't see the face better when it's turned on its head.
+
+        The mesh draws an upright face over an upside-down one, while that network knows upright faces only.
+        """
+        import cv2
+
+        x, y = face.points[FOREHEAD] - face.points[CHIN]
+        crop = square_crop(picture, face.centre, 2 * face.size, CROP)
+        roll = cv2.getRotationMatrix2D(((CROP - 1) / 2, (CROP - 1) / 2), np.degrees(np.arctan2(x, -y)), 1.0)
+        upright = cv2.warpAffine(crop, roll, (CROP, CROP))
+        scores = [
+            max((d.score[0] for d in self._boxes.process(view).detections or []), default=0.0)
+            for view in (upright, np.ascontiguousarray(upright[::-1, ::-1]))
+        ]
+        return scores[0] >= scores[1]
+
+    def _mesh_in(self, crop: np.ndarray):
+        """MediaPipe's faces of a square picture, or None.
+
+        At its first face it warns on the terminal of pictures that aren't square, whatever they are; so until then
+        (a blank picture at the start doesn't get there) its messages are kept from it.
+        """
+        with contextlib.nullcontext() if self._warned else _quiet_stderr():
+            found = self._mesh.process(crop).multi_face_landmarks
+        self._warned = self._warned or bool(found)
+        return found
 
     def close(self) -> None:
         self._boxes.close()
@@ -212,7 +244,7 @@ class FaceAlignmentDetector:
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """MediaPipe's C++ start-up messages go to file descriptor 2 whatever the log level says."""
+    """MediaPipe's C++ messages go to file descriptor 2 whatever the log level says; its errors are exceptions."""
     saved = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)
     try:

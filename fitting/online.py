@@ -20,6 +20,7 @@ from .settings import Settings
 from .start import focal_from_frame
 from .state import FitState
 
+COLLECT = 1.5  # seconds, from the first face on, over which faces are collected
 FACES = 4  # that identity is solved over; the solution takes as long as they are many, and the frames wait for it
 
 
@@ -48,7 +49,7 @@ class OnlineTracker:
         width: int,
         height: int,
         *,
-        collect: float = 1.5,
+        collect: float = COLLECT,
         focal: float | None = None,
         settings: Settings | None = None,
     ) -> None:
@@ -57,6 +58,8 @@ class OnlineTracker:
         self.collect = collect
         self.first: FaceParameters | None = None
         """(F, ...) the frames that identity was solved over, once it is."""
+        self.collected: float | None = None
+        """Seconds from the first face to the last one collected; None before the first."""
         self._follower = FaceFollower(detector)
         self._collected: list[tuple[float, Crop]] = []
         self._shared: FitState | None = None
@@ -88,7 +91,8 @@ class OnlineTracker:
         self._collected.append((time, crop))
         if len(self._collected) > 4 * FACES:  # thinned out, so that memory is bounded
             self._collected = self._collected[::2]
-        if time - self._collected[0][0] < self.collect:
+        self.collected = time - self._collected[0][0]
+        if self.collected < self.collect:
             return
         chosen = np.linspace(0, len(self._collected) - 1, min(FACES, len(self._collected))).round().astype(int)
         crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]

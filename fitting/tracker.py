@@ -112,7 +112,8 @@ def fit_video(
     Args:
         frames: re-iterable of (index, seconds, (H, W, 3) uint8 RGB), with ``width``, ``height``, ``frame_count``
             (None where unknown). It's read twice: once quickly for key frames, once to track. Where it has
-            ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`).
+            ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`). A
+            ``source``, a dictionary that names the file, becomes a fact of the track (`portrait`'s readers have it).
         model: None loads the default one.
         detector: "mediapipe", "face-alignment", or a detector of your own, which stays open.
         focal: px of the original frame; None has it solved for.

@@ -27,6 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+GOES_ON = (
+    "fit", "train", "reenact", "demo", "uv-train", "synthesize-dataset", "recognize align", "recognize train",
+)  # fmt: skip
+"""Commands that keep their work and go on with it when they are run again; the others begin from the start."""
+
 app.add_typer(recognize)
 app.add_typer(uv)
 
@@ -46,6 +51,23 @@ Sound = Annotated[
         help="Sound of the output: source, target, none, or a file. A mixed track's source is looked for beside it."
     ),
 ]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from .files import VERSION
+
+        typer.echo(f"video-portraits {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """What comes before a command."""
 
 
 @app.command(
@@ -121,7 +143,7 @@ def edit(
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
     Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1; curves that end before the track
-    does are held.
+    does are held. The eyeLook shapes move the lids alone: --gaze turns the eyes, and the lids with them.
     """
     from .jobs.tracks import edit_track
 
@@ -167,7 +189,12 @@ def render(
     ] = "diffuse,correspondence,eyes",
     overlay: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Draw the (first) map over this video.")] = None,
     alpha: Annotated[float, typer.Option(min=0, max=1, help="Strength of the overlay.")] = 0.7,
-    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Or WIDTH; default the clip's own.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT", help="Or WIDTH; default the clip's own. A video's odd ones gain a pixel: H.264."
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Draw the face: shading, the conditioning maps, normals, depth; or drawn over the video."""
@@ -232,7 +259,10 @@ def synthesize(
     sound: Sound = None,
     device: Device = "auto",
 ) -> None:
-    """Make the video again with the track's performance, at its own size, with its sound."""
+    """Make the video again with the track's performance, at its own size, with its sound.
+
+    Where that size is odd the last row or column is there twice, since H.264 needs even ones.
+    """
     files = [onnx, *inputs] if onnx else inputs
     if len(files) != 2:
         raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")
@@ -282,13 +312,18 @@ def live(
     target_track: Annotated[
         Path | None, typer.Option(metavar="TRACK", help="Trained on; default: looked for beside WEIGHTS.")
     ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames, those before the first picture included.")
+    ] = None,
     window: Annotated[bool, typer.Option("--window/--no-window", help="Show driver and result.")] = True,
     record: Annotated[Path | None, typer.Option(metavar="VIDEO", help="Also write what is made.")] = None,
     detector: Detector = "mediapipe",
     device: Device = "auto",
 ) -> None:
-    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with."""
+    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with.
+
+    For the first 1.5 seconds with a face nothing is made: the driver's identity is solved over them.
+    """
     from .jobs.live import live as run
 
     run(
@@ -309,7 +344,11 @@ def export(
     frame: Annotated[int, typer.Option(help="Which frame, from 0.")] = 0,
     texture: Annotated[int, typer.Option(help="Texture's height and width; 0 colours the vertices instead.")] = 1024,
 ) -> None:
-    """Write one frame's mesh in millimetres, landmarks and camera beside it as JSON; or a trained network as ONNX."""
+    """Write one frame's mesh, landmarks and camera beside it as JSON; or a trained network as ONNX.
+
+    obj and ply are in millimetres with the frame's expression. glb is in metres (as glTF has it, by its node's scale):
+    a face at rest, ARKit's expression shapes as morph targets, and the frame's as their default weights.
+    """
     from .jobs.exporting import export_file
 
     export_file(input, output, frame=frame, texture_size=texture)
@@ -344,7 +383,7 @@ def doctor() -> None:
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|TRACK|WEIGHTS|MODEL")]) -> None:
+def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|IMAGE|TRACK|WEIGHTS|MODEL|ONNX|GLB")]) -> None:
     """What a file is: size, frames, what it was made of and how."""
     from .jobs.info import describe
 
@@ -359,7 +398,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
-        code = _complain("interrupted; run the same command again to go on", 130)
+        code = _complain(f"interrupted; {_what_next(sys.argv[1:] if arguments is None else arguments)}", 130)
         if arguments is None:
             # Python would end itself by the signal instead where it broke code that a library had compiled
             os._exit(code)
@@ -369,6 +408,14 @@ def main(arguments: list[str] | None = None) -> int:
         if line is None:
             raise
         return _complain(line, 2)
+
+
+def _what_next(arguments: list[str]) -> str:
+    """What the same command does when it is run again after an interruption."""
+    if arguments[:1] == ["recognize"]:
+        arguments = [" ".join(arguments[:2])]
+    goes_on = bool(arguments) and arguments[0] in GOES_ON
+    return "run the same command again to go on" if goes_on else "the same command begins from the start"
 
 
 def explain(error: Exception) -> str | None:

@@ -45,7 +45,10 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: float, total: float | None, title: str, note: str = "") -> None:
-        """``done`` of ``total`` (None where it isn't known) of the task ``title``; another title is another task."""
+        """``done`` of ``total`` (None where it isn't known) of the task ``title``; another title is another task.
+
+        Whole numbers count things, others seconds.
+        """
         now = time.monotonic()
         if title != self._title:
             self._title, self._began, self._logged = title, now, now
@@ -57,9 +60,9 @@ class Progress:
             self._bar.update(self._task, completed=done, total=total, note=note)
         elif now - self._logged >= LOG_EVERY:
             self._logged = now
-            share = f" of {total:g}" if total else ""
+            share = f" of {_amount(total)}" if total else ""
             left = f", {_clock((now - self._began) * (total - done) / done)} left" if total and done else ""
-            print(f"  {title}: {done:g}{share}{left}{f' ({note})' if note else ''}", flush=True)
+            print(f"  {title}: {_amount(done)}{share}{left}{f' ({note})' if note else ''}", flush=True)
 
     def over(self, items: Iterable[T], total: int | None, title: str) -> Iterator[T]:
         """The items, counted."""
@@ -71,6 +74,10 @@ class Progress:
 def say(text: str) -> None:
     """A line of a command's own output."""
     print(text, flush=True)
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f} s" if isinstance(value, float) else f"{value}"
 
 
 def _clock(seconds: float) -> str:

@@ -10,8 +10,8 @@ from facemodel import PortraitError, Track
 from facemodel.mixing import is_mixed
 
 from .progress import say
-from .video import ImageReader, VideoReader, open_frames
-from .video_writer import check_no_input, check_writable
+from .video import ImageReader, VideoReader, WithoutPadding, open_frames
+from .video_writer import check_no_input, check_writable, stored_size
 
 
 def pick_device(name: str) -> str:
@@ -73,10 +73,15 @@ def describe_track(track: Track) -> str:
     return ", ".join(parts)
 
 
-def check_video(video: Path, track: Track) -> VideoReader | ImageReader:
-    """The reader of a track's video. Raises PortraitError where it has another size or fewer frames."""
-    frames = open_frames(video)
-    if (frames.width, frames.height) != (track.width, track.height):
+def check_video(video: Path, track: Track) -> VideoReader | ImageReader | WithoutPadding:
+    """The reader of a track's video, which may be one that VideoWriter padded: its frames have the track's size.
+
+    Raises PortraitError where it has another size or fewer frames.
+    """
+    frames, size = open_frames(video), (track.width, track.height)
+    if isinstance(frames, VideoReader) and (frames.width, frames.height) == stored_size(*size) != size:
+        frames = WithoutPadding(frames, *size)
+    if (frames.width, frames.height) != size:
         raise PortraitError(
             f"video '{video}': expected {track.width} x {track.height} as the track has it, "
             f"got {frames.width} x {frames.height}; give the video that the track belongs to"

@@ -6,11 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from facemodel.errors import PortraitError
+
+from .files import source_facts
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 DEFAULT_FPS = 25.0
@@ -56,6 +59,11 @@ class VideoReader:
         swapped = self._turns % 2 == 1
         self.width, self.height = self._size[::-1] if swapped else self._size
         self.pixel_aspect = (1 / aspect if swapped else aspect) if aspect > 0 else Fraction(1)
+
+    @cached_property
+    def source(self) -> dict:
+        """What a track remembers of where its frames are from: the file's name and hash; see `files.source_facts`."""
+        return source_facts(self)
 
     @property
     def start(self) -> float:
@@ -108,6 +116,11 @@ class ImageReader:
         self.pixel_aspect, self.start = Fraction(1), 0.0
         self.codec, self.pixel_format = self.files[0].suffix[1:].lower(), "rgb24"
 
+    @cached_property
+    def source(self) -> dict:
+        """What a track remembers of where its frames are from: the file's name and hash; see `files.source_facts`."""
+        return source_facts(self)
+
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
         for index, file in enumerate(self.files):
             image = read_image(file)
@@ -117,6 +130,20 @@ class ImageReader:
                     f"got {image.shape[1]} x {image.shape[0]}; give images of one size"
                 )
             yield index, index / self.fps, image
+
+
+class WithoutPadding:
+    """A reader's frames without the row and the column that VideoWriter repeated at the bottom and the right."""
+
+    def __init__(self, reader: VideoReader, width: int, height: int):
+        self.reader, self.width, self.height = reader, width, height
+
+    def __getattr__(self, name: str):
+        return getattr(self.reader, name)
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        for index, time, frame in self.reader:
+            yield index, time, frame[: self.height, : self.width]
 
 
 def open_frames(path: str | os.PathLike) -> VideoReader | ImageReader:

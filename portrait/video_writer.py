@@ -20,7 +20,7 @@ class VideoWriter:
 
     Writes ``<path>.partial`` and renames it when everything is written; leaving the ``with`` block by an
     exception (Ctrl-C too) removes it. Odd sizes are padded to even ones by repeating the last row or column,
-    since the pixel format needs that.
+    since the pixel format needs that (`stored_size`).
 
     path: .mp4, .mov or .mkv. width, height: of the frames, px. fps: the nominal rate.
     audio_from: a file whose sound is copied (re-encoded to AAC only where the container can't hold its codec),
@@ -59,7 +59,8 @@ class VideoWriter:
                 self._container.metadata["comment"] = json.dumps(metadata, ensure_ascii=False)
             rate = Fraction(self.fps).limit_denominator(1001)
             stream = self._container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
-            stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+            stream.width, stream.height = stored_size(width, height)
+            stream.pix_fmt = "yuv420p"
             stream.time_base = stream.codec_context.time_base = CLOCK
             stream.codec_context.sample_aspect_ratio = pixel_aspect
             _tag_colours(stream.codec_context)
@@ -215,6 +216,17 @@ class AudioCopy:
         if self._source is not None:
             self._source.close()
             self._source = None
+
+
+def stored_size(width: int, height: int) -> tuple[int, int]:
+    """The size in px of a video of such frames: even, as H.264's usual pixel format needs it."""
+    return width + width % 2, height + height % 2
+
+
+def padding_note(width: int, height: int) -> str:
+    """For a message that says a size: what is stored, where that is another."""
+    wide, high = stored_size(width, height)
+    return "" if (wide, high) == (width, height) else f" (stored as {wide} x {high}: H.264 needs even sizes)"
 
 
 def _tag_colours(codec) -> None:

@@ -34,7 +34,8 @@ def export_file(path: Path, output: Path, *, frame: int, texture_size: int) -> N
     if texture_size and output.suffix.lower() in (".obj", ".glb"):
         texture = albedo_texture(model, track, texture_size)
     export_mesh(track, frame, model, output, texture)
-    say(f"{output}: frame {frame}, millimetres; landmarks and camera in {output.stem}.landmarks.json")
+    unit = "metres, expression as morph targets" if output.suffix.lower() == ".glb" else "millimetres"
+    say(f"{output}: frame {frame}, {unit}; landmarks and camera in {output.stem}.landmarks.json")
 
 
 def export_network(path: Path, output: Path) -> None:

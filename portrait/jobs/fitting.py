@@ -15,7 +15,7 @@ from facemodel.errors import unknown_name
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
 
-from ..files import VERSION, source_facts
+from ..files import VERSION
 from ..fit_report import write_fit_report
 from ..lens import camera_facts, check_lens, focal_from_fov
 from ..progress import Progress, say
@@ -109,7 +109,7 @@ def fit_clip(
     model = model or facemodel.load()
     if fov is not None:
         focal = focal_from_fov(fov, frames.width)
-    source = source_facts(frames)
+    source = frames.source
     frames.signature = source["sha256"]
     settings = {"detector": detector, "focal": focal, "quality": quality, "fitting": asdict(QUALITIES[quality])}
     settings["version"] = VERSION
@@ -138,7 +138,7 @@ def fit_clip(
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
     camera = camera_facts(track, given=focal is not None)
-    track = track.with_parameters(track.parameters, source=source, settings=settings, device=device, camera=camera)
+    track = track.with_parameters(track.parameters, settings=settings, device=device, camera=camera)
     if source["pixel_aspect"][0] != source["pixel_aspect"][1]:
         shape = ":".join(map(str, source["pixel_aspect"]))
         warning = f"pixels aren't square ({shape}): the face is fitted as stored, not as played"

@@ -102,16 +102,26 @@ def live(
         outputs = [stack.enter_context(_Window())] if window else []
         if record is not None:
             outputs.append(stack.enter_context(_Recording(record, stream, weights, path, target, loaded)))
-        say(f"{stream.name}: look into the camera for a moment; identity is solved first")
+        say(f"{stream.name}: look into the camera; identity is solved over the first {tracker.collect:g} s with a face")
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it without a window
             loop.run(tracked, counts, outputs, frames)
     if counts.made == 0:
-        say("  note: nothing was made; no face was found for long enough")
+        say(f"  note: nothing was made: {why_nothing(tracker, counts.taken)}")
     say(
         f"{stream.name}: {counts.fps:.1f} frames a second, {counts.made} made of {counts.taken} taken, "
         f"{newest.dropped + tracked.dropped} dropped"
     )
     return counts
+
+
+def why_nothing(tracker: OnlineTracker, taken: int) -> str:
+    """Why a source gave no picture."""
+    if tracker.collected is None:
+        return f"no face was found in the {taken} frames taken"
+    return (
+        f"{tracker.collect:g} s from the first face on go into identity, then pictures follow; there were "
+        f"{tracker.collected:.1f} s; give a longer source, or more --frames"
+    )
 
 
 def track_frames(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Timed]:

@@ -19,7 +19,7 @@ from ..files import file_hash, synthetic_note, track_facts
 from ..progress import Progress, say
 from ..tracks import check_video, default_model, load_track, note_other_file, pick_device
 from ..video import VideoWriter
-from ..video_writer import FORMATS, check_writable
+from ..video_writer import FORMATS, check_writable, padding_note
 
 CHUNK = 8  # frames drawn at a time
 
@@ -33,6 +33,7 @@ def render_track(
     track = load_track(path, model)
     names = map_names(maps or "diffuse")
     width, height = picture_size(size, track.width, track.height)
+    one = f"{width} x {height}{padding_note(width, height)}"
     note = synthetic_note("render", track=track_facts(path, track))
     with Progress() as progress:
         if overlay is not None:
@@ -45,7 +46,7 @@ def render_track(
             note |= {"video": {"file": overlay.name, "sha256": digest}}
             sound = overlay if reader.audio and not is_mixed(track) else None
             write_video(output, frames, track, audio_from=sound, note=note)
-            say(f"{output}: {names[0]} over {overlay.name}, {width} x {height}, {len(track)} frames")
+            say(f"{output}: {names[0]} over {overlay.name}, {one}, {len(track)} frames")
             return
         one_each = output.suffix.lower() not in FORMATS
         if one_each and (output.suffix or output.is_file()):
@@ -53,10 +54,11 @@ def render_track(
         drawn = progress.over(map_frames(model, track, names, width, height), len(track), "render")
         if not one_each:
             write_video(output, (np.concatenate([m[n] for n in names], 1) for m in drawn), track, note=note)
-            say(f"{output}: {', '.join(names)} side by side, {width} x {height} each, {len(track)} frames")
+            padded = padding_note(len(names) * width, height)
+            say(f"{output}: {', '.join(names)} side by side, {width} x {height} each{padded}, {len(track)} frames")
             return
         write_each(output, drawn, names, track, note)
-        say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {width} x {height}, {len(track)} frames")
+        say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {one}, {len(track)} frames")
 
 
 def map_frames(model, track: Track, names: list[str], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:

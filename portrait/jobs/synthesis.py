@@ -23,7 +23,7 @@ from ..files import file_hash, find_file, synthetic_note, track_facts
 from ..progress import Progress, say
 from ..tracks import altered, check_video, default_model, is_other_file, load_track, note_other_file, pick_device
 from ..video import has_sound, open_frames
-from ..video_writer import check_writable
+from ..video_writer import check_writable, padding_note
 from .rendering import write_video
 
 
@@ -125,7 +125,8 @@ def synthesize_file(
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
         write_video(output, shown, track, audio_from=audio, note=note)
-    say(f"{output}: {len(track)} frames, {track.width} x {track.height}; labelled as synthetic in its metadata")
+    size = f"{track.width} x {track.height}{padding_note(track.width, track.height)}"
+    say(f"{output}: {len(track)} frames, {size}; labelled as synthetic in its metadata")
 
 
 def load_weights(path: Path, model) -> Weights | OnnxWeights:

@@ -32,8 +32,7 @@ def edit_track(
     to_csv: Path | None,
 ) -> None:
     """Reads, changes and writes a track; writes its curves too if asked to."""
-    changes = bool(set or scale or add or gaze or smooth or csv)
-    if output is None and (changes or to_csv is None):
+    if output is None and to_csv is None:
         raise PortraitError("edit: where shall the new track go? Give -o TRACK2 (or --to-csv FILE to write curves)")
     edits = {
         "set": assignments("--set", set),
@@ -57,6 +56,8 @@ def edit_track(
         track = track.with_parameters(track.parameters, curves=csv.name)
     if any(edits.values()):
         track = facemodel.edit(track, model, **edits)
+        if note := lids_note(edits):
+            say(f"  note: {note}")
     if output is not None:
         track.save(output)
         say(f"{output}: {describe_track(track)}")
@@ -84,6 +85,16 @@ def note_clamped(curves: Curves) -> None:
     if named:
         more = f" and {len(named) - NAMED} more columns" if len(named) > NAMED else ""
         say(f"  note: {sum(counts.values())} values outside 0 to 1 are clamped: {', '.join(named[:NAMED])}{more}")
+
+
+def lids_note(edits: dict) -> str:
+    """What those ought to know who edit eyeLook shapes by name; empty for other edits."""
+    names = [n for how in ("set", "scale", "add") for n in edits[how] if n.lower().startswith("eyelook")]
+    if not names:
+        return ""
+    if edits["gaze"] is None:
+        return f"{', '.join(names)}: moves the lids alone; --gaze YAW,PITCH turns the eyes, and the lids with them"
+    return f"{', '.join(names)}: --gaze comes last and sets the eyeLook shapes, so this is lost"
 
 
 def mix_tracks(

@@ -25,7 +25,18 @@ from ..quiet import quiet_native_stderr
 from ..tracks import check_video, default_model, is_track, load_track, note_other_file, pick_device
 from ..video import is_image, open_frames, read_image
 from ..video_writer import check_writable
-from .uv_outputs import PICTURE, Face, turntable, write_maps, write_mesh, write_picture
+from .uv_outputs import (
+    ALWAYS,
+    INDEX,
+    PICTURE,
+    Face,
+    remove_stale,
+    turntable,
+    write_maps,
+    write_mesh,
+    write_picture,
+    yaw_pictures,
+)  # fmt: skip
 
 MIRROR = "mirror"
 
@@ -73,18 +84,20 @@ def texture_file(
         if delight:
             dress = dress / skin.light
         dress = extend(dress.clamp(0, 1), uv_fragments(model, (size, size)).mask[0])
+        turned = yaw_pictures(yaws, frontalize)
+        files = [*ALWAYS, *(["observed.png"] if completer else []), *turned]
         note = synthetic_note(
             "uv", input={"file": input.name}, frame=chosen, frames=int(track.tracked.sum()) if merge else 1,
             complete=complete, delight=delight,
         )  # fmt: skip
+        remove_stale(output, keep=[*files, input.name])  # the picture may lie there too
         write_maps(output, seen, weight, skin, dress if completer else None)
         write_mesh(output, model, track, chosen, dress)
         face = Face(model, skin.parameters, dress, lit=not delight)
-        for yaw in dict.fromkeys(([0.0] if frontalize else []) + yaws):
-            name = "frontal" if yaw == 0 and frontalize else f"yaw{yaw:+g}"
-            write_picture(output / f"{name}.png", face.at_yaw(yaw, PICTURE))
+        for name, yaw in turned.items():
+            write_picture(output / name, face.at_yaw(yaw, PICTURE))
         turntable(face, output / "turntable.mp4", note, progress)
-        write_text(output / "uv.json", json.dumps(note, indent=1))
+        write_text(output / INDEX, json.dumps(note | {"files": files}, indent=1))
     share = float((weight > 0.5)[island].float().mean())
     filled = f"holes filled by {complete}" if completer else "holes show the fitted model (--complete fills them)"
     say(f"{output}: {size} x {size} texture, {100 * share:.0f} % of the head's skin seen; {filled}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ PICTURE = 512  # px a side, of pictures and turntable
 FRAMES = 100  # of a turntable, 4 seconds
 WIDEST = 75.0  # degrees to either side
 SCHEME = "mediapipe478"
+INDEX = "uv.json"
+ALWAYS = (
+    "texture.png", "visibility.png", "confidence.png", "face.glb", "face.obj", "face.mtl", "face.albedo.png",
+    "face.landmarks.json", "turntable.mp4",
+)  # fmt: skip
 HEIGHT, FOCAL = 330.0, 3.0  # mm that a picture shows, and its focal length in sides
 
 
@@ -56,6 +62,25 @@ class Face:
         points = self.model.landmarks(self.model.vertices(p.identity, p.expression, p.gaze), SCHEME)
         pixels = project(to_camera(points, p.rotation, p.translation), camera).cpu().double().numpy()
         return Found(pixels, SCHEME, 1.0)
+
+
+def yaw_pictures(yaws: list[float], frontalize: bool) -> dict[str, float]:
+    """The pictures of the face at these yaws, degrees, by file name."""
+    names = {}
+    for yaw in dict.fromkeys(([0.0] if frontalize else []) + yaws):
+        names[f"{'frontal' if yaw == 0 and frontalize else f'yaw{yaw:+g}'}.png"] = yaw
+    return names
+
+
+def remove_stale(folder: Path, keep: list[str]) -> None:
+    """Removes what ``uv.json`` says that an earlier run wrote into the folder, but for those to keep."""
+    try:
+        listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name in listed if isinstance(listed, list) else []:
+        if isinstance(name, str) and Path(name).name == name and name not in keep:
+            (folder / name).unlink(missing_ok=True)
 
 
 def turntable(face: Face, path: Path, note: dict, progress: Progress) -> None:

@@ -1,10 +1,12 @@
 """Which face is followed, and where the cuts are, with a detector that finds coloured discs."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from facemodel.track import FrameStatus
 from fitting.follow import LOOK_AROUND, FaceFollower
-from fitting.landmarks import Face, square_crop
+from fitting.landmarks import UPSIDE_DOWN, Face, square_crop
 
 
 class Discs:
@@ -13,17 +15,19 @@ class Discs:
     scheme = "ibug68"
 
     def __init__(self):
-        self.faces = []
+        self.faces, self.detected, self.doubted = [], 1.0, None  # the one face that detected is of; None for all
 
     def face(self, centre, size):
         corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2
         return Face(np.asarray(centre, float) + corners, self.scheme, 1.0)
 
     def detect(self, picture):
-        return sorted((self.face(*f) for f in self.faces), key=lambda f: -f.size)
+        confidences = [self.detected if self.doubted in (None, k) else 1.0 for k in range(len(self.faces))]
+        found = [replace(self.face(*f), confidence=c) for f, c in zip(self.faces, confidences)]
+        return sorted(found, key=lambda f: -f.size)
 
     def refine(self, picture, centre, size):
-        near = [f for f in self.detect(picture) if np.linalg.norm(f.centre - centre) < 0.75 * size]
+        near = [f for f in (self.face(*f) for f in self.faces) if np.linalg.norm(f.centre - centre) < 0.75 * size]
         return min(near, key=lambda f: np.linalg.norm(f.centre - centre)) if near else None
 
 
@@ -44,6 +48,21 @@ def test_the_largest_first_then_the_same_one():
         face, status = follower(picture(0))
         assert face.size == 30
         assert FrameStatus.SEVERAL_FACES in status
+
+
+def test_an_upside_down_face_is_that_until_the_next_look():
+    """Found while looking at the whole picture; the frames in between, where it's only followed, are as doubtful."""
+    detector = Discs()
+    follower = FaceFollower(detector)
+    detector.faces = [((100, 40), 30)]
+    detector.detected = UPSIDE_DOWN
+    assert [follower(picture(0))[0].confidence for _ in range(LOOK_AROUND)] == [UPSIDE_DOWN] * LOOK_AROUND
+    detector.detected = 0.9
+    found = [follower(picture(0))[0].confidence for _ in range(LOOK_AROUND)]
+    assert found[0] in (UPSIDE_DOWN, 1.0) and found[1:] == [1.0] * (LOOK_AROUND - 1)
+    detector.faces, detector.detected = [((30, 40), 30), ((100, 40), 20)], UPSIDE_DOWN
+    detector.doubted = 0  # another face, which isn't the followed one
+    assert [follower(picture(0))[0].confidence for _ in range(LOOK_AROUND + 1)] == [1.0] * (LOOK_AROUND + 1)
 
 
 def test_a_lost_face_is_found_again_and_no_frame_goes_without_a_status():

@@ -1,14 +1,24 @@
 """MediaPipe's detector on real pictures, and who closes it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from skimage.data import astronaut
 
 import fitting
+from facemodel import FrameStatus
 from facemodel.errors import PortraitError
 from fitting import tracker
-from fitting.landmarks import MediaPipeDetector
+from fitting.confidence import frame_doubts
+from fitting.landmarks import UPSIDE_DOWN, MediaPipeDetector
+from portrait.sample import carphone
+from portrait.video import VideoReader
+
+ROOT = Path(__file__).parents[2]
 
 
 def threads():
@@ -73,3 +83,28 @@ def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
         with pytest.raises(PortraitError, match="no face found"):
             fitting.fit_image(picture, model=model, detector=detector)
     assert made.closed and not mine.closed
+
+
+def test_nothing_of_mediapipe_is_on_the_terminal_and_what_else_is_said_stays():
+    """In a process of its own: it warns once in each."""
+    code = (
+        "import os; from skimage.data import astronaut; from fitting.landmarks import MediaPipeDetector;"
+        "found = [len(MediaPipeDetector().detect(astronaut())) for _ in range(2)];"
+        "os.write(2, f'{found}, a real error'.encode())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "[1, 1], a real error"
+
+
+def test_an_upside_down_face_is_doubtful_and_no_upright_or_lying_one(detector, model):
+    reader = VideoReader(carphone())
+    frames = [frame for index, _, frame in reader if index in (42, 60, 78)]
+    turned = [[face.confidence for face in detector.detect(np.ascontiguousarray(f[::-1, ::-1]))] for f in frames]
+    assert turned == [[UPSIDE_DOWN]] * 3  # found there, with an upright mesh over them
+    lying = [np.ascontiguousarray(np.rot90(astronaut()[:300, 50:400], k)) for k in (1, 3)]
+    found = [face.confidence for f in [*frames, *lying] for face in detector.detect(f)]
+    assert len(found) >= 4 and min(found) > 0.5
+    picture = np.ascontiguousarray(frames[1][::-1, ::-1])
+    track = fitting.fit_image(picture, model=model, detector=detector, settings=fitting.QUALITIES["fast"])
+    assert FrameStatus(int(track.status[0])) & FrameStatus.UNCERTAIN
+    assert "upside down" in frame_doubts(track, 0)[0]

@@ -5,8 +5,10 @@ import sys
 import time
 
 import pytest
+import typer
 
-from portrait.cli import app, explain, main
+from portrait.cli import GOES_ON, app, explain, main
+from portrait.progress import Progress
 
 from .conftest import ROOT, run
 
@@ -46,6 +48,13 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_version(capsys):
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"video-portraits {version('video-portraits')}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -89,3 +98,40 @@ def test_doctor_finds_what_is_needed(capsys):
     for part in ("device", "face model", "PyTorch3D", "mediapipe", "face-alignment", "video codecs", "disk"):
         assert part in text
     assert "MISSING" not in text and "portrait demo" in text
+
+
+@pytest.mark.parametrize(
+    "job, arguments, goes_on",
+    [
+        ("rendering.render_track", ["render", "a.track", "-o", "a.mp4"], False),
+        ("tracks.edit_track", ["edit", "a.track", "-o", "b.track"], False),
+        ("recognition.evaluate_run", ["recognize", "evaluate", "a.toml", "run"], False),
+        ("recognition.train_run", ["recognize", "train", "a.toml", "-o", "run"], True),
+        ("batch.fit_any", ["fit", "a.mp4", "-o", "a.track"], True),
+    ],
+)
+def test_an_interrupted_command_says_whether_it_goes_on(job, arguments, goes_on, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"portrait.jobs.{job}", interrupted)
+    assert main(arguments) == 130
+    next = "run the same command again to go on" if goes_on else "the same command begins from the start"
+    assert capsys.readouterr().err == f"interrupted; {next}\n"
+
+
+def test_commands_that_go_on_are_there():
+    command = typer.main.get_command(app)
+    names = set(command.commands) | {f"recognize {name}" for name in command.commands["recognize"].commands}
+    assert set(GOES_ON) <= names
+
+
+def test_progress_counts_things_and_whole_seconds(monkeypatch, capsys):
+    monkeypatch.setattr("portrait.progress.LOG_EVERY", 0.0)
+    with Progress() as progress:
+        progress.update(15.5311, 24.0, "training", "l1 0.1")
+        progress.update(15, 24, "tracking")
+        progress.update(3, None, "survey")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("  training: 16 s of 24 s, 0:00 left (l1 0.1)")
+    assert lines[1].startswith("  tracking: 15 of 24,") and lines[2] == "  survey: 3"

@@ -3,16 +3,20 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
 
 import facemodel
+import fitting
 from facemodel import Track
 from portrait.cli import main
 from portrait.jobs.exporting import albedo_texture
+from portrait.tracks import check_video
 from portrait.video import VideoReader, read_comment
 
 from .conftest import FRAMES
@@ -47,6 +51,11 @@ def test_fit(track, clip, model, capsys):
     assert (track / "track.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_fit_from_python_knows_its_source_as_the_command_does(track, clip, model):
+    fitted = fitting.fit_video(VideoReader(clip), model=model, settings=fitting.QUALITIES["fast"])
+    assert fitted.facts["source"] == Track.load(track).facts["source"]
+
+
 def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
     call("edit", track, "--set", "jawOpen=0.6", "--scale", "mouthSmileLeft=1.5", "--add", "browInnerUp=0.2",
          "--gaze", "-10,5", "--smooth", "0.2", "-o", tmp_path / "t")  # fmt: skip
@@ -55,6 +64,22 @@ def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
     assert (column(after, model, "browInnerUp") >= 0.2 - 1e-6).all()
     assert torch.allclose(after.parameters.gaze, torch.deg2rad(torch.tensor([-10.0, 5.0])), atol=1e-5)
     assert torch.equal(after.parameters.identity, before.parameters.identity)
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--set", "eyeLookUpLeft=1"], "note: eyeLookUpLeft: moves the lids alone; --gaze YAW,PITCH turns the eyes"),
+        (["--add", "eyelookinright=0.1"], "note: eyelookinright: moves the lids alone"),
+        (["--set", "eyeLookUpLeft=1", "--gaze", "0,5"], "--gaze comes last"),
+        (["--set", "jawOpen=1", "--gaze", "0,5"], None),
+    ],
+)
+def test_eyes_turn_by_gaze_and_that_is_said(track, tmp_path, capsys, arguments, expected):
+    call("edit", track, *arguments, "-o", tmp_path / "t")
+    said, gaze = capsys.readouterr().out, Track.load(tmp_path / "t").parameters.gaze
+    assert expected in said if expected else "note" not in said
+    assert torch.equal(gaze, Track.load(track).parameters.gaze) == ("--gaze" not in arguments)
 
 
 def test_curves_both_ways(track, model, tmp_path):
@@ -97,6 +122,18 @@ def test_curves_that_end_early_or_leave_the_range_are_noted(track, tmp_path, cap
     ]
 
 
+def test_curves_of_an_edit_need_no_track(track, tmp_path):
+    """What would have been saved, as curves; edited by name, and read from a CSV."""
+    call("edit", track, "--set", "jawOpen=0.6", "--to-csv", tmp_path / "a.csv")
+    call("edit", track, "--csv", tmp_path / "a.csv", "--scale", "jawOpen=0.5", "--to-csv", tmp_path / "b.csv")
+    for name, expected in (("a.csv", 0.6), ("b.csv", 0.3)):
+        head, *rows = [line.split(",") for line in (tmp_path / name).read_text().splitlines()]
+        assert len(rows) == FRAMES
+        assert [float(row[head.index("JawOpen")]) for row in rows] == pytest.approx([expected] * FRAMES, abs=1e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+    assert main(["edit", str(track), "--set", "jawOpen=0.6"]) == 2
+
+
 def test_mix(track, tmp_path):
     call("edit", track, "--set", "jawOpen=0.8", "-o", tmp_path / "source")
     call("mix", "--source", tmp_path / "source", "--target", track, "--take", "expression,pose", "-o", tmp_path / "m")
@@ -129,9 +166,38 @@ def test_overlay_keeps_the_picture_outside_and_the_sound(track, clip, tmp_path):
     assert VideoReader(tmp_path / "o.mp4").audio
 
 
+def test_overlay_on_a_folder_of_images(track, clip, tmp_path):
+    (tmp_path / "images").mkdir()
+    for index, _, frame in VideoReader(clip):
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), frame[..., ::-1])
+    call("render", track, "-o", tmp_path / "o.mp4", "--overlay", tmp_path / "images")
+    assert VideoReader(tmp_path / "o.mp4").frame_count == FRAMES
+
+
+def test_odd_sizes_are_said_as_they_are_stored_and_read_back(track, clip, weights, tmp_path, capsys):
+    """A clip of 175 x 143, as another program may have written it; H.264 stores 176 x 144."""
+    odd = Track.load(track)
+    replace(odd, width=175, height=143).save(tmp_path / "odd.track")
+    stored = "175 x 143 (stored as 176 x 144: H.264 needs even sizes)"
+    for output, overlaid in (("o.mp4", clip), ("again.mp4", tmp_path / "o.mp4")):
+        call("render", tmp_path / "odd.track", "-o", tmp_path / output, "--overlay", overlaid)
+        assert stored in capsys.readouterr().out
+        assert (VideoReader(tmp_path / output).width, VideoReader(tmp_path / output).height) == (176, 144)
+    cut, whole = check_video(clip, Track.load(tmp_path / "odd.track")), VideoReader(clip)
+    for (_, _, a), (_, _, b) in zip(cut, whole, strict=True):
+        np.testing.assert_array_equal(a, b[:143, :175])
+    call("render", track, "-o", tmp_path / "maps.mp4", "--size", "85x63")
+    reader = VideoReader(tmp_path / "maps.mp4")
+    said = "85 x 63 each (stored as 256 x 64: H.264 needs even sizes)"
+    assert said in capsys.readouterr().out and (reader.width, reader.height) == (256, 64)
+    call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "even.mp4", "--device", "cpu")
+    assert "stored as" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("suffix", ["obj", "ply", "glb"])
-def test_export(track, tmp_path, suffix):
+def test_export(track, tmp_path, suffix, capsys):
     call("export", track, "--frame", 3, "-o", tmp_path / f"face.{suffix}", "--texture", 128)
+    assert (", metres" if suffix == "glb" else ", millimetres") in capsys.readouterr().out
     facts = json.loads((tmp_path / "face.landmarks.json").read_text())
     assert facts["frame"] == 3 and len(facts["landmarks"]["positions"]) == 68
     pixels = np.array(facts["landmarks"]["pixels"])
@@ -196,6 +262,56 @@ def test_reenact_in_one_uses_what_is_there(track, clip, tmp_path, capsys):
     report = (tmp_path / "r.html").read_text()
     assert report.count("<svg") >= 8 and report.count("data:image/jpeg;base64,") == 2
     assert "<script" not in report and "http" not in report.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_info_of_exported_files(track, weights, tmp_path, capsys):
+    call("export", track, "-o", tmp_path / "face.glb", "--texture", 64)
+    call("export", weights, "-o", tmp_path / "net.onnx")
+    capsys.readouterr()
+    call("info", tmp_path / "face.glb")
+    shown = capsys.readouterr().out
+    assert "mesh as glTF 2.0: " in shown and "10740 triangles" in shown and " 52, of which active" in shown
+    high = float(re.search(r"size +[\d.]+ x ([\d.]+) x", shown)[1])
+    assert 0.2 < high < 0.35 and "clip.mp4" in shown and "colours     texture" in shown
+    call("info", tmp_path / "net.onnx")
+    shown = capsys.readouterr().out
+    assert "network as ONNX" in shown and "(N, 3, 64, 64)" in shown
+    assert "deep-video-portraits" in shown and "clip.mp4" in shown and len(shown.splitlines()) < 25
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [("a.txt", "nothing is known about this kind of file"), ("a.glb", "can't be read as a .glb"),
+     ("a.onnx", "export it again"), ("a.mp4", "can't be read as a video")],
+)  # fmt: skip
+def test_info_of_other_files_is_an_honest_line(tmp_path, capsys, name, expected):
+    (tmp_path / name).write_text("no such thing" * 9)
+    assert main(["info", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1 and ("truncated" in error) == (name == "a.mp4")
+
+
+def test_info_is_for_people(track, clip, tmp_path, capsys):
+    """No JSON, no more digits than say something, and no rate of a single picture."""
+    call("edit", track, "--set", "jawOpen=0.6", "--gaze", "15,-5", "--smooth", "0.2", "-o", tmp_path / "t")
+    capsys.readouterr()
+    call("info", tmp_path / "t")
+    shown = capsys.readouterr().out
+    assert "set jawOpen 0.6, gaze 15 -5 degrees, smooth 0.2 s" in shown
+    assert "detector mediapipe, quality balanced, version" in shown and "{" not in shown
+    assert not re.search(r"\d\.\d{5}", shown) and max(map(len, shown.splitlines())) < 200
+    one = Track.load(track)
+    settings = {"quality": "fast", "fitting": {"samples": 5}}
+    p = one.parameters[:1]
+    one = replace(one, parameters=p, times=one.times[:1], status=one.status[:1], confidence=one.confidence[:1],
+                  landmarks=one.landmarks[:1], energies={}, spread={}, facts={"settings": settings})  # fmt: skip
+    one.save(tmp_path / "one")
+    cv2.imwrite(str(tmp_path / "photo.bmp"), next(iter(VideoReader(clip)))[2])
+    for path in (tmp_path / "one", tmp_path / "photo.bmp"):
+        call("info", path)
+        shown = capsys.readouterr().out
+        assert "176 x 144" in shown and "a second" not in shown
+        assert shown.startswith("image") or "quality fast, samples 5\n" in shown
 
 
 def test_info_of_a_track_and_a_model(track, capsys):

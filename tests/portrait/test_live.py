@@ -1,5 +1,6 @@
 """The live loop: the newest frame each time, and the whole command on a short clip."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +22,7 @@ from portrait.newest_frame import NewestFrame, open_source
 from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter, read_comment
 
+from .conftest import run
 from .networks import random_weights
 
 
@@ -172,8 +174,20 @@ def test_a_cut_of_the_driver_starts_the_window_anew(weights, model):
 def test_frames_stops_and_an_empty_recording_isn_t_kept(weights, driver, tmp_path, capsys):
     arguments = ["live", "--source", driver, "--weights", weights, "--no-window", "--frames", 2, "--device", "cpu"]
     assert main([*map(str, arguments), "--record", str(tmp_path / "out.mp4")]) == 0
-    assert "0 made of 2 taken" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 made of 2 taken" in said and "over the first 1.5 s with a face" in said
+    needed = re.search(r"nothing was made: 1.5 s from the first face on .* there were (\d\.\d) s; give a longer", said)
+    assert needed and float(needed[1]) < 1.5
     assert list(tmp_path.iterdir()) == []
+    assert "1.5 seconds with a face" in run("live", "--help").stdout
+
+
+def test_a_driver_without_a_face(weights, tmp_path, capsys):
+    with VideoWriter(tmp_path / "grey.mp4", 64, 48, 25) as writer:
+        for _ in range(4):
+            writer.write(np.full((48, 64, 3), 90, np.uint8))
+    assert live(str(tmp_path / "grey.mp4"), weights, window=False, device="cpu").made == 0
+    assert re.search(r"nothing was made: no face was found in the [1-4] frames taken", capsys.readouterr().out)
 
 
 def test_what_can_t_be_used(weights, driver, track, model, tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -65,6 +66,8 @@ def test_meshes_open_with_their_texture(plain):
         mesh = next(iter(scene.geometry.values())) if hasattr(scene, "geometry") else scene
         image = mesh.visual.material.baseColorTexture if name.endswith("glb") else mesh.visual.material.image
         assert image.size == (256, 256) and len(mesh.faces) > 10_000
+        if name.endswith("glb"):
+            assert 0.2 < np.ptp(scene.bounds[:, 1]) < 0.35  # metres
 
 
 def test_turntable_says_that_it_is_made(plain):
@@ -85,6 +88,22 @@ def test_completed(completed, plain):
     # A frontal face is about as symmetric as it gets; a turned one isn't.
     asymmetry = [np.abs(p.astype(int) - p[:, ::-1]).mean() for p in (front, turned)]
     assert asymmetry[0] < 0.75 * asymmetry[1]
+
+
+def test_a_second_run_leaves_nothing_of_the_first(completed, photo, tmp_path, short_turntable):
+    """Nor takes anything that isn't its own."""
+    out = tmp_path / "face"
+    shutil.copytree(completed, out)
+    names = lambda: {p.name for p in out.iterdir()}  # noqa: E731
+    listed = json.loads((out / "uv.json").read_text())
+    assert names() == {*listed["files"], "uv.json"} and {"frontal.png", "yaw+45.png", "observed.png"} < names()
+    (out / "yaw-30.png").write_bytes(b"mine")
+    (tmp_path / "outside.png").write_bytes(b"mine")
+    (out / "uv.json").write_text(json.dumps(listed | {"files": [*listed["files"], "../outside.png", 7]}))
+    assert main(["uv", str(photo), "-o", str(out), "--size", "128", "--yaw", "45", "--device", "cpu"]) == 0
+    files = json.loads((out / "uv.json").read_text())["files"]
+    assert names() == {*files, "uv.json", "yaw-30.png"} and not {"frontal.png", "observed.png"} & names()
+    assert "yaw+45.png" in files and (tmp_path / "outside.png").is_file()
 
 
 def test_a_clip_s_frames_show_more_than_one(clip, track, tmp_path, short_turntable, capsys):
