@@ -20,7 +20,7 @@ CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""
 FACE, EYES = slice(3, 6), slice(6, 9)
 """Channels that are zero wherever the head, or an eye, isn't."""
-GAINS = {"browInnerUp": 2.25, "browOuterUp": 3.0, "browDown": 2.0, "eyeBlink": 1.4}
+GAINS = {"browInnerUp": 2.5, "browOuterUp": 3.5, "browDown": 2.5, "eyeBlink": 1.4}
 """How many times as active as in the track some shapes are drawn, by the beginnings of their names.
 
 Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that

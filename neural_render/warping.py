@@ -37,8 +37,8 @@ class Move:
 
 
 MOVES = (
-    Move("browInnerUp", -0.3, 0.5, 0.2),
-    Move("browOuterUp", -0.3, 0.5, 0.2),
+    Move("browInnerUp", -0.25, 0.45, 0.2),
+    Move("browOuterUp", -0.25, 0.4, 0.2),
     Move("browDown", -0.3, 0.4, 0.2),
     Move("eyeBlink", -0.1, 0.2, 0.3),
     Move("eyeSquint", -0.1, 0.2, 0.2),
