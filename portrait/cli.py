@@ -182,7 +182,10 @@ def mix(
 def render(
     track: Annotated[Path, typer.Argument(metavar="TRACK")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A video, maps side by side; or a folder, one video a map.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="A video, maps side by side (of a photo a .png too); or a folder, one video a map."
+        ),
     ],
     maps: Annotated[
         str, typer.Option(help="Any of diffuse,correspondence,eyes,normals,depth,mask.")

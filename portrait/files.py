@@ -56,7 +56,7 @@ def synthetic_note(command: str, **facts) -> dict:
     """The metadata of a picture that this project made: what it is, how, and from what."""
     return {
         "synthetic": True,
-        "notice": "The face in this video was made by a program. It isn't a recording of what happened.",
+        "notice": "The face shown here was made by a program. It isn't a recording of what happened.",
         "made_by": f"video-portraits {VERSION}",
         "command": command,
         **facts,

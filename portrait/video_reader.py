@@ -14,6 +14,7 @@ import numpy as np
 from facemodel.errors import PortraitError
 
 from .files import source_facts
+from .pictures import read_picture_note
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 DEFAULT_FPS = 25.0
@@ -112,7 +113,8 @@ class ImageReader:
         else:
             self.files = [self.path]
         self.height, self.width = read_image(self.files[0]).shape[:2]
-        self.frame_count, self.audio, self.metadata = len(self.files), False, {}
+        self.frame_count, self.audio = len(self.files), False
+        self.metadata = read_picture_note(self.path)
         self.pixel_aspect, self.start = Fraction(1), 0.0
         self.codec, self.pixel_format = self.files[0].suffix[1:].lower(), "rgb24"
 

@@ -16,6 +16,7 @@ from neural_render import FrameCursor
 from renderer import MAPS, Camera, overlay, render
 
 from ..files import file_hash, synthetic_note, track_facts
+from ..pictures import SUFFIX, write_picture
 from ..progress import Progress, say
 from ..tracks import check_video, default_model, load_track, note_other_file, pick_device
 from ..video import VideoWriter
@@ -27,13 +28,19 @@ CHUNK = 8  # frames drawn at a time
 def render_track(
     path: Path, output: Path, *, maps: str | None, overlay: Path | None, alpha: float, size: str | None, device: str
 ) -> None:
-    """Writes the maps side by side into one video, or one video a map into a folder; or one map over a video."""
+    """Writes the maps side by side into one video, or one video a map into a folder; or one map over a video.
+
+    A track of one frame makes a PNG too.
+    """
     device = pick_device(device)
     model = default_model(device)
     track = load_track(path, model)
     names = map_names(maps or "diffuse")
+    still = is_still(output, track)
+    write = write_still if still else write_video
     width, height = picture_size(size, track.width, track.height)
-    one = f"{width} x {height}{padding_note(width, height)}"
+    padding = lambda wide: "" if still else padding_note(wide, height)  # noqa: E731
+    one = f"{width} x {height}{padding(width)}"
     note = synthetic_note("render", track=track_facts(path, track))
     with Progress() as progress:
         if overlay is not None:
@@ -45,20 +52,38 @@ def render_track(
             )
             note |= {"video": {"file": overlay.name, "sha256": digest}}
             sound = overlay if reader.audio and not is_mixed(track) else None
-            write_video(output, frames, track, audio_from=sound, note=note)
+            write(output, frames, track, audio_from=sound, note=note)
             say(f"{output}: {names[0]} over {overlay.name}, {one}, {len(track)} frames")
             return
-        one_each = output.suffix.lower() not in FORMATS
+        one_each = not still and output.suffix.lower() not in FORMATS
         if one_each and (output.suffix or output.is_file()):
             raise PortraitError(f"output '{output}': expected a folder, or a name ending in {', '.join(FORMATS)}")
         drawn = progress.over(map_frames(model, track, names, width, height), len(track), "render")
         if not one_each:
-            write_video(output, (np.concatenate([m[n] for n in names], 1) for m in drawn), track, note=note)
-            padded = padding_note(len(names) * width, height)
+            write(output, (np.concatenate([m[n] for n in names], 1) for m in drawn), track, note=note)
+            padded = padding(len(names) * width)
             say(f"{output}: {', '.join(names)} side by side, {width} x {height} each{padded}, {len(track)} frames")
             return
         write_each(output, drawn, names, track, note)
         say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {one}, {len(track)} frames")
+
+
+def is_still(output: Path, track: Track) -> bool:
+    """Whether the output is one picture. Raises PortraitError where the track has more."""
+    still = output.suffix.lower() == SUFFIX
+    if still and len(track) != 1:
+        raise PortraitError(
+            f"output '{output}': a picture is for a track of one frame, this one has {len(track)}; "
+            f"expected a folder, or a name ending in {', '.join(FORMATS)}"
+        )
+    return still
+
+
+def write_still(path: Path, frames: Iterable[np.ndarray], track: Track, *, audio_from=None, note: dict) -> None:
+    """The one frame as a PNG; pictures are silent."""
+    check_writable(path)
+    (picture,) = frames
+    write_picture(path, picture, note)
 
 
 def map_frames(model, track: Track, names: list[str], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:

@@ -20,6 +20,7 @@ from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
 from ..files import file_hash, synthetic_note
+from ..pictures import write_picture
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
 from ..tracks import check_video, default_model, is_track, load_track, note_other_file, pick_device
@@ -34,7 +35,6 @@ from .uv_outputs import (
     turntable,
     write_maps,
     write_mesh,
-    write_picture,
     yaw_pictures,
 )  # fmt: skip
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from facemodel import FaceParameters, MorphableModel, Track, export_mesh
 from fitting.landmarks import Face as Found
-from neural_render.checkpoint import replace_atomic
 from neural_render.people.scene import head_rotation, light_of
 from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
 
+from ..pictures import write_picture
 from ..progress import Progress
 from ..video_writer import VideoWriter
 
@@ -111,16 +111,6 @@ def write_mesh(output: Path, model, track: Track, frame: int, texture: Tensor) -
     pixels = to_bytes(linear_to_srgb(texture))
     for name in ("face.glb", "face.obj"):
         export_mesh(track, frame, model, output / name, pixels)
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """(H, W), (H, W, 3) or (H, W, 4) uint8 as a PNG; whole or not at all."""
-    import cv2
-
-    order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    stored = cv2.cvtColor(picture, order[picture.shape[2]]) if picture.ndim == 3 else picture
-    encoded = cv2.imencode(".png", stored)[1].tobytes()
-    replace_atomic(path, lambda partial: partial.write_bytes(encoded))
 
 
 def to_bytes(values: Tensor) -> np.ndarray:

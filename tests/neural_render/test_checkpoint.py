@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from facemodel.errors import PortraitError
 from neural_render.checkpoint import Weights, WeightsHeader, read, write_atomic
-from neural_render.conditioning import Crop
+from neural_render.conditioning import CONDITIONS, Crop
 from neural_render.networks import RefinementUNet
 
 
@@ -46,7 +46,7 @@ def test_other_model_and_other_size_are_refused(tmp_path):
 
 def test_weights_for_other_conditions_are_refused(tmp_path):
     weights(conditions=1).save(tmp_path / "w")
-    with pytest.raises(PortraitError, match="expected conditions of version 2, found 1; train again"):
+    with pytest.raises(PortraitError, match=f"expected conditions of version {CONDITIONS}, found 1; train again"):
         Weights.load(tmp_path / "w")
 
 

@@ -13,11 +13,12 @@ import torch
 
 import facemodel
 import fitting
+from benchmarks.reenactment_methods import part
 from facemodel import Track
 from portrait.cli import main
 from portrait.jobs.exporting import albedo_texture
 from portrait.tracks import check_video
-from portrait.video import VideoReader, read_comment
+from portrait.video import VideoReader, read_comment, read_image
 
 from .conftest import FRAMES
 
@@ -172,6 +173,25 @@ def test_overlay_on_a_folder_of_images(track, clip, tmp_path):
         cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), frame[..., ::-1])
     call("render", track, "-o", tmp_path / "o.mp4", "--overlay", tmp_path / "images")
     assert VideoReader(tmp_path / "o.mp4").frame_count == FRAMES
+
+
+def test_a_photo_gives_a_picture_that_says_what_made_it(track, clip, tmp_path, capsys):
+    """A track of one frame; of more, a picture is refused."""
+    part(Track.load(track), 0, 1).save(tmp_path / "one.track")
+    _, _, frame = next(iter(VideoReader(clip)))
+    cv2.imwrite(str(tmp_path / "photo.png"), frame[..., ::-1])
+    call("render", tmp_path / "one.track", "-o", tmp_path / "o.png", "--overlay", tmp_path / "photo.png")
+    drawn = read_image(tmp_path / "o.png")
+    assert drawn.shape == frame.shape and np.array_equal(drawn[:, :30], frame[:, :30])
+    assert np.abs(drawn.astype(int) - frame).max() > 25
+    call("render", tmp_path / "one.track", "-o", tmp_path / "maps.png", "--maps", "diffuse,eyes")
+    assert read_image(tmp_path / "maps.png").shape == (frame.shape[0], 2 * frame.shape[1], 3)
+    capsys.readouterr()
+    call("info", tmp_path / "o.png")
+    told = capsys.readouterr().out
+    assert "synthetic   yes" in told and "photo.png" in told
+    assert main(["render", str(track), "-o", str(tmp_path / "more.png")]) == 2
+    assert "a picture is for a track of one frame" in capsys.readouterr().err
 
 
 def test_odd_sizes_are_said_as_they_are_stored_and_read_back(track, clip, weights, tmp_path, capsys):
