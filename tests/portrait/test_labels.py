@@ -9,6 +9,7 @@ import facemodel
 from facemodel import Track
 from portrait.cli import main
 from portrait.files import file_hash
+from portrait.jobs.rendering import write_video
 from portrait.video import VideoReader, read_comment
 
 from .networks import random_weights
@@ -73,15 +74,22 @@ def test_render_and_overlay(track, clip, tmp_path):
 
 def test_an_onnx_network_makes_the_same_video_and_is_named(weights, track, clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("neural_render.synthesis.bfloat16_helps", lambda device: False)  # ONNX files are in float32
+    made = []
+
+    def kept(path, frames, *arguments, **options):
+        made.append(np.stack(list(frames)).astype(int))
+        return write_video(path, made[-1].astype(np.uint8), *arguments, **options)
+
+    monkeypatch.setattr("portrait.jobs.synthesis.write_video", kept)
     onnx = tmp_path / "talk.onnx"
     call("export", weights, "-o", onnx)
     call("synthesize", "--onnx", onnx, track, "--video", clip, "-o", tmp_path / "a.mkv", "--device", "cpu")
     call("synthesize", weights, track, "--video", clip, "-o", tmp_path / "b.mkv", "--device", "cpu")
-    by_onnx, by_torch, real = (
-        np.stack([frame.astype(int) for _, _, frame in VideoReader(path)])
-        for path in (tmp_path / "a.mkv", tmp_path / "b.mkv", clip)
-    )
-    assert np.abs(by_onnx - by_torch).mean() < 0.05 * np.abs(by_onnx - real).mean()  # but for the encoding
+    by_onnx, by_torch = made
+    assert (
+        np.abs(by_onnx - by_torch).max() <= 2
+    )  # before the encoding, which may go another way at one level's difference
+    assert np.abs(by_onnx - np.stack([frame for _, _, frame in VideoReader(clip)]).astype(int)).mean() > 10
     assert label(tmp_path / "a.mkv")["weights"]["sha256"] == file_hash(onnx)
     trained = [label(tmp_path / f"{name}.mkv")["weights"]["trained"] for name in "ab"]
     assert json.dumps(trained[0]) == json.dumps(trained[1])
