@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from datetime import timedelta
@@ -29,10 +30,17 @@ def make_fabric(device: str = "cpu", *, bfloat16: bool = False):
         # Buffers are the statistics of SharedBatchNorm2d, alike everywhere as they are.
         strategy = DDPStrategy(broadcast_buffers=False, timeout=TIMEOUT)
         fabric = Fabric(strategy=strategy, devices=local, num_nodes=world // local, **options)
+        atexit.register(_leave)
     else:
         fabric = Fabric(devices=[place.index or 0] if place.type == "cuda" else 1, **options)
     fabric.launch()
     return fabric
+
+
+def _leave() -> None:
+    """Ends the group's threads, which else now and then abort a process that is done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def is_main_process() -> bool:
