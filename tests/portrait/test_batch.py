@@ -94,10 +94,12 @@ def alive(process: int) -> bool:
 def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
     """Else the next run would meet them at work on its clips. Ctrl-C reaches the whole group of processes."""
     clips = clips_named(tmp_path, "sleeps", "sleeps too")
-    code = (
-        "import sys; from pathlib import Path; from portrait.batch.cores import run_on_cores\n"
+    code = (  # a shell's background jobs, tests for instance, ignore Ctrl-C
+        "import signal, sys; from pathlib import Path; from portrait.batch.cores import run_on_cores\n"
         "from tests.portrait.batch_work import act, clips_named\n"
-        "if __name__ == '__main__': list(run_on_cores(clips_named(Path(sys.argv[1]), 'sleeps', 'sleeps'), act, 2))"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    list(run_on_cores(clips_named(Path(sys.argv[1]), 'sleeps', 'sleeps'), act, 2))"
     )
     (tmp_path / "main.py").write_text(code)
     process = subprocess.Popen(
@@ -110,7 +112,7 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
     time.sleep(0.3)
     assert all(alive(worker) for worker in starts(clips[0]))  # Ctrl-C is the first process' business
     os.killpg(process.pid, signal_sent) if signal_sent == signal.SIGINT else process.kill()
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=30)
     wait_until(lambda: not any(alive(p) for p in starts(clips[0])), 5)
     assert error.count("KeyboardInterrupt") == (signal_sent == signal.SIGINT)  # the workers say nothing
 
