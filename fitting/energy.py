@@ -308,10 +308,10 @@ def _pairs(
 
 
 def across_eyes(seen: Observation, s: LandmarkSamples) -> Tensor:
-    """(F, 2): unit vectors in the picture, down across the line between the eyes; zero where those aren't known."""
+    """(F, 2): unit vectors in the picture, up across the line between the eyes; zero where those aren't known."""
     left, right = seen.landmarks[:, s.eye_corners].mean(2).unbind(1)
     along = left - right
-    across = torch.stack([-along[:, 1], along[:, 0]], -1)
+    across = torch.stack([along[:, 1], -along[:, 0]], -1)  # v points down
     return torch.nan_to_num(across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6))
 
 

@@ -79,9 +79,14 @@ def test_resting_brows_leave_no_residual_however_the_head_is_rolled(resting):
 
 def test_the_line_between_the_eyes_turns_with_the_picture(resting):
     fitter, seen, _ = resting
-    down = across_eyes(seen, fitter.marks)
-    turned = down[:, 0].atan2(down[:, 1])
+    up = across_eyes(seen, fitter.marks)
+    turned = (-up[:, 0]).atan2(-up[:, 1])
     torch.testing.assert_close(turned, torch.tensor([0.0, 0.2, -0.2]), atol=0.01, rtol=0)
+
+
+def test_brows_that_grow_higher_than_on_the_model_have_positive_heights(resting):
+    fitter, _, state = resting
+    assert (state.brows > 0.01).all() and len(state.brows) == len(fitter.marks.on_brows)
 
 
 def test_brows_are_followed_and_rest_where_they_rest(model, resting):
