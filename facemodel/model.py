@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 
@@ -157,6 +158,11 @@ class MorphableModel(torch.nn.Module):
                 f"got shape {tuple(coefficients.shape)}; was it made with another model?"
             )
         return (coefficients @ basis.flatten(1)).unflatten(-1, basis.shape[1:])
+
+    def on(self, device: str | torch.device) -> MorphableModel:
+        """This model where it lies on ``device``, else a copy there: a caller's own stays where it is."""
+        here = torch.empty(0, device=device).device == self.mean.device  # "cuda" alone doesn't say which
+        return self if here else copy.deepcopy(self).to(device)
 
     def extra_repr(self) -> str:
         identity, vertices = self.identity_basis.shape[:2]

@@ -114,7 +114,7 @@ def fit_video(
             (None where unknown). It's read twice: once quickly for key frames, once to track. Where it has
             ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`). A
             ``source``, a dictionary that names the file, becomes a fact of the track (`portrait`'s readers have it).
-        model: None loads the default one.
+        model: None loads the default one. It's used where ``device`` says, a copy of it if it lies elsewhere.
         detector: "mediapipe", "face-alignment", or a detector of your own, which stays open.
         focal: px of the original frame; None has it solved for.
         checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was. It
@@ -122,8 +122,8 @@ def fit_video(
             would lose the fit otherwise.
 
     Returns:
-        A Track with one row for every frame of the clip. Frames without a face have status NO_FACE, confidence 0
-        and interpolated parameters.
+        A Track, on the CPU, with one row for every frame of the clip. Frames without a face have status NO_FACE,
+        confidence 0 and interpolated parameters.
 
     Raises:
         PortraitError: no face in any frame, no frames at all, or bad arguments.
@@ -138,7 +138,7 @@ def fit_video(
                 progress=progress, checkpoint=checkpoint,
             )  # fmt: skip
     settings = settings or Settings()
-    model = (model or facemodel.load()).to(device)
+    model = facemodel.load(device=device) if model is None else model.on(device)
     guess = focal_from_frame(frames.width, frames.height)
     fitter = Fitter(model, detector.scheme, guess, focal, settings)
     total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)

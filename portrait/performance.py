@@ -97,7 +97,8 @@ def scripted_performance(model, fps: float, seconds: float = SECONDS) -> Track:
     head = [math.radians(1) * sample(HEAD[k], times) for k in ("pitch", "yaw", "roll")]
     # axis-angle of small turns: about x (nodding down is positive there), y and z
     rotation = torch.from_numpy(np.stack([-head[0], head[1], head[2]], -1)).float()
-    neutral = FaceParameters.neutral(model, (len(times),), focal=1.6 * SIZE, distance=700.0)
+    # A track lies on the CPU, wherever the model does.
+    neutral = FaceParameters.neutral(model, (len(times),), focal=1.6 * SIZE, distance=700.0).to("cpu")
     parameters = neutral.replace(
         identity=neutral.identity[0],
         reflectance=neutral.reflectance[0],

@@ -95,7 +95,7 @@ def complete(network: UVGenerator, texture: Tensor, weight: Tensor, model_textur
     known = _resized(weight[..., None], network.size)
     color = small / known.clamp_min(1e-3) * 2 - 1
     x = generator_input(color.clamp(-1, 1).to(place), known.to(place), torch.zeros_like(color).to(place))
-    made = (network(x.contiguous()).cpu() + 1) / 2
+    made = (network(x.contiguous()).to(texture.device) + 1) / 2
     # What the network is off by where the truth is known is taken along into the holes: the skin's tone, above all.
     made = made + push_pull((color + 1) / 2 - made, known)
     whole = F.interpolate(made, (size, size), mode="bicubic", align_corners=False)[0].movedim(0, -1)
@@ -104,8 +104,7 @@ def complete(network: UVGenerator, texture: Tensor, weight: Tensor, model_textur
         coarse = _resized(mirrored, network.size)
         coarse = F.interpolate(coarse, (size, size), mode="bicubic", align_corners=False)[0].movedim(0, -1)
         whole = whole + mirrored - coarse
-    whole = srgb_to_linear(whole.clamp(0, 1)).to(texture.device)
-    return torch.lerp(whole, texture, weight[..., None])
+    return torch.lerp(srgb_to_linear(whole.clamp(0, 1)), texture, weight[..., None])
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:

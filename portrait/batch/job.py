@@ -27,8 +27,8 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
             device = pick_device(options.device)
             fitted = fit_clip(
                 clip.path, clip.track, detector=options.detector, focal=options.focal, fov=options.fov,
-                device=device, model=_model(), report=now_and_then(send), finder=_finder(options.detector, device),
-                quality=options.quality,
+                device=device, model=_model(device), report=now_and_then(send),
+                finder=_finder(options.detector, device), quality=options.quality,
             )  # fmt: skip
     except PortraitError as error:
         return failed(clip, str(error))
@@ -37,5 +37,9 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
     return row_of(clip, fitted.track, fitted.kept)
 
 
-_model = cache(facemodel.load)  # once a process
-_finder = cache(make_detector)
+_finder = cache(make_detector)  # once a process
+
+
+@cache
+def _model(device: str) -> facemodel.MorphableModel:
+    return facemodel.load(device=device)

@@ -201,7 +201,9 @@ def merged(model, track: Track, pictures, chosen: int, size: int, progress: Prog
             progress.update(done, count, "merging frames")
     delit, confidence = merger.result()
     delit = delit * gain_between(delit, last.delit.cpu(), last.confidence.cpu() * confidence)
-    return Skin(of_frame(model, track, chosen), delit, confidence, merger.seen, last.light.cpu(), last.albedo.cpu())
+    place = model.mean.device  # frames were joined on the CPU
+    delit, confidence, seen = (t.to(place) for t in (delit, confidence, merger.seen))
+    return Skin(of_frame(model, track, chosen), delit, confidence, seen, last.light, last.albedo)
 
 
 def textures(model, track: Track, pictures, size: int):

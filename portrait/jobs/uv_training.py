@@ -45,7 +45,7 @@ def train_uv(
     base = Settings()
     settings = Settings(size=size, width=width, losses={**base.losses, **losses}, seed=seed)
     with Progress() as progress:
-        data = training_set(model, files, synthetic, size, seed, work, progress)
+        data = training_set(model, files, synthetic, size, seed, work, progress, device)
         people = len(data.people.unique())
         settings = with_held_out(settings, people)
         fabric = make_fabric(device)
@@ -106,7 +106,7 @@ def check(
 
 
 def training_set(
-    model, files: list[Path], synthetic: int, size: int, seed: int, work: Path, progress: Progress
+    model, files: list[Path], synthetic: int, size: int, seed: int, work: Path, progress: Progress, device: str
 ) -> TextureSet:
     """The whole set; kept in ``work`` and read from there where it was made of the same files and numbers."""
     hashes = [[p.name, file_hash(p)] for p in files]
@@ -117,7 +117,7 @@ def training_set(
         return kept
     parts = []
     if files:
-        parts.append(real_set(model, files, size, seed, work, progress))
+        parts.append(real_set(model, files, size, seed, work, progress, device))
     if synthetic:
         parts.append(synthetic_set(model, synthetic, size, seed=seed, progress=progress.update))
     data = TextureSet.join([p for p in parts if p is not None])
@@ -125,7 +125,7 @@ def training_set(
     return data
 
 
-def real_set(model, files: list[Path], size: int, seed: int, work: Path, progress: Progress) -> TextureSet:
+def real_set(model, files: list[Path], size: int, seed: int, work: Path, progress: Progress, device: str) -> TextureSet:
     """A texture a file, of all frames together; a file is a person. What shows too little of a face is left out."""
     island, rows, left_out = main_island(model, size), [], []
     for k, file in enumerate(files):
@@ -134,7 +134,7 @@ def real_set(model, files: list[Path], size: int, seed: int, work: Path, progres
                 title = f"{file.name} ({k + 1} of {len(files)})"
                 report = lambda done, total, stage, title=title: progress.update(done, total, f"{title}: {stage}")  # noqa: E731
                 place = work / "tracks" / f"{k:04d}-{file.stem}"
-                track = fit_clip(file, place, model=model, report=report, replace=True).track
+                track = fit_clip(file, place, model=model, device=device, report=report, replace=True).track
             skin = merged(model, track, open_frames(file), choose_frame(track, None), size, progress)
         except PortraitError as error:
             left_out.append(f"{file.name}: {error}")

@@ -407,3 +407,12 @@ def test_normals_point_outwards(model):
     for eye, index in enumerate(model.eye_vertices):
         outward = torch.nn.functional.normalize(model.mean[index] - model.eye_centers()[eye], dim=-1)
         assert (normals[index] * outward).sum(-1).min() > 0.9
+
+
+def test_a_model_elsewhere_is_a_copy(model):
+    assert model.on("cpu") is model
+    there = model.on("meta")
+    assert there.mean.device.type == there.region_masks.device.type == "meta" and model.mean.device.type == "cpu"
+    assert (there.name, there.fingerprint, there.expression_names) == (
+        model.name, model.fingerprint, model.expression_names
+    )  # fmt: skip

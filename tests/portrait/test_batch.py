@@ -129,7 +129,7 @@ def test_every_option_reaches_the_fit_and_its_errors_the_row(tmp_path, monkeypat
         raise asked.pop("error")
 
     monkeypatch.setattr(job, "fit_clip", fit_clip)
-    monkeypatch.setattr(job, "_model", lambda: "model")
+    monkeypatch.setattr(job, "_model", lambda device: "model")
     monkeypatch.setattr(job, "_finder", lambda name, device: (name, device))
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     monkeypatch.setattr("cv2.setNumThreads", lambda count: None)
