@@ -1,4 +1,4 @@
-"""One ``rasterize`` over two rasterisers: PyTorch3D's on CUDA, a compiled one on the CPU."""
+"""One ``rasterize`` over three rasterisers: in plain torch for CUDA, compiled for the CPU, and PyTorch3D's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facemodel.errors import PortraitError
 from .camera import Camera
 from .fragments import Fragments
 
-BACKENDS = ("auto", "cpu", "pytorch3d")
+BACKENDS = ("auto", "cpu", "torch", "pytorch3d")
 
 NEAR = 1e-3
 """mm. A triangle with a vertex at or behind this depth is dropped, not clipped."""
@@ -23,15 +23,15 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, backend: st
     """Finds the nearest triangle at each pixel centre.
 
     Both sides of a triangle are drawn. A triangle with a vertex at or behind ``NEAR`` is dropped whole; parts
-    beyond the picture are clipped. Pixel centres exactly on an edge belong to one of its triangles on the CPU,
-    and to none with PyTorch3D. The result isn't differentiable itself: ``interpolate`` with ``points_cam`` works
+    beyond the picture are clipped. Pixel centres exactly on an edge belong to one of its triangles, with PyTorch3D
+    to none. The result isn't differentiable itself: ``interpolate`` with ``points_cam`` works
     the barycentrics out again from the vertices.
 
     Args:
         points_cam: (N, V, 3) mm, camera frame, any device. (V, 3) is taken as N = 1.
         triangles: (T, 3) int64, the same for all pictures.
         camera: its tensors, if any, of shape () or (N,).
-        backend: "auto" is "pytorch3d" on CUDA and "cpu" (compiled by Numba) elsewhere. Each takes tensors of any
+        backend: "auto" is "torch" on CUDA and "cpu" (compiled by Numba) elsewhere. Each takes tensors of any
             device and returns them on the same device.
 
     Raises:
@@ -47,7 +47,14 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, backend: st
     points_cam = points_cam.detach()
     if not len(triangles) or not points_cam.shape[0] or not points_cam.shape[1]:
         return _empty(points_cam, camera)
-    if backend == "pytorch3d" or (backend == "auto" and points_cam.is_cuda):
+    if backend == "torch" or (backend == "auto" and points_cam.is_cuda):
+        from . import _torch
+
+        wrong = ((triangles < 0) | (triangles >= points_cam.shape[1])).any(1).nonzero()
+        check_vertex_numbers(int(wrong[0]) if len(wrong) else -1, triangles, points_cam.shape[1])
+        per_picture(camera, len(points_cam))
+        return _torch.rasterize(points_cam, triangles, camera, NEAR)
+    if backend == "pytorch3d":
         from . import _pytorch3d
 
         return _pytorch3d.rasterize(points_cam, triangles, camera)
@@ -60,7 +67,7 @@ def check_backend(backend: str) -> None:
         raise PortraitError(f"rasterizer backend: expected one of {', '.join(BACKENDS)}, got '{backend}'")
 
 
-def check_vertex_numbers(bad: int, triangles: np.ndarray, n_points: int) -> None:
+def check_vertex_numbers(bad: int, triangles: np.ndarray | Tensor, n_points: int) -> None:
     """Raises PortraitError where ``bad`` is the number of a triangle rather than -1."""
     if bad >= 0:
         raise PortraitError(

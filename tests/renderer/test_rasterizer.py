@@ -1,4 +1,4 @@
-"""The CPU rasteriser: against PyTorch3D's, against ray casting, and at its limits."""
+"""Our rasterisers, compiled and in plain torch: against PyTorch3D's, against ray casting, and at their limits."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ CAMERAS = {
     "oblong pixels": Camera(150.0, 40, 36, focal_y=90.0),
     "1 x 1": Camera(10.0, 1, 1),
 }
+OURS = ("cpu", "torch")
 
 
 def agreement(ours, theirs) -> tuple[float, float, float]:
@@ -39,11 +40,12 @@ def agreement(ours, theirs) -> tuple[float, float, float]:
     )
 
 
+@pytest.mark.parametrize("backend", OURS)
 @pytest.mark.parametrize("name", CAMERAS)
-def test_same_as_pytorch3d(name):
+def test_same_as_pytorch3d(name, backend):
     meshes = [random_mesh(seed) for seed in range(4)]
     points, triangles = torch.stack([m[0] for m in meshes]), meshes[0][1]
-    ours = rasterize(points, triangles, CAMERAS[name], backend="cpu")
+    ours = rasterize(points, triangles, CAMERAS[name], backend)
     theirs = rasterize(points, triangles, CAMERAS[name], backend="pytorch3d")
     for field in ("pix_to_face", "zbuf", "bary_coords"):
         a, b = getattr(ours, field), getattr(theirs, field)
@@ -56,16 +58,17 @@ def test_same_as_pytorch3d(name):
     assert (ours.zbuf[empty] == -1).all() and (ours.bary_coords[empty] == -1).all()
 
 
-def test_same_as_pytorch3d_on_a_closed_surface(ball_model):
+@pytest.mark.parametrize("backend", OURS)
+def test_same_as_pytorch3d_on_a_closed_surface(ball_model, backend):
     rotation, translation = torch.tensor([0.2, 0.5, 0.1]), torch.tensor([0.0, 0, 600])
     points = to_camera(ball_model.mean, rotation, translation)[None]
     camera = Camera(150.0, 64, 64)
-    ours, theirs = (rasterize(points, ball_model.triangles, camera, backend=b) for b in ("cpu", "pytorch3d"))
+    ours, theirs = (rasterize(points, ball_model.triangles, camera, b) for b in (backend, "pytorch3d"))
     share, bary, depth = agreement(ours, theirs)
     assert share >= 0.999 and bary < 1e-3 and depth < 0.05
 
 
-def test_triangles_at_or_behind_the_camera_are_dropped_in_both():
+def test_triangles_at_or_behind_the_camera_are_dropped_in_all():
     front = torch.tensor([[-50.0, -50, 300], [50, -50, 300], [0, 60, 300]])
     crossing = front.clone()
     crossing[1, 2] = -10
@@ -75,16 +78,17 @@ def test_triangles_at_or_behind_the_camera_are_dropped_in_both():
     points = torch.cat([behind, crossing, at_zero, front + torch.tensor([0.0, 0, 100])])[None]
     triangles = torch.arange(12).reshape(4, 3)
     camera = Camera(60.0, 20, 20)
-    for backend in ("cpu", "pytorch3d"):
+    for backend in (*OURS, "pytorch3d"):
         assert set(rasterize(points, triangles, camera, backend).pix_to_face.unique().tolist()) == {-1, 3}
         assert not rasterize(points, triangles[:3], camera, backend).mask.any()
 
 
-def test_both_sides_are_drawn():
+@pytest.mark.parametrize("backend", OURS)
+def test_both_sides_are_drawn(backend):
     points = torch.tensor([[[-50.0, -50, 300], [50, -50, 300], [0, 60, 300]]])
     camera = Camera(60.0, 20, 20)
-    forth = rasterize(points, torch.tensor([[0, 1, 2]]), camera)
-    back = rasterize(points, torch.tensor([[2, 1, 0]]), camera)
+    forth = rasterize(points, torch.tensor([[0, 1, 2]]), camera, backend)
+    back = rasterize(points, torch.tensor([[2, 1, 0]]), camera, backend)
     assert forth.mask.sum() > 50
     assert torch.equal(forth.mask, back.mask)
     torch.testing.assert_close(
@@ -92,11 +96,12 @@ def test_both_sides_are_drawn():
     )
 
 
-def test_perspective_is_that_of_a_ray():
+@pytest.mark.parametrize("backend", OURS)
+def test_perspective_is_that_of_a_ray(backend):
     """A strongly tilted triangle: point = sum of bary * corners must lie on the pixel's ray, at depth zbuf."""
     points = torch.tensor([[[-40.0, -60, 150], [300, -80, 900], [-20, 200, 500]]])
     camera = Camera(80.0, 64, 48, cx=20.0, cy=25.0)
-    fragments = rasterize(points, torch.tensor([[0, 1, 2]]), camera)
+    fragments = rasterize(points, torch.tensor([[0, 1, 2]]), camera, backend)
     row, column = torch.nonzero(fragments.mask[0], as_tuple=True)
     assert len(row) > 200
     found = fragments.bary_coords[0, row, column, 0] @ points[0]
@@ -107,12 +112,13 @@ def test_perspective_is_that_of_a_ray():
     torch.testing.assert_close(fragments.zbuf[0, row, column, 0], expected[:, 2], atol=2e-3, rtol=1e-5)
 
 
+@pytest.mark.parametrize("backend", OURS)
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 40), st.floats(20, 2000))
-def test_properties(seed, width, height, focal):
+def test_properties(backend, seed, width, height, focal):
     points, triangles = random_mesh(seed, count=15)
     camera = Camera(focal, width, height)
-    fragments = rasterize(points, triangles, camera)
+    fragments = rasterize(points, triangles, camera, backend)
     mask = fragments.mask
     bary, z = fragments.bary_coords[mask][:, 0], fragments.zbuf[mask][:, 0]
     faces = fragments.pix_to_face[mask][:, 0]
@@ -126,17 +132,18 @@ def test_properties(seed, width, height, focal):
     assert (u - column - 0.5).abs().max() < 0.02 if len(u) else True
     # The order of triangles doesn't change what is nearest.
     order = torch.randperm(len(triangles), generator=torch.Generator().manual_seed(seed))
-    again = rasterize(points, triangles[order], camera)
+    again = rasterize(points, triangles[order], camera, backend)
     torch.testing.assert_close(again.zbuf, fragments.zbuf)
     # Nothing nearer was overlooked: no other single triangle is in front.
     for t in range(0, len(triangles), 5):
-        alone = rasterize(points, triangles[t : t + 1], camera)
+        alone = rasterize(points, triangles[t : t + 1], camera, backend)
         assert ((fragments.zbuf > 0) | ~alone.mask[..., None]).all()
         assert (fragments.zbuf[alone.mask] <= alone.zbuf[alone.mask] + 1e-2).all()
 
 
+@pytest.mark.parametrize("backend", OURS)
 @pytest.mark.parametrize("size", [16, 17, 64, 129])
-def test_no_cracks(size):
+def test_no_cracks(size, backend):
     """A square of many triangles whose edges pass exactly through pixel centres covers each pixel."""
     steps = torch.linspace(-1, 1, size + 1 if size % 2 else 9)
     grid = torch.stack([*torch.meshgrid(steps, steps, indexing="ij"), torch.ones(len(steps), len(steps))], -1)
@@ -145,24 +152,25 @@ def test_no_cracks(size):
     corner = (torch.arange(n - 1)[:, None] * n + torch.arange(n - 1)).reshape(-1)
     lower = torch.stack([corner, corner + 1, corner + n], -1)
     upper = torch.stack([corner + 1, corner + n + 1, corner + n], -1)
-    fragments = rasterize(points, torch.cat([lower, upper]), Camera(float(size), size, size))
+    fragments = rasterize(points, torch.cat([lower, upper]), Camera(float(size), size, size), backend)
     assert fragments.mask.all()
 
 
-def test_batch_is_the_single_pictures():
+@pytest.mark.parametrize("backend", OURS)
+def test_batch_is_the_single_pictures(backend):
     points = torch.stack([random_mesh(seed)[0] for seed in range(5)])
     triangles = random_mesh(0)[1]
     focal = torch.tensor([100.0, 150, 200, 250, 300])
-    together = rasterize(points, triangles, Camera(focal, 40, 30))
+    together = rasterize(points, triangles, Camera(focal, 40, 30), backend)
     for n in range(5):
-        alone = rasterize(points[n], triangles, Camera(float(focal[n]), 40, 30))
+        alone = rasterize(points[n], triangles, Camera(float(focal[n]), 40, 30), backend)
         packed = torch.where(alone.pix_to_face >= 0, alone.pix_to_face + n * len(triangles), -1)
         assert torch.equal(together.pix_to_face[n : n + 1], packed)
         assert torch.equal(together.zbuf[n : n + 1], alone.zbuf)
         assert torch.equal(together.bary_coords[n : n + 1], alone.bary_coords)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "pytorch3d"])
+@pytest.mark.parametrize("backend", [*OURS, "pytorch3d"])
 def test_nothing_to_draw(backend):
     camera = Camera(100.0, 12, 10)
     points, triangles = random_mesh(0)
@@ -177,44 +185,48 @@ def test_nothing_to_draw(backend):
     assert rasterize(points[None][:0], triangles, camera, backend).zbuf.shape == (0, 10, 12, 1)
 
 
-def test_degenerate_and_not_a_number():
+@pytest.mark.parametrize("backend", OURS)
+def test_degenerate_and_not_a_number(backend):
     points = torch.tensor([[0.0, 0, 300], [10, 0, 300], [20, 0, 300], [float("nan"), 0, 300], [0, 9, float("inf")]])
     triangles = torch.tensor([[0, 1, 2], [0, 0, 0], [0, 1, 3], [0, 2, 4]])
-    fragments = rasterize(points, triangles, Camera(60.0, 20, 20))
+    fragments = rasterize(points, triangles, Camera(60.0, 20, 20), backend)
     assert set(fragments.pix_to_face.unique().tolist()) <= {-1, 3}
     assert torch.isfinite(fragments.zbuf[~fragments.mask]).all()
 
 
-def test_enormous_and_needle_triangles():
+@pytest.mark.parametrize("backend", OURS)
+def test_enormous_and_needle_triangles(backend):
     generator = torch.Generator().manual_seed(5)
     points = torch.randn(300, 3, generator=generator) * torch.tensor([1e6, 1e-3, 10]) + torch.tensor([0.0, 0, 50])
-    fragments = rasterize(points, torch.arange(300).reshape(100, 3), Camera(300.0, 33, 31))
+    fragments = rasterize(points, torch.arange(300).reshape(100, 3), Camera(300.0, 33, 31), backend)
     assert torch.isfinite(fragments.bary_coords).all()
     assert (fragments.bary_coords[fragments.mask] >= 0).all()
 
 
-def test_takes_other_types_and_strides():
+@pytest.mark.parametrize("backend", OURS)
+def test_takes_other_types_and_strides(backend):
     points, triangles = random_mesh(3)
     camera = CAMERAS["wide"]
-    plain = rasterize(points, triangles, camera)
+    plain = rasterize(points, triangles, camera, backend)
     strided = torch.stack([points.double(), points.double()], -1)[..., 0]
-    other = rasterize(strided.requires_grad_(), triangles.int().flip(0).flip(0), camera)
+    other = rasterize(strided.requires_grad_(), triangles.int().flip(0).flip(0), camera, backend)
     assert torch.equal(plain.pix_to_face, other.pix_to_face)
 
 
 def test_errors_name_the_argument(monkeypatch):
     points, triangles = random_mesh(0, count=2)
     camera = Camera(100.0, 8, 8)
-    with pytest.raises(PortraitError, match=r"auto, cpu, pytorch3d, got 'opengl'"):
+    with pytest.raises(PortraitError, match=r"auto, cpu, torch, pytorch3d, got 'opengl'"):
         rasterize(points, triangles, camera, backend="opengl")
     with pytest.raises(PortraitError, match="points_cam"):
         rasterize(points[:, :2], triangles, camera)
     with pytest.raises(PortraitError, match="triangles"):
         rasterize(points, triangles[:, :2], camera)
-    with pytest.raises(PortraitError, match=r"0 to 5, got \[0, 1, 6\] in triangle 1"):
-        rasterize(points, torch.tensor([[0, 1, 2], [0, 1, 6]]), camera)
-    with pytest.raises(PortraitError, match="focal: expected 1 or 2 values"):
-        rasterize(torch.stack([points, points]), triangles, Camera(torch.ones(3), 8, 8))
+    for backend in OURS:
+        with pytest.raises(PortraitError, match=r"0 to 5, got \[0, 1, 6\] in triangle 1"):
+            rasterize(points, torch.tensor([[0, 1, 2], [0, 1, 6]]), camera, backend)
+        with pytest.raises(PortraitError, match="focal: expected 1 or 2 values"):
+            rasterize(torch.stack([points, points]), triangles, Camera(torch.ones(3), 8, 8), backend)
     real = builtins.__import__
 
     def without(name, *arguments, **keywords):
