@@ -1,4 +1,4 @@
-"""Pictures drawn on the GPU (PyTorch3D's rasteriser, plain torch) are those of the CPU (compiled kernels)."""
+"""Pictures drawn on the GPU (plain torch) are those of the CPU (compiled kernels)."""
 
 from __future__ import annotations
 
