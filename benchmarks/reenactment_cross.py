@@ -25,7 +25,8 @@ from torch import Tensor
 
 import facemodel
 from facemodel import Track
-from facemodel.mixing import neutral_expression, neutral_frame, target_frames
+from facemodel.mixing import target_frames
+from facemodel.neutral import neutral_expression, neutral_frame
 from fitting.landmarks import Face
 from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
 from neural_render.conditioning import Crop, head_boxes

@@ -1,15 +1,17 @@
-"""Edits of a track: expression shapes by name, gaze, smoothing."""
+"""Edits of a track: expression shapes by name, gaze, smoothing, and expressions counted from a face at rest."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .errors import PortraitError, unknown_name
 from .gaze import gaze_to_eye_look
+from .neutral import neutral_expression, neutral_frame, relative_expression
 from .smoothing import smooth_parameters
 from .track import Track
 
@@ -60,6 +62,28 @@ def couple_lids(expression: Tensor, gaze: Tensor, names: tuple[str, ...]) -> Ten
     return expression
 
 
+def from_neutral(track: Track, model, frame: int | None = None) -> tuple[Track, int]:
+    """Expressions counted from the clip's face at rest, which has none then, as avatars of other programs want them.
+
+    Lids that close keep closing, and the eyeLook shapes still follow the gaze.
+
+    Args:
+        frame: a frame at rest; None finds one (`facemodel.neutral.neutral_frame`).
+
+    Returns:
+        The track, and the frame.
+
+    Raises:
+        PortraitError: the frame is out of range or has no face.
+    """
+    frame = neutral_frame(track, model, frame)
+    p = track.parameters
+    rest = neutral_expression(track, frame)
+    expression = relative_expression(p.expression, rest, torch.zeros_like(rest), model.expression_names)
+    expression = couple_lids(expression, p.gaze, model.expression_names)
+    return track.with_parameters(p.replace(expression=expression)), frame
+
+
 def smooth_track(track: Track, seconds: float) -> Track:
     """Expression, pose and gaze smoothed over a window of ``seconds``; see ``smoothing.smooth_parameters``."""
     if not math.isfinite(seconds) or seconds < 0:
@@ -77,8 +101,11 @@ def edit(
     add: Mapping[str, float] | None = None,
     gaze: tuple[float, float] | None = None,
     smooth: float = 0.0,
+    neutral: int | Literal["auto"] | None = None,
 ) -> Track:
-    """All of it in one, in this order: smooth, scale, add, set, gaze (yaw, pitch in radians).
+    """All of it in one, in this order: smooth, neutral, scale, add, set, gaze (yaw, pitch in radians).
+
+    ``neutral``: expressions count from that frame, where the face is at rest; "auto" finds it (`from_neutral`).
 
     The eyeLook shapes move the lids alone, and the eyes turn by ``gaze``, which sets those shapes too.
     What was done is noted in the track's facts.
@@ -86,12 +113,14 @@ def edit(
     done = {"set": dict(set or {}), "scale": dict(scale or {}), "add": dict(add or {}), "gaze": gaze, "smooth": smooth}
     if smooth:
         track = smooth_track(track, smooth)
+    if neutral is not None:
+        track, done["neutral"] = from_neutral(track, model, None if neutral == "auto" else neutral)
     track = scale_expression(track, model, scale or {})
     track = add_expression(track, model, add or {})
     track = set_expression(track, model, set or {})
     if gaze is not None:
         track = set_gaze(track, model, *gaze)
-    edits = [*track.facts.get("edits", []), {k: v for k, v in done.items() if v}]
+    edits = [*track.facts.get("edits", []), {k: v for k, v in done.items() if v or k == "neutral"}]
     return track.with_parameters(track.parameters, edits=edits)
 
 

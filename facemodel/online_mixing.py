@@ -9,7 +9,8 @@ from torch import Tensor
 
 from .editing import couple_lids
 from .errors import PortraitError
-from .mixing import neutral_expression, neutral_frame, relative_expression, relative_pose
+from .mixing import relative_pose
+from .neutral import neutral_expression, neutral_frame, relative_expression
 from .parameters import FaceParameters
 from .track import Track
 

@@ -15,6 +15,7 @@ import typer
 
 from .cli_recognize import app as recognize
 from .cli_uv import app as uv
+from .options import Absolute, Detector, Device, Method, Minutes, Quality, Size, Smooth, Sound, Take, Width
 
 app = typer.Typer(
     name="portrait",
@@ -34,23 +35,6 @@ GOES_ON = (
 
 app.add_typer(recognize)
 app.add_typer(uv)
-
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
-Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alignment.")]
-Quality = Annotated[str, typer.Option(help="How closely to fit, and for how long: fast, balanced or best.")]
-Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupted training goes on with the rest.")]
-Size = Annotated[int, typer.Option(help="Pixels of the network's images: 128 or 256.")]
-Width = Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
-Method = Annotated[str, typer.Option(help="Method of reenactment; another name lists those there are.")]
-Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
-Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
-Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
-Sound = Annotated[
-    str | None,
-    typer.Option(
-        help="Sound of the output: source, target, none, or a file. A mixed track's source is looked for beside it."
-    ),
-]
 
 
 def _say_version(wanted: bool) -> None:
@@ -117,7 +101,8 @@ def fit(
 
 @app.command(
     epilog="Examples: portrait edit talk.track --set jawOpen=0.6 --scale mouthSmileLeft=1.5 --gaze 15,-5 -o new.track"
-    "   |   portrait edit talk.track --csv curves.csv -o new.track   |   portrait edit talk.track --to-csv curves.csv"
+    "   |   portrait edit talk.track --csv curves.csv -o new.track   |   "
+    "portrait edit talk.track --neutral auto --to-csv curves.csv"
 )
 def edit(
     track: Annotated[Path, typer.Argument(metavar="TRACK", help="Folder that 'portrait fit' wrote.")],
@@ -131,6 +116,9 @@ def edit(
         str | None, typer.Option(metavar="YAW,PITCH", help="Degrees; to the subject's left and up are positive.")
     ] = None,
     smooth: Smooth = 0.0,
+    neutral: Annotated[
+        str | None, typer.Option(metavar="FRAME|auto", help="Count expressions from this frame, where the face rests.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Read ARKit curves (Live Link Face's CSV).")] = None,
     csv_rate: Annotated[
         float | None, typer.Option(help="Frames a second that the CSV's timecodes count; else found from them.")
@@ -142,13 +130,15 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: curves, smoothing, scale, add, set, gaze. Expression stays within 0 and 1; curves that end before the track
-    does are held. The eyeLook shapes move the lids alone: --gaze turns the eyes, and the lids with them.
+    Order: curves, smoothing, neutral, scale, add, set, gaze. Expression stays within 0 and 1; curves that end before
+    the track does are held. The eyeLook shapes move the lids alone: --gaze turns the eyes, and the lids with them.
+    A face at rest has a little of some shapes, by which the fit explains who it is: --neutral takes them out, for
+    avatars.
     """
     from .jobs.tracks import edit_track
 
     edit_track(
-        track, output, set=set or [], scale=scale or [], add=add or [], gaze=gaze, smooth=smooth,
+        track, output, set=set or [], scale=scale or [], add=add or [], gaze=gaze, smooth=smooth, neutral=neutral,
         csv=csv, csv_rate=csv_rate, csv_head=csv_head, to_csv=to_csv,
     )  # fmt: skip
 

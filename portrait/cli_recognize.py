@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import Device
+
 app = typer.Typer(
     name="recognize",
     help="Train face embeddings, test them on verification protocols, compare them.\n\n"
@@ -16,7 +18,6 @@ app = typer.Typer(
 )
 
 Settings = Annotated[Path, typer.Argument(metavar="SETTINGS", help="The experiment's TOML file.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 
 
 @app.command(

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from .options import Device
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
+app = typer.Typer()
 
 
 @app.command(

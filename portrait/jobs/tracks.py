@@ -26,6 +26,7 @@ def edit_track(
     add: list[str],
     gaze: str | None,
     smooth: float,
+    neutral: str | None,
     csv: Path | None,
     csv_rate: float | None,
     csv_head: bool,
@@ -40,6 +41,7 @@ def edit_track(
         "add": assignments("--add", add),
         "gaze": None if gaze is None else tuple(math.radians(a) for a in pair("--gaze", gaze)),
         "smooth": smooth,
+        "neutral": frame_or_auto("--neutral", neutral),
     }
     model = facemodel.load()
     track = load_track(path, model)
@@ -54,8 +56,10 @@ def edit_track(
         note_held(curves, track)
         note_clamped(curves)
         track = track.with_parameters(track.parameters, curves=csv.name)
-    if any(edits.values()):
+    if any(edits.values()) or edits["neutral"] is not None:
         track = facemodel.edit(track, model, **edits)
+        if neutral is not None:
+            say(f"  neutral: frame {track.facts['edits'][-1]['neutral']}")
         if note := lids_note(edits):
             say(f"  note: {note}")
     if output is not None:
@@ -153,6 +157,15 @@ def pair(option: str, text: str) -> tuple[float, float]:
     if len(numbers) != 2 or None in numbers:
         raise PortraitError(f"{option} '{text}': expected YAW,PITCH in degrees, such as 10,-5")
     return numbers[0], numbers[1]
+
+
+def frame_or_auto(option: str, text: str | None) -> int | str | None:
+    """A frame's number, "auto", or None."""
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal():
+        raise PortraitError(f"{option} '{text}': expected the number of a frame, such as 12, or auto")
+    return int(text)
 
 
 def _number(text: str) -> float | None:

@@ -49,6 +49,29 @@ def test_gaze_turns_both_eyes_and_lids():
         set_gaze(track, MODEL, math.radians(200), 0)
 
 
+def test_expressions_count_from_a_face_at_rest():
+    track = make_track(MODEL, 5)
+    jaw, squint, blink, look = (NAMES.index(n) for n in ("jawOpen", "eyeSquintLeft", "eyeBlinkLeft", "eyeLookUpLeft"))
+    expression = torch.zeros(5, 52)
+    expression[:, squint] = 0.3
+    expression[:, jaw] = torch.tensor([0.7, 0.2, 0.2, 0.4, 0.1])
+    expression[:, blink] = torch.tensor([0.2, 0.2, 0.2, 0.2, 1.0])
+    track = set_gaze(track.with_parameters(track.parameters.replace(expression=expression)), MODEL, 0.0, 0.2)
+    found = edit(track, MODEL, neutral="auto")
+    after = found.parameters.expression
+    assert found.facts["edits"][0]["neutral"] == 1
+    torch.testing.assert_close(after[:, jaw], torch.tensor([0.5, 0.0, 0.0, 0.2, 0.0]))
+    assert not after[:, squint].any()
+    assert after[4, blink] == 1 and not after[:4, blink].any()  # what closes still closes
+    assert torch.equal(after[:, look], track.parameters.expression[:, look])  # lids still follow the eyes
+    again = edit(track, MODEL, neutral=3, add={"jawOpen": 0.1})
+    assert again.facts["edits"][0]["neutral"] == 3
+    assert float(again.parameters.expression[0, jaw]) == pytest.approx(0.6)
+    assert edit(track, MODEL, neutral=0).facts["edits"][0]["neutral"] == 0
+    with pytest.raises(PortraitError, match="expected 0 to 4, got 5"):
+        edit(track, MODEL, neutral=5)
+
+
 def test_smoothing_takes_out_jitter_and_leaves_peaks():
     track = make_track(MODEL, 100, fps=50)
     time = torch.arange(100) / 50

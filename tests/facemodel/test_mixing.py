@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemodel import FrameStatus, PortraitError, mix
-from facemodel.mixing import backing_frames, neutral_frame, relative_expression, target_frames
+from facemodel.mixing import backing_frames, target_frames
+from facemodel.neutral import neutral_frame, relative_expression
 from renderer.camera import Camera, project, rotation_matrix, to_camera
 
 from .clips import make_track, names_only_model

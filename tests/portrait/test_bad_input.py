@@ -96,6 +96,8 @@ def test_unknown_expression_name_suggests_the_nearest(tmp_path, track, capfd):
     refuse(capfd, "edit", track, "--add", "jawOpen", "-o", tmp_path / "t", expected="expected NAME=VALUE")
     refuse(capfd, "edit", track, "--gaze", "10", "-o", tmp_path / "t", expected="expected YAW,PITCH")
     refuse(capfd, "edit", track, "--gaze", "170,0", "-o", tmp_path / "t", expected="between -60 and 60")
+    refuse(capfd, "edit", track, "--neutral", "-1", "-o", tmp_path / "t", expected="the number of a frame")
+    refuse(capfd, "edit", track, "--neutral", "9999", "-o", tmp_path / "t", expected="neutral frame: expected 0 to")
     refuse(capfd, "edit", track, "--set", "jawOpen=0.5", expected="Give -o TRACK2")
     refuse(capfd, "render", track, "--maps", "difuse", "-o", tmp_path / "a.mp4", expected="did you mean 'diffuse'?")
     refuse(capfd, "render", track, "--size", "big", "-o", tmp_path / "a.mp4", expected="expected WIDTHxHEIGHT")

@@ -67,6 +67,17 @@ def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
     assert torch.equal(after.parameters.identity, before.parameters.identity)
 
 
+def test_a_face_at_rest_is_zero_for_avatars(track, model, tmp_path, capsys):
+    call("edit", track, "--neutral", "auto", "-o", tmp_path / "t", "--to-csv", tmp_path / "a.csv")
+    after = Track.load(tmp_path / "t", model)
+    frame = after.facts["edits"][0]["neutral"]
+    assert f"neutral: frame {frame}" in capsys.readouterr().out
+    resting = Track.load(track).parameters.expression.sum(-1)
+    assert after.parameters.expression.sum(-1).min() < 0.5 * resting.min()
+    call("edit", track, "--neutral", frame, "-o", tmp_path / "u")
+    assert torch.equal(Track.load(tmp_path / "u").parameters.expression, after.parameters.expression)
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [
