@@ -56,6 +56,7 @@ def options(
 
 @app.command(
     epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track --fov 60   |   "
+    "portrait fit photos/ --photos -o one.track   |   "
     "portrait fit clips/ -o tracks/   |   portrait fit clips/ -o tracks/ --ray auto"
 )
 def fit(
@@ -74,6 +75,9 @@ def fit(
         typer.Option(metavar="DEGREES", help="Or the field of view, from the upright picture's left to right edge."),
     ] = None,
     quality: Quality = "balanced",
+    photos: Annotated[
+        bool, typer.Option("--photos", help="A folder's images are photos of one person, in no order, of any size.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Also a report of one clip: which frames are doubtful, and why.")
     ] = None,
@@ -94,6 +98,7 @@ def fit(
 
     done = fit_any(
         input, output, detector=detector, focal=focal_px, fov=fov, device=device, ray=ray, quality=quality, page=report,
+        photos=photos,
     )  # fmt: skip
     if not done:
         raise typer.Exit(1)

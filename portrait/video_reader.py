@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -99,9 +100,11 @@ class VideoReader:
 
 
 class ImageReader:
-    """One image, or a folder of equally large ones in the natural order of their names, as frames.
+    """One image, or a folder of them in the natural order of their names, as frames.
 
-    Interface of VideoReader; images follow each other at 25 a second. EXIF rotation is applied.
+    Interface of VideoReader; images follow each other at 25 a second. EXIF rotation is applied. Images of several sizes
+    (``several_sizes``) become frames of one: scaled to the same diagonal, for photos mostly have the same angle of view
+    along it, upright or not, and put into the middle of black frames.
     """
 
     def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS):
@@ -112,7 +115,10 @@ class ImageReader:
                 raise PortraitError(f"folder '{self.path}': holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
         else:
             self.files = [self.path]
-        self.height, self.width = read_image(self.files[0]).shape[:2]
+        self.sizes = [image_size(file) for file in self.files]
+        self.several_sizes = len(set(self.sizes)) > 1
+        self.diagonal = float(np.median([math.hypot(*size) for size in self.sizes]))
+        self.width, self.height = (max(sides) for sides in zip(*map(self._shown, self.sizes)))
         self.frame_count, self.audio = len(self.files), False
         self.metadata = read_picture_note(self.path)
         self.pixel_aspect, self.start = Fraction(1), 0.0
@@ -124,14 +130,32 @@ class ImageReader:
         return source_facts(self)
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        for index, file in enumerate(self.files):
+        for index, (file, size) in enumerate(zip(self.files, self.sizes)):
             image = read_image(file)
-            if image.shape[:2] != (self.height, self.width):
+            if image.shape[1::-1] != size:
                 raise PortraitError(
-                    f"image '{file}': expected {self.width} x {self.height} as in '{self.files[0].name}', "
-                    f"got {image.shape[1]} x {image.shape[0]}; give images of one size"
+                    f"image '{file}': was {size[0]} x {size[1]}, is {image.shape[1]} x {image.shape[0]} now; "
+                    "leave the folder alone while it is read"
                 )
-            yield index, index / self.fps, image
+            yield index, index / self.fps, self._framed(image) if self.several_sizes else image
+
+    def _shown(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height at which an image of this size is shown."""
+        if not self.several_sizes:
+            return size
+        scale = self.diagonal / math.hypot(*size)
+        return round(size[0] * scale), round(size[1] * scale)
+
+    def _framed(self, image: np.ndarray) -> np.ndarray:
+        import cv2
+
+        width, height = self._shown(image.shape[1::-1])
+        smaller = width < image.shape[1]
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        frame = np.zeros((self.height, self.width, 3), np.uint8)
+        top, left = (self.height - height) // 2, (self.width - width) // 2
+        frame[top : top + height, left : left + width] = image
+        return frame
 
 
 class WithoutPadding:
@@ -178,6 +202,20 @@ def read_image(path: Path) -> np.ndarray:
     if image is None:
         raise PortraitError(f"image '{path}': can't be read as an image; give a PNG or JPEG")
     return np.ascontiguousarray(image[..., ::-1])
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file, upright, without reading all of it where its header tells."""
+    from PIL import Image
+
+    check_readable_file(path, "image")
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return image.size[::-1] if turned else image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        height, width = read_image(path).shape[:2]
+        return width, height
 
 
 def check_readable_file(path: Path, what: str) -> None:

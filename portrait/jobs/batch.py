@@ -41,16 +41,21 @@ def fit_any(
     ray: str | None,
     quality: str = DEFAULT_QUALITY,
     page: Path | None = None,
+    photos: bool = False,
 ) -> bool:
     """Fits a video, an image, a folder of images, or a folder of videos; False where some of those failed.
 
-    page: of HTML, for a report of one clip.
+    page: of HTML, for a report of one clip. photos: see `fit_clip`.
     ray: address of the Ray cluster that does a folder of videos; None does it on this machine's cores.
     Raises PortraitError for input that can't be used.
     """
     check_lens(focal, fov)
     check_quality(quality)
     if input.is_dir() and (clips := find_clips(input, output)):
+        if photos:
+            raise PortraitError(
+                f"--photos: expected a folder of images, '{input}' has videos in it; leave --photos out"
+            )
         if page is not None:
             raise PortraitError(
                 f"--report: expected one clip, got the folder '{input}'; leave it out, summary.csv has the figures"
@@ -58,7 +63,9 @@ def fit_any(
         return fit_folder(clips, output, Options(detector, focal, fov, device, quality), ray)
     if ray is not None:
         raise PortraitError(f"--ray: expected a folder of videos to share out, got '{input}'; leave --ray out")
-    fit_file(input, output, detector=detector, focal=focal, fov=fov, device=device, quality=quality, page=page)
+    fit_file(
+        input, output, detector=detector, focal=focal, fov=fov, device=device, quality=quality, page=page, photos=photos
+    )
     return True
 
 

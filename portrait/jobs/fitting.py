@@ -21,7 +21,7 @@ from ..lens import camera_facts, check_lens, focal_from_fov
 from ..progress import Progress, say
 from ..quiet import quiet_native_stderr
 from ..tracks import altered, check_new_folder, describe_track, is_track, pick_device
-from ..video import open_frames
+from ..video import ImageReader, open_frames
 from ..video_writer import check_writable
 
 DEFAULT_QUALITY = "balanced"
@@ -50,6 +50,7 @@ def fit_file(
     quality: str = DEFAULT_QUALITY,
     page: Path | None = None,
     replace: bool = False,
+    photos: bool = False,
 ) -> Track:
     """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`.
 
@@ -61,7 +62,7 @@ def fit_file(
     with quiet_native_stderr(), Progress() as progress:
         fitted = fit_clip(
             input, output, detector=detector, focal=focal, fov=fov, device=device, model=model, quality=quality,
-            replace=replace,
+            replace=replace, photos=photos,
             report=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
         )  # fmt: skip
     track = fitted.track
@@ -91,6 +92,7 @@ def fit_clip(
     finder=None,
     quality: str = DEFAULT_QUALITY,
     replace: bool = False,
+    photos: bool = False,
 ) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
@@ -99,12 +101,14 @@ def fit_clip(
     only with ``replace``: where the output is a command's own work.
     focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
     quality: one of `fitting.QUALITIES`.
+    photos: a folder's images show one person and are in no order: nothing moves from one to the next.
     finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given back.
     Raises PortraitError for input that can't be used, and for an output that holds what would be lost.
     """
     check_lens(focal, fov)
     check_quality(quality)
     frames = open_frames(input)
+    check_stills(frames, input, photos, lens=focal is not None or fov is not None)
     check_new_folder(output, input)
     model = model or facemodel.load()
     if fov is not None:
@@ -113,6 +117,8 @@ def fit_clip(
     frames.signature = source["sha256"]
     settings = {"detector": detector, "focal": focal, "quality": quality, "fitting": asdict(QUALITIES[quality])}
     settings["version"] = VERSION
+    if photos:
+        frames.ordered, settings["photos"] = False, True
     settings = json.loads(json.dumps(settings))  # as a track gives it back
     began, work = time.perf_counter(), output.with_name(output.name + ".work")
     if (done := kept_track(output, model, source, settings, replace)) is not None:
@@ -143,9 +149,29 @@ def fit_clip(
         shape = ":".join(map(str, source["pixel_aspect"]))
         warning = f"pixels aren't square ({shape}): the face is fitted as stored, not as played"
         track.facts.setdefault("warnings", []).append(warning)
+    if getattr(frames, "several_sizes", False):
+        warning = f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"
+        track.facts.setdefault("warnings", []).append(warning)
     track.save(output)
     shutil.rmtree(work, ignore_errors=True)
     return Fitted(track, False, time.perf_counter() - began)
+
+
+def check_stills(frames, input: Path, photos: bool, lens: bool) -> None:
+    """Raises PortraitError where ``input`` isn't what the options say: photos, or a clip of frames of one size."""
+    if photos and not (isinstance(frames, ImageReader) and input.is_dir()):
+        raise PortraitError(f"--photos: expected a folder of images, got '{input}'; leave --photos out")
+    if not getattr(frames, "several_sizes", False):
+        return
+    sizes = sorted({f"{width} x {height}" for width, height in frames.sizes})
+    shown = ", ".join(sizes[:3]) + (", ..." if len(sizes) > 3 else "")
+    if not photos:
+        raise PortraitError(
+            f"folder '{input}': expected images of one size, a clip's frames, got {shown}; "
+            "are they photos of one person, in no order? Give --photos"
+        )
+    if lens:
+        raise PortraitError(f"--focal-px, --fov: photos of several sizes ({shown}) have several; leave it out")
 
 
 def check_quality(name: str) -> None:

@@ -57,6 +57,43 @@ def test_a_fit_from_python_knows_its_source_as_the_command_does(track, clip, mod
     assert fitted.facts["source"] == Track.load(track).facts["source"]
 
 
+@pytest.fixture(scope="module")
+def photos(clip, tmp_path_factory):
+    """A folder of three photos of two sizes, out of order."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index, _, frame in VideoReader(clip):
+        if index in (0, 3, 6):
+            size = (264, 216) if index == 3 else (352, 288)
+            cv2.imwrite(str(folder / f"{9 - index}.png"), cv2.resize(frame[..., ::-1], size))
+    return folder
+
+
+def test_photos_of_one_person(photos, model, tmp_path, capsys):
+    call("fit", photos, "--photos", "-o", tmp_path / "t", "--device", "cpu", "--quality", "fast")
+    assert "photos of several sizes: scaled to one diagonal, 455 px" in capsys.readouterr().out
+    track = Track.load(tmp_path / "t", model)
+    assert (track.width, track.height, len(track)) == (352, 288, 3)
+    assert track.status.tolist() == [1, 1, 1]  # none is a cut, nor lies beside another
+    assert track.facts["key_frames"] == [0, 1, 2] and track.facts["settings"]["photos"]
+    before = (tmp_path / "t" / "track.safetensors").stat().st_mtime_ns
+    call("fit", photos, "--photos", "-o", tmp_path / "t", "--device", "cpu", "--quality", "fast")
+    assert (tmp_path / "t" / "track.safetensors").stat().st_mtime_ns == before
+    call("render", tmp_path / "t", "-o", tmp_path / "o.mp4", "--overlay", photos, "--maps", "diffuse")
+    assert VideoReader(tmp_path / "o.mp4").frame_count == 3
+
+
+def test_photos_are_said_to_be_some(photos, clip, tmp_path, capfd):
+    for wrong, expected in (
+        ([photos], "are they photos of one person, in no order? Give --photos"),
+        ([photos, "--photos", "--fov", "40"], "photos of several sizes (264 x 216, 352 x 288) have several"),
+        ([clip, "--photos"], "--photos: expected a folder of images"),
+        ([clip.parent, "--photos"], "has videos in it; leave --photos out"),
+    ):
+        assert main(["fit", *map(str, wrong), "-o", str(tmp_path / "t")]) == 2
+        assert expected in capfd.readouterr().err
+        assert not (tmp_path / "t").exists()
+
+
 def test_edit_by_name_gaze_and_smoothing(track, model, tmp_path):
     call("edit", track, "--set", "jawOpen=0.6", "--scale", "mouthSmileLeft=1.5", "--add", "browInnerUp=0.2",
          "--gaze", "-10,5", "--smooth", "0.2", "-o", tmp_path / "t")  # fmt: skip

@@ -202,6 +202,27 @@ def test_truncated_video_with_its_index_in_front(tmp_path):
         VideoReader(tmp_path / "cut.mp4")
 
 
+def test_images_of_several_sizes_are_frames_of_one(tmp_path):
+    """Scaled to the median's diagonal, in the middle of black; turned as their EXIF says."""
+    from PIL import Image
+
+    Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((80, 60, 3), 150, np.uint8)).save(tmp_path / "b.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a phone held upright
+    Image.fromarray(np.full((60, 80, 3), 100, np.uint8)).save(tmp_path / "c.jpg", exif=exif, quality=100)
+    Image.fromarray(np.full((60, 80, 3), 50, np.uint8)).save(tmp_path / "d.png")
+    reader = open_frames(tmp_path)
+    assert reader.sizes == [(30, 40), (60, 80), (60, 80), (80, 60)] and reader.several_sizes
+    assert (reader.width, reader.height) == (80, 80)
+    frames = [frame for _, _, frame in reader]
+    for frame, value in zip(frames, (200, 150, 100)):
+        assert frame.shape == (80, 80, 3)
+        assert (np.abs(frame[:, 10:70].astype(int) - value) <= 1).all()
+        assert not frame[:, :10].any() and not frame[:, 70:].any()
+    assert (frames[3][10:70] == 50).all() and not frames[3][:10].any()
+
+
 def test_images_and_folders(tmp_path):
     import cv2
 
@@ -215,9 +236,9 @@ def test_images_and_folders(tmp_path):
     frames = list(reader)
     np.testing.assert_array_equal(frames[0][2], picture(shift=9))
     assert frames[2][2].shape == (48, 64, 3)
-    cv2.imwrite(str(tmp_path / "z.png"), picture(20, 20))
-    with pytest.raises(PortraitError, match="expected 64 x 48"):
-        list(reader.__class__(tmp_path))
+    cv2.imwrite(str(tmp_path / "grey.png"), picture(20, 20))
+    with pytest.raises(PortraitError, match="was 64 x 48, is 20 x 20 now"):
+        list(reader)
     assert len(list(open_frames(tmp_path / "frame9.png"))) == 1
     (tmp_path / "bad.png").write_text("no")
     with pytest.raises(PortraitError, match="can't be read as an image"):
