@@ -42,7 +42,7 @@ EXPLAINED = 0.4  # share of the samples that are to be explained: the others may
 REST, HIDDEN = 0.8, 0.024  # share of the samples; the colour error of 1, above which the others may be hidden
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
-LARGE = 160.0  # the same, from which on it means something that colours are explained
+LARGE = 160.0  # the same, from which on it means something that colours are explained, and landmarks count fully
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ class _KeyFrames:
         s = fitter.settings
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
-        self.weights, self.coarsest = s.joint_weights, s.joint_levels[0] if s.joint_levels else None
+        self.coarsest = s.joint_levels[0] if s.joint_levels else None
         self.side = float(seen[0].side.median())
+        # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
+        self.sure = min(1.0, self.side / LARGE) ** 2 if len(seen[0]) <= FEW else 1.0
+        self.weights = self._sized(s.joint_weights)
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
@@ -89,6 +92,9 @@ class _KeyFrames:
                     if result.unexplained < limit:
                         return result
         return self._fine(0, self.seen[0], coarse[0][1], clean=False)
+
+    def _sized(self, w: Weights) -> Weights:
+        return replace(w, landmarks=self.sure * w.landmarks, pairs=self.sure * w.pairs)
 
     def _of_skin(self, o: Observation) -> Observation:
         """Without what the network takes for hands, things or cast shadows: it has seen drawn skin only."""
@@ -109,7 +115,7 @@ class _KeyFrames:
         for n, part in enumerate(self.fine):
             # By and by: believed at once, colours that are still off would count as occluders.
             fitter.adapt(0.0 if not clean else 1.0 if n == last else 1 - 0.4 * 0.5**n)
-            weights = fitter.belief.joint_weights
+            weights = self._sized(fitter.belief.joint_weights)
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / FULL))
             if o.reliability is not None:
