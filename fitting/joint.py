@@ -2,8 +2,8 @@
 
 A coarse solution from each source of landmarks (the detector, the network) shows whose lead to a face that explains
 the pictures better. Where that comes near to explaining all, the fine solution is tried with the colours believed
-(`fitting.belief`), from the better source first. Where much is left unexplained then, it's done as usual, from the
-first source, the detector: the network has seen drawn people only.
+(`fitting.belief`), from the better source first. Where much is left unexplained then, or is explained by colours that
+nobody has, it's done as usual, from the first source, the detector: the network has seen drawn people only.
 
 Where a fifth of a face is left unexplained, that is tried without samples behind hands and things or in a cast shadow
 (`fitting.mask_net`).
@@ -41,8 +41,10 @@ CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
 REST, HIDDEN = 0.8, 0.024  # share of the samples; the colour error of 1, above which the others may be hidden
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
+TINTED, UNEVEN = 0.2, 0.75  # see `plausible`
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained, and landmarks count fully
+LARGE_ALONE = 200.0  # the same of few pictures, of which more can be explained
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ class _KeyFrames:
         self.coarsest = s.joint_levels[0] if s.joint_levels else None
         self.side = float(seen[0].side.median())
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
-        self.sure = min(1.0, self.side / LARGE) ** 2 if len(seen[0]) <= FEW else 1.0
+        few = len(seen[0]) <= FEW
+        self.sure = min(1.0, self.side / LARGE) ** 2 if few else 1.0
+        self.large = self.side > (LARGE_ALONE if few else LARGE)
         self.weights = self._sized(s.joint_weights)
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
@@ -81,7 +85,7 @@ class _KeyFrames:
             state, *last = self._steps(self.fitter.start(self.seen[0]), self.seen[0], FROM_LANDMARKS, self.weights, 1.0)
             return self._result(state, *last, 1.0, 0, False)
         coarse = [self._coarse(o) for o in self.seen]
-        if self.side > LARGE:
+        if self.large:
             tried, seen, limit = coarse, self.seen, CLEAN
             if min(self._unexplained(c[1], o, REST) for c, o in zip(coarse, seen)) > HIDDEN:
                 seen = [self._of_skin(o) for o in seen]
@@ -89,7 +93,7 @@ class _KeyFrames:
             for k in sorted(range(len(tried)), key=lambda k: tried[k][0]):
                 if tried[k][0] < POSSIBLE:
                     result = self._fine(k, seen[k], tried[k][1], clean=True)
-                    if result.unexplained < limit:
+                    if result.unexplained < limit and plausible(result.state):
                         return result
         return self._fine(0, self.seen[0], coarse[0][1], clean=False)
 
@@ -206,6 +210,18 @@ class _KeyFrames:
         if detail is not None:
             after = replace(after, detail=state.detail + detail.step(step))
         return f.with_eye_look(after), matrix, torch.cat([held, held_frame.repeat(len(state))])
+
+
+def plausible(state: FitState) -> bool:
+    """Whether the colours were explained by a skin and a light that people have.
+
+    On an evenly lit photograph 80 coefficients of reflectance and 27 of light can explain all colours, by an orange
+    skin with blue brows under a light from nowhere. Of people drawn from the model none has a mean square of the
+    reflectance's coefficients above `TINTED`, for a picture tells little of each, or bands of light above the constant
+    one that come to more than `UNEVEN` of it; of such photographs, larger than `LARGE_ALONE`, all have.
+    """
+    uneven = state.light[:, 1:].norm(dim=1) / state.light[:, 0].abs().clamp_min(1e-6)  # (F, 3)
+    return bool(state.reflectance.square().mean() < TINTED) and bool(uneven.mean() < UNEVEN)
 
 
 def brow_heights(fitter: Fitter, state: FitState, seen: Observation) -> Tensor:

@@ -26,6 +26,10 @@ def correspondence_colors(model) -> Tensor:
     return (model.mean - low) / (high - low)
 
 
+DEEPER = 6.0
+"""mm that teeth and tongue are farther from the camera than they lie: wide mouths press teeth through the chin."""
+
+
 @dataclass(frozen=True)
 class _Constants:
     """What depends on the model alone."""
@@ -33,6 +37,7 @@ class _Constants:
     device: torch.device
     correspondence: Tensor
     eyes: EyeShape
+    deeper: tuple[Tensor, Tensor]  # (V, 1) mm, of the teeth, of the tongue
 
 
 _constants: WeakKeyDictionary = WeakKeyDictionary()
@@ -42,16 +47,33 @@ def _constants_of(model) -> _Constants:
     found = _constants.get(model)
     if found is None or found.device != model.mean.device:
         with torch.no_grad():
-            found = _Constants(model.mean.device, correspondence_colors(model), eye_shape(model))
+            found = _Constants(model.mean.device, correspondence_colors(model), eye_shape(model), _deeper(model))
         _constants[model] = found
     return found
+
+
+def _deeper(model) -> tuple[Tensor, Tensor]:
+    regions, nothing = getattr(model, "regions", {}), torch.zeros_like(model.mean[:, 0])
+    return tuple(DEEPER * regions.get(name, nothing).to(model.mean)[:, None] for name in ("teeth", "tongue"))
+
+
+def behind_skin(model, points: Tensor, expression: Tensor) -> Tensor:
+    """Points (..., V, 3) mm, camera frame, with teeth and tongue moved back along the line of sight, by `DEEPER`.
+
+    The less, the farther the tongue is out by the expression (..., E).
+    """
+    teeth, tongue = _constants_of(model).deeper
+    names = getattr(model, "expression_names", ())  # any surface can be drawn
+    if "tongueOut" in names:
+        tongue = tongue * (1 - expression[..., names.index("tongueOut"), None, None])
+    return points * (1 + (teeth + tongue) / points[..., 2:].clamp_min(1.0))
 
 
 @dataclass(frozen=True)
 class Scene:
     """n pictures' worth of surface. A leading 1 stands for "the same in all"."""
 
-    points: Tensor  # (n, V, 3) mm, camera frame
+    points: Tensor  # (n, V, 3) mm, camera frame; teeth and tongue a little deeper (`behind_skin`)
     triangles: Tensor  # (T, 3) int64
     albedo: Tensor  # (n or 1, V, 3) linear RGB
     illumination: Tensor  # (n or 1, 9, 3)
@@ -93,7 +115,7 @@ class SceneBuilder:
         parameters = self.parameters
         own = parameters[part] if parameters.batch_shape else parameters
         vertices = self.model.vertices(own.identity, own.expression, own.gaze)
-        points = to_camera(vertices, own.rotation, own.translation)
+        points = behind_skin(self.model, to_camera(vertices, own.rotation, own.translation), own.expression)
         count = len(range(*part.indices(self.count)))
         points = points.expand(count, -1, -1) if points.dim() == 3 else points[None].expand(count, -1, -1)
         if not self.with_albedo:

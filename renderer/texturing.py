@@ -15,6 +15,7 @@ from .color import linear_to_srgb
 from .interpolation import interpolate
 from .lighting import sh_basis
 from .rasterizer import rasterize
+from .scene import behind_skin
 from .unwrapping import uv_fragments
 
 
@@ -78,7 +79,7 @@ def render_textured(
     Returns:
         pictures (N, H, W, 3) sRGB in [0, 1], on the outline the face's own colour, and cover (N, H, W, 1) in [0, 1].
     """
-    points = _points(model, parameters)
+    points = behind_skin(model, _points(model, parameters), parameters.expression)
     points = points if points.dim() == 3 else points[None]
     large = camera.resized(camera.width * supersample, camera.height * supersample)
     fragments = rasterize(points, model.triangles, large, backend)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 import facemodel
 from facemodel import FaceParameters
-from renderer import Camera, interpolate, rasterize, render, srgb_to_linear, to_camera, unwrap
+from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
+from renderer.scene import DEEPER, behind_skin
 from renderer.unwrapping import uv_fragments
 
 from .test_maps import iris_center
 from .test_rasterizer import agreement
 
 CAMERA = Camera(820.0, 256, 256, cy=146.0)
+OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # MediaPipe's
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,37 @@ def test_the_head_is_closed_and_faces_outside(model, neutral):
     for row in mask[mask.any(1)]:
         columns = torch.nonzero(row)
         assert row[columns.min() : columns.max() + 1].all()
+
+
+def test_teeth_stay_behind_the_skin(model):
+    """A wide mouth presses the lower teeth of some through their chin: drawn are only those between the lips."""
+    shapes = {"jawOpen": 1.0, "mouthLowerDownLeft": 0.9, "mouthLowerDownRight": 0.6, "mouthShrugLower": 0.7,
+              "mouthShrugUpper": 0.6, "mouthRollLower": 0.6}  # fmt: skip
+    expression = torch.zeros(len(model.expression_names))
+    for name, value in shapes.items():
+        expression[model.expression_index(name)] = value
+    identity = 1.5 * torch.randn(80, generator=torch.Generator().manual_seed(10))
+    camera, translation = Camera(1200.0, 512, 512), torch.tensor([0.0, 0.0, 600.0])
+    vertices = model.vertices(identity, expression)
+    points = to_camera(vertices, torch.zeros(3), translation)
+    moved = behind_skin(model, points, expression)
+    teeth, tongue = model.regions["teeth"], model.regions["tongue"]
+    inner = teeth | tongue
+    torch.testing.assert_close(project(moved, camera), project(points, camera), atol=1e-3, rtol=0)
+    assert ((moved - points)[inner, 2] - DEEPER).abs().max() < 1e-3
+    assert torch.equal(moved[~inner], points[~inner])
+    expression[model.expression_index("tongueOut")] = 1.0
+    assert torch.equal(behind_skin(model, points, expression)[tongue], points[tongue])  # what comes out is in front
+
+    outer_lip = model.landmarks(vertices, "mediapipe478")[list(OUTER_LIP)]
+    corners = project(to_camera(outer_lip, torch.zeros(3), translation), camera).round().int().numpy()
+    mouth = cv2.dilate(cv2.fillPoly(np.zeros((512, 512), np.uint8), [corners], 1), np.ones((3, 3)))
+
+    def through_the_skin(points) -> int:
+        face = rasterize(points, model.triangles, camera).pix_to_face[0, ..., 0]
+        return int(((face >= 0) & teeth[model.triangles].all(1)[face.clamp_min(0)])[torch.from_numpy(mouth) == 0].sum())
+
+    assert through_the_skin(points) > 50 and through_the_skin(moved) == 0
 
 
 def test_irises_turn_with_the_gaze_and_lids_hide_them(model, neutral):
