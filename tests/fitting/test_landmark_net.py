@@ -59,11 +59,11 @@ def test_no_face_stays_no_face(detector):
     assert net.refine(blank, np.array([100.0, 100.0]), 80.0) is None
 
 
-def test_landmarks_that_explain_the_picture_better_are_gone_on_with(model, people):
-    scene = people[0]
+def test_landmarks_that_explain_the_picture_better_are_gone_on_with(model):
+    scene = make_scene(model, 300, 1, 384)
     true = Face(scene.landmarks[0], "mediapipe478", 1.0)
     wrong = Face(true.points + 0.12 * true.size * np.array([1.0, -0.5]), true.scheme, 1.0)
-    fitter = Fitter(model, "mediapipe478", 320.0, None, FAST)
+    fitter = Fitter(model, "mediapipe478", 480.0, None, FAST)
     seen = observe(scene.pictures[0], true, FAST.joint_levels)
     with torch.inference_mode():
         sources = [solve_shared(fitter, pair).source for pair in ([seen, seen.with_landmarks([wrong])],
