@@ -152,6 +152,7 @@ def fit_video(
         "focal": focal,
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
+        "ordered": ordered,
     }
     store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
