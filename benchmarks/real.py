@@ -19,8 +19,8 @@ A column a clip:
 - jitter: median second difference from frame to frame within a shot, of rotation, of translation, and of points on
   forehead and nose bridge, which no expression moves, beside the detected points';
 - identity drift: median distance in mm of the face's vertices between the identities found from the clip's first and
-  second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare; NaN
-  where a half shows no face.
+  second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare; the same
+  with size, which a clip hardly tells, taken out (``shape_...``). NaN where a half shows no face.
 
 ``--overlays`` writes an overlay video a clip and a sheet of its hardest frames. The last line is one JSON object.
 """
@@ -58,6 +58,7 @@ IRISES = (473, 468)  # centres
 STILL = (151, 9, 8, 168, 6, 197)  # forehead and nose bridge
 LOOKED_AT = 60  # frames in which colours are compared
 SAME_BLINK = 0.15  # s
+DRIFT = ("identity_drift_mm", "identity_from_mean_mm", "shape_drift_mm", "shape_from_mean_mm")
 FACING = 0.6  # of one eye's width in the picture: the other has it where both are seen, to about 40 degrees
 
 
@@ -198,11 +199,10 @@ def identity_drift(frames, count: int, model) -> dict[str, float]:
     try:
         shapes = [model.vertices(fitting.fit_video(h, model=model).parameters.identity)[face] for h in halves]
     except PortraitError:
-        return {"identity_drift_mm": float("nan"), "identity_from_mean_mm": float("nan")}
-    return {
-        "identity_drift_mm": float(np.median(vertex_distances(*shapes))),
-        "identity_from_mean_mm": float(np.median(vertex_distances(shapes[0], model.mean[face]))),
-    }
+        return dict.fromkeys(DRIFT, float("nan"))
+    pairs = shapes, (shapes[0], model.mean[face])
+    apart = [np.median(vertex_distances(*two, enlarge)) for enlarge in (False, True) for two in pairs]
+    return dict(zip(DRIFT, map(float, apart)))
 
 
 def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
