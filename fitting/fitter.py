@@ -14,7 +14,7 @@ from .belief import Belief
 from .energy import SurfaceGeometry, Weights
 from .gaze import GazeRefiner
 from .observation import Observation
-from .priors import frame_prior, motion_slack, temporal_prior
+from .priors import frame_prior, motion_slack, relative_sizes, temporal_prior
 from .rows import landmark_rows, photometric_rows
 from .samples import landmark_samples, surface_samples
 from .settings import Settings
@@ -63,6 +63,7 @@ class Fitter:
         sets = [most.every(JOINT[0] // times) for times in JOINT]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_samples(model, scheme)
+        self.sizes = relative_sizes(model)
         self.layout = Layout(
             model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0]
         )

@@ -197,7 +197,7 @@ class _KeyFrames:
             held[f.columns["log_focal"]] = True
         step, matrix = solve_joint(
             NormalEquations.of(rows),
-            shared_prior(state, f.focal_guess, s.priors, f.layout),
+            shared_prior(state, f.focal_guess, s.priors, f.layout, f.sizes),
             frame_prior(state, s.priors, f.layout),
             state.expression,
             f.expression_columns,

@@ -24,6 +24,7 @@ class Priors:
     """Standard deviations."""
 
     identity: float = 1.0
+    size: float = 0.04  # relative, of grown-ups' heads; a picture tells nothing of it, and the model's have all ages
     reflectance: float = 1.0
     detail: float = 0.35  # linear RGB, of a sample's own albedo; each sample counts as the photometric term counts it
     log_focal: float = 0.25
@@ -42,18 +43,30 @@ class Priors:
     step_light: float = 0.01  # over the constant band
 
 
-def shared_prior(state: FitState, focal_guess: float, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Precision (S,) and gradient (S,) of identity, reflectance and focal length."""
+def shared_prior(
+    state: FitState, focal_guess: float, priors: Priors, layout: Layout, sizes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Precision (S,) and gradient (S,) of identity, reflectance and focal length.
+
+    ``sizes`` (I,): by what share a unit of each identity coefficient enlarges the face (`relative_sizes`).
+    """
     like = state.identity
     precision = torch.cat(
         [
-            like.new_full((layout.identity,), priors.identity**-2),
+            priors.identity**-2 + (sizes / priors.size).square(),
             like.new_full((layout.reflectance,), priors.reflectance**-2),
             like.new_full((1,), priors.log_focal**-2),
         ]
     )
     offset = torch.cat([state.identity, state.reflectance, (state.log_focal - math.log(focal_guess))[None]])
     return precision, precision * offset
+
+
+def relative_sizes(model) -> Tensor:
+    """(I,): by what share a unit of each identity coefficient enlarges the face, about its middle."""
+    face = model.regions["face"]
+    x = model.mean[face] - model.mean[face].mean(0)
+    return torch.einsum("ivk,vk->i", model.identity_basis[:, face], x) / x.square().sum()
 
 
 def frame_prior(state: FitState, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,7 @@ from .state import FitState
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
-SOLVER = 4  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 5  # counts up where a checkpoint of before can't be gone on from
 DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 

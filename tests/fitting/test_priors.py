@@ -1,11 +1,12 @@
 """The priors' matrices and slopes against automatic differentiation of the energy, written out here once more."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from fitting.priors import Priors, frame_prior, motion_slack, shared_prior, temporal_prior
+from fitting.priors import Priors, frame_prior, motion_slack, relative_sizes, shared_prior, temporal_prior
 from fitting.state import FitState, Layout
 from renderer.camera import rotation_matrix
 from renderer.lighting import C0
@@ -71,10 +72,26 @@ def test_frame_prior():
 
 def test_shared_prior():
     state = random_state(1)
-    precision, slope = shared_prior(state, 700.0, PRIORS, LAYOUT)
-    torch.testing.assert_close(precision, torch.tensor([1.0] * 5 + [16.0], dtype=torch.float64))
-    far = (state.log_focal - torch.tensor(700.0, dtype=torch.float64).log()) * 16
-    torch.testing.assert_close(slope, torch.cat([state.identity, state.reflectance, far[None]]))
+    sizes = torch.zeros_like(state.identity)
+    sizes[0] = -0.08
+    precision, slope = shared_prior(state, 700.0, PRIORS, LAYOUT, sizes)
+    expected = torch.tensor([1.0] * 5 + [16.0], dtype=torch.float64)
+    expected[0] += (0.08 / PRIORS.size) ** 2
+    torch.testing.assert_close(precision, expected)
+    off = [state.identity, state.reflectance, (state.log_focal - torch.tensor(700.0, dtype=torch.float64).log())[None]]
+    torch.testing.assert_close(slope, precision * torch.cat(off))
+
+
+def test_sizes_are_by_what_a_face_grows():
+    """A basis of which one part scales the face, one moves it, and one does neither."""
+    g = torch.Generator().manual_seed(0)
+    mean = torch.randn(50, 3, generator=g)
+    middle = mean[:40].mean(0)
+    other = torch.randn(50, 3, generator=g)
+    other -= mean * (other[:40] * (mean[:40] - middle)).sum() / (mean[:40] * (mean[:40] - middle)).sum()
+    basis = torch.stack([0.03 * (mean - middle), torch.ones(50, 3), other])
+    model = SimpleNamespace(mean=mean, identity_basis=basis, regions={"face": torch.arange(50) < 40})
+    torch.testing.assert_close(relative_sizes(model), torch.tensor([0.03, 0.0, 0.0]), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("seconds", [1 / 30, 4 / 30])
