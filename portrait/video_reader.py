@@ -18,6 +18,7 @@ from .files import source_facts
 from .pictures import read_picture_note
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+TURNED = ("JPEG", "MPO", "PNG")  # by their EXIF, when OpenCV reads them
 DEFAULT_FPS = 25.0
 
 
@@ -211,7 +212,7 @@ def image_size(path: Path) -> tuple[int, int]:
     check_readable_file(path, "image")
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = image.format in TURNED and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         height, width = read_image(path).shape[:2]

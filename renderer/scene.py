@@ -27,7 +27,7 @@ def correspondence_colors(model) -> Tensor:
 
 
 DEEPER = 6.0
-"""mm that teeth and tongue are farther from the camera than they lie: wide mouths press teeth through the chin."""
+"""mm by which teeth and tongue are drawn farther from the camera: wide mouths press teeth through the chin."""
 
 
 @dataclass(frozen=True)

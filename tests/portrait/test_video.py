@@ -223,6 +223,20 @@ def test_images_of_several_sizes_are_frames_of_one(tmp_path):
     assert (frames[3][10:70] == 50).all() and not frames[3][:10].any()
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_an_image_has_the_size_that_its_header_was_read_for(tmp_path, suffix):
+    """Whatever a decoder makes of its EXIF."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / f"turned.{suffix}"
+    Image.fromarray(np.full((60, 80, 3), 100, np.uint8)).save(path, exif=exif)
+    reader = open_frames(path)
+    ((_, _, frame),) = reader
+    assert frame.shape == (reader.height, reader.width, 3)
+
+
 def test_images_and_folders(tmp_path):
     import cv2
 
