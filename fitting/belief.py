@@ -8,18 +8,47 @@ is such a face is tried: see `Fitter.solve_shared`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from .energy import Weights
 from .settings import Settings
+from .state import FitState
 
-POSSIBLE, CLEAN = 0.0135, 0.008  # colour error, of 1: of a coarse solution worth the trial, of one that passes
-CLEAN_OF_SKIN = 0.007  # the same of one that has to explain only what a network takes for skin
 CLEAN_SCALE = 0.01  # of 1: scale of the robust colour term
 CLEAN_DETAIL = 0.0025  # linear RGB: deviation of a sample's own albedo
 MOVING = 0.5  # share of the way there while tracking
 CLEAN_LANDMARKS = 0.05  # share of the landmarks' weights that is left
 GAZE, CLEAN_GAZE = 0.03, 0.12  # rad: how far the landmarks' gaze is taken to be off
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Up to where colours pass for explained."""
+
+    coarse: float  # colour error, of 1, of a coarse solution worth the trial
+    fine: float  # the same of one that passes
+    odd: float  # see `oddness`
+
+
+OF_ALL = Limits(0.0135, 0.008, 2.0)
+OF_PART = Limits(0.0135, 0.0075, 2.0)  # of the part that is not hidden, which is easier to explain
+IN_TWO_LIGHTS = Limits(0.0065, 0.0075, 1.35)  # of what is partly in a cast shadow: two lights explain more
+TINTED, UNEVEN = 0.2, 0.75  # see `oddness`
+
+
+def oddness(state: FitState) -> float:
+    """How far a skin and a light are from what people have, 0 to 2; infinite where nobody has the one or the other.
+
+    On an evenly lit photograph 80 coefficients of reflectance and 27 of light can explain all colours, by an orange
+    skin with blue brows under a light from nowhere. Of people drawn from the model none has a mean square of the
+    reflectance's coefficients above `TINTED`, for a picture tells little of each, or bands of light above the constant
+    one that come to more than `UNEVEN` of it; of such photographs, larger than `LARGE_ALONE`, all have. Under two
+    lights all have both to a degree that few of the drawn people have.
+    """
+    uneven = float((state.light[:, 1:].norm(dim=1) / state.light[:, 0].abs().clamp_min(1e-6)).mean()) / UNEVEN
+    tinted = float(state.reflectance.square().mean()) / TINTED
+    return tinted + uneven if max(tinted, uneven) < 1 else math.inf
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from facemodel.model import MorphableModel
 from .belief import Belief
 from .energy import SurfaceGeometry, Weights
 from .gaze import GazeRefiner
+from .mask_net import SIZE as MASK_SIZE
 from .observation import Observation
+from .parts import lit_and_shaded, neighbours, parts_at, seen_parts
 from .priors import frame_prior, motion_slack, relative_sizes, temporal_prior
 from .rows import landmark_rows, photometric_rows
 from .samples import landmark_samples, surface_samples
@@ -77,11 +79,18 @@ class Fitter:
         self.held_frame[own + self.eye_look] = True
         self._gaze = GazeRefiner(model, self.settings.backend)
         self._shown: FitState | None = None
+        self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
-    def adapt(self, believed: float) -> None:
-        """Believes the colours so far (`fitting.belief`)."""
-        self.belief = Belief.of(self.settings, believed)
+    def adapt(self, believed: float, parted: bool = False) -> None:
+        """Believes the colours so far (`fitting.belief`); where ``parted``, only those that seem to be of lit skin."""
+        self.belief, self.parted = Belief.of(self.settings, believed), parted
+
+    def near(self, samples: int) -> Tensor:
+        """`neighbours` of the set of so many samples."""
+        if samples not in self._near:
+            self._near[samples] = neighbours(self.sample_sets[samples].mean[:, :3])
+        return self._near[samples]
 
     # -- what depends on identity only, kept between frames ---------------------------------------------------
 
@@ -140,7 +149,10 @@ class Fitter:
         if previous is not None:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self.shape(state)
-        visible = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
+        visible, where = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
+        if self.parted and MASK_SIZE in seen.levels:
+            parts, unknown = parts_at(seen_parts(seen), where), torch.zeros_like(visible)[None]
+            visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
         for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
             for _ in range(steps if previous is not None else steps + 3):
                 state, energies, step, matrix = self._frame_step(

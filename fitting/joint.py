@@ -5,8 +5,8 @@ the pictures better. Where that comes near to explaining all, the fine solution 
 (`fitting.belief`), from the better source first. Where much is left unexplained then, or is explained by colours that
 nobody has, it's done as usual, from the first source, the detector: the network has seen drawn people only.
 
-Where a fifth of a face is left unexplained, that is tried without samples behind hands and things or in a cast shadow
-(`fitting.mask_net`).
+Where a part of a face seems to be behind something or in a cast shadow, that is tried first without the one, and with
+a light of its own for the other (`fitting.parts`, `fitting.shade`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .belief import CLEAN, CLEAN_OF_SKIN, POSSIBLE
+from .belief import IN_TWO_LIGHTS, OF_ALL, OF_PART, oddness
 from .detail import Elimination, absorb
 from .energy import Weights, landmarks
 from .fitter import JOINT, Fitter
+from .mask_net import PARTS
 from .mask_net import SIZE as MASK_SIZE
-from .mask_net import shown_skin
 from .observation import Observation
+from .parts import parts_at, seen_parts, shares
 from .priors import frame_prior, shared_prior
-from .rows import landmark_rows, photometric_rows
+from .rows import PhotometricRows, landmark_rows, photometric_rows
+from .shade import BEGUN_WITH, rows_of_parts, with_shade, without_shade
 from .solver import NormalEquations, solve_joint, spread
-from .state import FitState
+from .state import LIGHT, FitState
 from .visibility import visible_samples
 
 FEW = 2  # key frames, for which there is time for the most samples
@@ -39,11 +41,11 @@ COARSE_DETAIL = 0.02  # deviation of the samples' own albedo there, which is to 
 DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves slowly with more
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
-REST, HIDDEN = 0.8, 0.024  # share of the samples; the colour error of 1, above which the others may be hidden
+HIDDEN, SHADED = 0.16, 0.1  # shares of a face that make a part behind something or in a shadow, and a shadow
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
-TINTED, UNEVEN = 0.2, 0.75  # see `plausible`
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LARGE = 160.0  # the same, from which on it means something that colours are explained, and landmarks count fully
+DISPUTED = 0.03  # of a face's size: sources of landmarks so far apart don't both know such pictures
 LARGE_ALONE = 200.0  # the same of few pictures, of which more can be explained
 
 
@@ -56,6 +58,7 @@ class SharedResult:
     unexplained: float  # colour error of the samples without their own albedo, of 1; EXPLAINED of them have less
     source: int  # which of the observations was used
     clean: bool  # the colours were believed
+    parted: bool  # and only those that seem to be of skin
 
 
 def solve_shared(
@@ -63,6 +66,18 @@ def solve_shared(
 ) -> SharedResult:
     """``seen``: the same key frames with landmarks of one or more sources."""
     return _KeyFrames(fitter, seen, progress or (lambda done, total: None)).solve()
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The key frames' state, and what it was solved with."""
+
+    state: FitState
+    seen: Observation
+    source: int  # which of the observations that is
+    parts: Tensor | None = None  # see `seen_parts`; None: all may be skin
+    shade: Tensor | None = None  # (F, 9, 3) light in a cast shadow; None: there is none
+    unexplained: float = 1.0
 
 
 class _KeyFrames:
@@ -77,44 +92,59 @@ class _KeyFrames:
         few = len(seen[0]) <= FEW
         self.sure = min(1.0, self.side / LARGE) ** 2 if few else 1.0
         self.large = self.side > (LARGE_ALONE if few else LARGE)
+        self.disputed = few and _apart(seen) > DISPUTED
         self.weights = self._sized(s.joint_weights)
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
 
     def solve(self) -> SharedResult:
+        placed = [self._placed(k) for k in range(len(self.seen) if self.fine else 1)]
         if not self.fine:
-            state, *last = self._steps(self.fitter.start(self.seen[0]), self.seen[0], FROM_LANDMARKS, self.weights, 1.0)
-            return self._result(state, *last, 1.0, 0, False)
-        coarse = [self._coarse(o) for o in self.seen]
-        if self.large:
-            tried, seen, limit = coarse, self.seen, CLEAN
-            if min(self._unexplained(c[1], o, REST) for c, o in zip(coarse, seen)) > HIDDEN:
-                seen = [self._of_skin(o) for o in seen]
-                tried, limit = [self._coarse(o) for o in seen], CLEAN_OF_SKIN
-            for k in sorted(range(len(tried)), key=lambda k: tried[k][0]):
-                if tried[k][0] < POSSIBLE:
-                    result = self._fine(k, seen[k], tried[k][1], clean=True)
-                    if result.unexplained < limit and plausible(result.state):
-                        return result
-        return self._fine(0, self.seen[0], coarse[0][1], clean=False)
+            return self._result(*placed[0], clean=False)
+        placed = [x for x, *_ in placed]
+        if not (self.large or self.disputed):
+            return self._fine(self._coarse(placed[0]), clean=False)
+        parted = [self._parted(x) for x in placed] if self.large else []
+        if None in parted:  # wrong landmarks make samples of the background, too
+            parted = []
+        coarse = [self._coarse(x) for x in parted or placed]
+        for x in sorted(coarse, key=lambda x: x.unexplained):
+            limits = OF_ALL if x.parts is None else OF_PART if x.shade is None else IN_TWO_LIGHTS
+            if x.unexplained < limits.coarse:
+                result = self._fine(x, clean=True)
+                if result.unexplained < limits.fine and oddness(result.state) < limits.odd:
+                    return result
+        return self._fine(self._coarse(placed[0]) if parted else coarse[0], clean=False)
 
     def _sized(self, w: Weights) -> Weights:
         return replace(w, landmarks=self.sure * w.landmarks, pairs=self.sure * w.pairs)
 
-    def _of_skin(self, o: Observation) -> Observation:
-        """Without what the network takes for hands, things or cast shadows: it has seen drawn skin only."""
-        return replace(o, shown=shown_skin(o)) if MASK_SIZE in o.levels else o
+    def _placed(self, source: int):
+        """The solution from one of the sources of landmarks alone; see `_steps`."""
+        seen = self.seen[source]
+        return self._steps(_Solution(self.fitter.start(seen), seen, source), FROM_LANDMARKS, self.weights, 1.0)
 
-    def _coarse(self, o: Observation) -> tuple[float, FitState]:
-        """What it leaves unexplained, and the solution."""
-        state, *_ = self._steps(self.fitter.start(o), o, FROM_LANDMARKS, self.weights, COARSE_DETAIL)
+    def _coarse(self, x: _Solution) -> _Solution:
         weights = replace(self.weights, colour_scale=COARSE_SCALE)
-        state, *_ = self._steps(state, o, [(self.coarsest, COLOUR)] * COARSE_STEPS, weights, COARSE_DETAIL)
-        return self._unexplained(state, o), state
+        x, *_ = self._steps(x, [(self.coarsest, COLOUR)] * COARSE_STEPS, weights, COARSE_DETAIL)
+        return replace(x, unexplained=self._unexplained(x))
 
-    def _fine(self, k: int, o: Observation, state: FitState, clean: bool) -> SharedResult:
-        fitter, s = self.fitter, self.fitter.settings
+    def _parted(self, x: _Solution) -> _Solution | None:
+        """The same with what its frames show where, and with a light in their shadows; None where all is lit skin."""
+        if MASK_SIZE not in x.seen.levels:
+            return None
+        f, parts = self.fitter, seen_parts(x.seen)
+        geometry, vertices, _ = f.shape(x.state)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        share = shares(parts_at(parts, where), visible)  # (F, 3)
+        if (1 - share[:, PARTS.index("skin")]).max() < HIDDEN:
+            return None
+        shaded = share[:, PARTS.index("shadow")].max() > SHADED
+        return replace(x, parts=parts, shade=BEGUN_WITH * x.state.light if shaded else None)
+
+    def _fine(self, x: _Solution, clean: bool) -> SharedResult:
+        fitter, s, o = self.fitter, self.fitter.settings, x.seen
         times = JOINT[0] if len(o) <= FEW else JOINT[1] if clean else JOINT[2]
-        state = replace(state, detail=state.detail.new_zeros(times * len(fitter.samples), 3))
+        x = replace(x, state=replace(x.state, detail=x.state.detail.new_zeros(times * len(fitter.samples), 3)))
         last, damping = len(self.fine) - 1, CLEAN_DAMPING if clean else DAMPING
         for n, part in enumerate(self.fine):
             # By and by: believed at once, colours that are still off would count as occluders.
@@ -125,66 +155,57 @@ class _KeyFrames:
             if o.reliability is not None:
                 weights = replace(weights, landmarks=SURE * weights.landmarks)
             more = part[-1:] * CLEAN_STEPS if clean and n == last else []
-            state, matrix, held = self._steps(state, o, part + more, weights, fitter.belief.detail, damping)
-        unexplained = self._unexplained(state, o)
-        precision = s.weights.colour / s.weights.colour_scale**2 / (3 * len(state.detail))
+            x, matrix, held = self._steps(x, part + more, weights, fitter.belief.detail, damping)
+        x = replace(x, unexplained=self._unexplained(x))
+        state, precision = x.state, s.weights.colour / s.weights.colour_scale**2 / (3 * len(x.state.detail))
         basis = fitter.shape(state)[0].samples.albedo
         reflectance, detail = absorb(basis, state.reflectance, state.detail, precision)
         state = replace(state, reflectance=reflectance, detail=detail[::times].contiguous())
-        return self._result(state, matrix, held, unexplained, k, clean)
+        return self._result(replace(x, state=state), matrix, held, clean)
 
-    def _result(self, state, matrix, held, unexplained, source, clean) -> SharedResult:
-        state = replace(state, brows=brow_heights(self.fitter, state, self.seen[source]))
+    def _result(self, x: _Solution, matrix: Tensor, held: Tensor, clean: bool) -> SharedResult:
+        state = replace(x.state, brows=brow_heights(self.fitter, x.state, x.seen))
         deviations = spread(matrix, held)
         deviations = {n: deviations[self.fitter.columns[n]] for n in ("identity", "reflectance", "log_focal")}
-        return SharedResult(state, deviations, unexplained, source, clean)
+        return SharedResult(state, deviations, x.unexplained, x.source, clean, x.parts is not None)
 
-    def _steps(
-        self, state: FitState, o: Observation, schedule, weights: Weights, deviation: float, damping: float = DAMPING
-    ):
-        """The state after a schedule of (level, what), the last system's matrix and what was held in it."""
+    def _steps(self, x: _Solution, schedule, weights: Weights, deviation: float, damping: float = DAMPING):
+        """What a schedule of (level, what) leads to, the last system's matrix and what was held in it."""
         last = ()
         for level, what in schedule:
-            state, *last = self._step(state, o, level, what, weights, deviation, damping)
+            x, *last = self._step(x, level, what, weights, deviation, damping)
             self.done += 1
             self.progress(min(self.done, self.total), self.total)
-        return state, *last
+        return x, *last
 
-    def _unexplained(self, state: FitState, seen: Observation, share: float = EXPLAINED) -> float:
-        """Colour error of the visible samples without their own albedo, of 1: that share of them has less."""
-        f = self.fitter
-        state = replace(state, detail=torch.zeros_like(state.detail))
-        geometry, vertices, _ = f.shape(state)
-        visible = visible_samples(f.model, vertices, geometry, state, seen, f.settings.backend)
-        colour = photometric_rows(geometry, state, seen, self.coarsest, visible, self.weights, f.layout, shared=True)
+    def _unexplained(self, x: _Solution) -> float:
+        """Colour error of the visible samples without their own albedo, of 1: `EXPLAINED` of them have less."""
+        x = replace(x, state=replace(x.state, detail=torch.zeros_like(x.state.detail)))
+        colour = self._colour(x, self.coarsest, self.weights)
         errors = (colour.squared[colour.seen > 0.05] / 3).sqrt()
-        return float(errors.quantile(share)) if len(errors) else 1.0
+        return float(errors.quantile(EXPLAINED)) if len(errors) else 1.0
+
+    def _colour(self, x: _Solution, level: int, weights: Weights) -> PhotometricRows:
+        f = self.fitter
+        geometry, vertices, _ = f.shape(x.state)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        if x.parts is None:
+            return photometric_rows(geometry, x.state, x.seen, level, visible, weights, f.layout, shared=True)
+        parts, near = parts_at(x.parts, where), f.near(len(geometry.samples))
+        return rows_of_parts(geometry, x.state, x.shade, x.seen, level, visible, parts, near, weights, f.layout)
 
     def _step(
-        self,
-        state: FitState,
-        seen: Observation,
-        level: int | None,
-        what: int,
-        weights: Weights,
-        deviation: float,
-        damping: float,
-    ) -> tuple[FitState, Tensor, Tensor]:
+        self, x: _Solution, level: int | None, what: int, weights: Weights, deviation: float, damping: float
+    ) -> tuple[_Solution, Tensor, Tensor]:
         """``deviation`` is that of a sample's own albedo.
 
-        Returns the next state, the system's matrix and which of its unknowns were held.
+        Returns what it leads to, the system's matrix and which of its unknowns were held.
         """
-        f = self.fitter
-        s, shared = f.settings, f.layout.shared
-        geometry, vertices, neutral = f.shape(state)
-        terms, _ = landmark_rows(f.marks, neutral, state, seen, weights, f.layout, shared=True)
-        rows, detail = [terms], None
-        if level is not None:
-            visible = visible_samples(f.model, vertices, geometry, state, seen, s.backend)
-            colour = photometric_rows(geometry, state, seen, level, visible, weights, f.layout, shared=True)
-            rows.append(colour.rows)
-            prior = weights.colour / (3 * len(state.detail)) / deviation**2
-            detail = Elimination.of(colour, state.detail, prior, shared)
+        f, state = self.fitter, x.state
+        s, shared, own = f.settings, f.layout.shared, f.layout.frame
+        _, _, neutral = f.shape(state)
+        terms, _ = landmark_rows(f.marks, neutral, state, x.seen, weights, f.layout, shared=True)
+        prior = frame_prior(state, s.priors, f.layout)
         held = torch.zeros(shared, dtype=torch.bool, device=state.identity.device)
         held_frame = f.held_frame.clone()
         if what == POSE:
@@ -195,10 +216,20 @@ class _KeyFrames:
             held_frame[light.start - shared : light.stop - shared] = True
         if f.focal_known:
             held[f.columns["log_focal"]] = True
+        rows, detail, shade = [terms], None, x.shade if level is not None else None
+        if shade is not None:
+            rows, prior = [without_shade(terms)], with_shade(prior, shade, s.priors, f.layout)
+            held_frame = torch.nn.functional.pad(held_frame, (0, LIGHT))
+        if level is not None:
+            colour = self._colour(x, level, weights)
+            rows.append(colour.rows)
+            detail = Elimination.of(
+                colour, state.detail, weights.colour / (3 * len(state.detail)) / deviation**2, shared
+            )
         step, matrix = solve_joint(
             NormalEquations.of(rows),
             shared_prior(state, f.focal_guess, s.priors, f.layout, f.sizes),
-            frame_prior(state, s.priors, f.layout),
+            prior,
             state.expression,
             f.expression_columns,
             held,
@@ -206,22 +237,22 @@ class _KeyFrames:
             damping=damping,
             reduction=detail and detail.reduction(),
         )
-        after = state.stepped(step[:shared], step[shared:].view(len(state), -1), f.layout)
+        frame = step[shared:].view(len(state), -1)
+        after = state.stepped(step[:shared], frame[:, :own], f.layout)
         if detail is not None:
             after = replace(after, detail=state.detail + detail.step(step))
-        return f.with_eye_look(after), matrix, torch.cat([held, held_frame.repeat(len(state))])
+        if shade is not None:
+            shade = shade + frame[:, own:].view(-1, 3, 9).transpose(1, 2)
+        x = replace(x, state=f.with_eye_look(after), shade=x.shade if shade is None else shade)
+        return x, matrix, torch.cat([held, held_frame.repeat(len(state))])
 
 
-def plausible(state: FitState) -> bool:
-    """Whether the colours were explained by a skin and a light that people have.
-
-    On an evenly lit photograph 80 coefficients of reflectance and 27 of light can explain all colours, by an orange
-    skin with blue brows under a light from nowhere. Of people drawn from the model none has a mean square of the
-    reflectance's coefficients above `TINTED`, for a picture tells little of each, or bands of light above the constant
-    one that come to more than `UNEVEN` of it; of such photographs, larger than `LARGE_ALONE`, all have.
-    """
-    uneven = state.light[:, 1:].norm(dim=1) / state.light[:, 0].abs().clamp_min(1e-6)  # (F, 3)
-    return bool(state.reflectance.square().mean() < TINTED) and bool(uneven.mean() < UNEVEN)
+def _apart(seen: Sequence[Observation]) -> float:
+    """How far from the first source's landmarks the second's are: median, of the faces' size; 0 if there is one."""
+    if len(seen) < 2:
+        return 0.0
+    first, second = seen[:2]
+    return float(((first.landmarks - second.landmarks).norm(dim=-1) / first.face_size[:, None]).nanmedian())
 
 
 def brow_heights(fitter: Fitter, state: FitState, seen: Observation) -> Tensor:

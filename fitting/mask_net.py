@@ -12,12 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .observation import Observation
-
 SIZE = 64  # px, side of the level of an `Observation` that it sees
 PARTS = ("skin", "shadow", "other")  # in usual light, in a cast shadow, before or beside the face
-EDGE = 5  # px: pixels nearer than half of that to something else show both
-LEAST = 0.05  # share of the square that is to show skin
 WIDTHS = (16, 32, 64, 80, 96)  # channels at 64, 32, 16, 8 and 4 px
 WEIGHTS = Path(__file__).parent / "data" / "mask.safetensors"
 
@@ -64,21 +60,8 @@ def load_mask_net(device: str = "cpu") -> MaskNet:
 def visible_parts(pictures: Tensor) -> Tensor:
     """Probabilities (F, 64, 64, 3) of `PARTS` in F pictures (F, 64, 64, 3), sRGB in [0, 1].
 
-    The pictures are those of an `Observation`, as in ``shown_skin``.
+    The pictures are those of an `Observation`, as in ``fitting.parts.seen_parts``.
     """
     net = load_mask_net(str(pictures.device))
     with torch.inference_mode():
         return net(pictures.permute(0, 3, 1, 2)).softmax(1).permute(0, 2, 3, 1)
-
-
-def shown_skin(seen: Observation) -> Tensor:
-    """(F, 64, 64): 1 where the square about a face shows skin in its usual light, more likely than not.
-
-    0 elsewhere, and near an edge of that, where pixels mix both. All of a picture counts where less than ``LEAST`` of
-    it would be left: the network can't have understood it.
-    """
-    pictures = seen.levels[SIZE].stack[:, :3].permute(0, 2, 3, 1)
-    skin = visible_parts(pictures)[..., PARTS.index("skin")]
-    inside = -nn.functional.max_pool2d(-skin[:, None], EDGE, 1, EDGE // 2)  # the least one about each pixel
-    shown = (inside[:, 0] > 0.5).to(pictures)
-    return torch.where(shown.mean((1, 2), keepdim=True) < LEAST, 1.0, shown)

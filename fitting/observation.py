@@ -49,7 +49,6 @@ class Observation:
     frame_centre: Tensor  # (2,) principal point, px of the frame
     reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
-    shown: Tensor | None = None  # (F, S, S) share of the crop's pixels that show skin; None: all may
 
     def __len__(self) -> int:
         return len(self.side)
@@ -67,8 +66,7 @@ class Observation:
         parts = self.corner, self.side, self.landmarks, self.face_size
         reliability = None if self.reliability is None else self.reliability[at]
         eyes = None if self.eyes is None else self.eyes[at]
-        shown = None if self.shown is None else self.shown[at]
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes, shown)
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes)
 
     def with_landmarks(self, faces: Sequence[Face]) -> Observation:
         """The same pictures with other landmarks, a face for each."""

@@ -16,7 +16,9 @@ from torch import Tensor
 from renderer.camera import axis_angle
 from renderer.lighting import C0
 
-from .state import POSE, FitState, Layout
+from .state import LIGHT, POSE, FitState, Layout
+
+DIMMEST = 0.02  # constant coefficient of a light, at least
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ def frame_prior(state: FitState, priors: Priors, layout: Layout) -> tuple[Tensor
         1,
     )
     return precision, (precision @ values[..., None])[..., 0] - offset
+
+
+def light_shape_prior(light: Tensor, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Precision (F, 27, 27) and gradient (F, 27), channel-major, of a light of any strength (F, 9, 3)."""
+    _, shape, _ = _frame_constants(priors, layout, light.dtype, light.device)
+    own = slice(layout.frame - LIGHT, layout.frame)
+    strength = light[:, 0].mean(-1).abs().clamp_min(DIMMEST)
+    precision = shape[own, own] / strength.square()[:, None, None]
+    values = light.transpose(1, 2).flatten(1)
+    return precision, (precision @ values[..., None])[..., 0]
 
 
 @lru_cache(maxsize=8)

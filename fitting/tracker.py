@@ -37,7 +37,7 @@ from .state import FitState
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
-SOLVER = 5  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 6  # counts up where a checkpoint of before can't be gone on from
 DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
@@ -161,7 +161,7 @@ def fit_video(
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(rows, shared, FollowerState(), previous, facts)
-        fitter.adapt(float(facts["clean"]))
+        fitter.adapt(float(facts["clean"]), facts["parted"])
         if facts["landmarks"] == NETWORK:
             detector = NetDetector(detector, device)
         begun = time.perf_counter()
@@ -264,6 +264,7 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         "landmarks": (DETECTOR, NETWORK)[result.source],
         "unexplained": result.unexplained,
         "clean": result.clean,
+        "parted": result.parted,
         "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
     }
 

@@ -24,13 +24,15 @@ def visible_samples(
     state: FitState,
     seen: Observation,
     backend: str = "auto",
-) -> Tensor:
-    """(F, N) float, 1 where a sample is in front of the depth buffer of the whole head, 0 where it's hidden.
-
-    Where it's known what the pictures show (``seen.shown``), the share of skin at the sample's place.
+) -> tuple[Tensor, Tensor]:
+    """Which samples the camera sees, and where.
 
     Args:
         neutral_vertices: (V, 3) mm, mean + identity part.
+
+    Returns:
+        (F, N) float, 1 where a sample is in front of the depth buffer of the whole head, 0 where it's hidden; and
+        (F, N, 2), its place in the square about the face, 0 to 1.
     """
     flip = state.light.new_tensor([1.0, -1.0, -1.0])
     vertices = neutral_vertices + torch.einsum("evk,fe->fvk", model.expression_basis, state.expression)
@@ -47,8 +49,4 @@ def visible_samples(
     uv = focal[:, None, None] * p[..., :2] / p[..., 2:] + middle[:, None]
     pixel = uv.long().clamp(0, BUFFER - 1)
     at = depth.flatten(1).gather(1, pixel[..., 1] * BUFFER + pixel[..., 0])
-    visible = ((at < 0) | (p[..., 2] < at + TOLERANCE)).float()
-    if seen.shown is None:
-        return visible
-    grid = (uv * (2 / BUFFER) - 1)[:, None]
-    return visible * torch.nn.functional.grid_sample(seen.shown[:, None], grid, align_corners=False)[:, 0, 0]
+    return ((at < 0) | (p[..., 2] < at + TOLERANCE)).float(), uv / BUFFER

@@ -6,7 +6,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fitting.priors import Priors, frame_prior, motion_slack, relative_sizes, shared_prior, temporal_prior
+from fitting.priors import (
+    Priors,
+    frame_prior,
+    light_shape_prior,
+    motion_slack,
+    relative_sizes,
+    shared_prior,
+    temporal_prior,
+)
 from fitting.state import FitState, Layout
 from renderer.camera import rotation_matrix
 from renderer.lighting import C0
@@ -121,3 +129,23 @@ def test_light_never_gets_slack():
     light = slice(at["light"].start - LAYOUT.shared, None)
     expression = slice(at["expression"].start - LAYOUT.shared, at["expression"].stop - LAYOUT.shared)
     assert (slack[:, light] == 1).all() and (slack[:, expression] > 1).all()
+
+
+def test_a_light_of_any_strength_has_small_bands_and_is_nearly_white():
+    light = random_state(3).light
+    precision, gradient = light_shape_prior(light, PRIORS, LAYOUT)
+    for f in range(len(light)):
+        strength = light[f, 0].mean()
+
+        def energy(x, strength=strength):
+            bands, colour = x[1:], x - x.mean(1, keepdim=True)
+            return 0.5 * (
+                (bands / (PRIORS.light_shape * strength)).square().sum()
+                + (colour / (PRIORS.light_colour * strength)).square().sum()
+            )
+
+        slope = torch.autograd.functional.jacobian(energy, light[f]).T.flatten()  # channel-major
+        torch.testing.assert_close(gradient[f], slope)
+        torch.testing.assert_close(precision[f] @ light[f].T.flatten(), gradient[f])
+    stronger, _ = light_shape_prior(2 * light, PRIORS, LAYOUT)
+    torch.testing.assert_close(4 * stronger, precision)

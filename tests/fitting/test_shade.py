@@ -1,0 +1,88 @@
+"""The photometric term in two lights: against the usual one, and its light's columns against finite differences."""
+
+import torch
+
+from fitting.energy import SurfaceGeometry, Weights
+from fitting.parts import neighbours
+from fitting.priors import Priors, frame_prior, light_shape_prior
+from fitting.rows import photometric_rows
+from fitting.shade import rows_of_parts, with_shade, without_shade
+from fitting.state import LIGHT
+from tests.fitting.test_rows import SIZE, scene  # noqa: F401  (a fixture)
+
+WEIGHTS = Weights(colour_scale=1e3)  # no robust weights, which change with the residuals
+
+
+def rows(scene, shade, parts):  # noqa: F811
+    state, seen, samples, _, layout = scene
+    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, state.detail)
+    near = neighbours(samples.mean[:, :3])
+    visible = torch.ones(2, len(samples))
+    out = rows_of_parts(geometry, state, shade, seen, SIZE, visible, parts, near, WEIGHTS, layout)
+    return out, photometric_rows(geometry, state, seen, SIZE, visible, WEIGHTS, layout, shared=True)
+
+
+def halves(scene):  # noqa: F811
+    """(2, 3, N): the left half of the face is in a shadow. Nothing else is likely at all."""
+    left = scene[2].mean[:, 0] > 0
+    lit = torch.where(left, 0.02, 0.96)
+    return torch.stack([lit, 0.98 - lit, torch.full_like(lit, 0.02)])[None].expand(2, -1, -1)
+
+
+def test_skin_in_its_usual_light_is_the_usual_term(scene):  # noqa: F811
+    parts = torch.tensor([0.96, 0.02, 0.02])[None, :, None].expand(2, 3, len(scene[2]))
+    ours, usual = rows(scene, None, parts)
+    for a, b in zip(ours.rows, usual.rows):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(ours.by_detail, usual.by_detail)
+    torch.testing.assert_close(ours.squared, usual.squared)
+
+
+def test_what_is_hidden_has_no_rows_and_the_rest_count_for_it(scene):  # noqa: F811
+    left = scene[2].mean[:, 0] > 0
+    parts = torch.where(left, 0.02, 0.96)
+    parts = torch.stack([parts, torch.full_like(parts, 0.02), 0.98 - parts])[None].expand(2, -1, -1)
+    ours, usual = rows(scene, None, parts)
+    shown = ours.seen > 0
+    assert not shown[:, left].any() and shown.any()
+    for f in range(2):
+        a, b = ours.rows[f].view(len(left), 3, -1), usual.rows[f].view(len(left), 3, -1)
+        assert not a[~shown[f]].any()
+        factor = (usual.seen[f].sum() / usual.seen[f][shown[f]].sum()).sqrt()
+        torch.testing.assert_close(a[shown[f]], factor * b[shown[f]])
+
+
+def test_columns_of_the_light_in_the_shadow(scene):  # noqa: F811
+    state, *_, layout = scene
+    shade, parts = 0.4 * state.light, halves(scene)
+    start, _ = rows(scene, shade, parts)
+    light = layout.slices()["light"]
+    for f in range(2):
+        r = start.rows[f]
+        usual, own = r[:, light].abs().sum(1) > 0, r[:, -1 - LIGHT : -1].abs().sum(1) > 0
+        assert usual.any() and own.any() and not (usual & own).any()
+    eps = 1e-2
+    for column in (0, 3, 13):
+        moved = shade.clone()
+        moved[:, column % 9, column // 9] += eps
+        after, _ = rows(scene, moved, parts)
+        for f in range(2):
+            slope = (after.rows[f][:, -1] - start.rows[f][:, -1]) / eps
+            expected = start.rows[f][:, -1 - LIGHT + column]
+            torch.testing.assert_close(slope, expected, rtol=0.05, atol=0.02 * float(expected.abs().max()))
+
+
+def test_rows_and_priors_beside_the_usual_ones(scene):  # noqa: F811
+    state, *_, layout = scene
+    r = torch.arange(12.0).view(2, 6)
+    (wide,) = without_shade([r])
+    torch.testing.assert_close(torch.cat([wide[:, :5], wide[:, -1:]], 1), r)
+    assert wide.shape[1] == 6 + LIGHT and not wide[:, 5:-1].any()
+    usual, shade = frame_prior(state, Priors(), layout), 0.3 * state.light
+    precision, gradient = with_shade(usual, shade, Priors(), layout)
+    own = light_shape_prior(shade, Priors(), layout)
+    p = layout.frame
+    torch.testing.assert_close(precision[:, :p, :p], usual[0])
+    torch.testing.assert_close(precision[:, p:, p:], own[0])
+    assert not precision[:, :p, p:].any() and not precision[:, p:, :p].any()
+    torch.testing.assert_close(gradient, torch.cat([usual[1], own[1]], 1))
