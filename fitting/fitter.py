@@ -151,7 +151,7 @@ class Fitter:
         geometry, vertices, _ = self.shape(state)
         visible, where = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
         if self.parted and MASK_SIZE in seen.levels:
-            parts, unknown = parts_at(seen_parts(seen), where), torch.zeros_like(visible)[None]
+            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(2, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
         for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
             for _ in range(steps if previous is not None else steps + 3):

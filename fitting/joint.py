@@ -44,6 +44,7 @@ EXPLAINED = 0.4  # share of the samples that are to be explained: the others may
 HIDDEN, SHADED = 0.16, 0.1  # shares of a face that make a part behind something or in a shadow, and a shadow
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
+LEAST_PARTED = 96.0  # px of the picture across the face's square, from which on its parts can be told
 LARGE = 160.0  # the same, from which on it means something that colours are explained, and landmarks count fully
 DISPUTED = 0.03  # of a face's size: sources of landmarks so far apart don't both know such pictures
 LARGE_ALONE = 200.0  # the same of few pictures, of which more can be explained
@@ -101,19 +102,20 @@ class _KeyFrames:
         if not self.fine:
             return self._result(*placed[0], clean=False)
         placed = [x for x, *_ in placed]
-        if not (self.large or self.disputed):
-            return self._fine(self._coarse(placed[0]), clean=False)
-        parted = [self._parted(x) for x in placed] if self.large else []
+        parted = [self._parted(x) for x in placed]
         if None in parted:  # wrong landmarks make samples of the background, too
             parted = []
-        coarse = [self._coarse(x) for x in parted or placed]
-        for x in sorted(coarse, key=lambda x: x.unexplained):
-            limits = OF_ALL if x.parts is None else OF_PART if x.shade is None else IN_TWO_LIGHTS
-            if x.unexplained < limits.coarse:
-                result = self._fine(x, clean=True)
-                if result.unexplained < limits.fine and oddness(result.state) < limits.odd:
-                    return result
-        return self._fine(self._coarse(placed[0]) if parted else coarse[0], clean=False)
+        if self.large or self.disputed:
+            coarse = [self._coarse(x) for x in parted or placed]
+            for x in sorted(coarse, key=lambda x: x.unexplained):
+                limits = OF_ALL if x.parts is None else OF_PART if x.shade is None else IN_TWO_LIGHTS
+                if x.unexplained < limits.coarse:
+                    result = self._fine(x, clean=True)
+                    if result.unexplained < limits.fine and oddness(result.state) < limits.odd:
+                        return result
+        # Robust terms do without most of what hides a photograph's face, but a shadow would darken its skin.
+        shaded = bool(parted) and parted[0].shade is not None
+        return self._fine(self._coarse(parted[0] if shaded else placed[0]), clean=False)
 
     def _sized(self, w: Weights) -> Weights:
         return replace(w, landmarks=self.sure * w.landmarks, pairs=self.sure * w.pairs)
@@ -130,7 +132,7 @@ class _KeyFrames:
 
     def _parted(self, x: _Solution) -> _Solution | None:
         """The same with what its frames show where, and with a light in their shadows; None where all is lit skin."""
-        if MASK_SIZE not in x.seen.levels:
+        if MASK_SIZE not in x.seen.levels or self.side < LEAST_PARTED:
             return None
         f, parts = self.fitter, seen_parts(x.seen)
         geometry, vertices, _ = f.shape(x.state)

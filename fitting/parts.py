@@ -16,6 +16,7 @@ from .observation import Observation
 
 LEAST = 0.1  # no part is taken to be less likely than that
 SCALE = 0.03  # of 1: colours of skin are off by that much, at most so much less
+TYPICAL = 0.3  # share of the samples that a light is taken to explain
 MOST = 4.0  # of the logarithm: one sample's colour says no more than that
 AROUND, ABOUT = 0.016, 0.005  # shares of the samples: those within 14 mm, and within 8 mm
 ALIKE, SHOWN = 0.97, 0.9  # shares of the samples around that are to be in the same light, and to be skin
@@ -57,7 +58,11 @@ def lit_and_shaded(parts: Tensor, errors: Tensor, scale: float, near: Tensor) ->
     """
     odds = lambda a, b: (a.clamp_min(LEAST) / b.clamp_min(LEAST)).log()  # noqa: E731
     lit, shaded, other = parts.unbind(1)
-    cost = (errors / (2 * max(scale, SCALE) ** 2)).clamp_max(MOST)
+    # A light that is still far off says little.
+    most = parts.argmax(1)
+    own = torch.stack([torch.where(most == k, e, torch.nan) for k, e in enumerate(errors)])
+    off = own.nanquantile(TYPICAL, dim=2, keepdim=True).nan_to_num(0.0)
+    cost = (errors / (2 * off.clamp_min(max(scale, SCALE) ** 2))).clamp_max(MOST)
     next_to = near[:, : max(4, round(ABOUT * len(near)))]
     skin = (odds(lit + shaded, other) - cost.amin(0))[:, next_to].mean(-1) > 0
     skin = skin & (skin[:, next_to].float().mean(-1) > SHOWN)
