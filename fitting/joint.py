@@ -5,8 +5,9 @@ the pictures better. Where that comes near to explaining all, the fine solution 
 (`fitting.belief`), from the better source first. Where much is left unexplained then, or is explained by colours that
 nobody has, it's done as usual, from the first source, the detector: the network has seen drawn people only.
 
-Where a part of a face seems to be behind something or in a cast shadow, that is tried first without the one, and with
-a light of its own for the other (`fitting.parts`, `fitting.shade`).
+Where a part of a face seems to be behind something or in a cast shadow, that is tried without the one, and with a light
+of its own for the other (`fitting.parts`, `fitting.shade`). If that fails, a face with a shadow still has two lights,
+and of another the skin alone says what the reflectance is.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from .state import LIGHT, FitState
 from .visibility import visible_samples
 
 FEW = 2  # key frames, for which there is time for the most samples
-POSE, SHAPE, COLOUR = 0, 1, 2  # what a step solves for: pose and expression; identity and lens too; all
+POSE, SHAPE, COLOUR, SKIN = 0, 1, 2, 3  # a step's unknowns: pose, expression; identity, lens too; all; colours alone
+SKIN_STEPS = 4  # in the end, over the skin alone
 FROM_LANDMARKS = [(None, POSE)] * 6 + [(None, SHAPE)] * 6  # steps, as (level, what)
 COARSE_STEPS = 4
 COARSE_SCALE = 0.04  # of 1: scale of the robust colour term in the coarse solution
@@ -41,7 +43,8 @@ COARSE_DETAIL = 0.02  # deviation of the samples' own albedo there, which is to 
 DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves slowly with more
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
-HIDDEN, SHADED = 0.16, 0.1  # shares of a face that make a part behind something or in a shadow, and a shadow
+HIDDEN, SOME = 0.16, 0.05  # shares of a face that make it hidden, or a part of it
+SHADED = 0.1  # the same that makes a shadow
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LEAST_PARTED = 96.0  # px of the picture across the face's square, from which on its parts can be told
@@ -78,6 +81,7 @@ class _Solution:
     source: int  # which of the observations that is
     parts: Tensor | None = None  # see `seen_parts`; None: all may be skin
     shade: Tensor | None = None  # (F, 9, 3) light in a cast shadow; None: there is none
+    hidden: float = 0.0  # share of the visible face, of the frame where that is most, that isn't lit skin
     unexplained: float = 1.0
 
 
@@ -103,19 +107,18 @@ class _KeyFrames:
             return self._result(*placed[0], clean=False)
         placed = [x for x, *_ in placed]
         parted = [self._parted(x) for x in placed]
-        if None in parted:  # wrong landmarks make samples of the background, too
-            parted = []
+        hidden = min(p.hidden for p in parted)  # wrong landmarks make samples of the background, too
         if self.large or self.disputed:
-            coarse = [self._coarse(x) for x in parted or placed]
+            coarse = [self._coarse(x) for x in (parted if hidden > HIDDEN else placed)]
             for x in sorted(coarse, key=lambda x: x.unexplained):
                 limits = OF_ALL if x.parts is None else OF_PART if x.shade is None else IN_TWO_LIGHTS
                 if x.unexplained < limits.coarse:
                     result = self._fine(x, clean=True)
                     if result.unexplained < limits.fine and oddness(result.state) < limits.odd:
                         return result
-        # Robust terms do without most of what hides a photograph's face, but a shadow would darken its skin.
-        shaded = bool(parted) and parted[0].shade is not None
-        return self._fine(self._coarse(parted[0] if shaded else placed[0]), clean=False)
+        if hidden > HIDDEN and parted[0].shade is not None:
+            return self._fine(self._coarse(parted[0]), clean=False)
+        return self._fine(self._coarse(placed[0]), clean=False, skin=parted[0] if hidden > SOME else None)
 
     def _sized(self, w: Weights) -> Weights:
         return replace(w, landmarks=self.sure * w.landmarks, pairs=self.sure * w.pairs)
@@ -130,20 +133,20 @@ class _KeyFrames:
         x, *_ = self._steps(x, [(self.coarsest, COLOUR)] * COARSE_STEPS, weights, COARSE_DETAIL)
         return replace(x, unexplained=self._unexplained(x))
 
-    def _parted(self, x: _Solution) -> _Solution | None:
-        """The same with what its frames show where, and with a light in their shadows; None where all is lit skin."""
+    def _parted(self, x: _Solution) -> _Solution:
+        """The same with what its frames show where, and with a light in their shadows where they have any."""
         if MASK_SIZE not in x.seen.levels or self.side < LEAST_PARTED:
-            return None
+            return x
         f, parts = self.fitter, seen_parts(x.seen)
         geometry, vertices, _ = f.shape(x.state)
         visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
-        if (1 - share[:, PARTS.index("skin")]).max() < HIDDEN:
-            return None
+        hidden = float((1 - share[:, PARTS.index("skin")]).max())
         shaded = share[:, PARTS.index("shadow")].max() > SHADED
-        return replace(x, parts=parts, shade=BEGUN_WITH * x.state.light if shaded else None)
+        return replace(x, parts=parts, hidden=hidden, shade=BEGUN_WITH * x.state.light if shaded else None)
 
-    def _fine(self, x: _Solution, clean: bool) -> SharedResult:
+    def _fine(self, x: _Solution, clean: bool, skin: _Solution | None = None) -> SharedResult:
+        """``skin`` knows what is skin, for the reflectance alone, where that isn't to count for the shape."""
         fitter, s, o = self.fitter, self.fitter.settings, x.seen
         times = JOINT[0] if len(o) <= FEW else JOINT[1] if clean else JOINT[2]
         x = replace(x, state=replace(x.state, detail=x.state.detail.new_zeros(times * len(fitter.samples), 3)))
@@ -159,6 +162,10 @@ class _KeyFrames:
             more = part[-1:] * CLEAN_STEPS if clean and n == last else []
             x, matrix, held = self._steps(x, part + more, weights, fitter.belief.detail, damping)
         x = replace(x, unexplained=self._unexplained(x))
+        if skin is not None:
+            y = replace(skin, state=x.state)
+            y, *_ = self._steps(y, [(part[-1][0], SKIN)] * SKIN_STEPS, weights, fitter.belief.detail, damping)
+            x = replace(x, state=y.state)
         state, precision = x.state, s.weights.colour / s.weights.colour_scale**2 / (3 * len(x.state.detail))
         basis = fitter.shape(state)[0].samples.albedo
         reflectance, detail = absorb(basis, state.reflectance, state.detail, precision)
@@ -216,6 +223,9 @@ class _KeyFrames:
             held[f.columns["reflectance"]] = True
             light = f.columns["light"]
             held_frame[light.start - shared : light.stop - shared] = True
+        if what == SKIN:
+            held[:], held_frame[:] = True, True
+            held[f.columns["reflectance"]] = held_frame[own - LIGHT :] = False
         if f.focal_known:
             held[f.columns["log_focal"]] = True
         rows, detail, shade = [terms], None, x.shade if level is not None else None

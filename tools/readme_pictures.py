@@ -65,6 +65,19 @@ def overlays(model, demo: Path) -> np.ndarray:
     return grid([[a for a, _ in tiles], [b for _, b in tiles]])
 
 
+def shadows(model) -> np.ndarray:
+    """A photograph with a shadow drawn over a half of it, twice, each beside its fit in the light that's left."""
+    from skimage.data import astronaut
+
+    picture, tiles = astronaut().astype(np.float32), []
+    for dark in (np.s_[:, 225:], np.s_[130:]):
+        shaded = picture.copy()
+        shaded[dark] *= 0.25 ** (1 / 2.2)
+        shaded = shaded.astype(np.uint8)
+        tiles += face_tiles(shaded, fitting.fit_image(shaded, model=model), 0, model)
+    return grid([tiles])
+
+
 def people(model) -> np.ndarray:
     """A row of random people, a row of expressions of the mean face."""
     generator = torch.Generator().manual_seed(7)
@@ -108,6 +121,7 @@ def main() -> None:
     model = facemodel.load()
     with torch.inference_mode():
         write("model.jpg", people(model))
+        write("shadows.jpg", shadows(model))
         if (demo / "comparison.mp4").is_file():
             write("overlays.jpg", overlays(model, demo))
             rows = chosen_frames(demo / "comparison.mp4", [10, 75, 150, 200])

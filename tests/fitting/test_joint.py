@@ -139,12 +139,30 @@ def test_a_photograph_half_in_shadow_keeps_its_skin(model):
         with pytest.MonkeyPatch.context() as patch:
             if not parted:
                 patch.setattr("fitting.joint.HIDDEN", 2.0)
+                patch.setattr("fitting.joint.SOME", 2.0)
             track = fitting.fit_image(picture.astype(np.uint8), model=model)
         assert track.facts["parted"] == parted and not track.facts["clean"]
         albedo = model.albedo(track.parameters.reflectance)[face].mean(1)
         contrast[parted] = float((albedo[below].mean() / albedo[~below].mean()).log().abs())
-    print(contrast)
     assert contrast[True] < 0.5 * contrast[False]
+
+
+def test_hair_over_the_forehead_does_not_colour_the_skin(model):
+    """The astronaut's is blond. What isn't skin says nothing of the reflectance; the shape is the same."""
+    picture = skimage.data.astronaut()[:300, 50:400]
+    forehead = model.regions["face"] & (model.mean[:, 1] > model.mean[model.regions["brows"]][:, 1].max())
+    cheeks = model.regions["face"] & ~forehead & ~model.regions["lips"] & ~model.regions["brows"]
+    tint, identity = {}, []
+    for of_skin in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not of_skin:
+                patch.setattr("fitting.joint.SOME", 2.0)
+            p = fitting.fit_image(picture, model=model).parameters
+        identity.append(p.identity)
+        above, below = (model.albedo(p.reflectance)[part].mean(0) for part in (forehead, cheeks))
+        tint[of_skin] = float(((above[0] / above[2]) / (below[0] / below[2])).log().abs())  # red over blue
+    assert tint[True] < 0.5 * tint[False]
+    torch.testing.assert_close(*identity)
 
 
 def test_landmarks_alone(model):
