@@ -82,9 +82,12 @@ class Fitter:
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
-    def adapt(self, believed: float, parted: bool = False) -> None:
-        """Believes the colours so far (`fitting.belief`); where ``parted``, only those that seem to be of lit skin."""
-        self.belief, self.parted = Belief.of(self.settings, believed), parted
+    def adapt(self, believed: float, lights: int = 0) -> None:
+        """Believes the colours so far (`fitting.belief`).
+
+        ``lights``: 1 where only those of skin count, 2 where only those of skin in its usual light do.
+        """
+        self.belief, self.lights = Belief.of(self.settings, believed), lights
 
     def near(self, samples: int) -> Tensor:
         """`neighbours` of the set of so many samples."""
@@ -150,8 +153,8 @@ class Fitter:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self.shape(state)
         visible, where = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
-        if self.parted and MASK_SIZE in seen.levels:
-            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(2, *visible.shape)
+        if self.lights and MASK_SIZE in seen.levels:
+            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
         for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
             for _ in range(steps if previous is not None else steps + 3):

@@ -25,7 +25,7 @@ from .confidence import DOUBTFUL, confidence, face_brightness
 from .energy import eye_openness
 from .fitter import Fitter
 from .follow import FaceFollower, FollowerState
-from .joint import solve_shared
+from .joint import FEW, solve_shared
 from .keyframes import Candidate, Survey, choose, survey
 from .landmark_net import NetDetector
 from .landmarks import Face, LandmarkDetector, make_detector
@@ -161,7 +161,9 @@ def fit_video(
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(rows, shared, FollowerState(), previous, facts)
-        fitter.adapt(float(facts["clean"]), facts["parted"])
+        # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
+        lights = 2 if facts["clean"] or len(facts["key_frames"]) <= FEW else 1
+        fitter.adapt(float(facts["clean"]), lights if facts["parted"] else 0)
         if facts["landmarks"] == NETWORK:
             detector = NetDetector(detector, device)
         begun = time.perf_counter()
