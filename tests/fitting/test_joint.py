@@ -109,7 +109,7 @@ def test_small_pictures_are_not_believed_unless_landmarks_are_in_dispute(model):
         assert result.clean and order[result.source] is right
 
 
-@pytest.mark.parametrize(("fault", "seeds"), [("occluder", (306, 310)), ("shadow", (303, 309))])
+@pytest.mark.parametrize(("fault", "seeds"), [("occluder", (312, 315)), ("shadow", (303, 309))])
 def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
     """People of whom all pixels together lead to somebody else."""
     face = model.regions["face"]
@@ -125,7 +125,7 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
             assert result.parted == masked
             found = model.vertices(result.state.identity)[face]
             errors[masked] = np.median(vertex_distances(found, true, enlarge=True))
-        assert errors[True] < 0.9 * errors[False]
+        assert errors[True] < 0.8 * errors[False]
 
 
 def test_a_photograph_half_in_shadow_keeps_its_skin(model):
