@@ -44,7 +44,7 @@ DAMPING, CLEAN_DAMPING = 1e-3, 1e-5  # share of the diagonal; what is flat moves
 CLEAN_STEPS = 3  # more of the last level where the colours are believed
 EXPLAINED = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
 HIDDEN, SOME = 0.16, 0.05  # shares of a face that make it hidden, or a part of it
-SHADED = 0.1  # the same that makes a shadow
+SHADED, UNKNOWN = 0.1, 0.9  # the same that makes a shadow; of other things, from which on a face is not understood
 SURE = 2.0  # times as much count landmarks that know their own deviation: they don't err alike in every frame
 FULL = 256.0  # px of the picture across the face's square, from which on the colours count fully
 LEAST_PARTED = 96.0  # px of the picture across the face's square, from which on its parts can be told
@@ -142,6 +142,8 @@ class _KeyFrames:
         visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
         hidden = float((1 - share[:, PARTS.index("skin")]).max())
+        if share[:, PARTS.index("other")].max() > UNKNOWN:
+            return x
         shaded = share[:, PARTS.index("shadow")].max() > SHADED
         return replace(x, parts=parts, hidden=hidden, shade=BEGUN_WITH * x.state.light if shaded else None)
 

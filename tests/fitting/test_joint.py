@@ -128,6 +128,20 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
         assert errors[True] < 0.8 * errors[False]
 
 
+def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model):
+    scene = make_scene(model, 312, 1, SIZE, PICTURE_FAULTS["occluder"])
+    nothing = torch.tensor([0.02, 0.02, 0.96])[None, :, None, None].expand(1, 3, 64, 64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fitting.joint.seen_parts", lambda seen: nothing)
+        blind = solved(model, scene.pictures[0], scene.landmarks[0])
+        patch.setattr("fitting.joint.HIDDEN", 2.0)
+        patch.setattr("fitting.joint.SOME", 2.0)
+        whole = solved(model, scene.pictures[0], scene.landmarks[0])
+    assert not blind.parted
+    torch.testing.assert_close(blind.state.identity, whole.state.identity)
+    torch.testing.assert_close(blind.state.reflectance, whole.state.reflectance)
+
+
 def test_a_photograph_half_in_shadow_keeps_its_skin(model):
     """A shadow below the nose. With one light for all of the face, it would give her a beard."""
     picture = skimage.data.astronaut()[:300, 50:400].astype(np.float32)
