@@ -3,7 +3,7 @@
 On most skin the reflectance leaves moles, beards and shadows unexplained, and the colour term has to be lenient. But
 where a face is found that explains the colours but for noise, each colour counts for more, samples need no albedo of
 their own, biased landmarks hardly count, and the eyes' pixels say more about the gaze than landmarks do. Whether there
-is such a face is tried: see `Fitter.solve_shared`.
+is such a face is tried: see `fitting.joint`.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class _KeyFrames:
         geometry, vertices, _ = f.shape(x.state)
         visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
-        hidden = float((1 - share[:, PARTS.index("skin")]).max())
+        hidden = float((share[:, PARTS.index("shadow")] + share[:, PARTS.index("other")]).max())
         if share[:, PARTS.index("other")].max() > UNKNOWN:
             return x
         shaded = share[:, PARTS.index("shadow")].max() > SHADED
@@ -223,8 +223,7 @@ class _KeyFrames:
             held[:] = True
         if what < COLOUR:
             held[f.columns["reflectance"]] = True
-            light = f.columns["light"]
-            held_frame[light.start - shared : light.stop - shared] = True
+            held_frame[own - LIGHT :] = True
         if what == SKIN:
             held[:], held_frame[:] = True, True
             held[f.columns["reflectance"]] = held_frame[own - LIGHT :] = False

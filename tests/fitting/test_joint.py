@@ -148,7 +148,7 @@ def test_a_photograph_half_in_shadow_keeps_its_skin(model):
     picture[130:] *= 0.25 ** (1 / 2.2)
     face, nose = model.regions["face"], model.mean[model.regions["nose"]][:, 1].mean()
     below = model.mean[face][:, 1] < nose
-    contrast = {}
+    contrast, visible = {}, {}
     for parted in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not parted:
@@ -158,7 +158,9 @@ def test_a_photograph_half_in_shadow_keeps_its_skin(model):
         assert track.facts["parted"] == parted and not track.facts["clean"]
         albedo = model.albedo(track.parameters.reflectance)[face].mean(1)
         contrast[parted] = float((albedo[below].mean() / albedo[~below].mean()).log().abs())
+        visible[parted] = float(track.energies["visible"][0])
     assert contrast[True] < 0.5 * contrast[False]
+    assert visible[True] < 0.8 * visible[False]  # the frame is tracked by what is lit
 
 
 def test_hair_over_the_forehead_does_not_colour_the_skin(model):
