@@ -34,20 +34,24 @@ class Limits:
 OF_ALL = Limits(0.0135, 0.008, 2.0)
 OF_PART = Limits(0.0135, 0.0075, 2.0)  # of the part that is not hidden, which is easier to explain
 IN_TWO_LIGHTS = Limits(0.0065, 0.0075, 1.35)  # of what is partly in a cast shadow: two lights explain more
-TINTED, UNEVEN = 0.2, 0.75  # see `oddness`
+OF_PIXELS = Limits(math.inf, 0.0155, 2.0)  # of the noise that is left of small pictures (`fitting.small`)
+USUAL = 0.2, 0.75  # see `oddness`
+BY_PIXELS = 1.4, 1.0  # where every pixel counts, coefficients of the reflectance are as large as people's are: 1
 
 
-def oddness(state: FitState) -> float:
+def oddness(state: FitState, most: tuple[float, float] = USUAL) -> float:
     """How far a skin and a light are from what people have, 0 to 2; infinite where nobody has the one or the other.
 
     On an evenly lit photograph 80 coefficients of reflectance and 27 of light can explain all colours, by an orange
     skin with blue brows under a light from nowhere. Of people drawn from the model none has a mean square of the
-    reflectance's coefficients above `TINTED`, for a picture tells little of each, or bands of light above the constant
-    one that come to more than `UNEVEN` of it; of such photographs, larger than `LARGE_ALONE`, all have. Under two
-    lights all have both to a degree that few of the drawn people have.
+    reflectance's coefficients above the first of ``most``, for a picture tells little of each, or bands of light above
+    the constant one that come to more than the second of it; of such photographs, larger than `LARGE_ALONE`, all have.
+    Under two lights all have both to a degree that few of the drawn people have. Of small pictures explained pixel by
+    pixel, photographs of 40 px have both above 1.4 and 0.8 at least, drawn people either below 1.4 and 0.9.
     """
-    uneven = float((state.light[:, 1:].norm(dim=1) / state.light[:, 0].abs().clamp_min(1e-6)).mean()) / UNEVEN
-    tinted = float(state.reflectance.square().mean()) / TINTED
+    most_tinted, most_uneven = most
+    uneven = float((state.light[:, 1:].norm(dim=1) / state.light[:, 0].abs().clamp_min(1e-6)).mean()) / most_uneven
+    tinted = float(state.reflectance.square().mean()) / most_tinted
     return tinted + uneven if max(tinted, uneven) < 1 else math.inf
 
 

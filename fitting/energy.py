@@ -69,6 +69,13 @@ def projection(points: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
     return uv, torch.stack(rows, -2)
 
 
+def srgb_slope(linear: Tensor) -> Tensor:
+    """Derivative of `linear_to_srgb`; none at 1e-4 and below, where colours are held."""
+    high = (1.055 / 2.4) * linear.clamp_min(0.0031308) ** (1 / 2.4 - 1)
+    slope = torch.where(linear <= 0.0031308, torch.full_like(linear, 12.92), high)
+    return torch.where(linear <= 1e-4, torch.zeros_like(slope), slope)
+
+
 class SurfaceGeometry:
     """What the samples are before expression: nine numbers each, and their albedo (`fitting.detail`)."""
 
@@ -117,12 +124,7 @@ def photometric(
     shading = basis @ state.light  # (F, N, 3)
     linear = (geometry.albedo * shading).clamp_min(1e-4)
     shown = linear_to_srgb(linear)
-    slope = torch.where(
-        linear <= 0.0031308,
-        torch.full_like(linear, 12.92),
-        (1.055 / 2.4) * linear.clamp_min(0.0031308) ** (1 / 2.4 - 1),
-    )
-    slope = torch.where(linear <= 1e-4, torch.zeros_like(slope), slope)
+    slope = srgb_slope(linear)
 
     residual = shown - colour  # (F, N, 3)
     squared = residual.square().sum(-1)

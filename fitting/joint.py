@@ -5,6 +5,9 @@ the pictures better. Where that comes near to explaining all, the fine solution 
 (`fitting.belief`), from the better source first. Where much is left unexplained then, or is explained by colours that
 nobody has, it's done as usual, from the first source, the detector: the network has seen drawn people only.
 
+One or two small faces, of which the sources of landmarks disagree, are explained pixel by pixel first
+(`fitting.small`), from either source.
+
 Where a part of a face seems to be behind something or in a cast shadow, that is tried without the one, and with a light
 of its own for the other (`fitting.parts`, `fitting.shade`). If that fails, a face with a shadow still has two lights,
 and of another the skin alone says what the reflectance is.
@@ -18,7 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .belief import IN_TWO_LIGHTS, OF_ALL, OF_PART, oddness
+from .belief import BY_PIXELS, IN_TWO_LIGHTS, OF_ALL, OF_PART, OF_PIXELS, oddness
 from .detail import Elimination, absorb
 from .energy import Weights, landmarks
 from .fitter import JOINT, Fitter
@@ -29,6 +32,7 @@ from .parts import parts_at, seen_parts, shares
 from .priors import frame_prior, shared_prior
 from .rows import PhotometricRows, landmark_rows, photometric_rows
 from .shade import BEGUN_WITH, rows_of_parts, with_shade, without_shade
+from .small import STEPS, solve_small
 from .solver import NormalEquations, solve_joint, spread
 from .state import LIGHT, FitState
 from .visibility import visible_samples
@@ -98,8 +102,10 @@ class _KeyFrames:
         self.sure = min(1.0, self.side / LARGE) ** 2 if few else 1.0
         self.large = self.side > (LARGE_ALONE if few else LARGE)
         self.disputed = few and _apart(seen) > DISPUTED
+        self.by_pixels = self.disputed and all(p is not None for p in seen[0].pixels or [None])
         self.weights = self._sized(s.joint_weights)
         self.done, self.total = 0, len(seen) * (len(FROM_LANDMARKS) + COARSE_STEPS) + sum(counts)
+        self.total += self.by_pixels * len(seen) * STEPS
 
     def solve(self) -> SharedResult:
         placed = [self._placed(k) for k in range(len(self.seen) if self.fine else 1)]
@@ -110,7 +116,10 @@ class _KeyFrames:
         hidden = min(p.hidden for p in parted)  # wrong landmarks make samples of the background, too
         if self.large or self.disputed:
             coarse = [self._coarse(x) for x in (parted if hidden > HIDDEN else placed)]
-            for x in sorted(coarse, key=lambda x: x.unexplained):
+            coarse.sort(key=lambda x: x.unexplained)
+            if self.by_pixels and (result := self._by_pixels(coarse)) is not None:
+                return result
+            for x in coarse:
                 limits = OF_ALL if x.parts is None else OF_PART if x.shade is None else IN_TWO_LIGHTS
                 if x.unexplained < limits.coarse:
                     result = self._fine(x, clean=True)
@@ -174,6 +183,21 @@ class _KeyFrames:
         state = replace(state, reflectance=reflectance, detail=detail[::times].contiguous())
         return self._result(replace(x, state=state), matrix, held, clean)
 
+    def _by_pixels(self, starts: list[_Solution]) -> SharedResult | None:
+        """What explains every pixel of small pictures but for noise; None where nothing that people have does.
+
+        Either start may lead to the best, but the landmarks of the first explain the colours better.
+        """
+        first = starts[0]
+        found = [solve_small(self.fitter, x.state, x.seen.pixels, self._advance) for x in starts]
+        for result in sorted(found, key=lambda r: r.energy):
+            if result.noise < OF_PIXELS.fine and oddness(result.state, BY_PIXELS) < OF_PIXELS.odd:
+                detail = first.state.detail.new_zeros(len(self.fitter.samples), 3)
+                x = _Solution(replace(result.state, detail=detail), first.seen, first.source)
+                x = replace(x, unexplained=self._unexplained(x))
+                return self._result(x, result.matrix, result.held, clean=True)
+        return None
+
     def _result(self, x: _Solution, matrix: Tensor, held: Tensor, clean: bool) -> SharedResult:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, x.seen))
         deviations = spread(matrix, held)
@@ -185,9 +209,12 @@ class _KeyFrames:
         last = ()
         for level, what in schedule:
             x, *last = self._step(x, level, what, weights, deviation, damping)
-            self.done += 1
-            self.progress(min(self.done, self.total), self.total)
+            self._advance()
         return x, *last
+
+    def _advance(self) -> None:
+        self.done += 1
+        self.progress(min(self.done, self.total), self.total)
 
     def _unexplained(self, x: _Solution) -> float:
         """Colour error of the visible samples without their own albedo, of 1: `EXPLAINED` of them have less."""

@@ -15,6 +15,8 @@ from .landmarks import EYE_CORNERS, SIDE, Face, square_crop
 ENLARGED = 1.5  # px of a level over px of the picture, at most
 SURE = 0.01  # of the face's size: standard deviation of a landmark that counts fully
 SURENESS = (0.02, 4.0)  # least and most that one counts
+SMALL = 64.0  # px: pictures of faces up to this size are kept as they are, too
+HEAD = 2.4  # side of the square that is kept about a face, over its size: a head's
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """Part of a frame at the resolution it has, of a small face."""
+
+    picture: Tensor  # (H, W, 3) sRGB in [0, 1]
+    corner: Tensor  # (2,) px of the frame
+    centre: Tensor  # (2,) principal point, px of the frame
+
+
+@dataclass(frozen=True)
 class Observation:
     """F frames (one while tracking, the key frames while solving for identity).
 
@@ -49,6 +60,7 @@ class Observation:
     frame_centre: Tensor  # (2,) principal point, px of the frame
     reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
+    pixels: tuple[Pixels | None, ...] | None = None  # F of them, of faces up to `SMALL` px
 
     def __len__(self) -> int:
         return len(self.side)
@@ -87,6 +99,7 @@ class Observation:
         return Observation(
             levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre,
             join("reliability") if known else None,
+            pixels=sum((i.pixels or (None,) * len(i) for i in items), ()),
         )  # fmt: skip
 
 
@@ -97,26 +110,38 @@ class Crop:
     picture: np.ndarray  # (S, S, 3) uint8
     face: Face
     frame_size: tuple[int, int]  # px, width and height
+    pixels: np.ndarray | None = None  # (H, W, 3) uint8, as they are about a face up to `SMALL` px
+    pixels_corner: tuple[int, int] = (0, 0)  # px of the frame
 
     def observe(self, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
         """``sizes`` are the pyramid's, in px, none above S."""
         side, centre = self.face.size * SIDE, self.face.centre
         tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
+        middle = tensor([self.frame_size[0] / 2, self.frame_size[1] / 2])
+        pixels = None
+        if self.pixels is not None:
+            pixels = (Pixels(tensor(self.pixels) / 255, tensor(self.pixels_corner), middle),)
         return Observation(
             levels={size: _level(self.picture, size, device) for size in sizes},
             corner=tensor(centre - side / 2)[None],
             side=tensor([side]),
             landmarks=tensor(self.face.points)[None],
             face_size=tensor([self.face.size]),
-            frame_centre=tensor([self.frame_size[0] / 2, self.frame_size[1] / 2]),
+            frame_centre=middle,
             reliability=_reliability([self.face], device),
+            pixels=pixels,
         )
 
 
 def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
     """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
-    crop = square_crop(picture, face.centre, face.size * SIDE, size)
-    return Crop(crop, face, (picture.shape[1], picture.shape[0]))
+    crop, frame_size = square_crop(picture, face.centre, face.size * SIDE, size), (picture.shape[1], picture.shape[0])
+    if face.size > SMALL:
+        return Crop(crop, face, frame_size)
+    x0, y0 = np.maximum(np.floor(face.centre - face.size * HEAD / 2), 0).astype(int)
+    x1, y1 = np.ceil(face.centre + face.size * HEAD / 2).astype(int)
+    pixels = picture[y0:y1, x0:x1].copy()
+    return Crop(crop, face, frame_size, pixels if pixels.size else None, (int(x0), int(y0)))
 
 
 def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:

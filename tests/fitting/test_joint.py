@@ -1,6 +1,7 @@
 """The solution over key frames: when colours are believed, and what that gives."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_colours_that_nobody_has_explain_nothing(model):
     assert oddness(replace(state, light=state.light * bands)) == np.inf
     assert oddness(replace(state, reflectance=state.reflectance + 0.5)) == np.inf
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.belief.TINTED", 1e-6)
+        patch.setattr("fitting.joint.oddness", partial(oddness, most=(1e-6, 0.75)))
         assert not solved(model, scene.pictures[0], scene.landmarks[0]).clean
 
 

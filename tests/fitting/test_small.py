@@ -1,0 +1,110 @@
+"""Small pictures explained pixel by pixel."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+import fitting
+from benchmarks.faults import PICTURE_FAULTS
+from benchmarks.measures import vertex_distances
+from benchmarks.scenes import make_scene
+from fitting.belief import BY_PIXELS, OF_PIXELS, oddness
+from fitting.fitter import Fitter
+from fitting.joint import solve_shared
+from fitting.landmarks import Face
+from fitting.observation import Observation, observe
+from fitting.small import solve_small
+
+from .test_pixels import pixels_of, state_of
+
+SEEDS = 301, 302, 303
+
+
+def distance(model, identity, scene) -> float:
+    """Median mm over the face, size taken out."""
+    face = model.regions["face"]
+    true = model.vertices(scene.truth.identity)[face]
+    return float(np.median(vertex_distances(model.vertices(identity)[face], true, enlarge=True)))
+
+
+def sources(scene, off: float) -> list[Observation]:
+    """Landmarks true to half a pixel, and others that are ``off`` px away."""
+    noise = np.random.default_rng(0).normal(0, 0.5, scene.landmarks[0].shape)
+    faces = [Face(scene.landmarks[0] + noise + shift, "mediapipe478", 1.0) for shift in (0, off)]
+    return [observe(scene.pictures[0], face, (64, 128, 256)) for face in faces]
+
+
+@pytest.fixture(scope="module")
+def solutions(model):
+    """By seed: the scene, and results with landmarks in dispute and without."""
+    out = {}
+    with torch.inference_mode():
+        for seed in SEEDS:
+            scene = make_scene(model, seed, 1, 512, PICTURE_FAULTS["small"])
+            fitter = Fitter(model, "mediapipe478", 1.2 * scene.camera.width)
+            out[seed] = scene, [solve_shared(fitter, sources(scene, off)) for off in (3.0, 0.0)]
+    return out
+
+
+def test_people_are_found_where_landmarks_are_in_dispute(model, solutions):
+    ratios = []
+    for scene, results in solutions.values():
+        mean = distance(model, torch.zeros_like(scene.truth.identity), scene)
+        ratios.append([distance(model, r.state.identity, scene) / mean for r in results])
+        assert results[0].clean and not results[1].clean and results[0].source == 0
+    ratios = np.median(ratios, axis=0)
+    assert ratios[0] < 0.6 and ratios[0] < 0.8 * ratios[1]
+
+
+def test_noise_and_spread_are_those_of_the_picture(model, solutions):
+    scene, (found, _) = solutions[SEEDS[0]]
+    fitter = Fitter(model, "mediapipe478", 1.2 * scene.camera.width)
+    with torch.inference_mode():
+        result = solve_small(fitter, found.state, [pixels_of(scene)])
+        again = solve_small(fitter, found.state, [pixels_of(scene)])
+    assert 1 / 255 < result.noise < 4.5 / 255  # a camera's 1 to 4, and JPEG's
+    assert torch.equal(result.state.identity, again.state.identity)
+    spread = found.spread["identity"]
+    assert (spread > 0).all() and (spread < 1).all() and spread[0] < spread[-1]
+
+
+def test_two_pictures_of_one_person(model):
+    scenes = [make_scene(model, 305, 1, 512, PICTURE_FAULTS["small"])] * 2
+    start = state_of(scenes[0].truth)
+    both = {n: torch.cat([getattr(start, n)] * 2) for n in ("rotation", "translation", "expression", "gaze", "light")}
+    start = replace(start, **both, identity=0.5 * start.identity)
+    fitter = Fitter(model, "mediapipe478", 1.2 * scenes[0].camera.width, focal=float(scenes[0].truth.focal))
+    done = []
+    with torch.inference_mode():
+        result = solve_small(fitter, start, [pixels_of(s) for s in scenes], lambda: done.append(1))
+    assert len(result.state) == 2 and done
+    assert torch.equal(result.state.log_focal, start.log_focal)  # it is known
+    assert torch.allclose(result.state.expression[0], result.state.expression[1], atol=0.05)
+    mean = distance(model, torch.zeros_like(start.identity), scenes[0])
+    assert distance(model, result.state.identity, scenes[0]) < 0.5 * mean
+    assert result.matrix.shape[0] == len(result.held) == fitter.layout.shared + 2 * (fitter.layout.frame + 1)
+
+
+def test_photographs_are_explained_by_nobody(model):
+    """A photograph reduced to a face of 40 px: its pixels are explained by colours or lights that nobody has."""
+    picture = skimage.data.astronaut()
+    detector = fitting.make_detector()
+    scale = 40 / detector.detect(picture)[0].size
+    small = np.ascontiguousarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    face = detector.detect(small)[0]
+    seen = observe(small, face, (64, 128, 256))
+    fitter, tried = Fitter(model, "mediapipe478", 1.2 * len(small)), []
+
+    def solve(*args):
+        tried.append(solve_small(*args))
+        return tried[-1]
+
+    with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fitting.joint.solve_small", solve)
+        result = solve_shared(fitter, [seen, seen.with_landmarks([replace(face, points=face.points + 3)])])
+    assert not result.clean and len(tried) == 2
+    assert all(r.noise > OF_PIXELS.fine or oddness(r.state, BY_PIXELS) == np.inf for r in tried)
