@@ -167,17 +167,22 @@ def summary(scores: list[Score]) -> dict[str, float]:
     }
 
 
-def faults(model, scenes: list[Scene], clean: list[Score], seed: int) -> dict[str, dict[str, float]]:
+def faults(
+    model, scenes: list[Scene], clean: list[Score], seed: int, pictures: Path | None
+) -> dict[str, dict[str, float]]:
     """By fault: identity error, its quotient with the clean one of the same faces, and where MediaPipe found them."""
     count = min(FAULTY, len(scenes))
     baseline = float(np.median(pooled(clean[:count], "identity")))
     out = {}
     for name in ("landmarks", *PICTURE_FAULTS):
         if name == "landmarks":
-            scores, _, detector = fit_all(model, scenes[:count], wrong=0.2)
+            spoilt, wrong = scenes[:count], 0.2
         else:
             spoilt = [make_scene(model, seed + k, 1, FACE_SIZE, PICTURE_FAULTS[name]) for k in range(count)]
-            scores, _, detector = fit_all(model, spoilt)
+            wrong = 0.0
+        scores, tracks, detector = fit_all(model, spoilt, wrong)
+        if pictures:
+            save_sheet(pictures / f"{name}.png", sheet(model, spoilt, tracks))
         error = float(np.median(pooled(scores, "identity")))
         rotation = float(np.median(pooled(scores, "rotation")))
         out[name] = {
@@ -234,7 +239,7 @@ def main() -> None:
         scores_of_all += scores
         if options.pictures:
             save_sheet(options.pictures / "faces.png", sheet(model, faces, tracks))
-        by_fault = faults(model, faces, scores, first)
+        by_fault = faults(model, faces, scores, first, options.pictures)
         if options.clips:
             clips = [make_scene(model, CLIP_SEEDS + first + k, CLIP_FRAMES, CLIP_SIZE) for k in range(options.clips)]
             scores, tracks, detector = fit_all(model, clips)

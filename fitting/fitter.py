@@ -134,11 +134,13 @@ class Fitter:
         start: FitState,
         seconds: float = 1 / 30,
         near: bool = False,
+        solved: bool = False,
     ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
-        start is a solution already, which the landmarks alone would only move away from.
+        start is a solution already, which the landmarks alone would only move away from. ``solved``: by every pixel
+        (`fitting.small`), which samples of the surface would, too; it is only measured.
 
         The result's energies: ``photometric``, root mean square over the visible face, of 255; ``landmarks``, root mean
         square, share of the face's size; ``energy``, both terms' weighted sum; ``visible``, the share of the face's
@@ -157,11 +159,13 @@ class Fitter:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
         for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
-            for _ in range(steps if previous is not None else steps + 3):
+            for _ in range(1 if solved else steps if previous is not None else steps + 3):
                 state, energies, step, matrix = self._frame_step(
-                    state, previous, seen, weights, seconds, slack, level, visible
+                    start if solved else state, previous, seen, weights, seconds, slack, level, visible
                 )
-        if seen.eyes is not None:
+        if solved:
+            state, step = start, torch.zeros_like(step)
+        elif seen.eyes is not None:
             gaze = self._gaze(state, vertices, seen, REACH[previous is not None], self.belief.gaze)
             state = self.with_eye_look(replace(state, gaze=gaze))
         deviations = spread(matrix, self.held_frame)

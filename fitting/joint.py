@@ -67,6 +67,7 @@ class SharedResult:
     source: int  # which of the observations was used
     clean: bool  # the colours were believed
     parted: bool  # and only those that seem to be of skin
+    by_pixels: bool = False  # every pixel of small pictures was explained
 
 
 def solve_shared(
@@ -195,7 +196,7 @@ class _KeyFrames:
                 detail = first.state.detail.new_zeros(len(self.fitter.samples), 3)
                 x = _Solution(replace(result.state, detail=detail), first.seen, first.source)
                 x = replace(x, unexplained=self._unexplained(x))
-                return self._result(x, result.matrix, result.held, clean=True)
+                return replace(self._result(x, result.matrix, result.held, clean=True), by_pixels=True)
         return None
 
     def _result(self, x: _Solution, matrix: Tensor, held: Tensor, clean: bool) -> SharedResult:

@@ -37,7 +37,7 @@ from .state import FitState
 Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
-SOLVER = 6  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 7  # counts up where a checkpoint of before can't be gone on from
 DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
@@ -176,7 +176,8 @@ def fit_video(
                     previous = None
                 solving = time.perf_counter()
                 key = facts["key_frames"].index(item.index) if item.index in facts["key_frames"] else None
-                previous = _solve_frame(rows, item, fitter, shared, key, previous, item.time - last_time)
+                args = shared, key, facts["by_pixels"], previous, item.time - last_time
+                previous = _solve_frame(rows, item, fitter, *args)
                 last_time, follower = item.time, item.follower
                 timings["solver"] += time.perf_counter() - solving
                 report(len(rows), facts["frames"], "tracking")
@@ -196,12 +197,13 @@ def _solve_frame(
     fitter: Fitter,
     shared: FitState,
     key: int | None,
+    by_pixels: bool,
     previous: FitState | None,
     seconds: float,
 ) -> FitState | None:
     """Fits one frame and adds its row; returns the state to go on from, None where there is no face.
 
-    ``key``: which of the key frames it is, if it's one.
+    ``key``: which of the key frames it is, if it's one; ``by_pixels``: those are solved to the last pixel.
     """
     if item.face is None:
         rows.append_empty(item.time, int(item.status))
@@ -210,7 +212,7 @@ def _solve_frame(
         previous = None
     solved = previous is None and key is not None
     start = previous or (shared.frame(key) if solved else fitter.start(item.seen, shared))
-    result = fitter.track(item.seen, previous, start, seconds, near=solved)
+    result = fitter.track(item.seen, previous, start, seconds, near=solved, solved=solved and by_pixels)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     rows.append(item, result, confidence(result.energies), DOUBTFUL)
     return result.state
@@ -267,6 +269,7 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         "unexplained": result.unexplained,
         "clean": result.clean,
         "parted": result.parted,
+        "by_pixels": result.by_pixels,
         "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
     }
 

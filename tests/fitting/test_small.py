@@ -10,7 +10,7 @@ import torch
 
 import fitting
 from benchmarks.faults import PICTURE_FAULTS
-from benchmarks.measures import vertex_distances
+from benchmarks.measures import rotation_degrees, vertex_distances
 from benchmarks.scenes import make_scene
 from fitting.belief import BY_PIXELS, OF_PIXELS, oddness
 from fitting.fitter import Fitter
@@ -18,6 +18,7 @@ from fitting.joint import solve_shared
 from fitting.landmarks import Face
 from fitting.observation import Observation, observe
 from fitting.small import solve_small
+from renderer import axis_angle
 
 from .test_pixels import pixels_of, state_of
 
@@ -58,6 +59,23 @@ def test_people_are_found_where_landmarks_are_in_dispute(model, solutions):
         assert results[0].clean and not results[1].clean and results[0].source == 0
     ratios = np.median(ratios, axis=0)
     assert ratios[0] < 0.6 and ratios[0] < 0.8 * ratios[1]
+
+
+def test_a_small_picture_s_frame_is_its_solution(model, solutions):
+    """Samples of the surface say less of the pose than its pixels do, so the frame keeps what those gave."""
+    scene, (found, _) = solutions[SEEDS[0]]
+    fitter = Fitter(model, "mediapipe478", 1.2 * scene.camera.width)
+    with torch.inference_mode():
+        seen = sources(scene, 0.0)[0]
+        fitter.adapt(1.0)
+        solved, moved = (
+            fitter.track(seen, None, found.state.frame(0), near=True, solved=solved) for solved in (True, False)
+        )
+    assert torch.equal(solved.state.rotation, found.state.rotation)
+    assert not torch.equal(moved.state.rotation, found.state.rotation)
+    assert solved.energies["converged"] == 1 and solved.energies["photometric"] < 20
+    true = state_of(scene.truth).rotation
+    assert rotation_degrees(axis_angle(found.state.rotation), axis_angle(true)) < 3
 
 
 def test_noise_and_spread_are_those_of_the_picture(model, solutions):

@@ -99,8 +99,8 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
         def start(self, seen, shared):
             return "start"
 
-        def track(self, seen, previous, start, seconds, near):
-            assert not near
+        def track(self, seen, previous, start, seconds, near, solved):
+            assert not near and not solved
             calls.append((previous, start))
             return SimpleNamespace(state="state", energies={})
 
@@ -112,7 +112,7 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     seen = observed(pictures[0], points[0], (64,))
     for status in (FrameStatus.TRACKED, FrameStatus.TRACKED | FrameStatus.CUT):
         item = tracker._Frame(1, 0.04, status, face, seen, None)
-        assert tracker._solve_frame(Nowhere(), item, Noting(), None, None, "before", 0.04) == "state"
+        assert tracker._solve_frame(Nowhere(), item, Noting(), None, None, False, "before", 0.04) == "state"
     assert calls == [("before", "before"), (None, "start")]
 
 
