@@ -34,7 +34,7 @@ class Limits:
 OF_ALL = Limits(0.0135, 0.008, 2.0)
 OF_PART = Limits(0.0135, 0.0075, 2.0)  # of the part that is not hidden, which is easier to explain
 IN_TWO_LIGHTS = Limits(0.0065, 0.0075, 1.35)  # of what is partly in a cast shadow: two lights explain more
-OF_PIXELS = Limits(math.inf, 0.0155, 2.0)  # of the noise that is left of small pictures (`fitting.small`)
+NOISE_OF_PIXELS = 0.0155  # of 1, that a camera leaves of small pictures (`fitting.small`)
 USUAL = 0.2, 0.75  # see `oddness`
 BY_PIXELS = 1.4, 1.0  # where every pixel counts, coefficients of the reflectance are as large as people's are: 1
 

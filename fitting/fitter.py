@@ -158,10 +158,11 @@ class Fitter:
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
-        for level, steps in zip(*seen.worthwhile(s.levels, s.steps)):
+        levels = [*zip(*seen.worthwhile(s.levels, s.steps))]
+        for level, steps in levels[-1:] if solved else levels:
             for _ in range(1 if solved else steps if previous is not None else steps + 3):
                 state, energies, step, matrix = self._frame_step(
-                    start if solved else state, previous, seen, weights, seconds, slack, level, visible
+                    state, previous, seen, weights, seconds, slack, level, visible
                 )
         if solved:
             state, step = start, torch.zeros_like(step)

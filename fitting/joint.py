@@ -15,13 +15,14 @@ and of another the skin alone says what the reflectance is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from .belief import BY_PIXELS, IN_TWO_LIGHTS, OF_ALL, OF_PART, OF_PIXELS, oddness
+from .belief import BY_PIXELS, IN_TWO_LIGHTS, NOISE_OF_PIXELS, OF_ALL, OF_PART, oddness
 from .detail import Elimination, absorb
 from .energy import Weights, landmarks
 from .fitter import JOINT, Fitter
@@ -192,7 +193,7 @@ class _KeyFrames:
         first = starts[0]
         found = [solve_small(self.fitter, x.state, x.seen.pixels, self._advance) for x in starts]
         for result in sorted(found, key=lambda r: r.energy):
-            if result.noise < OF_PIXELS.fine and oddness(result.state, BY_PIXELS) < OF_PIXELS.odd:
+            if result.noise < NOISE_OF_PIXELS and math.isfinite(oddness(result.state, BY_PIXELS)):
                 detail = first.state.detail.new_zeros(len(self.fitter.samples), 3)
                 x = _Solution(replace(result.state, detail=detail), first.seen, first.source)
                 x = replace(x, unexplained=self._unexplained(x))

@@ -139,7 +139,7 @@ def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
     if face.size > SMALL:
         return Crop(crop, face, frame_size)
     x0, y0 = np.maximum(np.floor(face.centre - face.size * HEAD / 2), 0).astype(int)
-    x1, y1 = np.ceil(face.centre + face.size * HEAD / 2).astype(int)
+    x1, y1 = np.maximum(np.ceil(face.centre + face.size * HEAD / 2), 0).astype(int)
     pixels = picture[y0:y1, x0:x1].copy()
     return Crop(crop, face, frame_size, pixels if pixels.size else None, (int(x0), int(y0)))
 

@@ -8,6 +8,7 @@ what is behind, and the motion the nearer surface's (as in OpenDR, Loper & Black
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -42,7 +43,7 @@ class Drawing:
     def __init__(
         self, model: MorphableModel, state: FitState, seen: Pixels, blur: Tensor, behind: Tensor | None = None
     ) -> None:
-        self.model, self.state, self.blur = model, state, blur
+        self.model, self.state, self.seen, self.blur = model, state, seen, blur
         self.size = height, width = seen.picture.shape[:2]
         self.surface = _Surface(model, state)
         middle = (seen.centre - seen.corner) * FINER
@@ -53,10 +54,19 @@ class Drawing:
         self.faces, self.bary = fragments.pix_to_face.flatten(), fragments.bary_coords.view(-1, 3)
         self.depth = fragments.zbuf[0, ..., 0]
         self.cover = _smaller(fragments.mask.float(), blur)[0]
-        self.behind = guess_behind(seen.picture, self.cover) if behind is None else behind
         self.albedo = model.albedo(state.reflectance)
+        self._put_before(guess_behind(seen.picture, self.cover) if behind is None else behind)
+
+    def with_guess_behind(self) -> Drawing:
+        """The same in front of a guess from the pixels around it."""
+        other = copy.copy(self)
+        other._put_before(guess_behind(self.seen.picture, self.cover))
+        return other
+
+    def _put_before(self, behind: Tensor) -> None:
+        self.behind = behind
         self.fine = self._fine()
-        self.colour = _smaller(self.fine, blur).permute(1, 2, 0)
+        self.colour = _smaller(self.fine, self.blur).permute(1, 2, 0)
 
     def _fine(self) -> Tensor:
         """(3, h, w) before it is averaged."""

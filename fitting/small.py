@@ -24,7 +24,7 @@ STEPS, TRIES = 12, 6
 DAMPING = (1e-4, 1e-6)  # share of the diagonal: at first, and at least
 SETTLED = 1e-3  # relative fall of the energy that is none
 BLUR = (0.6, 0.3)  # px out of focus, and deviation of its logarithm
-BLUR_RANGE = (0.3, 1.5)
+BLUR_RANGE = (0.2, 4.0)  # px, that a step may lead to
 NOISE = 0.018  # of 1, at least: of a camera's 0.01 most is left, but JPEG's errors aren't independent
 OUTLIER = 4.0  # standard deviations: scale of the robust term
 BEHIND = 0.25  # of 1: how far off the guess of what is behind may be
@@ -42,7 +42,7 @@ OPPONENT = (  # orthonormal: luma of Rec. 601, and two directions across
 class SmallResult:
     state: FitState
     noise: float  # of 1: robust standard deviation of the residuals over the head, a channel
-    energy: float  # of the residuals, were they as exact as `NOISE`, and of the priors: minus the log of a probability
+    energy: float  # of residuals as exact as `NOISE` at best and of the priors; compares heads that cover the same
     matrix: Tensor  # of the last system, see `solve_joint`
     held: Tensor  # which of its unknowns were held
 
@@ -79,6 +79,7 @@ def solve_small(
             blurred = (blur * own[:, -1].exp()).clamp(*BLUR_RANGE)
             drawn_after = _drawn(fitter, after, seen, blurred, behind)
             energy = sum(_energy(d, s, scale) for d, s, scale in zip(drawn_after, seen, scales))
+            own = torch.cat([own[:, :-1], (blurred / blur).log()[:, None]], 1)
             fall = before - energy - _prior_change(step[:shared], *of_shared) - _prior_change(own, *of_frames)
             if fall > 0:
                 break
@@ -86,10 +87,10 @@ def solve_small(
         determined = _determined(data, matrix, torch.cat([held, held_frame.repeat(len(seen))]), shared)
         if progress:
             progress()
-        if fall <= 0:
+        if not fall > 0:
             break
         damping = max(damping / 5, DAMPING[1])
-        state, blur, drawn = after, blurred, _drawn(fitter, after, seen, blurred)
+        state, blur, drawn = after, blurred, [d.with_guess_behind() for d in drawn_after]
         if fall < SETTLED * before:
             break
     noise, _ = _noise(drawn, seen)

@@ -108,6 +108,8 @@ def solve_joint(
 ) -> tuple[Tensor, Tensor]:
     """A step (S + F P,) for what F frames share, then for each frame, from one arrow-shaped system; and its matrix.
 
+    The matrix is without the damping, whose only purpose is the step.
+
     ``reduction``: what eliminated unknowns take from the matrix and the gradient (`fitting.detail`).
     """
     total, count = equations.matrix.shape[1], len(equations.matrix)
@@ -131,9 +133,8 @@ def solve_joint(
         matrix -= reduction[0]
         gradient -= reduction[1]
     lower, upper = _bounds(matrix, bounds, torch.cat([held_shared, held_frame.repeat(count)]))
-    diagonal = matrix.diagonal()
-    diagonal += damping * diagonal + 1e-9
-    return solve_bounded(matrix, gradient, lower, upper).to(expression), matrix
+    damped = matrix + torch.diag(damping * matrix.diagonal() + 1e-9)
+    return solve_bounded(damped, gradient, lower, upper).to(expression), matrix
 
 
 def spread(matrix: Tensor, held: Tensor) -> Tensor:

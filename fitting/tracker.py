@@ -210,6 +210,8 @@ def _solve_frame(
         return None
     if item.status & FrameStatus.CUT:
         previous = None
+    if by_pixels and key is not None:
+        previous = None
     solved = previous is None and key is not None
     start = previous or (shared.frame(key) if solved else fitter.start(item.seen, shared))
     result = fitter.track(item.seen, previous, start, seconds, near=solved, solved=solved and by_pixels)

@@ -6,6 +6,7 @@ import torch
 
 from facemodel import Track
 from fitting.priors import Priors
+from fitting.small import IDENTITY
 
 WIDE = 0.9  # of the prior's deviation: the picture said next to nothing of an unknown that stays as wide
 
@@ -24,6 +25,8 @@ def undetermined(track: Track) -> dict[str, float]:
         deviations = track.spread[name]
         solved = deviations[deviations.isfinite() & (deviations > 0)]
         prior = settings.get(name, getattr(Priors, name))
+        if name == "identity" and track.facts.get("by_pixels"):
+            prior *= IDENTITY
         out[name] = float((solved > WIDE * prior).float().mean()) if len(solved) else 1.0
     return out
 

@@ -8,10 +8,11 @@ import torch
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.scenes import make_scene
 from fitting import pixels
+from fitting.energy import projection
 from fitting.observation import SMALL, Crop, Pixels, cut_out
-from fitting.pixels import Drawing, guess_behind
+from fitting.pixels import Drawing, _Surface, guess_behind
 from fitting.state import FitState, Layout
-from renderer import Camera, render, rotation_matrix
+from renderer import Camera, linear_to_srgb, render, rotation_matrix, sh_basis
 
 BLUR = torch.tensor(0.7)
 STEPS = {
@@ -93,6 +94,46 @@ def test_jacobian(small, block):
             assert off < (0.3 if block in ("expression", "gaze", "identity") else 0.15), (k, float(off))
 
 
+def test_vertices_derivatives():
+    """Their motion and change of colour by a random step of each block, in double precision."""
+    import facemodel
+
+    model, random = facemodel.load().double(), torch.Generator().manual_seed(0)
+    normal = lambda *size: torch.randn(*size, generator=random, dtype=torch.float64)  # noqa: E731
+    layout = Layout(len(model.identity_basis), len(model.albedo_basis), len(model.expression_names))
+    light = 0.1 * normal(1, 9, 3)
+    light[:, 0] = 2.5
+    state = FitState(
+        0.7 * normal(layout.identity), 0.7 * normal(layout.reflectance), normal(1, 3), normal(20),
+        torch.tensor(6.0, dtype=torch.float64), rotation_matrix(0.3 * normal(1, 3)),
+        torch.tensor([[20.0, -10.0, 500.0]], dtype=torch.float64),
+        0.2 + 0.1 * torch.rand(1, layout.expression, generator=random, dtype=torch.float64),
+        0.2 * normal(1, 2, 2), light,
+    )  # fmt: skip
+    index = torch.cat([torch.arange(0, len(model.mean), 97), *(eye[::7] for eye in model.eye_vertices)]).unique()
+
+    def shown(state):
+        surface, focal = _Surface(model, state), state.log_focal.exp()
+        albedo = model.albedo(state.reflectance)
+        linear = albedo[index] * (sh_basis(surface.normals[index]) @ state.light[0])
+        colour = linear_to_srgb(linear.clamp(1e-4, 1))
+        both = surface.derivatives(index, albedo, focal, layout)
+        return (projection(surface.points[None, index], focal)[0][0], colour), both
+
+    with torch.inference_mode():
+        (_, derivatives), small = shown(state), 1e-5
+        for name, block in layout.slices().items():
+            step = torch.zeros(layout.shared + layout.frame, dtype=torch.float64)
+            step[block] = normal(block.stop - block.start)
+            sides = [
+                shown(state.stepped(sign * step[: layout.shared], sign * step[None, layout.shared :], layout))[0]
+                for sign in (small, -small)
+            ]
+            for above, below, derivative in zip(*sides, derivatives):
+                expected = (above - below) / (2 * small)
+                assert torch.allclose(derivative @ step, expected, rtol=1e-5, atol=1e-6), name
+
+
 def test_by_blur(small):
     model, state, seen, _, _ = small
     drawn = Drawing(model, state, seen, BLUR)
@@ -125,5 +166,5 @@ def test_small_faces_keep_their_pixels(small):
     larger = np.repeat(np.repeat(scene.pictures[0], 4, 0), 4, 1)
     large = cut_out(larger, Face(4 * scene.landmarks[0], "mediapipe478", 1.0), 64)
     assert 4 * face.size > SMALL and large.pixels is None and large.observe((64,)).pixels is None
-    aside = Face(scene.landmarks[0] - 300, "mediapipe478", 1.0)  # out of the picture
-    assert cut_out(scene.pictures[0], aside, 64).pixels is None
+    for away in (120, 300):  # out of the picture
+        assert cut_out(scene.pictures[0], Face(scene.landmarks[0] - away, "mediapipe478", 1.0), 64).pixels is None

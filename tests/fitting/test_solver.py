@@ -72,7 +72,7 @@ def test_joint_step_solves_the_whole_system():
     frames, shared, own = 3, 4, 6
     equations, rows = problem(frames, shared, own)
     expression = torch.zeros(frames, 0)  # no bounds
-    step, matrix = solve_joint(
+    whole = (
         equations,
         (torch.full((shared,), 2.0), torch.zeros(shared)),
         (torch.eye(own).expand(frames, own, own), torch.zeros(frames, own)),
@@ -80,8 +80,10 @@ def test_joint_step_solves_the_whole_system():
         slice(0, 0),
         torch.zeros(shared, dtype=torch.bool),
         torch.zeros(own, dtype=torch.bool),
-        damping=0.0,
     )
+    step, matrix = solve_joint(*whole, damping=0.0)
+    damped, same = solve_joint(*whole, damping=1.0)
+    assert torch.equal(same, matrix) and damped.norm() < step.norm()  # spreads don't depend on the damping
     total = shared + frames * own
     jacobian, value = np.zeros((frames * 30, total)), np.zeros(frames * 30)
     for f in range(frames):

@@ -116,6 +116,28 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     assert calls == [("before", "before"), (None, "start")]
 
 
+def test_frames_solved_by_their_pixels_are_taken_over(clip):
+    """Also where there was a frame before."""
+    _, pictures, points = clip
+    calls = []
+    fitter = SimpleNamespace(track=lambda *a, **k: calls.append((a[1:3], k)) or SimpleNamespace(state=1, energies={}))
+    shared = SimpleNamespace(frame=lambda key: f"key {key}")
+    item = tracker._Frame(
+        1,
+        0.04,
+        FrameStatus.TRACKED,
+        Face(points[0], "mediapipe478", 1.0),
+        observed(pictures[0], points[0], (64,)),
+        None,
+    )
+    for by_pixels in (True, False):
+        tracker._solve_frame(SimpleNamespace(append=print), item, fitter, shared, 1, by_pixels, "before", 0.04)
+    assert calls == [
+        ((None, "key 1"), {"near": True, "solved": True}),
+        (("before", "before"), {"near": False, "solved": False}),
+    ]
+
+
 def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole, tmp_path):
     _, pictures, points = clip
     monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
