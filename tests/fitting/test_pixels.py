@@ -16,14 +16,14 @@ from renderer import Camera, linear_to_srgb, render, rotation_matrix, sh_basis
 
 BLUR = torch.tensor(0.7)
 STEPS = {
-    "identity": ([0, 3, 10, 30], (0.05, 0.2, 0.3, 0.5)),
-    "reflectance": ([0, 10], (0.1, 0.1)),
+    "identity": ([0, 10], (0.05, 0.3)),
+    "reflectance": ([0], (0.1,)),
     "log_focal": ([0], (0.002,)),
-    "rotation": ([0, 1, 2], (0.004,) * 3),
-    "translation": ([0, 1, 2], (0.5, 0.5, 3.0)),
-    "expression": ([0, 25, 40], (0.1, 0.1, 0.2)),
+    "rotation": ([0, 1], (0.004,) * 2),
+    "translation": ([0, 2], (0.5, 3.0)),
+    "expression": ([0, 25], (0.1, 0.1)),
     "gaze": ([0, 1], (0.05, 0.05)),  # the eye that is seen
-    "light": ([0, 4, 13, 26], (0.02,) * 4),
+    "light": ([0, 13], (0.02,) * 2),
 }
 
 
