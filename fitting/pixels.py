@@ -19,7 +19,7 @@ from facemodel.model import MorphableModel
 from facemodel.normals import vertex_normals
 from renderer.camera import Camera
 from renderer.color import linear_to_srgb
-from renderer.lighting import sh_basis
+from renderer.lighting import sh_basis, shade
 from renderer.rasterizer import rasterize
 from renderer.scene import behind_skin
 
@@ -37,7 +37,7 @@ TOUCHED = 0.02  # cover from which on a pixel shows some of the head
 class Drawing:
     """A frame's head as the camera sees it, in front of ``behind`` (H, W, 3); None: of a guess from the pixels around.
 
-    ``colour`` (H, W, 3) sRGB, ``cover`` (H, W) 0 to 1.
+    ``blur`` () px of the picture, the focus' standard deviation. ``colour`` (H, W, 3) sRGB, ``cover`` (H, W) 0 to 1.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Drawing:
         covered = (self.faces >= 0).nonzero()[:, 0]
         corners, weight = self.model.triangles[self.faces[covered]], self.bary[covered, :, None]
         at = lambda x: (x[corners] * weight).sum(1)  # noqa: E731
-        shading = sh_basis(normalize(at(self.surface.normals), dim=-1)) @ self.state.light[0]
+        lit = shade(at(self.albedo), normalize(at(self.surface.normals), dim=-1), self.state.light[0])
         size = [n * FINER for n in self.size]
         around = torch.nn.functional.interpolate(self.behind.permute(2, 0, 1)[None], size=size, mode="bilinear")[0]
         out = around.flatten(1).T.contiguous()
-        out[covered] = linear_to_srgb((at(self.albedo) * shading).clamp(0, 1))
+        out[covered] = linear_to_srgb(lit.clamp(0, 1))
         return out.T.reshape(3, *size)
 
     def by_blur(self) -> Tensor:

@@ -18,7 +18,7 @@ from .observation import Pixels
 from .pixels import Drawing
 from .priors import frame_prior, shared_prior
 from .solver import NormalEquations, solve_joint
-from .state import FitState
+from .state import FitState, Layout
 
 STEPS, TRIES = 12, 6
 DAMPING = (1e-4, 1e-6)  # share of the diagonal: at first, and at least
@@ -50,7 +50,15 @@ class SmallResult:
 def solve_small(
     fitter: Fitter, state: FitState, seen: Sequence[Pixels], progress: Callable[[], None] | None = None
 ) -> SmallResult:
-    """``seen``: as many as the state has frames. From a start whose outlines are some 2 px off at most."""
+    """The likeliest unknowns of F frames near a start whose outlines are some 2 px off at most.
+
+    Steps of Gauss-Newton over all pixels, robust by Geman and McClure's weights, damped where the energy would rise.
+
+    Args:
+        state: of F frames; its ``detail`` and ``brows`` play no part.
+        seen: F pictures, on the model's device.
+        progress: called after every step, `STEPS` times at most.
+    """
     layout, priors = fitter.layout, fitter.settings.priors
     priors = replace(priors, identity=IDENTITY * priors.identity)
     like, shared = state.light, layout.shared
@@ -61,12 +69,12 @@ def solve_small(
     drawn = _drawn(fitter, state, seen, blur)
     damping, determined = DAMPING[0], 0.0
     for _ in range(STEPS):
-        noise, count = _noise(drawn, seen)
+        noise, count = _noise(drawn)
         deviation = max(noise * (count / max(count - determined, 0.3 * count)) ** 0.5, NOISE)
         scales = [_scale(d, deviation) for d in drawn]
-        rows = [_rows(d, s, scale, layout) for d, s, scale in zip(drawn, seen, scales)]
+        rows = [_rows(d, scale, layout) for d, scale in zip(drawn, scales)]
         data = NormalEquations.of([rows])
-        before = sum(_energy(d, s, scale) for d, s, scale in zip(drawn, seen, scales))
+        before = sum(map(_energy, drawn, scales))
         of_shared = shared_prior(state, fitter.focal_guess, priors, layout, fitter.sizes)
         of_frames = _with_blur(frame_prior(state, priors, layout), blur)
         behind = [d.behind for d in drawn]
@@ -78,7 +86,7 @@ def solve_small(
             after = fitter.with_eye_look(state.stepped(step[:shared], own[:, :-1], layout))
             blurred = (blur * own[:, -1].exp()).clamp(*BLUR_RANGE)
             drawn_after = _drawn(fitter, after, seen, blurred, behind)
-            energy = sum(_energy(d, s, scale) for d, s, scale in zip(drawn_after, seen, scales))
+            energy = sum(map(_energy, drawn_after, scales))
             own = torch.cat([own[:, :-1], (blurred / blur).log()[:, None]], 1)
             fall = before - energy - _prior_change(step[:shared], *of_shared) - _prior_change(own, *of_frames)
             if fall > 0:
@@ -93,8 +101,8 @@ def solve_small(
         state, blur, drawn = after, blurred, [d.with_guess_behind() for d in drawn_after]
         if fall < SETTLED * before:
             break
-    noise, _ = _noise(drawn, seen)
-    energy = sum(_energy(d, s, _scale(d, NOISE)) for d, s in zip(drawn, seen))
+    noise, _ = _noise(drawn)
+    energy = sum(_energy(d, _scale(d, NOISE)) for d in drawn)
     energy += _prior_energy(*shared_prior(state, fitter.focal_guess, priors, layout, fitter.sizes))
     energy += _prior_energy(*_with_blur(frame_prior(state, priors, layout), blur))
     return SmallResult(state, noise, energy, matrix, torch.cat([held, held_frame.repeat(len(seen))]))
@@ -105,14 +113,14 @@ def _drawn(fitter: Fitter, state: FitState, seen: Sequence[Pixels], blur: Tensor
     return [Drawing(fitter.model, state.frame(k), p, blur[k], b) for k, (p, b) in enumerate(zip(seen, behind))]
 
 
-def _residual(drawn: Drawing, seen: Pixels) -> Tensor:
+def _residual(drawn: Drawing) -> Tensor:
     """(H, W, 3): luma, chroma."""
-    return (drawn.colour - seen.picture) @ drawn.colour.new_tensor(OPPONENT).T
+    return (drawn.colour - drawn.seen.picture) @ drawn.colour.new_tensor(OPPONENT).T
 
 
-def _noise(drawn: Sequence[Drawing], seen: Sequence[Pixels]) -> tuple[float, int]:
+def _noise(drawn: Sequence[Drawing]) -> tuple[float, int]:
     """Robust standard deviation of the residuals where there's nothing but the head, and how many they are."""
-    r = torch.cat([_residual(d, s)[d.cover > WHOLE].flatten() for d, s in zip(drawn, seen)]).abs()
+    r = torch.cat([_residual(d)[d.cover > WHOLE].flatten() for d in drawn]).abs()
     if not len(r):
         return 1.0, 1
     return float(r.clamp_max(3 * 1.48 * r.median()).square().mean().sqrt()), len(r)
@@ -128,9 +136,9 @@ def _scale(drawn: Drawing, noise: float) -> Tensor:
     return out
 
 
-def _rows(drawn: Drawing, seen: Pixels, scale: Tensor, layout) -> Tensor:
+def _rows(drawn: Drawing, scale: Tensor, layout: Layout) -> Tensor:
     """(R, C + 2): the residuals' derivatives, by the blur last, and the residuals, weighted."""
-    used, residual = drawn.cover > SOME, _residual(drawn, seen)
+    used, residual = drawn.cover > SOME, _residual(drawn)
     weight = 1 / scale / (1 + (residual / scale / OUTLIER).square())
     jacobian = torch.cat([drawn.jacobian(layout), drawn.by_blur()[..., None]], -1)[used]
     turned = drawn.colour.new_tensor(OPPONENT) @ jacobian
@@ -138,9 +146,9 @@ def _rows(drawn: Drawing, seen: Pixels, scale: Tensor, layout) -> Tensor:
     return rows.flatten(0, 1).double()
 
 
-def _energy(drawn: Drawing, seen: Pixels, scale: Tensor) -> float:
+def _energy(drawn: Drawing, scale: Tensor) -> float:
     """Of Geman and McClure's robust term."""
-    squared = (_residual(drawn, seen) / scale).square()
+    squared = (_residual(drawn) / scale).square()
     return float(0.5 * (squared / (1 + squared / OUTLIER**2)).sum())
 
 
