@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.measures import skin_pixels
 from facemodel import FaceParameters, Track
 from fitting import Settings
-from fitting.landmarks import square_crop
+from fitting.landmarks.detectors import square_crop
 from renderer import Camera, project, render, to_camera
-
-from .measures import skin_pixels
 
 CROP = 1.5  # side of the compared square over the face's, as our tracker has it
 COLOUR, COLOUR_SCALE = 300.0, 0.06  # weight, and the residual (of 1) from which on a pixel is taken for an occluder

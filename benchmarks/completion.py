@@ -27,8 +27,6 @@ from benchmarks.completion_real import evaluate_clips
 from benchmarks.image_metrics import psnr, ssim_map
 from benchmarks.sheets import save_sheet
 from fitting.texture import sight
-from neural_render.people import Person, Shot, SkinChart, make_person
-from neural_render.people.scene import stand
 from neural_render.training import run
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from neural_render.uv_gan.samples import lit_texture, synthetic_set
@@ -36,6 +34,8 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
 from renderer import extend, linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
+from synthetic import Person, Shot, SkinChart, make_person
+from synthetic.scene import stand
 
 YAWS = (0, 15, 30, 45, 60, 75, 90)
 STRANGERS = 1_000_003  # seed of the people that are tested with; trainings have others

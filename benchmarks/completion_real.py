@@ -20,11 +20,11 @@ from benchmarks.turned_frames import APART, apart, by_turn, pictures_of, yaws
 from facemodel import FaceParameters
 from fitting import fit_video
 from fitting.texture import FrameTexture, TextureMerger, frame_texture, gain_between
-from neural_render.people.scene import head_rotation
 from neural_render.uv_gan.filling import blend_weight
 from neural_render.uv_gan.samples import MASK_SIZE, seen_from
 from portrait.video import open_frames
 from renderer import Camera, linear_to_srgb, main_island
+from synthetic.scene import head_rotation
 
 CHOSEN, MERGED = 4, 60  # turned frames a clip; others that are merged, at most
 TURNS = (0.0, 45.0, 60.0, 75.0)  # degrees; 0 is what the frame itself hides

@@ -17,12 +17,12 @@ import torch
 
 import fitting
 from facemodel import Track
-from facemodel.errors import PortraitError
-from fitting.fitter import Fitter
-from fitting.joint import solve_shared
-from fitting.landmarks import Face
-from fitting.observation import cut_out
-from fitting.start import focal_from_frame
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import cut_out
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
+from fitting.tracking.start import focal_from_frame
+from foundation.errors import PortraitError
 
 FILES = (
     "sfm_shape_3448.bin",

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from torch import Generator
 
-from fitting.landmarks import Face, LandmarkDetector
-
-from .scenes import Scene, uniform
+from fitting.landmarks.detectors import Face, LandmarkDetector
+from synthetic.scenes import Scene, uniform
 
 HAND = (85.0, 190.0)  # mm, width and length
 SMALL = 40  # px, the longer side of a small face

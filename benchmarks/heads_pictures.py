@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from portrait.comparison import fit_height, labelled
-from portrait.video_reader import read_image
-
-from .sheets import save_sheet
+from benchmarks.sheets import save_sheet
+from portrait.reports.comparison import fit_height, labelled
+from portrait.video.reader import read_image
 
 WORST = 4.0  # mm that are drawn in the last colour
 PIXEL = 0.75  # mm

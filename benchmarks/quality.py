@@ -21,12 +21,11 @@ from rich.table import Table
 
 import facemodel
 import fitting
-from portrait.sample import carphone
+from benchmarks.heads import measure, summary
+from benchmarks.real import landmark_error, projected_landmarks
+from benchmarks.tracking import Repeated
 from portrait.video import VideoReader
-
-from .heads import measure, summary
-from .real import landmark_error, projected_landmarks
-from .tracking import Repeated
+from portrait.video.sample import carphone
 
 PANELS = {
     "landmark_nme": "landmarks, of the eyes' distance",

@@ -59,7 +59,7 @@ def pytorch3d_call(points: torch.Tensor, triangles: torch.Tensor, camera: Camera
     from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
     from pytorch3d.structures import Meshes
 
-    from renderer._pytorch3d import to_ndc
+    from renderer.rasterizers.pytorch3d import to_ndc
 
     meshes = Meshes(verts=to_ndc(points, camera), faces=triangles[None].expand(len(points), -1, -1))
     meshes.faces_packed()

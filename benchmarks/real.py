@@ -41,16 +41,15 @@ from torch import Tensor
 
 import facemodel
 import fitting
+from benchmarks.measures import photometric_error, vertex_distances
+from benchmarks.real_pictures import write_overlays
 from facemodel import PortraitError, Track
 from facemodel.track import FrameStatus
-from fitting.energy import eye_openness
-from fitting.samples import landmark_samples
-from portrait.sample import carphone
+from fitting.energy.samples import landmark_samples
+from fitting.energy.terms import eye_openness
 from portrait.video import VideoReader
+from portrait.video.sample import carphone
 from renderer import Camera, project, to_camera
-
-from .measures import photometric_error, vertex_distances
-from .real_pictures import write_overlays
 
 SCHEME = "mediapipe478"
 EYES = ((362, 263), (33, 133))  # corners of the subject's left and right eye, in the picture from left to right

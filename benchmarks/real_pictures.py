@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
-from fitting.energy import eye_openness
-from fitting.samples import landmark_samples
-from portrait.comparison import fit_height, labelled
+from fitting.energy.samples import landmark_samples
+from fitting.energy.terms import eye_openness
+from portrait.reports.comparison import fit_height, labelled
 from portrait.video import VideoWriter
 from renderer import Camera
-
-from .sheets import fitted_over, save_sheet
 
 EACH = 3  # frames a kind of difficulty
 APART = 0.4  # s between two of them

@@ -35,7 +35,7 @@ import facemodel
 from benchmarks.recognition_people import PICTURE, Photos, photograph
 from benchmarks.recognition_real import compare_clips
 from benchmarks.recognition_runs import ALL, BATCH, FAR, LIBRARY_RATE, NETWORK, RATE, Trainer, geometry, protocol
-from benchmarks.recognition_views import (
+from benchmarks.recognition_views import (  # fmt: skip
     ALIGNED,
     AUGMENTED,
     FILLED,
@@ -44,12 +44,12 @@ from benchmarks.recognition_views import (
     Views,
     write_metadata,
     write_person,
-)  # fmt: skip
+)
 from benchmarks.sheets import save_sheet
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from neural_render.uv_gan.weights import CompletionWeights
 from portrait.files import file_hash
-from portrait.jobs.uv_training import train_uv
+from portrait.services.uv_training import train_uv
 from recognition.files import write_text
 from recognition.pictures import read_picture
 from recognition.results import Comparison, compare

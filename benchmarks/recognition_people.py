@@ -16,18 +16,18 @@ from torch import Tensor
 
 import facemodel
 from facemodel import FaceParameters
-from facemodel.model import MorphableModel
-from fitting.fitter import Fitter
-from fitting.joint import solve_shared
-from fitting.landmarks import Face
-from fitting.observation import observe
-from fitting.settings import Settings
-from fitting.start import focal_from_frame
-from neural_render.people import RandomScenes, Shot, SkinChart, make_person, shoot
-from neural_render.people.scene import stand
+from facemodel.linear import MorphableModel
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import observe
+from fitting.policy.settings import Settings
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
+from fitting.tracking.start import focal_from_frame
 from recognition.files import read_tensors, write_tensors
 from recognition.poses import BINS, FRONTAL
 from renderer import project, to_camera
+from synthetic import RandomScenes, Shot, SkinChart, make_person, shoot
+from synthetic.scene import stand
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
 CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height

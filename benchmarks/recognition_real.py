@@ -20,9 +20,9 @@ from benchmarks.sheets import save_sheet
 from benchmarks.turned_frames import apart, by_turn, pictures_of, yaws
 from facemodel import Track
 from fitting import fit_video
-from fitting.landmarks import make_detector
-from portrait.jobs.frontalizing import Frontalizer
-from portrait.jobs.uv import load_completer
+from fitting.landmarks.detectors import make_detector
+from portrait.services.frontalizing import Frontalizer
+from portrait.services.uv import load_completer
 from portrait.video import open_frames
 from recognition.embedding import FaceEmbedding, similarity
 

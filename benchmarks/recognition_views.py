@@ -21,10 +21,10 @@ import torch
 from benchmarks.completion import mean_of, methods
 from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
-from fitting.landmarks import Face as Found
+from fitting.landmarks.detectors import Face as Found
 from fitting.texture import FrameTexture, frame_texture
 from neural_render.uv_gan.filling import blend_weight
-from portrait.jobs.uv_outputs import Face
+from portrait.services.uv_outputs import Face
 from recognition.alignment import align_face
 from recognition.files import write_text
 from renderer import extend, linear_to_srgb, main_island, srgb_to_linear

@@ -37,14 +37,13 @@ from rich.table import Table
 
 import facemodel
 import fitting
+from benchmarks.faults import PICTURE_FAULTS, FoundOrTrue
+from benchmarks.measures import after_scale, gaze_degrees, photometric_error, rigid, rotation_degrees, vertex_distances
+from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
-from facemodel.normals import vertex_normals
+from geometry.mesh import vertex_normals
 from renderer import Camera, rotation_matrix, sh_basis
-
-from .faults import PICTURE_FAULTS, FoundOrTrue
-from .measures import after_scale, gaze_degrees, photometric_error, rigid, rotation_degrees, vertex_distances
-from .scenes import Scene, make_scene
-from .sheets import fitted_over, save_sheet
+from synthetic.scenes import Scene, make_scene
 
 BARS = {
     "single_ratio": 0.45,

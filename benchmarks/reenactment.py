@@ -29,19 +29,26 @@ from rich.console import Console
 from rich.table import Table
 
 import facemodel
+from benchmarks import reenactment_cross as cross
+from benchmarks.reenactment_methods import (
+    ABLATIONS,
+    OverSharedCache,
+    nearest_frames,
+    part,
+    pasted,
+    synthesised,
+    train_variant,
+)
+from benchmarks.reenactment_scores import Held, Judge, to_crop
 from facemodel import PortraitError, Track
-from facemodel.mixing import TAKE
+from facemodel.editing.mixing import TAKE
 from fitting import make_detector
 from neural_render import Crop, Target, TrainingOptions, render_maps
-from portrait.jobs.fitting import fit_file
 from portrait.progress import Progress
+from portrait.services.fitting import fit_file
 from portrait.tracks import pick_device
 from portrait.video import VideoReader
 from recognition.embedding import FaceEmbedding
-
-from . import reenactment_cross as cross
-from .reenactment_methods import ABLATIONS, OverSharedCache, nearest_frames, part, pasted, synthesised, train_variant
-from .reenactment_scores import Held, Judge, to_crop
 
 TRAINED = 0.75  # share of the clip
 DRIVEN = ("full", "no_warps")  # ablations that the driver drives too

@@ -24,19 +24,18 @@ import torch
 from torch import Tensor
 
 import facemodel
+from benchmarks.image_metrics import flicker
 from facemodel import Track
-from facemodel.mixing import target_frames
-from facemodel.neutral import neutral_expression, neutral_frame
-from fitting.landmarks import Face
+from facemodel.editing.mixing import target_frames
+from facemodel.editing.neutral import neutral_expression, neutral_frame
+from fitting.landmarks.detectors import Face
 from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
-from neural_render.conditioning import Crop, head_boxes
 from neural_render.images import cut_out, resize_square
-from portrait.jobs.fitting import fit_file
-from portrait.jobs.synthesis import synthesize_file
+from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes
+from portrait.services.fitting import fit_file
+from portrait.services.synthesis import synthesize_file
 from portrait.video import VideoReader, VideoWriter
 from recognition.embedding import FaceEmbedding
-
-from .image_metrics import flicker
 
 GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",)}
 """Beginnings of the names of the shapes that are looked at."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from facemodel.track import Track
 from neural_render import Settings, Target, TrainingOptions, Weights, inference_network, synthesize_crops
-from neural_render.conditioning import CHANNELS, EYES, FACE, WINDOW
-from neural_render.deep_video_portraits import DeepVideoPortraits
-from neural_render.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
+from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
+from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
 
 POSE = ("expression", "rotation", "translation", "gaze")
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fitting.landmarks import Face, LandmarkDetector
-from neural_render.conditioning import FACE, Crop
+from benchmarks.image_metrics import landmark_error, mean_over, pool_scales, psnr, scale_maps, ssim_map, temporal_error
+from fitting.landmarks.detectors import Face, LandmarkDetector
+from neural_render.methods.deep_video_portraits.conditioning import FACE, Crop
 from recognition.embedding import FaceEmbedding, similarity
-
-from .image_metrics import landmark_error, mean_over, pool_scales, psnr, scale_maps, ssim_map, temporal_error
 
 EYE_CORNERS = ((263, 362), (33, 133))
 LOOKED_AT = 48

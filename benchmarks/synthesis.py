@@ -25,9 +25,9 @@ from torch import nn
 import facemodel
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
-from neural_render.checkpoint import Weights, WeightsHeader
 from neural_render.compositing import composite, feather_mask
-from neural_render.conditioning import (
+from neural_render.losses.terms import l1
+from neural_render.methods.deep_video_portraits.conditioning import (
     CHANNELS,
     FACE,
     WINDOW,
@@ -38,11 +38,11 @@ from neural_render.conditioning import (
     to_pixels,
     window_frames,
 )
-from neural_render.data import ClipCache
-from neural_render.losses import l1
+from neural_render.methods.deep_video_portraits.data import ClipCache
+from neural_render.methods.deep_video_portraits.synthesis import inference_network
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
+from neural_render.methods.deep_video_portraits.weights import Weights, WeightsHeader
 from neural_render.networks import RefinementUNet
-from neural_render.synthesis import inference_network
-from neural_render.trainer import Settings, Trainer, bfloat16_helps
 from neural_render.training import order
 
 FRAME = (1280, 720)

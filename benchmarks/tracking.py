@@ -30,12 +30,11 @@ from rich.table import Table
 
 import facemodel
 import fitting
-from facemodel.errors import PortraitError
+from benchmarks.adam import descend, moving_frames
+from benchmarks.eos_fit import SCHEME, EosFit, compare
+from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from renderer import Camera, project, to_camera
-
-from .adam import descend, moving_frames
-from .eos_fit import SCHEME, EosFit, compare
 
 COMPARED = 100  # frames, from the start, of which the others' are chosen
 

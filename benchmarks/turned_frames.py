@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from facemodel import Track
+from geometry.camera import FLIP
 from neural_render import FrameCursor
 from portrait.video import open_frames
 from renderer import rotation_matrix
-from renderer.camera import FLIP
 
 APART = 8  # frames between two that are chosen, at least
 SURE = 0.5  # confidence of a frame that may be chosen

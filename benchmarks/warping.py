@@ -1,4 +1,4 @@
-"""What the fit finds of the movements that warped training pictures show (``neural_render.warping``).
+"""What the fit finds of the movements that warped training pictures show (``neural_render.methods.deep_video_portraits.warping``).
 
     python -m benchmarks.warping --video V [--size 128]
 
@@ -21,8 +21,8 @@ from rich.table import Table
 import facemodel
 from neural_render import head_crop
 from neural_render.images import cut_out, resize_square
-from neural_render.warping import MOVES, WarpedFrames, performances
-from portrait.jobs.fitting import fit_file
+from neural_render.methods.deep_video_portraits.warping import MOVES, WarpedFrames, performances
+from portrait.services.fitting import fit_file
 from portrait.video import VideoReader, VideoWriter
 
 

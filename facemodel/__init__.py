@@ -1,15 +1,15 @@
 """The morphable face model, its parameters, their files, and mixing and editing of them."""
 
-from .curves import apply_curves, read_curves, write_curves
-from .editing import edit
-from .errors import PortraitError
-from .export import export_mesh
-from .mixing import mix
-from .model import MorphableModel, load
-from .normals import vertex_normals
-from .parameters import FaceParameters
-from .track import FrameStatus, Track
-from .tucker import TuckerModel, build_tucker
+from facemodel.editing.curves import apply_curves, read_curves, write_curves
+from facemodel.editing.edits import edit
+from facemodel.editing.mixing import mix
+from facemodel.export.mesh import export_mesh
+from facemodel.linear import MorphableModel, load
+from facemodel.multilinear import TuckerModel, build_tucker
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus, Track
+from foundation.errors import PortraitError
+from geometry.mesh import vertex_normals
 
 __all__ = [
     "FaceParameters",

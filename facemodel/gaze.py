@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .arkit import ARKIT_NAMES
-from .errors import PortraitError
+from facemodel.arkit import ARKIT_NAMES
+from foundation.errors import PortraitError
 
 FULL_LOOK = {"In": 0.6109, "Out": 0.6109, "Up": 0.5236, "Down": 0.5236}
 """The angle, in radians, at which a coefficient is 1: 35 degrees sideways, 30 up and down."""

@@ -34,7 +34,7 @@ class FaceParameters:
     expression: Tensor  # (..., E) activation of each named shape, 0 to 1
     rotation: Tensor  # (..., 3) axis-angle, radians, model axes; zero faces the camera
     translation: Tensor  # (..., 3) mm, camera frame (OpenCV: x right, y down, z forward)
-    illumination: Tensor  # (..., 9, 3) spherical harmonics a linear RGB channel (renderer.lighting)
+    illumination: Tensor  # (..., 9, 3) spherical harmonics a linear RGB channel (geometry.spherical_harmonics)
     gaze: Tensor  # (..., 2 eyes, 2) yaw, pitch in radians, head frame; eye 0 is the subject's left
     focal: Tensor  # (...) pixels
 

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from .errors import PortraitError, write_error
-from .parameters import SHARED, FaceParameters
+from facemodel.parameters import SHARED, FaceParameters
+from foundation.errors import PortraitError, write_error
 
 FORMAT = "video-portraits track"
 VERSION = 1

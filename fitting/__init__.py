@@ -1,7 +1,7 @@
 """Fitting the model to pictures and clips by analysis-by-synthesis."""
 
-from .landmarks import make_detector
-from .settings import QUALITIES, Settings
-from .tracker import Stills, fit_image, fit_images, fit_video
+from fitting.landmarks.detectors import make_detector
+from fitting.policy.settings import QUALITIES, Settings
+from fitting.tracking.video import Stills, fit_image, fit_images, fit_video
 
 __all__ = ["QUALITIES", "Settings", "Stills", "fit_image", "fit_images", "fit_video", "make_detector"]

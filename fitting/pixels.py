@@ -1,6 +1,6 @@
 """Every pixel of a small picture, drawn as a camera sees it: averaged over its area, and out of focus.
 
-At 40 px a pixel is 5 mm of a face, and colours at points of the surface (`fitting.energy`) tell less than there is. So
+At 40 px a pixel is 5 mm of a face, and colours at points of the surface (`fitting.energy.terms`) tell less than there is. So
 the head is drawn `FINER` times larger, over what is behind it, and averaged; the derivatives likewise, by material
 point: its own colour's change, less the picture's gradient times its motion. Across an outline the gradient is that to
 what is behind, and the motion the nearer surface's (as in OpenDR, Loper & Black 2014), so outlines count.
@@ -15,18 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, embedding_bag, max_pool2d, normalize, pad
 
-from facemodel.model import MorphableModel
-from facemodel.normals import vertex_normals
-from renderer.camera import Camera
-from renderer.color import linear_to_srgb
-from renderer.lighting import sh_basis, shade
-from renderer.rasterizer import rasterize
+from facemodel.linear import MorphableModel
+from fitting.energy.terms import FLIP, eye_rotation, projection, srgb_slope
+from fitting.observation.crop import Pixels
+from fitting.solver.state import FitState, Layout
+from geometry.camera import Camera
+from geometry.color import linear_to_srgb
+from geometry.mesh import vertex_normals
+from geometry.spherical_harmonics import sh_basis, sh_basis_gradient, shade
+from renderer.rasterizers.registry import rasterize
 from renderer.scene import behind_skin
-
-from .energy import FLIP, eye_rotation, projection, srgb_slope
-from .lighting_gradient import sh_basis_gradient
-from .observation import Pixels
-from .state import FitState, Layout
 
 FINER = 6  # drawn px a px, along each axis
 STEP = 1.0  # mm: a jump in depth that is an outline

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from .fitter import Fitter
-from .observation import Pixels
-from .pixels import Drawing
-from .priors import frame_prior, shared_prior
-from .solver import NormalEquations, solve_joint
-from .state import FitState, Layout
+from fitting.energy.priors import frame_prior, shared_prior
+from fitting.observation.crop import Pixels
+from fitting.pixels import Drawing
+from fitting.solver.gauss_newton import NormalEquations, solve_joint
+from fitting.solver.state import FitState, Layout
+from fitting.tracking.frame import Fitter
 
 STEPS, TRIES = 12, 6
 DAMPING = (1e-4, 1e-6)  # share of the diagonal: at first, and at least

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from renderer import Camera, View, chart_light, chart_values, srgb_to_linear, to_camera, unwrap_view
 
 RANGE = 0.3, 2.0  # of the seen skin's median light: the fit says little of light on surfaces that aren't seen

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 
 class FrameCursor:

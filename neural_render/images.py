@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .conditioning import Crop
+from neural_render.methods.deep_video_portraits.conditioning import Crop
 
 
 def resize_square(image: np.ndarray, size: int) -> np.ndarray:

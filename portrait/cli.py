@@ -1,4 +1,4 @@
-"""The command line. Only declarations: what a command does is in ``portrait.jobs``, imported when it runs.
+"""The command line. Only declarations: what a command does is in ``portrait.services``, imported when it runs.
 
 Exit codes: 0 done, 1 some of many clips failed, 2 the input can't be used (one line on stderr says why),
 130 interrupted.
@@ -13,9 +13,21 @@ from typing import Annotated
 
 import typer
 
-from .cli_recognize import app as recognize
-from .cli_uv import app as uv
-from .options import Absolute, Detector, Device, Method, Minutes, Quality, Size, Smooth, Sound, Take, Width
+from portrait.commands.options import (
+    Absolute,
+    Detector,
+    Device,
+    Method,
+    Minutes,
+    Quality,
+    Size,
+    Smooth,
+    Sound,
+    Take,
+    Width,
+)
+from portrait.commands.recognize import app as recognize
+from portrait.commands.uv import app as uv
 
 app = typer.Typer(
     name="portrait",
@@ -39,7 +51,7 @@ app.add_typer(uv)
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        from .files import VERSION
+        from portrait.files import VERSION
 
         typer.echo(f"video-portraits {VERSION}")
         raise typer.Exit
@@ -94,7 +106,7 @@ def fit(
     Videos in a folder (and its sub-folders) are fitted side by side, one on each core, with a table in summary.csv.
     Exit code 0: all are fitted; 1: some failed, and the table says why.
     """
-    from .jobs.batch import fit_any
+    from portrait.services.batch import fit_any
 
     done = fit_any(
         input, output, detector=detector, focal=focal_px, fov=fov, device=device, ray=ray, quality=quality, page=report,
@@ -140,7 +152,7 @@ def edit(
     A face at rest has a little of some shapes, by which the fit explains who it is: --neutral takes them out, for
     avatars.
     """
-    from .jobs.tracks import edit_track
+    from portrait.services.tracks import edit_track
 
     edit_track(
         track, output, set=set or [], scale=scale or [], add=add or [], gaze=gaze, smooth=smooth, neutral=neutral,
@@ -162,7 +174,7 @@ def mix(
     smooth: Smooth = 0.0,
 ) -> None:
     """Put one clip's performance on another clip's face. Expression counts against neutral, pose against the start."""
-    from .jobs.tracks import mix_tracks
+    from portrait.services.tracks import mix_tracks
 
     mix_tracks(
         source, target, output, take=take, absolute=absolute, source_neutral=source_neutral,
@@ -196,7 +208,7 @@ def render(
     device: Device = "auto",
 ) -> None:
     """Draw the face: shading, the conditioning maps, normals, depth; or drawn over the video."""
-    from .jobs.rendering import render_track
+    from portrait.services.rendering import render_track
 
     names = None if overlay is not None and maps == "diffuse,correspondence,eyes" else maps
     render_track(track, output, maps=names, overlay=overlay, alpha=alpha, size=size, device=device)
@@ -227,8 +239,8 @@ def train(
 
     With several GPUs or machines: torchrun --nproc-per-node GPUS -m portrait train ...
     """
-    from .jobs.synthesis import train_file
-    from .jobs.tracks import assignments
+    from portrait.services.synthesis import train_file
+    from portrait.services.tracks import assignments
 
     train_file(
         track, video, output, method=method, minutes=minutes, size=size, width=width, device=device,
@@ -264,7 +276,7 @@ def synthesize(
     files = [onnx, *inputs] if onnx else inputs
     if len(files) != 2:
         raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")
-    from .jobs.synthesis import synthesize_file
+    from portrait.services.synthesis import synthesize_file
 
     synthesize_file(*files, video, output, sound=sound, device=device)
 
@@ -291,7 +303,7 @@ def reenact(
     device: Device = "auto",
 ) -> None:
     """All in one: fit both, mix, train, synthesize. Keeps its work in OUTPUT.work and re-uses what is there."""
-    from .jobs.pipeline import reenact_files
+    from portrait.services.pipeline import reenact_files
 
     reenact_files(
         source, target, output, take=take, absolute=absolute, smooth=smooth, minutes=minutes, size=size, width=width,
@@ -322,7 +334,7 @@ def live(
 
     For the first 1.5 seconds with a face nothing is made: the driver's identity is solved over them.
     """
-    from .jobs.live import live as run
+    from portrait.services.live import live as run
 
     run(
         source, weights, target_track=target_track, frames=frames, window=window, record=record,
@@ -347,7 +359,7 @@ def export(
     obj and ply are in millimetres with the frame's expression. glb is in metres (as glTF has it, by its node's scale):
     a face at rest, ARKit's expression shapes as morph targets, and the frame's as their default weights.
     """
-    from .jobs.exporting import export_file
+    from portrait.services.exporting import export_file
 
     export_file(input, output, frame=frame, texture_size=texture)
 
@@ -367,7 +379,7 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """The whole job on a clip that is already here: result.mp4, comparison.mp4 and report.html."""
-    from .jobs.pipeline import run_demo
+    from portrait.services.pipeline import run_demo
 
     run_demo(output, source=source, target=target, minutes=minutes, size=size, width=width, device=device)
 
@@ -375,7 +387,7 @@ def demo(
 @app.command()
 def doctor() -> None:
     """What works on this machine, and the next command for what doesn't."""
-    from .jobs.doctor import examine
+    from portrait.services.doctor import examine
 
     raise typer.Exit(0 if examine() else 2)
 
@@ -383,7 +395,7 @@ def doctor() -> None:
 @app.command()
 def info(path: Annotated[Path, typer.Argument(metavar="VIDEO|IMAGE|TRACK|WEIGHTS|MODEL|ONNX|GLB")]) -> None:
     """What a file is: size, frames, what it was made of and how."""
-    from .jobs.info import describe
+    from portrait.services.describing import describe
 
     describe(path)
 

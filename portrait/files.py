@@ -13,7 +13,7 @@ def file_hash(path: str | os.PathLike) -> str:
     """SHA-256 of a file, or of a folder's images in the order of their names; hexadecimal."""
     path = Path(path)
     if path.is_dir():
-        from .video_reader import ImageReader
+        from portrait.video.reader import ImageReader
 
         total = hashlib.sha256()
         for file in ImageReader(path).files:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from facemodel import FaceParameters, FrameStatus, Track
-from facemodel.editing import couple_lids
+from facemodel.editing.edits import couple_lids
 
 SIZE = 480  # px, of the square picture in which it is played
 SECONDS = 8.0

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import facemodel
 from facemodel import PortraitError, Track
-from facemodel.mixing import is_mixed
-
-from .progress import say
-from .video import ImageReader, VideoReader, WithoutPadding, open_frames
-from .video_writer import check_no_input, check_writable, stored_size
+from facemodel.editing.mixing import is_mixed
+from portrait.progress import say
+from portrait.video import ImageReader, VideoReader, WithoutPadding, open_frames
+from portrait.video.writer import check_no_input, check_writable, stored_size
 
 
 def pick_device(name: str) -> str:

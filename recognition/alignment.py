@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facemodel.model import MorphableModel
-from fitting.landmarks import Face
+from facemodel.linear import MorphableModel
+from fitting.landmarks.detectors import Face
 
 HEIGHT, WIDTH = 112, 96  # px
 # In the crop, px, pixel centres at +0.5 (the authors' numbers count pixel centres from 1): the eye on the left of the

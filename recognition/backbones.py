@@ -9,7 +9,7 @@ import math
 
 from torch import Tensor, nn
 
-from facemodel.errors import PortraitError, unknown_name
+from foundation.errors import PortraitError, unknown_name
 
 # Residual units of the four stages. 20: SphereFace's paper and code. 64: as its authors published the 64-layer network
 # (the paper's table prints 8 units in stage two, their file has 7). 27: the centre-loss network of Wen et al.

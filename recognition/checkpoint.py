@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from facemodel.errors import PortraitError
-
-from .files import read_tensors, write_tensors
-from .folder import FaceFolder
-from .settings import Experiment
+from foundation.errors import PortraitError
+from recognition.files import read_tensors, write_tensors
+from recognition.folder import FaceFolder
+from recognition.settings import Experiment
 
 MAKE = "portrait recognize train SETTINGS -o FOLDER"
 

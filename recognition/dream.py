@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 FRONTAL, PROFILE = 20.0, 50.0  # degrees: the authors' frontal faces turn at most, their profiles at least this much
 

@@ -10,8 +10,8 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from facemodel.errors import PortraitError
-from fitting.landmarks import Face
+from fitting.landmarks.detectors import Face
+from foundation.errors import PortraitError
 
 SAME = 0.6
 """Distance below which two embeddings are of the same person."""

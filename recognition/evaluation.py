@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.errors import PortraitError
-
-from .folder import FaceFolder, listed, read_folder
-from .model import Embedded, Embedder, embed_files
-from .poses import BINS, gallery_and_probes, pose_pairs
-from .protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
-from .settings import Evaluation
-from .verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
+from foundation.errors import PortraitError
+from recognition.folder import FaceFolder, listed, read_folder
+from recognition.model import Embedded, Embedder, embed_files
+from recognition.poses import BINS, gallery_and_probes, pose_pairs
+from recognition.protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
+from recognition.settings import Evaluation
+from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
 
 CURVE = 400  # points of a stored ROC
 Progress = Callable[[float, float, str, str], None]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from facemodel.errors import PortraitError, write_error
+from foundation.errors import PortraitError, write_error
 
 FORMAT, VERSION = "video-portraits recognition", 1
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.errors import PortraitError
-
-from .pictures import ENDINGS
+from foundation.errors import PortraitError
+from recognition.pictures import ENDINGS
 
 LISTED = 20  # names in an error; the rest is counted
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facemodel.errors import PortraitError, unknown_name
+from foundation.errors import PortraitError, unknown_name
 
 
 def check_labels(labels: Tensor, classes: int) -> None:

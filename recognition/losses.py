@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .distributed import gather, gather_with_gradient, processes
+from recognition.distributed import gather, gather_with_gradient, processes
 
 TINY = 1e-12  # under a square root, so that its slope stays finite at 0
 

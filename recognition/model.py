@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facemodel.errors import PortraitError
-
-from .backbones import make_backbone
-from .dream import Dream
-from .files import read_tensors, write_tensors
-from .heads import make_head
-from .losses import CenterLoss, ExclusiveLoss, RingLoss, UniformLoss
-from .pictures import prepare, read_picture
-from .settings import LossSettings, ModelSettings
+from foundation.errors import PortraitError
+from recognition.backbones import make_backbone
+from recognition.dream import Dream
+from recognition.files import read_tensors, write_tensors
+from recognition.heads import make_head
+from recognition.losses import CenterLoss, ExclusiveLoss, RingLoss, UniformLoss
+from recognition.pictures import prepare, read_picture
+from recognition.settings import LossSettings, ModelSettings
 
 
 class Embedder(nn.Module):

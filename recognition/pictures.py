@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 

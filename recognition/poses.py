@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from facemodel.errors import PortraitError
-
-from .folder import FaceFolder
-from .protocols import Pairs
+from foundation.errors import PortraitError
+from recognition.folder import FaceFolder
+from recognition.protocols import Pairs
 
 FRONTAL = 15.0  # degrees; a frontal face turns at most this much
 BINS = ((15.0, 30.0), (30.0, 45.0), (45.0, 60.0), (60.0, 75.0), (75.0, 90.0))

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.errors import PortraitError
-
-from .folder import LISTED, listed
+from foundation.errors import PortraitError
+from recognition.folder import LISTED, listed
 
 LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
 CFP_FROM = "CFP (cfp-dataset.zip) comes from http://www.cfpw.io/"

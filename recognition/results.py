@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemodel.errors import PortraitError
-
-from .evaluation import Result
-from .files import read_tensors, write_tensors, write_text
-from .verification import RATES, confidence
+from foundation.errors import PortraitError
+from recognition.evaluation import Result
+from recognition.files import read_tensors, write_tensors, write_text
+from recognition.verification import RATES, confidence
 
 MAKE = "portrait recognize evaluate SETTINGS FOLDER"
 COLUMNS = (

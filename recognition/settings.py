@@ -26,10 +26,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import get_type_hints
 
-from facemodel.errors import PortraitError, unknown_name
-
-from .backbones import BACKBONES
-from .heads import HEADS
+from foundation.errors import PortraitError, unknown_name
+from recognition.backbones import BACKBONES
+from recognition.heads import HEADS
 
 DREAM = ("none", "stitched", "end-to-end")
 PROTOCOLS = ("lfw", "cfp-ff", "cfp-fp", "pairs", "ijb", "poses")

@@ -20,16 +20,15 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
-from facemodel.errors import PortraitError
-
-from .checkpoint import Run, check_finite, load_checkpoint, not_finite, save_checkpoint
-from .dream import Dream, stitch
-from .files import write_text
-from .folder import FaceFolder, read_folder
-from .model import Objective, embed_files, save_embedder
-from .pictures import Pictures, unreadable
-from .sampling import Batches
-from .settings import Experiment, TrainingSettings
+from foundation.errors import PortraitError
+from recognition.checkpoint import Run, check_finite, load_checkpoint, not_finite, save_checkpoint
+from recognition.dream import Dream, stitch
+from recognition.files import write_text
+from recognition.folder import FaceFolder, read_folder
+from recognition.model import Objective, embed_files, save_embedder
+from recognition.pictures import Pictures, unreadable
+from recognition.sampling import Batches
+from recognition.settings import Experiment, TrainingSettings
 
 LOG_EVERY = 20  # steps between two rows of log.csv
 Progress = Callable[[float, float, str, str], None]  # done, of, what, note

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)  # false accept rates of the tables
 

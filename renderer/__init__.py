@@ -1,16 +1,17 @@
 """Camera, rasterisation, shading, conditioning maps and UV unwrapping."""
 
-from .camera import Camera, axis_angle, opencv_extrinsics, project, rotation_matrix, to_camera
-from .color import linear_to_srgb, srgb_to_linear
-from .fragments import Fragments
-from .interpolation import interpolate
-from .lighting import sh_basis, shade
-from .maps import MAPS, render
-from .overlays import overlay
-from .rasterizer import rasterize
-from .scene import correspondence_colors
-from .texturing import chart_light, chart_values, extend, main_island, render_textured
-from .unwrapping import View, unwrap, unwrap_view
+from geometry.camera import Camera, opencv_extrinsics, project, to_camera
+from geometry.color import linear_to_srgb, srgb_to_linear
+from geometry.rotation import axis_angle, rotation_matrix
+from geometry.spherical_harmonics import sh_basis, shade
+from renderer.fragments import Fragments
+from renderer.interpolation import interpolate
+from renderer.maps import MAPS, render
+from renderer.overlays import overlay
+from renderer.rasterizers.registry import rasterize
+from renderer.scene import correspondence_colors
+from renderer.texturing import chart_light, chart_values, extend, main_island, render_textured
+from renderer.unwrapping import View, unwrap, unwrap_view
 
 __all__ = [
     "MAPS",

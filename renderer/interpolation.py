@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facemodel.errors import PortraitError
-
-from .camera import Camera
-from .fragments import Covered, Fragments
+from foundation.errors import PortraitError
+from geometry.camera import Camera
+from renderer.fragments import Covered, Fragments
 
 
 def interpolate(
@@ -101,7 +100,7 @@ def _compiled(attributes: Tensor) -> bool:
 
 
 def _interpolate_compiled(faces: Tensor, bary: Tensor, triangles: Tensor, attributes: Tensor) -> Tensor:
-    from ._cpu import interpolate_pixels
+    from renderer.rasterizers.numba_kernels import interpolate_pixels
 
     batched = attributes if attributes.dim() == 3 else attributes[None]
     out = torch.empty(len(faces), batched.shape[-1])

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from facemodel.errors import PortraitError, unknown_name
-
-from . import _maps_torch
-from .camera import Camera
-from .rasterizer import check_backend
-from .scene import CHANNELS, SceneBuilder
+from foundation.errors import PortraitError, unknown_name
+from geometry.camera import Camera
+from renderer import maps_reference as _maps_torch
+from renderer.rasterizers.registry import check_backend
+from renderer.scene import CHANNELS, SceneBuilder
 
 MAPS = tuple(CHANNELS)
 """Names of the maps that ``render`` draws."""
@@ -84,6 +83,6 @@ def _draw(scene, camera: Camera, maps: Sequence[str], supersample: int, backend:
     compiled = scene.points.device.type == "cpu" and backend in ("auto", "cpu")
     if not compiled or scene.wants_gradient(camera) or scene.colors_want_gradient():
         return _maps_torch.draw(scene, camera, maps, supersample, backend)
-    from . import _maps_cpu
+    from renderer import maps_compiled as _maps_cpu
 
     return _maps_cpu.draw(scene, camera, maps, supersample)

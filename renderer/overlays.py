@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 
 def overlay(image: Tensor, picture: Tensor, mask: Tensor | None = None, alpha: float = 0.6) -> Tensor:

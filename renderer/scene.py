@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from .camera import Camera, to_camera
-from .eyes import EyeShape, eye_shape
+from geometry.camera import Camera, to_camera
+from renderer.eyes import EyeShape, eye_shape
 
 CHANNELS = {"diffuse": 3, "correspondence": 3, "eyes": 3, "normals": 3, "depth": 1, "mask": 1}
 """Name and number of channels of each map that ``renderer.render`` draws."""

@@ -7,16 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.errors import PortraitError
-from facemodel.normals import vertex_normals
-
-from .camera import FLIP, Camera, to_camera
-from .color import linear_to_srgb
-from .interpolation import interpolate
-from .lighting import sh_basis
-from .rasterizer import rasterize
-from .scene import behind_skin
-from .unwrapping import uv_fragments
+from foundation.errors import PortraitError
+from geometry.camera import FLIP, Camera, to_camera
+from geometry.color import linear_to_srgb
+from geometry.mesh import vertex_normals
+from geometry.spherical_harmonics import sh_basis
+from renderer.interpolation import interpolate
+from renderer.rasterizers.registry import rasterize
+from renderer.scene import behind_skin
+from renderer.unwrapping import uv_fragments
 
 
 def chart_values(model, values: Tensor, size: int, backend: str = "auto") -> Tensor:

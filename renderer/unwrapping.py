@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from facemodel.errors import PortraitError
-from facemodel.normals import vertex_normals
-
-from .camera import Camera, project
-from .interpolation import interpolate_covered
-from .rasterizer import rasterize
+from foundation.errors import PortraitError
+from geometry.camera import Camera, project
+from geometry.mesh import vertex_normals
+from renderer.interpolation import interpolate_covered
+from renderer.rasterizers.registry import rasterize
 
 DEPTH_TOLERANCE = 2.0
 """mm that a texel may lie behind the depth buffer and still count as seen."""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-STAGES = ["facemodel", "renderer", "fitting", "neural_render", "recognition", "portrait"]
+STAGES = [
+    "foundation", "geometry", "facemodel", "renderer", "fitting", "synthetic", "neural_render", "recognition", "portrait",
+]  # fmt: skip
 
 
 def pins(text: str) -> dict[str, str]:

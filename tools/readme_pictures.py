@@ -15,9 +15,9 @@ import torch
 import facemodel
 import fitting
 from facemodel import FaceParameters, Track
-from fitting.landmarks import square_crop
-from portrait.sample import carphone
+from fitting.landmarks.detectors import square_crop
 from portrait.video import VideoReader
+from portrait.video.sample import carphone
 from renderer import Camera, render
 
 OUT = Path(__file__).parent.parent / "docs" / "images"

@@ -1,12 +1,12 @@
 """Networks that make pictures, and the blocks they are built from."""
 
-from .blocks import DownModule, RefinementUnit, UpModule, fold_norms, initialize_normal, make_norm
-from .modulation import SPADE, AdaIN, adain
-from .norms import SharedBatchNorm2d, add_spectral_norm
-from .patchgan import MultiScaleDiscriminator, PatchDiscriminator
-from .resnet import ResidualBlock, ResNetGenerator
-from .unet import RefinementUNet
-from .warp import identity_grid, warp
+from neural_render.networks.blocks import DownModule, RefinementUnit, UpModule, fold_norms, initialize_normal, make_norm
+from neural_render.networks.modulation import SPADE, AdaIN, adain
+from neural_render.networks.norms import SharedBatchNorm2d, add_spectral_norm
+from neural_render.networks.patchgan import MultiScaleDiscriminator, PatchDiscriminator
+from neural_render.networks.resnet import ResidualBlock, ResNetGenerator
+from neural_render.networks.unet import RefinementUNet
+from neural_render.networks.warp import identity_grid, warp
 
 __all__ = [
     "SPADE",

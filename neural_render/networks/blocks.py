@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .norms import SharedBatchNorm2d
+from neural_render.networks.norms import SharedBatchNorm2d
 
 Norm = Literal["batch", "instance", "group", "none"]
 

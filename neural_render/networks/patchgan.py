@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Norm, initialize_normal, make_norm
+from neural_render.networks.blocks import Norm, initialize_normal, make_norm
 
 IMAGE_STD = 0.46
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blocks import Norm, initialize_normal, make_norm
+from neural_render.networks.blocks import Norm, initialize_normal, make_norm
 
 
 class ResidualBlock(nn.Module):

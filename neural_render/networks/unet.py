@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .blocks import DownModule, Norm, UpModule, initialize_normal
+from neural_render.networks.blocks import DownModule, Norm, UpModule, initialize_normal
 
 
 class RefinementUNet(nn.Module):

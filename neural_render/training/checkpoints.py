@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from facemodel.errors import PortraitError
-
-from ..checkpoint import FORMAT, VERSION, read, write_atomic
-from .base import BaseTrainer
+from foundation.errors import PortraitError
+from neural_render.methods.deep_video_portraits.weights import FORMAT, VERSION, read, write_atomic
+from neural_render.training.base import BaseTrainer
 
 
 def save(trainer: BaseTrainer, path: Path, identity: dict) -> None:

@@ -47,7 +47,7 @@ class Log:
             return
         import cv2
 
-        from ..checkpoint import replace_atomic
+        from neural_render.methods.deep_video_portraits.weights import replace_atomic
 
         encoded = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
         replace_atomic(self.folder / "samples" / f"{step:07d}.png", lambda path: path.write_bytes(encoded))

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facemodel.errors import PortraitError
-
-from .base import BaseTrainer
-from .checkpoints import resume, save
-from .logs import EVERY, Log
+from foundation.errors import PortraitError
+from neural_render.training.base import BaseTrainer
+from neural_render.training.checkpoints import resume, save
+from neural_render.training.logs import EVERY, Log
 
 CHECKPOINT_SECONDS = 60.0
 SCORE_EVERY = 250

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 
 DARKEST = 0.004  # linear RGB: least colour of which a logarithm is taken
 

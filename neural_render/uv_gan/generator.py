@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..networks import DownModule, UpModule, initialize_normal
-from .filling import mirror_fill_batch
+from neural_render.networks import DownModule, UpModule, initialize_normal
+from neural_render.uv_gan.filling import mirror_fill_batch
 
 INPUTS = 8
 """Channels of its input: texture 3, mirrored texture 3, where each is known 1 + 1."""

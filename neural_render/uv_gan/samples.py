@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel.errors import PortraitError
 from fitting.texture import sight
+from foundation.errors import PortraitError
+from neural_render.methods.deep_video_portraits.weights import read, write_atomic
+from neural_render.uv_gan.filling import blend_weight
 from renderer import Camera, chart_light, linear_to_srgb, main_island, to_camera, unwrap_view
-
-from ..checkpoint import read, write_atomic
-from ..people import RandomScenes, Shot, SkinChart, make_person
-from ..people.scene import stand
-from .filling import blend_weight
+from synthetic import RandomScenes, Shot, SkinChart, make_person
+from synthetic.scene import stand
 
 MASK_SIZE = 192  # px of the view that says what is seen
 Progress = Callable[[int, int, str], None]

@@ -9,14 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.errors import PortraitError, unknown_name
-
-from ..losses import adversarial, l1
-from ..networks import PatchDiscriminator
-from ..training import BaseTrainer, make_fabric, order
-from .generator import INPUTS, UVGenerator, generator_input
-from .samples import TextureSet
-from .settings import LOCAL, Settings
+from foundation.errors import PortraitError, unknown_name
+from neural_render.losses.terms import adversarial, l1
+from neural_render.networks import PatchDiscriminator
+from neural_render.training import BaseTrainer, make_fabric, order
+from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
+from neural_render.uv_gan.samples import TextureSet
+from neural_render.uv_gan.settings import LOCAL, Settings
 
 Embed = Callable[[Tensor], Tensor]
 """Textures (N, 3, S, S) in [-1, 1] to embeddings (N, D), differentiable, its own weights fixed."""

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
+from neural_render.methods.deep_video_portraits.weights import FORMAT, VERSION, read, write_atomic
+from neural_render.uv_gan.filling import mirror_fill, push_pull
+from neural_render.uv_gan.generator import UVGenerator, generator_input
 from renderer import linear_to_srgb, srgb_to_linear
-
-from ..checkpoint import FORMAT, VERSION, read, write_atomic
-from .filling import mirror_fill, push_pull
-from .generator import UVGenerator, generator_input
 
 KIND = "uv-weights"
 

@@ -7,9 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from facemodel import PortraitError
-
-from ..video_reader import is_image
-from .work import Clip
+from portrait.batch.work import Clip
+from portrait.video.reader import is_image
 
 VIDEO_SUFFIXES = {
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from facemodel import PortraitError
-
-from .work import ATTEMPTS, Clip, Event, News, Row, Work, failed
+from portrait.batch.work import ATTEMPTS, Clip, Event, News, Row, Work, failed
 
 LOOK_EVERY = 0.5  # seconds between two looks at what the tasks tell
 STORE = 80 << 20  # bytes of shared memory for Ray's objects, of which there are only small ones

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from .work import ATTEMPTS, Clip, Event, Row, Work, failed
+from portrait.batch.work import ATTEMPTS, Clip, Event, Row, Work, failed
 
 
 def run_on_cores(clips: Sequence[Clip], work: Work, count: int) -> Iterator[Event]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..progress import Progress, say
-from .work import Clip, News, Row
+from portrait.batch.work import Clip, News, Row
+from portrait.progress import Progress, say
 
 
 class BatchDisplay:

@@ -10,12 +10,11 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from fitting import make_detector
-
-from ..jobs.fitting import fit_clip
-from ..quiet import quiet_native_stderr
-from ..tracks import pick_device
-from .summary import row_of
-from .work import Clip, Options, Row, Send, failed, now_and_then
+from portrait.batch.summary import row_of
+from portrait.batch.work import Clip, Options, Row, Send, failed, now_and_then
+from portrait.quiet import quiet_native_stderr
+from portrait.services.fitting import fit_clip
+from portrait.tracks import pick_device
 
 
 def fit_one(clip: Clip, send: Send, options: Options) -> Row:

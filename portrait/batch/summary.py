@@ -9,9 +9,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from facemodel import FrameStatus, Track
-from facemodel.errors import write_error
-
-from .work import Clip, Row
+from foundation.errors import write_error
+from portrait.batch.work import Clip, Row
 
 COLUMNS = [f.name for f in fields(Row) if f.name != "kept"]
 

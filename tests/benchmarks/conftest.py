@@ -1,7 +1,7 @@
 import pytest
 
 import facemodel
-from benchmarks.scenes import make_scene
+from synthetic.scenes import make_scene
 
 
 @pytest.fixture(scope="session")

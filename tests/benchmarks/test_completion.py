@@ -10,10 +10,10 @@ import facemodel
 from benchmarks.completion import OURS, PICTURE, evaluate, gain, methods, observe, score
 from benchmarks.completion_real import TURNS, holes_of
 from fitting.texture import frame_texture
-from neural_render.people import Shot, SkinChart, make_person
-from neural_render.people.scene import stand
 from neural_render.uv_gan.generator import UVGenerator
 from renderer import main_island, render_textured
+from synthetic import Shot, SkinChart, make_person
+from synthetic.scene import stand
 
 SIZE = 64
 

@@ -9,7 +9,7 @@ import torch
 from benchmarks.recognition import STRANGERS, accuracy_60, compared, settle
 from benchmarks.recognition_people import OWN, PICTURE, Photos, photograph, shots, tools
 from benchmarks.recognition_runs import by_yaw, geometry
-from benchmarks.recognition_views import (
+from benchmarks.recognition_views import (  # fmt: skip
     ALIGNED,
     AUGMENTED,
     FILLED,
@@ -22,15 +22,14 @@ from benchmarks.recognition_views import (
     Views,
     write_metadata,
     write_person,
-)  # fmt: skip
-from facemodel.errors import PortraitError
-from neural_render.people.scene import head_rotation
+)
+from foundation.errors import PortraitError
 from neural_render.uv_gan.generator import UVGenerator
 from recognition.evaluation import Result
 from recognition.folder import read_folder
 from renderer import rotation_matrix
-
-from ..recognition.conftest import write_people
+from synthetic.scene import head_rotation
+from tests.recognition.conftest import write_people
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from benchmarks.reenactment_methods import ABLATIONS, Blanked, BlankedInput, nearest_frames, part, pasted
-from neural_render.conditioning import CHANNELS, condition
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition
 from tests.facemodel.clips import make_track, names_only_model
 
 

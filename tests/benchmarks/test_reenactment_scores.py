@@ -7,8 +7,8 @@ from skimage.data import astronaut
 from benchmarks.image_metrics import ms_ssim, psnr, ssim
 from benchmarks.reenactment_scores import Held, Judge, mouth_and_eyes, to_crop
 from fitting import make_detector
-from fitting.landmarks import Face
-from neural_render.conditioning import CHANNELS, Crop
+from fitting.landmarks.detectors import Face
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, Crop
 
 PICTURE = astronaut()[:192, 128:320]
 

@@ -11,11 +11,11 @@ from benchmarks.adam import descend, energy, moving_frames, target_of
 from benchmarks.eos_fit import FILES, EosFit, compare
 from benchmarks.faults import DARK, SMALL, FoundOrTrue, half_shadow, occluder, small_face
 from benchmarks.recovery import Clip
-from benchmarks.scenes import GAZE, PITCH, YAW, illumination, make_scene
-from facemodel.errors import PortraitError
 from facemodel.track import Track
-from fitting.landmarks import Face
+from fitting.landmarks.detectors import Face
+from foundation.errors import PortraitError
 from renderer import project, sh_basis, to_camera
+from synthetic.scenes import GAZE, PITCH, YAW, illumination, make_scene
 
 
 class Stub:

@@ -9,7 +9,7 @@ import torch
 from benchmarks.recognition_real import Seen, cosines
 from benchmarks.turned_frames import APART, apart, by_turn, yaws
 from facemodel import FaceParameters, Track
-from neural_render.people.scene import head_rotation
+from synthetic.scene import head_rotation
 
 TURNS = (0.0, 20.0, -35.0, 5.0, -50.0)
 

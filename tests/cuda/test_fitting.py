@@ -20,7 +20,7 @@ class TrueLandmarks:
         self.known = {p.tobytes(): marks for p, marks in zip(scene.pictures, scene.landmarks)}
 
     def detect(self, picture):
-        from fitting.landmarks import Face
+        from fitting.landmarks.detectors import Face
 
         return [Face(self.known[picture.tobytes()], self.scheme, 1.0)]
 
@@ -60,7 +60,7 @@ def check_on_cpu(track):
 
 @cache
 def scene(model):
-    from benchmarks.scenes import make_scene
+    from synthetic.scenes import make_scene
 
     try:
         return make_scene(model, 3, 1, SIZE)
@@ -119,7 +119,7 @@ def test_a_stopped_fit_goes_on(fits):
 
 
 def test_online(gpu_model, clip):
-    from fitting.online import OnlineTracker
+    from fitting.tracking.online import OnlineTracker
     from tests.fitting.rendered import FAST, KnownLandmarks
 
     truth, pictures, points = clip
@@ -133,9 +133,9 @@ def test_online(gpu_model, clip):
 
 def test_networks(clip, device):
     """Landmarks and masks as the networks that ship with the package see them."""
-    from fitting.landmark_net import NetDetector
-    from fitting.observation import cut_out
-    from fitting.parts import seen_parts
+    from fitting.landmarks.network import NetDetector
+    from fitting.observation.crop import cut_out
+    from fitting.occlusion.parts import seen_parts
     from tests.fitting.rendered import KnownLandmarks
 
     _, pictures, points = clip
@@ -168,11 +168,11 @@ def test_textures(model, gpu_model, clip, device):
 def test_small_pictures(model, gpu_model, device):
     """What is drawn pixel by pixel, its derivatives, and a solution that starts with the truth."""
     from benchmarks.faults import PICTURE_FAULTS
-    from benchmarks.scenes import make_scene
-    from fitting.fitter import Fitter
-    from fitting.observation import Pixels
+    from fitting.observation.crop import Pixels
     from fitting.pixels import Drawing
     from fitting.small import solve_small
+    from fitting.tracking.frame import Fitter
+    from synthetic.scenes import make_scene
     from tests.fitting.test_pixels import pixels_of, state_of
 
     try:

@@ -10,7 +10,7 @@ import torch
 
 
 def methods() -> list[str]:
-    from neural_render.reenactor import REENACTORS
+    from neural_render.methods.base import REENACTORS
 
     return sorted(REENACTORS)
 
@@ -18,7 +18,7 @@ def methods() -> list[str]:
 @pytest.fixture(scope="module", params=methods())
 def trained(request, gpu_model, clip, track, device, tmp_path_factory):
     """A method's summary and target after a few steps."""
-    from neural_render.reenactor import Target, TrainingOptions, find_method
+    from neural_render.methods.base import Target, TrainingOptions, find_method
     from tests.fitting.rendered import Frames
 
     method = find_method(request.param)
@@ -35,7 +35,7 @@ def test_training(trained):
 
 
 def test_the_same_weights_make_the_same_frames(trained, model, device):
-    from neural_render.reenactor import Drive, Target
+    from neural_render.methods.base import Drive, Target
 
     method, target, done = trained
     frames = []
@@ -49,9 +49,9 @@ def test_the_same_weights_make_the_same_frames(trained, model, device):
 
 
 def test_in_float32_they_are_nearer(trained, model, device):
-    from neural_render.checkpoint import Weights
-    from neural_render.reenactor import DEFAULT
-    from neural_render.synthesis import synthesize_crops
+    from neural_render.methods.base import DEFAULT
+    from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
+    from neural_render.methods.deep_video_portraits.weights import Weights
 
     method, target, done = trained
     if method.name != DEFAULT:
@@ -65,9 +65,9 @@ def test_in_float32_they_are_nearer(trained, model, device):
 
 
 def test_live(trained, model, device):
-    from neural_render.checkpoint import Weights
-    from neural_render.live import LiveSynthesizer
-    from neural_render.reenactor import DEFAULT
+    from neural_render.methods.base import DEFAULT
+    from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
+    from neural_render.methods.deep_video_portraits.weights import Weights
 
     method, target, done = trained
     if method.name != DEFAULT:
@@ -81,7 +81,7 @@ def test_live(trained, model, device):
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_steps_and_checkpoints(device, tmp_path, bfloat16):
     """Every loss that needs no weights of its own, shifts, held-out scores; then on from the checkpoint."""
-    from neural_render.trainer import Settings, Trainer
+    from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
     from neural_render.training import resume, run
     from tests.neural_render.arrays import moving_disc
 
@@ -103,7 +103,7 @@ def test_steps_and_checkpoints(device, tmp_path, bfloat16):
 
 
 def test_random_numbers_of_the_caller_stay(device):
-    from neural_render.trainer import Settings, Trainer
+    from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
     from tests.neural_render.arrays import moving_disc
 
     drawn = []

@@ -24,9 +24,9 @@ def test_the_scripted_performance_is_mixed(gpu_model, track):
 
 
 def test_pictures_of_a_track(model, gpu_model, clip, track, device):
-    from portrait.jobs.exporting import albedo_texture
-    from portrait.jobs.rendering import map_frames, overlay_frames
-    from portrait.page import colour_errors, with_model
+    from portrait.reports.page import colour_errors, with_model
+    from portrait.services.exporting import albedo_texture
+    from portrait.services.rendering import map_frames, overlay_frames
     from tests.fitting.rendered import Frames
 
     names, made = ["diffuse", "depth", "eyes"], []
@@ -41,7 +41,7 @@ def test_pictures_of_a_track(model, gpu_model, clip, track, device):
 
 
 def test_meshes(model, gpu_model, track):
-    from facemodel.export import frame_facts, frame_mesh
+    from facemodel.export.mesh import frame_facts, frame_mesh
 
     cpu, gpu = (frame_mesh(track, 1, head) for head in (model, gpu_model))
     for name, value in vars(cpu).items():

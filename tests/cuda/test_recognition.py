@@ -59,7 +59,7 @@ def test_training_and_embeddings(folder, device, tmp_path, case):
 
 def test_faces_of_a_texture_are_embedded(folder, device, tmp_path):
     """The embedding that UV completion is trained with."""
-    from portrait.jobs.uv_training import load_embedding
+    from portrait.services.uv_training import load_embedding
 
     done = train(folder, device, tmp_path, iterations=2, head="softmax")
     pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -66,9 +66,9 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
     """What ``portrait uv --merge`` does between reading and writing."""
     from neural_render.uv_gan.filling import blend_weight, mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
-    from portrait.jobs.uv import dressed, merged
-    from portrait.jobs.uv_outputs import Face
     from portrait.progress import Progress
+    from portrait.services.uv import dressed, merged
+    from portrait.services.uv_outputs import Face
     from renderer import main_island
     from tests.fitting.rendered import Frames
 

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel import PortraitError
-from facemodel.curves import HEADER, apply_curves, read_curves, timecode, write_curves
-from facemodel.editing import couple_lids
-
-from .clips import make_track, names_only_model
+from facemodel.editing.curves import HEADER, apply_curves, read_curves, timecode, write_curves
+from facemodel.editing.edits import couple_lids
+from tests.facemodel.clips import make_track, names_only_model
 
 MODEL = names_only_model()
 NAMES = MODEL.expression_names

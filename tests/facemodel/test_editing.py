@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from facemodel import FrameStatus, PortraitError, edit
-from facemodel.editing import set_gaze, shape_name
-from facemodel.smoothing import shots, smooth_parameters
-
-from .clips import make_track, names_only_model
+from facemodel.editing.edits import set_gaze, shape_name
+from facemodel.editing.smoothing import shots, smooth_parameters
+from tests.facemodel.clips import make_track, names_only_model
 
 MODEL = names_only_model()
 NAMES = MODEL.expression_names

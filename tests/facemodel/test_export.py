@@ -10,12 +10,11 @@ import trimesh
 
 import facemodel
 from facemodel import PortraitError, export_mesh
-from facemodel.export import frame_mesh
-from facemodel.normals import vertex_normals
+from facemodel.export.mesh import frame_mesh
+from geometry.camera import Camera, opencv_extrinsics, project, to_camera
+from geometry.mesh import vertex_normals
 from renderer import linear_to_srgb
-from renderer.camera import Camera, opencv_extrinsics, project, to_camera
-
-from .clips import make_track
+from tests.facemodel.clips import make_track
 
 
 @pytest.fixture(scope="module")

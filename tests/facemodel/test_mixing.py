@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemodel import FrameStatus, PortraitError, mix
-from facemodel.mixing import backing_frames, target_frames
-from facemodel.neutral import neutral_frame, relative_expression
-from renderer.camera import Camera, project, rotation_matrix, to_camera
-
-from .clips import make_track, names_only_model
+from facemodel.editing.mixing import backing_frames, target_frames
+from facemodel.editing.neutral import neutral_frame, relative_expression
+from geometry.camera import Camera, project, to_camera
+from geometry.rotation import rotation_matrix
+from tests.facemodel.clips import make_track, names_only_model
 
 MODEL = names_only_model()
 NAMES = MODEL.expression_names

@@ -9,11 +9,11 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from facemodel.arkit import ARKIT_NAMES
+from facemodel.formats.default import LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
 from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_to_eye_look
-from facemodel.model import DEFAULT_MODEL
-from facemodel.model_file import LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
-from renderer.camera import Camera, to_camera
-from renderer.rasterizer import rasterize
+from facemodel.linear import DEFAULT_MODEL
+from geometry.camera import Camera, to_camera
+from renderer.rasterizers.registry import rasterize
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 EYES_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}

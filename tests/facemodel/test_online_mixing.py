@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
-from facemodel.mixing import mix
-from facemodel.online_mixing import OnlineMixer, Reference, steady_face
-
-from .clips import make_track, names_only_model
+from facemodel.editing.mixing import mix
+from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
+from foundation.errors import PortraitError
+from tests.facemodel.clips import make_track, names_only_model
 
 
 @pytest.fixture

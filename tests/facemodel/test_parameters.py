@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from facemodel import FaceParameters
-
-from .clips import names_only_model
+from tests.facemodel.clips import names_only_model
 
 
 def test_fields_check_their_shapes():

@@ -8,8 +8,7 @@ import torch
 
 from facemodel import FrameStatus, PortraitError, Track
 from facemodel.track import fill_gaps
-
-from .clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, names_only_model
 
 
 def test_round_trip(tmp_path):

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 import facemodel
-
-from .rendered import rendered_clip
+from tests.fitting.rendered import rendered_clip
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import torch
 
 import fitting
 from facemodel.parameters import FaceParameters
-from fitting.landmarks import Face
-from fitting.observation import cut_out
-from fitting.settings import Settings
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import cut_out
+from fitting.policy.settings import Settings
 from renderer import Camera, project, render, to_camera
 
 FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 5), key_frames=3)

@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
-from fitting.fitter import Fitter
-from fitting.observation import Observation
-from fitting.settings import Settings
-from renderer import _pytorch3d
-
-from .rendered import FAST, fit, observed
+from fitting.observation.crop import Observation
+from fitting.policy.settings import Settings
+from fitting.tracking.frame import Fitter
+from foundation.errors import PortraitError
+from renderer.rasterizers import pytorch3d as _pytorch3d
+from tests.fitting.rendered import FAST, fit, observed
 
 SMALL = Settings(samples=300, levels=(64,), steps=(1,), joint_levels=(64,), joint_steps=(2,), key_frames=1)
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from fitting.assembly import _spread
-from fitting.checkpoint import Rows
-from fitting.state import Layout
+from fitting.solver.state import Layout
+from fitting.tracking.assembly import _spread
+from fitting.tracking.checkpoint import Rows
 
 
 def test_spreads_stand_where_their_parameters_do():

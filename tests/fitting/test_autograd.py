@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from fitting.energy import SurfaceGeometry, Weights, landmarks, photometric
-from fitting.samples import surface_samples
-
-from .conftest import in_double
-from .test_energy import BLOCKS, SIZE, random_state, setup
+from fitting.energy.samples import surface_samples
+from fitting.energy.terms import SurfaceGeometry, Weights, landmarks, photometric
+from tests.fitting.conftest import in_double
+from tests.fitting.test_energy import BLOCKS, SIZE, random_state, setup
 
 SAMPLES = 25
 

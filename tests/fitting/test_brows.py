@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from facemodel.parameters import FaceParameters
-from fitting.energy import across_eyes, landmarks
-from fitting.fitter import Fitter
-from fitting.joint import brow_heights
-from fitting.landmarks import EYE_CORNERS, Face
-from fitting.observation import Observation, observe
-from fitting.samples import landmark_samples
-from fitting.settings import Settings
+from fitting.energy.samples import landmark_samples
+from fitting.energy.terms import across_eyes, landmarks
+from fitting.landmarks.detectors import EYE_CORNERS, Face
+from fitting.observation.crop import Observation, observe
+from fitting.policy.settings import Settings
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import brow_heights
 from renderer import Camera, project, to_camera
 
 SCHEME, WIDTH, HEIGHT = "mediapipe478", 480, 360

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel.track import FrameStatus
-from fitting.confidence import DOUBTFUL, confidence, doubts, face_brightness, factors
-from fitting.landmarks import Face
-from fitting.observation import cut_out
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import cut_out
+from fitting.policy.confidence import DOUBTFUL, confidence, doubts, face_brightness, factors
 
 GOOD = {"landmarks": 0.0, "photometric": 0.0, "brightness": 120.0, "visible": 0.9, "converged": 1.0, "detector": 1.0}
 WORSE = {"landmarks": 0.05, "photometric": 40.0, "brightness": 8.0, "visible": 0.3, "converged": 0.0, "detector": 0.5}

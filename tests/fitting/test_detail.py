@@ -2,8 +2,8 @@
 
 import torch
 
-from fitting.detail import Elimination, absorb
-from fitting.rows import PhotometricRows
+from fitting.energy.rows import PhotometricRows
+from fitting.solver.detail import Elimination, absorb
 
 
 def test_what_is_left_out_and_put_back_is_the_whole_solution():

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from fitting.energy import SurfaceGeometry, Weights, eye_rotation, landmarks, photometric
-from fitting.landmarks import Face
-from fitting.lighting_gradient import sh_basis_gradient
-from fitting.observation import Level, Observation
-from fitting.samples import landmark_samples, surface_samples
-from fitting.state import FitState, Layout
-from renderer.camera import rotation_matrix
-from renderer.lighting import sh_basis
-
-from .conftest import in_double
+from fitting.energy.samples import landmark_samples, surface_samples
+from fitting.energy.terms import SurfaceGeometry, Weights, eye_rotation, landmarks, photometric
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import Level, Observation
+from fitting.solver.state import FitState, Layout
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
+from tests.fitting.conftest import in_double
 
 SIZE = 64
 BLOCKS = ["identity", "reflectance", "log_focal", "rotation", "translation", "expression", "gaze", "light"]
@@ -143,7 +141,7 @@ def test_samples_reproduce_the_model(model):
 
 
 def facemodel_normals(model):
-    from facemodel.normals import vertex_normals
+    from geometry.mesh import vertex_normals
 
     return vertex_normals(model.mean, model.triangles)
 
@@ -169,7 +167,7 @@ def test_eye_rotation_derivatives_and_direction():
 
 
 def test_observation_samples_what_the_picture_shows():
-    from fitting.observation import cut_out
+    from fitting.observation.crop import cut_out
 
     y, x = np.mgrid[0:200, 0:240] + 0.5
     picture = np.stack([x / 240, y / 200, np.full_like(x, 0.5)], -1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from facemodel.track import FrameStatus
-from fitting.follow import LOOK_AROUND, FaceFollower
-from fitting.landmarks import UPSIDE_DOWN, Face, square_crop
+from fitting.landmarks.detectors import UPSIDE_DOWN, Face, square_crop
+from fitting.tracking.follow import LOOK_AROUND, FaceFollower
 
 
 class Discs:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from benchmarks.measures import gaze_degrees
-from benchmarks.scenes import make_scene
-from fitting.gaze import GazeRefiner
-from fitting.landmarks import Face
-from fitting.observation import observe
-from fitting.state import FitState
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import observe
+from fitting.observation.gaze import GazeRefiner
+from fitting.solver.state import FitState
 from renderer import rotation_matrix
+from synthetic.scenes import make_scene
 
 OFF = torch.tensor([0.2, 0.08])  # rad
 

@@ -11,14 +11,14 @@ import torch
 import fitting
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import vertex_distances
-from benchmarks.scenes import make_scene
-from fitting.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, OF_ALL, Belief, Limits, oddness
-from fitting.fitter import Fitter
-from fitting.joint import solve_shared
-from fitting.landmarks import Face
-from fitting.observation import observe
-from fitting.priors import Priors, relative_sizes
-from fitting.settings import Settings
+from fitting.energy.priors import Priors, relative_sizes
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import observe
+from fitting.policy.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, OF_ALL, Belief, Limits, oddness
+from fitting.policy.settings import Settings
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
+from synthetic.scenes import make_scene
 
 SIZE = 384
 
@@ -43,7 +43,7 @@ def test_drawn_people_are_found_where_colours_are_believed(model):
         for believed, found_ratios in ratios.items():
             with pytest.MonkeyPatch.context() as patch:
                 if not believed:
-                    patch.setattr("fitting.joint.OF_ALL", Limits(0.0, 0.0, 0.0))
+                    patch.setattr("fitting.tracking.shared.OF_ALL", Limits(0.0, 0.0, 0.0))
                 result = solved(model, scene.pictures[0], scene.landmarks[0] + noise)
             found = model.vertices(result.state.identity)[face]
             found_ratios.append(np.median(vertex_distances(found, true, enlarge=True)) / mean)
@@ -62,7 +62,7 @@ def test_colours_that_nobody_has_explain_nothing(model):
     assert oddness(replace(state, light=state.light * bands)) == np.inf
     assert oddness(replace(state, reflectance=state.reflectance + 0.5)) == np.inf
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.joint.oddness", partial(oddness, most=(1e-6, 0.75)))
+        patch.setattr("fitting.tracking.shared.oddness", partial(oddness, most=(1e-6, 0.75)))
         assert not solved(model, scene.pictures[0], scene.landmarks[0]).clean
 
 
@@ -85,7 +85,7 @@ def test_landmarks_of_few_small_pictures_count_less(model):
         for less, found in lengths.items():
             with pytest.MonkeyPatch.context() as patch:
                 if not less:
-                    patch.setattr("fitting.joint.LARGE", 1.0)
+                    patch.setattr("fitting.tracking.shared.LARGE", 1.0)
                 found.append(float(solved(model, scene.pictures[0], scene.landmarks[0] + noise).state.identity.norm()))
     assert all(less < 0.6 * more for less, more in zip(*lengths.values()))
 
@@ -121,7 +121,7 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
         for masked in (True, False):
             with pytest.MonkeyPatch.context() as patch:
                 if not masked:
-                    patch.setattr("fitting.joint.HIDDEN", 2.0)
+                    patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
                 result = solved(model, scene.pictures[0], scene.landmarks[0])
             assert result.parted == masked
             found = model.vertices(result.state.identity)[face]
@@ -133,10 +133,10 @@ def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model)
     scene = make_scene(model, 312, 1, SIZE, PICTURE_FAULTS["occluder"])
     nothing = torch.tensor([0.02, 0.02, 0.96])[None, :, None, None].expand(1, 3, 64, 64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.joint.seen_parts", lambda seen: nothing)
+        patch.setattr("fitting.tracking.shared.seen_parts", lambda seen: nothing)
         blind = solved(model, scene.pictures[0], scene.landmarks[0])
-        patch.setattr("fitting.joint.HIDDEN", 2.0)
-        patch.setattr("fitting.joint.SOME", 2.0)
+        patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
+        patch.setattr("fitting.tracking.shared.SOME", 2.0)
         whole = solved(model, scene.pictures[0], scene.landmarks[0])
     assert not blind.parted
     torch.testing.assert_close(blind.state.identity, whole.state.identity)
@@ -153,8 +153,8 @@ def test_a_photograph_half_in_shadow_keeps_its_skin(model):
     for parted in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not parted:
-                patch.setattr("fitting.joint.HIDDEN", 2.0)
-                patch.setattr("fitting.joint.SOME", 2.0)
+                patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
+                patch.setattr("fitting.tracking.shared.SOME", 2.0)
             track = fitting.fit_image(picture.astype(np.uint8), model=model)
         assert track.facts["parted"] == parted and not track.facts["clean"]
         albedo = model.albedo(track.parameters.reflectance)[face].mean(1)
@@ -173,7 +173,7 @@ def test_hair_over_the_forehead_does_not_colour_the_skin(model):
     for of_skin in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not of_skin:
-                patch.setattr("fitting.joint.SOME", 2.0)
+                patch.setattr("fitting.tracking.shared.SOME", 2.0)
             p = fitting.fit_image(picture, model=model).parameters
         identity.append(p.identity)
         above, below = (model.albedo(p.reflectance)[part].mean(0) for part in (forehead, cheeks))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fitting.keyframes import LOOKED_AT, Candidate, choose, survey
-from fitting.landmarks import Face
-from fitting.priors import Priors, motion_slack, temporal_prior
-from fitting.state import FitState, Layout
+from fitting.energy.priors import Priors, motion_slack, temporal_prior
+from fitting.landmarks.detectors import Face
+from fitting.solver.state import FitState, Layout
+from fitting.tracking.keyframes import LOOKED_AT, Candidate, choose, survey
 
 
 class OneFace:

@@ -5,14 +5,13 @@ import pytest
 import torch
 
 import fitting
-from benchmarks.scenes import make_scene
-from fitting.fitter import Fitter
-from fitting.joint import solve_shared
-from fitting.landmark_net import NetDetector
-from fitting.landmarks import Face
-from fitting.observation import cut_out, observe
-
-from .rendered import FAST
+from fitting.landmarks.detectors import Face
+from fitting.landmarks.network import NetDetector
+from fitting.observation.crop import cut_out, observe
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
+from synthetic.scenes import make_scene
+from tests.fitting.rendered import FAST
 
 
 @pytest.fixture(scope="module")

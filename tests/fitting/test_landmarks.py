@@ -11,12 +11,12 @@ from skimage.data import astronaut
 
 import fitting
 from facemodel import FrameStatus
-from facemodel.errors import PortraitError
-from fitting import tracker
-from fitting.confidence import frame_doubts
-from fitting.landmarks import UPSIDE_DOWN, MediaPipeDetector
-from portrait.sample import carphone
+from fitting.landmarks.detectors import UPSIDE_DOWN, MediaPipeDetector
+from fitting.policy.confidence import frame_doubts
+from fitting.tracking import video as tracker
+from foundation.errors import PortraitError
 from portrait.video import VideoReader
+from portrait.video.sample import carphone
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,7 @@ def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
 def test_nothing_of_mediapipe_is_on_the_terminal_and_what_else_is_said_stays():
     """In a process of its own: it warns once in each."""
     code = (
-        "import os; from skimage.data import astronaut; from fitting.landmarks import MediaPipeDetector;"
+        "import os; from skimage.data import astronaut; from fitting.landmarks.detectors import MediaPipeDetector;"
         "found = [len(MediaPipeDetector().detect(astronaut())) for _ in range(2)];"
         "os.write(2, f'{found}, a real error'.encode())"
     )

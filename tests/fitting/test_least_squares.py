@@ -7,16 +7,15 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from fitting.energy import Residuals, Weights, landmarks
-from fitting.priors import Priors, frame_prior
-from fitting.rows import weighted
-from fitting.samples import landmark_samples
-from fitting.solver import NormalEquations, solve_frames
-from fitting.start import initial_state
-from fitting.state import POSE, Layout
-
-from .conftest import in_double
-from .rendered import observed
+from fitting.energy.priors import Priors, frame_prior
+from fitting.energy.rows import weighted
+from fitting.energy.samples import landmark_samples
+from fitting.energy.terms import Residuals, Weights, landmarks
+from fitting.solver.gauss_newton import NormalEquations, solve_frames
+from fitting.solver.state import POSE, Layout
+from fitting.tracking.start import initial_state
+from tests.fitting.conftest import in_double
+from tests.fitting.rendered import observed
 
 
 @pytest.mark.parametrize("truth", [(0.6, 0.3, 0.2), (1.4, 0.3, -0.3)], ids=["inside", "at the bounds"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fitting.mask_net import PARTS, SIZE, load_mask_net, visible_parts
+from fitting.occlusion.network import PARTS, SIZE, load_mask_net, visible_parts
 from tools.train_mask.faults import measure, spoiled
 
 PEOPLE = range(40, 46)

@@ -7,8 +7,8 @@ import torch
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting import Settings
-from fitting.landmarks import Face
-from fitting.online import FACES, OnlineTracker
+from fitting.landmarks.detectors import Face
+from fitting.tracking.online import FACES, OnlineTracker
 from renderer import Camera, project, render, to_camera
 
 FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 5))

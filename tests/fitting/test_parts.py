@@ -2,8 +2,8 @@
 
 import torch
 
-from fitting.mask_net import PARTS
-from fitting.parts import lit_and_shaded, neighbours, parts_at, shares
+from fitting.occlusion.network import PARTS
+from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, shares
 
 SIDE = 40  # samples
 

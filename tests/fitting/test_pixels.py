@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from benchmarks.faults import PICTURE_FAULTS
-from benchmarks.scenes import make_scene
 from fitting import pixels
-from fitting.energy import projection
-from fitting.observation import SMALL, Crop, Pixels, cut_out
+from fitting.energy.terms import projection
+from fitting.observation.crop import SMALL, Crop, Pixels, cut_out
 from fitting.pixels import Drawing, _Surface, guess_behind
-from fitting.state import FitState, Layout
+from fitting.solver.state import FitState, Layout
 from renderer import Camera, linear_to_srgb, render, rotation_matrix, sh_basis
+from synthetic.scenes import make_scene
 
 BLUR = torch.tensor(0.7)
 STEPS = {
@@ -155,7 +155,7 @@ def test_what_is_behind_is_guessed_from_around():
 
 def test_small_faces_keep_their_pixels(small):
     _, _, _, _, scene = small
-    from fitting.landmarks import Face
+    from fitting.landmarks.detectors import Face
 
     face = Face(scene.landmarks[0], "mediapipe478", 1.0)
     crop = cut_out(scene.pictures[0], face, 64)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fitting.priors import (
+from fitting.energy.priors import (
     Priors,
     frame_prior,
     light_shape_prior,
@@ -15,9 +15,9 @@ from fitting.priors import (
     shared_prior,
     temporal_prior,
 )
-from fitting.state import FitState, Layout
-from renderer.camera import rotation_matrix
-from renderer.lighting import C0
+from fitting.solver.state import FitState, Layout
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import C0
 
 LAYOUT = Layout(3, 2, 4)
 PRIORS = Priors()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from fitting.energy import SurfaceGeometry, Weights, landmarks
-from fitting.landmarks import Face
-from fitting.observation import observe
-from fitting.rows import by_reference, landmark_rows, photometric_rows, weighted
-from fitting.samples import landmark_samples, surface_samples
-from fitting.state import FitState, Layout
-from renderer.camera import rotation_matrix
+from fitting.energy.rows import by_reference, landmark_rows, photometric_rows, weighted
+from fitting.energy.samples import landmark_samples, surface_samples
+from fitting.energy.terms import SurfaceGeometry, Weights, landmarks
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import observe
+from fitting.solver.state import FitState, Layout
+from geometry.rotation import rotation_matrix
 
 SIZE = 64
 

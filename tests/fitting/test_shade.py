@@ -2,12 +2,12 @@
 
 import torch
 
-from fitting.energy import SurfaceGeometry, Weights
-from fitting.parts import neighbours
-from fitting.priors import Priors, frame_prior, light_shape_prior
-from fitting.rows import photometric_rows
-from fitting.shade import rows_of_parts, with_shade, without_shade
-from fitting.state import LIGHT
+from fitting.energy.priors import Priors, frame_prior, light_shape_prior
+from fitting.energy.rows import photometric_rows
+from fitting.energy.terms import SurfaceGeometry, Weights
+from fitting.occlusion.parts import neighbours
+from fitting.occlusion.shade import rows_of_parts, with_shade, without_shade
+from fitting.solver.state import LIGHT
 from tests.fitting.test_rows import SIZE, scene  # noqa: F401  (a fixture)
 
 WEIGHTS = Weights(colour_scale=1e3)  # no robust weights, which change with the residuals

@@ -11,16 +11,15 @@ import torch
 import fitting
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import rotation_degrees, vertex_distances
-from benchmarks.scenes import make_scene
-from fitting.belief import BY_PIXELS, NOISE_OF_PIXELS, oddness
-from fitting.fitter import Fitter
-from fitting.joint import solve_shared
-from fitting.landmarks import Face
-from fitting.observation import Observation, observe
+from fitting.landmarks.detectors import Face
+from fitting.observation.crop import Observation, observe
+from fitting.policy.belief import BY_PIXELS, NOISE_OF_PIXELS, oddness
 from fitting.small import solve_small
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
 from renderer import Camera, axis_angle, render
-
-from .test_pixels import pixels_of, state_of
+from synthetic.scenes import make_scene
+from tests.fitting.test_pixels import pixels_of, state_of
 
 SEEDS = 302, 303
 
@@ -132,7 +131,7 @@ def test_photographs_are_explained_by_nobody(model):
         return tried[-1]
 
     with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.joint.solve_small", solve)
+        patch.setattr("fitting.tracking.shared.solve_small", solve)
         result = solve_shared(fitter, [seen, seen.with_landmarks([replace(face, points=face.points + 3)])])
     assert not result.clean and len(tried) == 2
     assert all(r.noise > NOISE_OF_PIXELS or oddness(r.state, BY_PIXELS) == np.inf for r in tried)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from fitting.energy import Residuals
-from fitting.rows import weighted
-from fitting.solver import NormalEquations, solve_bounded, solve_frames, solve_joint, spread
+from fitting.energy.rows import weighted
+from fitting.energy.terms import Residuals
+from fitting.solver.gauss_newton import NormalEquations, solve_bounded, solve_frames, solve_joint, spread
 
 
 @settings(max_examples=30, deadline=None)

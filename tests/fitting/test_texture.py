@@ -10,9 +10,9 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from fitting.texture import FrameTexture, TextureMerger, blur, frame_texture, gain_between, unoccluded
-from neural_render.people import Shot, SkinChart, make_person
-from neural_render.people.scene import stand
 from renderer import main_island, render_textured
+from synthetic import Shot, SkinChart, make_person
+from synthetic.scene import stand
 
 SIZE = 96
 SIDE = Shot(yaw=40.0, pitch=0.0, roll=0.0, light=4, expression=0, focal=2.0)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import fitting
-from facemodel.errors import PortraitError
 from facemodel.track import FrameStatus
-from fitting import Settings, tracker
-from fitting.landmarks import Face
-
-from .rendered import Frames, fit, observed, same
+from fitting import Settings
+from fitting.landmarks.detectors import Face
+from fitting.tracking import video as tracker
+from foundation.errors import PortraitError
+from tests.fitting.rendered import Frames, fit, observed, same
 
 
 def shape_error(got, true):

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from fitting.energy import SurfaceGeometry
-from fitting.observation import Observation
-from fitting.samples import surface_samples
-from fitting.state import FitState
-from fitting.visibility import visible_samples
-from renderer.camera import rotation_matrix
+from fitting.energy.samples import surface_samples
+from fitting.energy.terms import SurfaceGeometry
+from fitting.energy.visibility import visible_samples
+from fitting.observation.crop import Observation
+from fitting.solver.state import FitState
+from geometry.rotation import rotation_matrix
 
 
 def turned(model, yaw_degrees):

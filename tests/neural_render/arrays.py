@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from neural_render.conditioning import CHANNELS, window_frames
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, window_frames
 
 
 class ArraySamples:

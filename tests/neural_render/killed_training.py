@@ -17,11 +17,10 @@ from pathlib import Path
 
 import torch
 
-from neural_render.checkpoint import read
-from neural_render.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.weights import read
 from neural_render.training import resume, run
-
-from .arrays import moving_disc
+from tests.neural_render.arrays import moving_disc
 
 SETTINGS = Settings(size=64, width=4, batch=1, adversarial_after=2, seed=5)
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from neural_render.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
 from neural_render.training import make_fabric, resume, run
-
-from .arrays import moving_disc
-from .toys import Line, ToySettings
+from tests.neural_render.arrays import moving_disc
+from tests.neural_render.toys import Line, ToySettings
 
 DVP = Settings(
     size=64, width=4, batch=4, adversarial_after=1, dropout=0.0, boost=1.0, seed=3, held_out=0.25,

@@ -1,10 +1,9 @@
 import pytest
 import torch
 
-from neural_render.augmentation import jitter, moved
-from neural_render.trainer import Settings, Trainer
-
-from .arrays import moving_disc
+from neural_render.methods.deep_video_portraits.augmentation import jitter, moved
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from tests.neural_render.arrays import moving_disc
 
 
 def smooth(n: int = 2, size: int = 32) -> torch.Tensor:
@@ -55,7 +54,7 @@ def test_limits():
 
 
 def test_training_on_jittered_pictures_needs_no_background():
-    from facemodel.errors import PortraitError
+    from foundation.errors import PortraitError
 
     options = {"size": 64, "width": 4, "shift": 0.05, "scale": 0.05, "adversarial_after": 0}
     with pytest.raises(PortraitError, match="background=False"):

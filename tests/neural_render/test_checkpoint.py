@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from facemodel.errors import PortraitError
-from neural_render.checkpoint import Weights, WeightsHeader, read, write_atomic
-from neural_render.conditioning import CONDITIONS, Crop
+from foundation.errors import PortraitError
+from neural_render.methods.deep_video_portraits.conditioning import CONDITIONS, Crop
+from neural_render.methods.deep_video_portraits.weights import Weights, WeightsHeader, read, write_atomic
 from neural_render.networks import RefinementUNet
 
 

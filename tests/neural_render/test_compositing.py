@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from neural_render.compositing import changed_mask, composite, feather_mask, paste
-from neural_render.conditioning import Crop
 from neural_render.frames import FrameCursor
+from neural_render.methods.deep_video_portraits.conditioning import Crop
 
 
 def noise(height, width, seed=0):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
 from facemodel.track import FrameStatus
-from neural_render import conditioning
-from neural_render.conditioning import (
+from foundation.errors import PortraitError
+from neural_render.images import resize_square
+from neural_render.methods.deep_video_portraits import conditioning
+from neural_render.methods.deep_video_portraits.conditioning import (
     Crop,
     condition,
     head_boxes,
@@ -19,11 +20,9 @@ from neural_render.conditioning import (
     shot_starts,
     window_frames,
 )
-from neural_render.data import ClipCache, plan_frames
-from neural_render.images import resize_square
+from neural_render.methods.deep_video_portraits.data import ClipCache, plan_frames
 from renderer import render
-
-from .conftest import FRAMES, HEIGHT, WIDTH, Clip
+from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Clip
 
 SIZE = 64
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from neural_render.trainer import Trainer
-
-from .arrays import moving_disc
-from .killed_training import SETTINGS
+from neural_render.methods.deep_video_portraits.trainer import Trainer
+from tests.neural_render.arrays import moving_disc
+from tests.neural_render.killed_training import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,13 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemodel.errors import PortraitError
-from neural_render.checkpoint import read
+from foundation.errors import PortraitError
+from neural_render.methods.deep_video_portraits.weights import read
 from neural_render.training import order, resume, run, split_held_out
 from neural_render.training.base import AVERAGE_EVERY
 from neural_render.training.loop import no_longer_improves
-
-from .toys import Line, ToySettings
+from tests.neural_render.toys import Line, ToySettings
 
 FOREVER = {"seconds": 1e9, "every": 1e9}
 

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
-from neural_render.losses import adversarial, l1
+from foundation.errors import PortraitError
+from neural_render.losses.terms import adversarial, l1
 
 
 def test_non_saturating_closed_form():

@@ -4,13 +4,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from facemodel.errors import PortraitError
-from neural_render.losses import feature_matching, l1
-from neural_render.objective import LOSSES, Loss, LossOptions, Objective, Pictures
-from neural_render.perceptual import LAYERS, MEAN, STD, Perceptual
-from neural_render.trainer import Settings, Trainer
-
-from .arrays import moving_disc
+from foundation.errors import PortraitError
+from neural_render.losses.objective import LOSSES, Loss, LossOptions, Objective, Pictures
+from neural_render.losses.perceptual import LAYERS, MEAN, STD, Perceptual
+from neural_render.losses.terms import feature_matching, l1
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from tests.neural_render.arrays import moving_disc
 
 
 def test_l1_of_a_batch_is_the_mean_of_its_pictures():

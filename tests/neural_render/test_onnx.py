@@ -5,14 +5,13 @@ import onnx
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from neural_render import Crop, Weights, synthesize_crops
-from neural_render.checkpoint import WeightsHeader
-from neural_render.conditioning import CHANNELS
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
+from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
+from neural_render.methods.deep_video_portraits.weights import WeightsHeader
 from neural_render.networks import RefinementUNet
-from neural_render.onnx_network import OnnxWeights, export_onnx
-
-from .conftest import HEIGHT, WIDTH
+from tests.neural_render.conftest import HEIGHT, WIDTH
 
 SIZE, WINDOW = 64, 3
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import facemodel
-from neural_render.people import RandomScenes, Shot, SkinChart, make_person, shoot
-from neural_render.people.marks import places, spots, texel_of
-from neural_render.people.scene import expression_of, head_rotation, light_of, stand
 from renderer import project, rotation_matrix, sh_basis, to_camera
+from synthetic import RandomScenes, Shot, SkinChart, make_person, shoot
+from synthetic.marks import places, spots, texel_of
+from synthetic.scene import expression_of, head_rotation, light_of, stand
 
 FRONT = Shot(yaw=0.0, pitch=0.0, roll=0.0, light=0, expression=0, focal=2.0)
 

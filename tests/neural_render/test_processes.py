@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from . import one_training
+from tests.neural_render import one_training
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 import facemodel
-from facemodel.errors import PortraitError
-from neural_render.checkpoint import read
-from neural_render.conditioning import condition, eye_colors, mouth_colors, to_network
-from neural_render.losses import l1
-from neural_render.trainer import Settings, Trainer, bfloat16_helps
+from foundation.errors import PortraitError
+from neural_render.losses.terms import l1
+from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
+from neural_render.methods.deep_video_portraits.weights import read
 from neural_render.training import order, resume, run
 from renderer import correspondence_colors
-
-from .arrays import moving_disc
+from tests.neural_render.arrays import moving_disc
 
 SMALL = Settings(size=64, width=4, batch=2, adversarial_after=1, seed=3)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from neural_render import (
     Drive,
     Settings,
@@ -17,8 +17,7 @@ from neural_render import (
     target_frames,
     train,
 )
-
-from .conftest import FRAMES, HEIGHT, WIDTH, Clip
+from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Clip
 
 SETTINGS = Settings(adversarial_after=2, batch=2)
 

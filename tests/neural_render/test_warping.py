@@ -5,14 +5,13 @@ import pytest
 import torch
 
 from facemodel.track import FrameStatus
-from neural_render import warping
-from neural_render.conditioning import GAINS, camera_for, gained, head_crop
-from neural_render.data import ClipCache
-from neural_render.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits import warping
+from neural_render.methods.deep_video_portraits.conditioning import GAINS, camera_for, gained, head_crop
+from neural_render.methods.deep_video_portraits.data import ClipCache
+from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
 from renderer import project, rasterize, to_camera
-
-from .arrays import ArraySamples, moving_disc
-from .conftest import FRAMES
+from tests.neural_render.arrays import ArraySamples, moving_disc
+from tests.neural_render.conftest import FRAMES
 
 SIZE = 64
 

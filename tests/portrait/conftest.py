@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter
+from portrait.video.sample import carphone
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 8

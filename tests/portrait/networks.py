@@ -6,8 +6,8 @@ import torch
 
 from facemodel import Track
 from neural_render import Weights, head_crop
-from neural_render.checkpoint import WeightsHeader
-from neural_render.conditioning import CHANNELS, condition, render_maps
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition, render_maps
+from neural_render.methods.deep_video_portraits.weights import WeightsHeader
 from neural_render.networks import RefinementUNet
 
 SIZE, WINDOW = 64, 3

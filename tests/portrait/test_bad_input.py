@@ -13,10 +13,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from portrait.cli import main
-from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter
-
-from .conftest import ROOT, run
+from portrait.video.sample import carphone
+from tests.portrait.conftest import ROOT, run
 
 
 def check(done: subprocess.CompletedProcess, *expected: str):

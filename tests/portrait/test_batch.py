@@ -22,11 +22,10 @@ from portrait.batch.display import BatchDisplay
 from portrait.batch.summary import COLUMNS, row_of, write_summary
 from portrait.batch.work import ATTEMPTS, News, Options, Row, failed, now_and_then
 from portrait.cli import main
-from portrait.jobs.batch import _alone
+from portrait.services.batch import _alone
 from tests.facemodel.clips import make_track, names_only_model
-
-from .batch_work import act, clips_named, starts, table, touch, wait_until
-from .conftest import ROOT
+from tests.portrait.batch_work import act, clips_named, starts, table, touch, wait_until
+from tests.portrait.conftest import ROOT
 
 # -- which clips ------------------------------------------------------------------------------------------------
 

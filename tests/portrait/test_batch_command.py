@@ -18,12 +18,11 @@ from portrait.batch.clips import find_clips
 from portrait.batch.display import BatchDisplay
 from portrait.batch.work import News
 from portrait.cli import main
-from portrait.sample import carphone
 from portrait.video import VideoReader, VideoWriter
-
-from . import batch_work
-from .batch_work import starts, table, touch, wait_until
-from .conftest import ROOT
+from portrait.video.sample import carphone
+from tests.portrait import batch_work
+from tests.portrait.batch_work import starts, table, touch, wait_until
+from tests.portrait.conftest import ROOT
 
 
 def cut(path: Path, start: int, count: int) -> Path:
@@ -44,9 +43,9 @@ def detectors(monkeypatch):
         for clip in clips:
             yield clip, work(clip, lambda news: None)
 
-    made, make = [], fitting.landmarks.MediaPipeDetector
-    monkeypatch.setattr("fitting.landmarks.MediaPipeDetector", lambda: made.append(make()) or made[-1])
-    monkeypatch.setattr("portrait.jobs.batch.run_on_cores", one_by_one)
+    made, make = [], fitting.landmarks.detectors.MediaPipeDetector
+    monkeypatch.setattr("fitting.landmarks.detectors.MediaPipeDetector", lambda: made.append(make()) or made[-1])
+    monkeypatch.setattr("portrait.services.batch.run_on_cores", one_by_one)
     portrait.batch.job._finder.cache_clear()
     threads = torch.get_num_threads(), cv2.getNumThreads()
     yield made
@@ -146,7 +145,7 @@ def test_ray_does_a_clip_again_whose_worker_is_killed(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
-    monkeypatch.setattr("portrait.jobs.batch.fit_one", batch_work.fit)
+    monkeypatch.setattr("portrait.services.batch.fit_one", batch_work.fit)
     monkeypatch.setattr(BatchDisplay, "show", watch)
     assert main(["fit", str(clips), "-o", str(out), "--device", "cpu", "--ray", "local"]) == 0
     assert "solving for identity" in stages

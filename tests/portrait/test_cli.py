@@ -9,8 +9,7 @@ import typer
 
 from portrait.cli import GOES_ON, app, explain, main
 from portrait.progress import Progress
-
-from .conftest import ROOT, run
+from tests.portrait.conftest import ROOT, run
 
 COMMANDS = [
     "fit",
@@ -114,7 +113,7 @@ def test_an_interrupted_command_says_whether_it_goes_on(job, arguments, goes_on,
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"portrait.jobs.{job}", interrupted)
+    monkeypatch.setattr(f"portrait.services.{job}", interrupted)
     assert main(arguments) == 130
     next = "run the same command again to go on" if goes_on else "the same command begins from the start"
     assert capsys.readouterr().err == f"interrupted; {next}\n"

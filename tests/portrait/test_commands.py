@@ -16,11 +16,10 @@ import fitting
 from benchmarks.reenactment_methods import part
 from facemodel import Track
 from portrait.cli import main
-from portrait.jobs.exporting import albedo_texture
+from portrait.services.exporting import albedo_texture
 from portrait.tracks import check_video
 from portrait.video import VideoReader, read_comment, read_image
-
-from .conftest import FRAMES
+from tests.portrait.conftest import FRAMES
 
 
 @pytest.fixture(scope="module")
@@ -384,7 +383,7 @@ def test_info_is_for_people(track, clip, tmp_path, capsys):
 
 def test_info_of_a_track_and_a_model(track, capsys):
     call("info", track)
-    call("info", facemodel.model.DEFAULT_MODEL)
+    call("info", facemodel.linear.DEFAULT_MODEL)
     shown = capsys.readouterr().out
     assert f"{FRAMES} frames, {FRAMES} with a face" in shown and "face model" in shown and "CC0" in shown
     assert shown.count("\n  frames ") == 1 and re.search(r"timings +survey \d+\.\d s, .*solver \d+\.\d s", shown)

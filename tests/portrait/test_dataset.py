@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait.cli import main
-from portrait.jobs.dataset import parse_yaws
+from portrait.services.dataset import parse_yaws
 from recognition.folder import read_folder
 from recognition.pictures import read_picture
 

@@ -6,11 +6,10 @@ import pytest
 
 import facemodel
 from portrait.cli import main
-from portrait.jobs.fitting import fit_clip
-from portrait.sample import carphone
+from portrait.services.fitting import fit_clip
 from portrait.video import VideoReader
-
-from .test_video import write_raw
+from portrait.video.sample import carphone
+from tests.portrait.test_video import write_raw
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ import facemodel
 from facemodel import Track
 from portrait.cli import main
 from portrait.files import file_hash
-from portrait.jobs.rendering import write_video
+from portrait.services.rendering import write_video
 from portrait.video import VideoReader, read_comment
-
-from .networks import random_weights
+from tests.portrait.networks import random_weights
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +72,16 @@ def test_render_and_overlay(track, clip, tmp_path):
 
 
 def test_an_onnx_network_makes_the_same_video_and_is_named(weights, track, clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("neural_render.synthesis.bfloat16_helps", lambda device: False)  # ONNX files are in float32
+    monkeypatch.setattr(
+        "neural_render.methods.deep_video_portraits.synthesis.bfloat16_helps", lambda device: False
+    )  # ONNX files are in float32
     made = []
 
     def kept(path, frames, *arguments, **options):
         made.append(np.stack(list(frames)).astype(int))
         return write_video(path, made[-1].astype(np.uint8), *arguments, **options)
 
-    monkeypatch.setattr("portrait.jobs.synthesis.write_video", kept)
+    monkeypatch.setattr("portrait.services.synthesis.write_video", kept)
     onnx = tmp_path / "talk.onnx"
     call("export", weights, "-o", onnx)
     call("synthesize", "--onnx", onnx, track, "--video", clip, "-o", tmp_path / "a.mkv", "--device", "cpu")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from facemodel import PortraitError
 from portrait.cli import main
-from portrait.lens import check_lens, focal_from_fov, fov_from_focal
-from portrait.sample import carphone
+from portrait.video.lens import check_lens, focal_from_fov, fov_from_focal
+from portrait.video.sample import carphone
 
 
 @given(st.floats(0.1, 179.9), st.integers(1, 10000))

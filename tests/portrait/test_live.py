@@ -12,18 +12,17 @@ import torch
 
 import facemodel
 from facemodel import FrameStatus, PortraitError, Track
-from fitting.online import OnlineFrame
+from fitting.tracking.online import OnlineFrame
 from neural_render import Weights
-from neural_render.live import LiveSynthesizer
-from neural_render.synthesis import synthesize_crops
+from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
+from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
 from portrait.cli import main
-from portrait.jobs.live import _Loop, find_target_track, live
-from portrait.newest_frame import NewestFrame, open_source
-from portrait.sample import carphone
+from portrait.services.live import _Loop, find_target_track, live
 from portrait.video import VideoReader, VideoWriter, read_comment
-
-from .conftest import run
-from .networks import random_weights
+from portrait.video.newest_frame import NewestFrame, open_source
+from portrait.video.sample import carphone
+from tests.portrait.conftest import run
+from tests.portrait.networks import random_weights
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def test_a_video_plays_at_its_own_rate(clip):
 
 def test_synthesis_frame_by_frame_is_that_of_the_clip(weights, model, monkeypatch):
     # In bfloat16 a batch of several is rounded otherwise than one, which a random network enlarges.
-    monkeypatch.setattr("neural_render.synthesis.bfloat16_helps", lambda device: False)
+    monkeypatch.setattr("neural_render.methods.deep_video_portraits.synthesis.bfloat16_helps", lambda device: False)
     loaded = Weights.load(weights)
     track = Track.load(weights.parent / "talk.track")
     rotation = track.parameters.rotation.clone()

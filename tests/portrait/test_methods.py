@@ -3,10 +3,10 @@
 import pytest
 
 import neural_render
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from neural_render import REENACTORS, Reenactor, find_method, method_of
 from portrait.cli import main
-from portrait.sample import carphone
+from portrait.video.sample import carphone
 
 
 def refused(capfd, *arguments) -> str:
@@ -43,6 +43,6 @@ def test_method_of_what_is_no_weights(tmp_path):
     for path, reason in ((tmp_path / "none", "no such file"), (tmp_path / "text", "not a whole safetensors file")):
         with pytest.raises(PortraitError, match=reason):
             method_of(path)
-    neural_render.checkpoint.write_atomic(tmp_path / "c", {}, {"kind": "checkpoint"})
+    neural_render.methods.deep_video_portraits.weights.write_atomic(tmp_path / "c", {}, {"kind": "checkpoint"})
     with pytest.raises(PortraitError, match="expected what 'portrait train' writes"):
         method_of(tmp_path / "c")

@@ -9,9 +9,8 @@ import facemodel
 from facemodel import Track
 from portrait.cli import main
 from portrait.video import VideoReader
-
-from .conftest import FRAMES
-from .networks import random_weights
+from tests.portrait.conftest import FRAMES
+from tests.portrait.networks import random_weights
 
 OTHER = "another file than other.mp4"
 
@@ -44,7 +43,7 @@ def said(capsys, *arguments) -> str:
 
 
 def test_another_file_than_the_track_s_is_said(track, clip, other, weights, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("portrait.jobs.uv_outputs.FRAMES", 1)
+    monkeypatch.setattr("portrait.services.uv_outputs.FRAMES", 1)
     for video, count in ((clip, 0), (other, 1)):
         for arguments in (
             ["render", track, "--overlay", video, "-o", tmp_path / "o.mp4"],

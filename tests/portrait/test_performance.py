@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import facemodel
-from portrait.comparison import BAR, fit_height, labelled
-from portrait.jobs.pipeline import DEMO_MINUTES, Timings, remaining_minutes
 from portrait.performance import BLINKS, Key, sample, scripted_performance
-from portrait.plots import line_plot
+from portrait.reports.comparison import BAR, fit_height, labelled
+from portrait.reports.plots import line_plot
+from portrait.services.pipeline import DEMO_MINUTES, Timings, remaining_minutes
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ import facemodel
 from facemodel import PortraitError, Track
 from portrait.cli import main
 from portrait.files import source_facts
-from portrait.jobs.pipeline import sound_of_track
-from portrait.jobs.synthesis import sound_file
+from portrait.services.pipeline import sound_of_track
+from portrait.services.synthesis import sound_file
 from portrait.video import VideoReader, VideoWriter
-
-from .conftest import FRAMES, tone
-from .networks import random_weights
+from tests.portrait.conftest import FRAMES, tone
+from tests.portrait.networks import random_weights
 
 THERE_AND_BACK = [0, 1, 2, 1, 0]
 

@@ -12,13 +12,12 @@ import facemodel
 import fitting
 from facemodel import FrameStatus, PortraitError, Track
 from portrait.cli import main
-from portrait.doubtful import doubtful_runs, doubtful_section
-from portrait.jobs.fitting import fit_clip
-from portrait.page import colour_errors, with_model
-from portrait.quality import quality_lines, undetermined
+from portrait.reports.doubtful import doubtful_runs, doubtful_section
+from portrait.reports.page import colour_errors, with_model
+from portrait.reports.quality import quality_lines, undetermined
+from portrait.services.fitting import fit_clip
 from portrait.video import VideoReader
-
-from .conftest import FRAMES
+from tests.portrait.conftest import FRAMES
 
 T, U, CUT, NONE = FrameStatus.TRACKED, FrameStatus.UNCERTAIN, FrameStatus.CUT, FrameStatus.NO_FACE
 
@@ -49,7 +48,7 @@ def test_the_report_shows_the_weightiest_runs_with_reasons(fitted, clip, monkeyp
     assert text.index("frame 0,") < text.index("frame 2,") < text.index("frame 6,")
     assert "confidence 0.10" in text and "frames 5 to 6" in text
     assert "5 of 8 frames, in 3 stretches; below is the worst frame of each, the fit over it" in text
-    monkeypatch.setattr("portrait.doubtful.SHOWN", 1)
+    monkeypatch.setattr("portrait.reports.doubtful.SHOWN", 1)
     text = doubtful_section(model, some, clip)
     assert text.count("<img") == 1 and "frame 2," in text  # two frames without a face weigh most
     assert doubtful_section(model, doubtful(fitted, [T] * FRAMES, [0.9] * FRAMES), clip) == "<p>None.</p>"
@@ -154,7 +153,7 @@ def no_fit(monkeypatch):
     def fit_video(*_, **__):
         raise Reached
 
-    monkeypatch.setattr("portrait.jobs.fitting.fit_video", fit_video)
+    monkeypatch.setattr("portrait.services.fitting.fit_video", fit_video)
 
 
 ANOTHER = {"source": {"file": "other.mp4", "sha256": "0" * 64}}

@@ -26,9 +26,9 @@ def photo(tmp_path_factory):
 def short_turntable():
     """Fewer frames: each takes as long as the rest of a test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portrait.jobs.uv_outputs.FRAMES", 3)
+        patch.setattr("portrait.services.uv_outputs.FRAMES", 3)
         for module in ("uv", "uv_outputs"):
-            patch.setattr(f"portrait.jobs.{module}.PICTURE", 160)
+            patch.setattr(f"portrait.services.{module}.PICTURE", 160)
         yield
 
 

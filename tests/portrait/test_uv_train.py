@@ -36,8 +36,8 @@ def test_all_kinds_of_files_are_trained_on(trained, capsys):
 
 
 def test_weights_complete(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("portrait.jobs.uv_outputs.FRAMES", 2)
-    monkeypatch.setattr("portrait.jobs.uv_outputs.PICTURE", 96)
+    monkeypatch.setattr("portrait.services.uv_outputs.FRAMES", 2)
+    monkeypatch.setattr("portrait.services.uv_outputs.PICTURE", 96)
     _, weights = trained
     cv2.imwrite(str(tmp_path / "astronaut.png"), astronaut()[:300, 50:400, ::-1])
     arguments = [

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from facemodel import PortraitError
-from portrait.sample import carphone
 from portrait.video import ImageReader, VideoReader, VideoWriter, open_frames, read_comment
-from portrait.video_writer import check_writable
+from portrait.video.sample import carphone
+from portrait.video.writer import check_writable
 
 
 def picture(width=64, height=48, shift=0):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from skimage.data import astronaut
 
 import facemodel
-from fitting.landmarks import Face
-from neural_render.people import Shot, SkinChart, make_person, shoot
+from fitting.landmarks.detectors import Face
 from portrait.cli import main
 from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
+from synthetic import Shot, SkinChart, make_person, shoot
 
 
 @given(st.floats(-3, 3), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))

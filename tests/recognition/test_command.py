@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from portrait.cli import main
-
-from ..portrait.conftest import run
-from .conftest import write_people
+from tests.portrait.conftest import run
+from tests.recognition.conftest import write_people
 
 SETTINGS = """
 [data]

@@ -5,9 +5,9 @@ import pytest
 from skimage.data import astronaut
 
 from fitting import make_detector
-from fitting.landmarks import Face
-from portrait.sample import carphone
+from fitting.landmarks.detectors import Face
 from portrait.video import VideoReader
+from portrait.video.sample import carphone
 from recognition.embedding import SAME, FaceEmbedding, similarity
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.evaluation import evaluate, evaluate_poses
 from recognition.folder import read_folder
 from recognition.model import embed_files, load_embedder

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.folder import listed, read_folder
 from recognition.pictures import Pictures, prepare, read_picture, unreadable
 from recognition.poses import BINS, gallery_and_probes, pose_pairs
-
-from .conftest import SIZE, YAWS, draw_person, write_people
+from tests.recognition.conftest import SIZE, YAWS, draw_person, write_people
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from pytorch_metric_learning import losses as library
 from pytorch_metric_learning import regularizers
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.heads import HEADS, ASoftmaxHead, check_labels, make_head, psi
 from recognition.losses import CenterLoss, ExclusiveLoss, RingLoss, UniformLoss, mean_potential, nearest_classes
-
-from .two_processes import case, state, worker
+from tests.recognition.two_processes import case, state, worker
 
 CLASSES, FEATURES, BATCH = 7, 5, 12
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.backbones import BACKBONES, Residual, make_backbone
 from recognition.dream import Dream, profile_targets, stitch, yaw_gate
 from recognition.model import Embedder

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.protocols import read_cfp, read_ijb, read_lfw, read_pairs_csv
 
 

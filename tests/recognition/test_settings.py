@@ -2,7 +2,7 @@
 
 import pytest
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.settings import ModelSettings, read_experiment
 
 SETTINGS = """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.checkpoint import Run, check_finite, load_checkpoint
 from recognition.evaluation import evaluate_poses
 from recognition.files import read_tensors
@@ -16,8 +16,7 @@ from recognition.folder import read_folder
 from recognition.model import Embedder, Objective, embed_files, load_embedder
 from recognition.settings import LossSettings, TrainingSettings
 from recognition.training import learning_rate, parameter_groups, training_data
-
-from .conftest import MODEL, SIZE, TRAINING, experiment, run, tensors, write_people
+from tests.recognition.conftest import MODEL, SIZE, TRAINING, experiment, run, tensors, write_people
 
 
 def test_training_learns_people_apart(people, trained):

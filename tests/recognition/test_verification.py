@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
-from facemodel.errors import PortraitError
+from foundation.errors import PortraitError
 from recognition.verification import (
     best_threshold,
     confidence,

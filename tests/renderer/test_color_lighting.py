@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.special import sph_harm_y
 
+from geometry.spherical_harmonics import COSINE_LOBE
 from renderer import linear_to_srgb, sh_basis, shade, srgb_to_linear
-from renderer.lighting import COSINE_LOBE
 
 BANDS = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
 

@@ -12,9 +12,8 @@ from facemodel import FaceParameters
 from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
 from renderer.scene import DEEPER, behind_skin
 from renderer.unwrapping import uv_fragments
-
-from .test_maps import iris_center
-from .test_rasterizer import agreement
+from tests.renderer.test_maps import iris_center
+from tests.renderer.test_rasterizer import agreement
 
 CAMERA = Camera(820.0, 256, 256, cy=146.0)
 OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # MediaPipe's

@@ -8,8 +8,7 @@ import torch
 from facemodel import PortraitError
 from renderer import Camera, Fragments, interpolate, linear_to_srgb, rasterize, shade
 from renderer.interpolation import barycentrics, interpolate_covered, interpolate_reference
-
-from .conftest import random_mesh
+from tests.renderer.conftest import random_mesh
 
 CAMERA = Camera(90.0, 40, 30, cx=18.0)
 

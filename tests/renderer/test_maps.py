@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from facemodel import FaceParameters, PortraitError
+from geometry.camera import FLIP
 from renderer import MAPS, Camera, maps, overlay, render, to_camera
-from renderer._cpu_maps import vertex_normals as compiled_normals
-from renderer.camera import FLIP
+from renderer.maps_kernels import vertex_normals as compiled_normals
 
 CAMERA = Camera(150.0, 72, 64)
 
@@ -43,7 +43,7 @@ def test_compiled_is_the_reference(ball_model, clip, supersample):
 
 
 def test_compiled_normals_are_the_reference(ball_model, clip):
-    from facemodel.normals import vertex_normals
+    from geometry.mesh import vertex_normals
 
     points = to_camera(ball_model.mean, clip.rotation[0], clip.translation[0])
     ours = np.empty((len(points), 3), np.float32)

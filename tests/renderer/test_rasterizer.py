@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from facemodel import PortraitError
 from renderer import Camera, rasterize, to_camera
-
-from .conftest import random_mesh
+from tests.renderer.conftest import random_mesh
 
 CAMERAS = {
     "square": Camera(150.0, 48, 48),

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.model import DEFAULT_MODEL
-from facemodel.model_file import LANDMARK_SCHEMES, read_model_file, write_model_file
-
-from .build import (
+from facemodel.formats.default import LANDMARK_SCHEMES, read_model_file, write_model_file
+from facemodel.linear import DEFAULT_MODEL
+from tools.build_model.build import (
     FACTS,
     TOLERANCE,
     build_parts,

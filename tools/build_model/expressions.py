@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from facemodel.arkit import ARKIT_NAMES
-
-from .eyelids import FLIP, close_lids, fit_shape
-from .identity import Identity
-from .source import Source
-from .topology import Topology
+from tools.build_model.eyelids import FLIP, close_lids, fit_shape
+from tools.build_model.identity import Identity
+from tools.build_model.source import Source
+from tools.build_model.topology import Topology
 
 TONGUE_FALLS = np.array([0.0, -9.0, -3.0])  # mm, with jawOpen, besides what the jaw does
 LIDS_RISE = 1.7  # MakeHuman's eyeLookUp goes with 10 degrees of gaze, ours with 30

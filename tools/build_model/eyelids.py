@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .identity import Identity, with_eyeballs
-from .regions import smooth_step
-from .topology import EYE_RADIUS, Topology
+from tools.build_model.identity import Identity, with_eyeballs
+from tools.build_model.regions import smooth_step
+from tools.build_model.topology import EYE_RADIUS, Topology
 
 FLIP = np.array([-1.0, 1.0, 1.0])
 TOUCH = 0.3  # mm between the rim and the ball at rest

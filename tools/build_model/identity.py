@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .components import combine, principal_components, weighted_sum
-from .source import Source
-from .topology import EYE_RADIUS, SIDES, Topology
+from tools.build_model.components import combine, principal_components, weighted_sum
+from tools.build_model.source import Source
+from tools.build_model.topology import EYE_RADIUS, SIDES, Topology
 
 SAMPLES = 3000
 COMPONENTS = 80

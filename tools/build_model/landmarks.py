@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from . import schemes
-from .eyeball import IRIS_RADIUS
-from .eyelids import FLIP, find_lids
-from .identity import Identity
-from .lips import is_upper
-from .observations import CAMERA, HeadPictures, Observation
-from .regions import smooth_step
-from .topology import EYE_RADIUS, Topology
+from tools.build_model import schemes
+from tools.build_model.eyeball import IRIS_RADIUS
+from tools.build_model.eyelids import FLIP, find_lids
+from tools.build_model.identity import Identity
+from tools.build_model.lips import is_upper
+from tools.build_model.observations import CAMERA, HeadPictures, Observation
+from tools.build_model.regions import smooth_step
+from tools.build_model.topology import EYE_RADIUS, Topology
 
 GRID = 4  # samples a triangle's edge
 REACH = 7.0  # mm around the first guess in which places are tried

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .identity import Identity
-from .regions import smooth_step
-from .topology import Topology
+from tools.build_model.identity import Identity
+from tools.build_model.regions import smooth_step
+from tools.build_model.topology import Topology
 
 OVERLAP = 0.35  # mm by which the lips pass each other, seen from the front
 COLUMNS = np.linspace(-23.0, 23.0, 47)  # x in mm at which the opening is measured

@@ -10,12 +10,12 @@ import torch
 
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.gaze import gaze_rotation
-from facemodel.normals import vertex_normals
-from renderer.camera import Camera, project, to_camera
-from renderer.color import linear_to_srgb
+from geometry.camera import Camera, project, to_camera
+from geometry.color import linear_to_srgb
+from geometry.mesh import vertex_normals
+from geometry.spherical_harmonics import shade
 from renderer.interpolation import interpolate
-from renderer.lighting import shade
-from renderer.rasterizer import rasterize
+from renderer.rasterizers.registry import rasterize
 
 SIZE = 448
 CAMERA = Camera(900.0, SIZE, SIZE)

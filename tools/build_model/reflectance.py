@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import combine, principal_components
-from .eyeball import IRIS_RADIUS, PUPIL_RADIUS
-from .identity import Identity
-from .regions import smooth_step
-from .skin import skin_color
-from .topology import EYE_RADIUS, Topology
+from tools.build_model.components import combine, principal_components
+from tools.build_model.eyeball import IRIS_RADIUS, PUPIL_RADIUS
+from tools.build_model.identity import Identity
+from tools.build_model.regions import smooth_step
+from tools.build_model.skin import skin_color
+from tools.build_model.topology import EYE_RADIUS, Topology
 
 SAMPLES = 1200
 COMPONENTS = 80

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from facemodel.model_file import REGIONS
-
-from .eyeball import IRIS_RADIUS, PUPIL_RADIUS
-from .identity import Identity
-from .source import Source
-from .topology import EYE_RADIUS, Topology
+from facemodel.formats.default import REGIONS
+from tools.build_model.eyeball import IRIS_RADIUS, PUPIL_RADIUS
+from tools.build_model.identity import Identity
+from tools.build_model.source import Source
+from tools.build_model.topology import EYE_RADIUS, Topology
 
 
 def smooth_step(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -90,7 +89,7 @@ def _next_to(topology: Topology, mask: np.ndarray) -> np.ndarray:
 
 
 def region_masks(topology: Topology, fields: dict[str, np.ndarray], identity: Identity) -> dict[str, np.ndarray]:
-    """(V,) bool by the names of facemodel.model_file.REGIONS."""
+    """(V,) bool by the names of facemodel.formats.default.REGIONS."""
     x, y, z = identity.mean.T
     parts = topology.parts
     head = parts["head"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .eyeball import mirrored, unit_eyeball
-from .source import Source
+from tools.build_model.eyeball import mirrored, unit_eyeball
+from tools.build_model.source import Source
 
 EYE_RADIUS = 12.0  # mm, of the mean eyeball; fits the lids' inner edges of the base mesh
 PARTS = {"helper-tongue": "tongue", "helper-upper-teeth": "upper_teeth", "helper-lower-teeth": "lower_teeth"}

@@ -13,8 +13,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse import identity as identity_matrix
 from scipy.sparse.linalg import spsolve
 
-from .regions import smooth_step
-from .topology import Topology
+from tools.build_model.regions import smooth_step
+from tools.build_model.topology import Topology
 
 STRIP = 0.12  # height of the strip with the small charts
 MARGIN = 0.004

@@ -1,4 +1,4 @@
-"""Draws people, trains the landmark network on them and writes `fitting/data/landmarks.safetensors`.
+"""Draws people, trains the landmark network on them and writes `fitting/landmarks/landmarks.safetensors`.
 
     python -m tools.train_landmarks [--people 34000] [--minutes 90] [--start FILE] [--work landmarks.work] [--out FILE]
 
@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from fitting.landmark_net import WEIGHTS
-
-from .pictures import Drawn, draw, draw_chunks
-from .train import evaluate, save, train
+from fitting.landmarks.network import WEIGHTS
+from tools.train_landmarks.pictures import Drawn, draw, draw_chunks
+from tools.train_landmarks.train import evaluate, save, train
 
 HELD_OUT = range(5_000_000, 5_000_512)  # seeds
 

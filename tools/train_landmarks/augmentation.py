@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.scenes import background
-from fitting.landmark_net import SIZE
-
-from .pictures import ROOM
+from fitting.landmarks.network import SIZE
+from synthetic.scenes import background
+from tools.train_landmarks.pictures import ROOM
 
 BACKGROUNDS = 200
 

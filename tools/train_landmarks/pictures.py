@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 import facemodel
-from benchmarks.scenes import head_rotation, person, true_landmarks, uniform
 from facemodel import FaceParameters
-from fitting.landmarks import SIDE
-from neural_render.people import SkinChart
-from neural_render.people.skin import paint
+from fitting.landmarks.detectors import SIDE
 from renderer import Camera, chart_values, render, render_textured
+from synthetic import SkinChart
+from synthetic.scenes import head_rotation, person, true_landmarks, uniform
+from synthetic.skin import paint
 
 SIZE = 160  # px of the stored square
 ROOM = 1.25  # its side over that of the square the network sees, for the augmentation to move in

@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fitting.landmark_net import Guess, LandmarkNet
-
-from .augmentation import Augmentation
-from .pictures import Drawn
+from fitting.landmarks.network import Guess, LandmarkNet
+from tools.train_landmarks.augmentation import Augmentation
+from tools.train_landmarks.pictures import Drawn
 
 BATCH, RATE, AVERAGE = 64, 2e-3, 0.999
 FLOOR = 1e-3  # of the square: no point is known better

@@ -1,4 +1,4 @@
-"""Draws people, trains the mask network on them and writes `fitting/data/mask.safetensors`.
+"""Draws people, trains the mask network on them and writes `fitting/occlusion/mask.safetensors`.
 
     python -m tools.train_mask [--people 1600] [--minutes 12] [--start FILE] [--seed 0] [--work mask.work] [--out FILE]
 
@@ -19,11 +19,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from fitting.mask_net import WEIGHTS
+from fitting.occlusion.network import WEIGHTS
 from tools.train_landmarks.pictures import Drawn, draw_chunks
-
-from .pictures import draw
-from .train import evaluate, train
+from tools.train_mask.pictures import draw
+from tools.train_mask.train import evaluate, train
 
 HELD_OUT = range(5_000_000, 5_000_256)  # seeds
 CHUNK = 200  # pictures a file

@@ -10,13 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fitting.landmark_net import SIZE as DRAWN
-from fitting.mask_net import SIZE
-from fitting.observation import level_picture
+from fitting.landmarks.network import SIZE as DRAWN
+from fitting.observation.crop import level_picture
+from fitting.occlusion.network import SIZE
 from tools.train_landmarks import augmentation
 from tools.train_landmarks.augmentation import BACKGROUNDS
-
-from .occluders import thing
+from tools.train_mask.occluders import thing
 
 FIELDS = 64  # smooth random fields, for wavy edges
 MEANINGLESS = 0.75  # share of a face in shadow, from which on the shadow is its usual light

@@ -21,14 +21,13 @@ from torch import Tensor
 
 import facemodel
 from benchmarks.faults import DARK, PICTURE_FAULTS
-from benchmarks.scenes import make_scene
-from fitting.landmarks import SIDE, Face, square_crop
-from fitting.mask_net import PARTS, SIZE, WEIGHTS, MaskNet
-from fitting.observation import cut_out
-
-from .augmentation import GAMMA
-from .pictures import face_cover
-from .train import overlap
+from fitting.landmarks.detectors import SIDE, Face, square_crop
+from fitting.observation.crop import cut_out
+from fitting.occlusion.network import PARTS, SIZE, WEIGHTS, MaskNet
+from synthetic.scenes import make_scene
+from tools.train_mask.augmentation import GAMMA
+from tools.train_mask.pictures import face_cover
+from tools.train_mask.train import overlap
 
 CROP = 256  # px, the largest level that is cut out
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fitting.mask_net import PARTS, MaskNet
+from fitting.occlusion.network import PARTS, MaskNet
 from tools.train_landmarks.pictures import Drawn
 from tools.train_landmarks.train import BATCH, batches, optimize, save
-
-from .augmentation import MaskAugmentation
+from tools.train_mask.augmentation import MaskAugmentation
 
 
 def loss(logits: Tensor, shares: Tensor, weights: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Tracks changed: mixing, edits by name, curves, smoothing, expressions counted from rest."""

@@ -1,0 +1,1 @@
+"""Files of face models, a format a file."""

@@ -1,0 +1,1 @@
+"""What is minimised: a term a file, with analytic Jacobians."""

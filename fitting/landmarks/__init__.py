@@ -1,0 +1,1 @@
+"""Landmark schemes, and detectors that find them in pictures."""

@@ -1,0 +1,141 @@
+"""A small network that sees where the model's own landmarks are.
+
+Landmark detectors are trained on people's clicks: they draw every face towards an average one, and don't know where
+this model's surface points are. This network learnt it from drawn people of whom everything is known: dense landmarks
+with their uncertainties (Wood et al., ECCV 2022), by ``python -m tools.train_landmarks``. A clip is fitted to its
+landmarks where they lead to a face that explains the pictures but for noise (`fitting.tracking.shared`), else to the detector's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fitting.landmarks.detectors import SIDE, Face, LandmarkDetector, square_crop
+
+SIZE = 128  # px, the square it sees (SIDE times the face's box)
+HEAT = 16  # px, side of the heat maps
+WIDTH = 96  # channels of the merged features
+REACH = 1.2  # points may lie a little outside of the square
+PASSES = 2  # the second sees the square about what the first found
+WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.norm(self.conv(x)))
+
+
+def _smaller(channels: int, out: int, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, kernel, 2, kernel // 2, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    )
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Of N pictures."""
+
+    points: Tensor  # (N, L, 2) in [0, 1] of the square
+    sigma: Tensor  # (N, L) standard deviation of each coordinate, in the same unit
+
+
+class LandmarkNet(nn.Module):
+    """(N, 3, 128, 128) sRGB in [0, 1] to a `Guess`.
+
+    Features at five scales; the smaller ones are added to the larger again, and a point is the mean of its heat map of
+    16 x 16 (integral regression, Sun et al., ECCV 2018).
+    """
+
+    def __init__(self, landmarks: int = 478) -> None:
+        super().__init__()
+        widths = (24, 48, 96, 160, 256)
+        self.first = _smaller(3, widths[0], 5)
+        self.down = nn.ModuleList(nn.Sequential(_smaller(a, b), _Residual(b)) for a, b in zip(widths, widths[1:]))
+        self.across = nn.ModuleList(nn.Conv2d(w, WIDTH, 1) for w in widths[2:])
+        self.fine = nn.Conv2d(widths[1], WIDTH, 3, 2, 1)  # of 32 x 32, which would make heat maps too slow
+        self.merge = nn.ModuleList(_Residual(WIDTH) for _ in widths[2:-1])
+        self.heat = nn.Conv2d(WIDTH, landmarks, 1)
+        self.sigma = nn.Sequential(
+            nn.Conv2d(widths[-1], 64, 1),
+            nn.Flatten(),
+            nn.ReLU(inplace=True),
+            nn.Linear(64 * (SIZE // 32) ** 2, landmarks),
+        )
+        where = (torch.arange(HEAT) + 0.5) / HEAT
+        self.register_buffer("places", torch.cartesian_prod(where, where).flip(1), persistent=False)  # (H * H, 2) x, y
+
+    def forward(self, pictures: Tensor) -> Guess:
+        x, scales = self.first(pictures - 0.5), []
+        for stage in self.down:
+            x = stage(x)
+            scales.append(x)
+        detail, *scales = scales
+        out = self.across[-1](x)
+        for k in range(len(scales) - 2, -1, -1):
+            out = nn.functional.interpolate(out, scale_factor=2.0) + self.across[k](scales[k])
+            out = self.merge[k](out if k else out + self.fine(detail))
+        heat = self.heat(out).contiguous().flatten(2).float().softmax(-1)  # (N, L, H * H)
+        spread = self.sigma(x).float().clamp(-6, 6)
+        return Guess((heat @ self.places - 0.5) * REACH + 0.5, 0.02 * spread.exp())
+
+
+@lru_cache(maxsize=2)
+def load_landmark_net(device: str = "cpu") -> LandmarkNet:
+    """The network that ships with the package."""
+    from safetensors.torch import load_file
+
+    net = LandmarkNet()
+    net.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+class NetDetector:
+    """A detector's faces with the network's landmarks; it shares the detector, which isn't closed with it."""
+
+    scheme = "mediapipe478"
+
+    def __init__(self, inner: LandmarkDetector, device: str = "cpu") -> None:
+        self.inner, self.net, self.device = inner, load_landmark_net(str(device)), device
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        return [self.improve(picture, face) for face in self.inner.detect(picture)]
+
+    def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
+        face = self.inner.refine(picture, centre, size)
+        return None if face is None else self.improve(picture, face)
+
+    def close(self) -> None:
+        pass
+
+    def improve(self, picture: np.ndarray, face: Face) -> Face:
+        """The face as the network sees it in an (H, W, 3) uint8 picture."""
+        for _ in range(PASSES):
+            face = self._look(picture, face)
+        return face
+
+    def in_crop(self, crop) -> Face:
+        """The face of a `fitting.observation.crop.Crop`, in px of the frame."""
+        size, side = len(crop.picture), crop.face.size * SIDE
+        corner = crop.face.centre - side / 2
+        scale = size / side
+        inside = Face((crop.face.points - corner) * scale, crop.face.scheme, crop.face.confidence)
+        found = self.improve(crop.picture, inside)
+        return Face(found.points / scale + corner, found.scheme, found.confidence, found.sigma / scale)
+
+    def _look(self, picture: np.ndarray, face: Face) -> Face:
+        side = face.size * SIDE
+        square = torch.from_numpy(square_crop(picture, face.centre, side, SIZE)).to(self.device)
+        with torch.inference_mode():
+            guess = self.net(square[None].permute(0, 3, 1, 2).float() / 255)
+        points = guess.points[0].cpu().double().numpy() * side + face.centre - side / 2
+        return Face(points, self.scheme, face.confidence, guess.sigma[0].cpu().double().numpy() * side)

@@ -1,0 +1,177 @@
+"""What the solver sees of a frame: the square about the face as an image pyramid, and the landmarks in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitting.landmarks.detectors import EYE_CORNERS, SIDE, Face, square_crop
+from fitting.observation.eye_patches import EyePatches, eye_patches
+
+ENLARGED = 1.5  # px of a level over px of the picture, at most
+SURE = 0.01  # of the face's size: standard deviation of a landmark that counts fully
+SURENESS = (0.02, 4.0)  # least and most that one counts
+SMALL = 64.0  # px: pictures of faces up to this size are kept as they are, too
+HEAD = 2.4  # side of the square that is kept about a face, over its size: a head's
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid: colours and their derivatives, to be sampled together."""
+
+    stack: Tensor  # (F, 9, S, S): sRGB in [0, 1], then d/dx and d/dy of each channel, per px of this level
+    size: int
+
+    def sample(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour (F, N, 3), gradient (F, N, 3, 2), inside (F, N) at (F, N, 2) level px (pixel centres at +0.5)."""
+        grid = points * (2 / self.size) - 1
+        values = torch.nn.functional.grid_sample(
+            self.stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
+        )[:, :, 0].transpose(1, 2)
+        inside = (grid.abs() < 1 - 2 / self.size).all(-1)
+        return values[..., :3], torch.stack([values[..., 3:6], values[..., 6:9]], -1), inside
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Part of a frame at the resolution it has, of a small face."""
+
+    picture: Tensor  # (H, W, 3) sRGB in [0, 1]
+    corner: Tensor  # (2,) px of the frame
+    centre: Tensor  # (2,) principal point, px of the frame
+
+
+@dataclass(frozen=True)
+class Observation:
+    """F frames (one while tracking, the key frames while solving for identity).
+
+    The crop is described in units of the frame: a point u px of the frame lies at (u - corner) / side of the crop.
+    """
+
+    levels: dict[int, Level]  # by size in px
+    corner: Tensor  # (F, 2) px of the frame
+    side: Tensor  # (F,) px of the frame
+    landmarks: Tensor  # (F, L, 2) px of the frame
+    face_size: Tensor  # (F,) px of the frame
+    frame_centre: Tensor  # (2,) principal point, px of the frame
+    reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
+    eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
+    pixels: tuple[Pixels | None, ...] | None = None  # F of them, of faces up to `SMALL` px
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+    def worthwhile(self, sizes: tuple[int, ...], steps: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The levels that aren't mere enlargements of the pictures; the last of them gets the others' steps too."""
+        largest = ENLARGED * float(self.side.median())
+        kept = max(1, sum(size <= largest for size in sizes))
+        return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
+
+    def frame(self, index: int) -> Observation:
+        """One of the frames, as an observation of one."""
+        at = slice(index, index + 1)
+        levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
+        parts = self.corner, self.side, self.landmarks, self.face_size
+        reliability = None if self.reliability is None else self.reliability[at]
+        eyes = None if self.eyes is None else self.eyes[at]
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes)
+
+    def with_landmarks(self, faces: Sequence[Face]) -> Observation:
+        """The same pictures with other landmarks, a face for each."""
+        like = self.landmarks
+        tensor = lambda a: torch.as_tensor(np.stack(a), dtype=like.dtype, device=like.device)  # noqa: E731
+        return replace(
+            self,
+            landmarks=tensor([f.points for f in faces]),
+            face_size=tensor([np.array(f.size) for f in faces]),
+            reliability=_reliability(faces, like.device),
+        )
+
+    @staticmethod
+    def concatenate(items: list[Observation]) -> Observation:
+        join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
+        levels = {s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels}
+        known = items[0].reliability is not None
+        return Observation(
+            levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre,
+            join("reliability") if known else None,
+            pixels=sum((i.pixels or (None,) * len(i) for i in items), ()),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square about a face, cut out but not yet taken apart: small, to be kept until it's known to be needed."""
+
+    picture: np.ndarray  # (S, S, 3) uint8
+    face: Face
+    frame_size: tuple[int, int]  # px, width and height
+    pixels: np.ndarray | None = None  # (H, W, 3) uint8, as they are about a face up to `SMALL` px
+    pixels_corner: tuple[int, int] = (0, 0)  # px of the frame
+
+    def observe(self, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
+        """``sizes`` are the pyramid's, in px, none above S."""
+        side, centre = self.face.size * SIDE, self.face.centre
+        tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
+        middle = tensor([self.frame_size[0] / 2, self.frame_size[1] / 2])
+        pixels = None
+        if self.pixels is not None:
+            pixels = (Pixels(tensor(self.pixels) / 255, tensor(self.pixels_corner), middle),)
+        return Observation(
+            levels={size: _level(self.picture, size, device) for size in sizes},
+            corner=tensor(centre - side / 2)[None],
+            side=tensor([side]),
+            landmarks=tensor(self.face.points)[None],
+            face_size=tensor([self.face.size]),
+            frame_centre=middle,
+            reliability=_reliability([self.face], device),
+            pixels=pixels,
+        )
+
+
+def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
+    """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
+    crop, frame_size = square_crop(picture, face.centre, face.size * SIDE, size), (picture.shape[1], picture.shape[0])
+    if face.size > SMALL:
+        return Crop(crop, face, frame_size)
+    x0, y0 = np.maximum(np.floor(face.centre - face.size * HEAD / 2), 0).astype(int)
+    x1, y1 = np.maximum(np.ceil(face.centre + face.size * HEAD / 2), 0).astype(int)
+    pixels = picture[y0:y1, x0:x1].copy()
+    return Crop(crop, face, frame_size, pixels if pixels.size else None, (int(x0), int(y0)))
+
+
+def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
+    """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
+    seen = cut_out(picture, face, max(sizes)).observe(sizes, device)
+    corners = EYE_CORNERS[face.scheme]
+    eyes = eye_patches(picture, np.stack([face.points[list(c)].mean(0) for c in corners]), face.size)
+    return replace(seen, eyes=(eyes,))
+
+
+def _reliability(faces: Sequence[Face], device: str | torch.device) -> Tensor | None:
+    if any(f.sigma is None for f in faces):
+        return None
+    relative = np.stack([f.sigma / f.size for f in faces])
+    return torch.as_tensor(np.clip((SURE / relative) ** 2, *SURENESS), dtype=torch.float32, device=device)
+
+
+def level_picture(crop: np.ndarray, size: int) -> np.ndarray:
+    """(size, size, 3) float32 sRGB in [0, 1]: a level's picture of a uint8 crop, blurred a little."""
+    import cv2
+
+    image = crop if crop.shape[0] == size else cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(image.astype(np.float32) / 255, (5, 5), 0.8)
+
+
+def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:
+    import cv2
+
+    image = level_picture(crop, size)
+    dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    stack = np.concatenate([image, dx, dy], 2).transpose(2, 0, 1)
+    return Level(torch.from_numpy(np.ascontiguousarray(stack))[None].to(device), size)

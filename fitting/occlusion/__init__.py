@@ -1,0 +1,1 @@
+"""What hides a face, or shades it."""

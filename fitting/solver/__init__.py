@@ -1,0 +1,1 @@
+"""Normal equations of the energy, solved within bounds."""

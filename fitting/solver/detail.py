@@ -1,0 +1,63 @@
+"""Each surface sample's own albedo, eliminated from the joint system.
+
+A face has more colour than any basis holds: moles, beards, make-up, baked shadows. Left out, that colour is explained
+by moving the surface. So every sample has an albedo of its own beside the model's, shared by all key frames. It stands
+in rows of its own sample only, so it's eliminated exactly (Schur complement): what remains of the photometric term is
+how much the key frames disagree about a point's colour, which is parallax, and what the prior leaves of shading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fitting.energy.rows import PhotometricRows
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """The 3 N values' part of a joint system of T unknowns (S shared, then P a frame)."""
+
+    by_unknowns: Tensor  # (3 N, T) mixed second derivatives
+    precision: Tensor  # (3 N,)
+    slope: Tensor  # (3 N,)
+
+    @classmethod
+    def of(cls, photometric: PhotometricRows, detail: Tensor, prior: float, shared: int) -> Elimination:
+        """``detail`` (N, 3) is the current estimate; ``prior`` the precision of each value about zero."""
+        by, rows = photometric.by_detail, photometric.rows
+        frames, own = len(rows), rows[0].shape[1] - 1 - shared
+        mixed = by.new_zeros(by.shape[1], shared + frames * own)
+        precision = by.square().sum(0) + prior
+        slope = prior * detail.flatten()
+        for f, r in enumerate(rows):
+            part = r * by[f][:, None]
+            mixed[:, :shared] += part[:, :shared]
+            mixed[:, shared + f * own : shared + (f + 1) * own] = part[:, shared:-1]
+            slope = slope + part[:, -1]
+        return cls(mixed, precision, slope)
+
+    def reduction(self) -> tuple[Tensor, Tensor]:
+        """What to take from the system's matrix (T, T) and gradient (T,)."""
+        scaled = self.by_unknowns / self.precision[:, None]
+        return scaled.T @ self.by_unknowns, scaled.T @ self.slope
+
+    def step(self, step: Tensor) -> Tensor:
+        """The change (N, 3) of the detail that goes with a step (T,) of the unknowns."""
+        return (-(self.slope + self.by_unknowns @ step) / self.precision).view(-1, 3)
+
+
+def absorb(basis: Tensor, reflectance: Tensor, detail: Tensor, precision: float) -> tuple[Tensor, Tensor]:
+    """Gives the reflectance model (A,) what it can explain of the detail (N, 3), and returns both anew.
+
+    The joint solution doesn't care which of the two a colour stands in, but a rendering shows the model's alone.
+
+    Args:
+        basis: (N, 3, A), of the samples' albedo. precision: of each of the 3 N colours against the prior's 1.
+    """
+    b = basis.flatten(0, 1)
+    normal = precision * b.T @ b + torch.eye(len(reflectance), dtype=b.dtype, device=b.device)
+    change = torch.linalg.solve(normal, precision * b.T @ detail.flatten() - reflectance)
+    return reflectance + change, detail - basis @ change

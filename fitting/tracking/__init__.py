@@ -1,0 +1,1 @@
+"""From pictures to a track: key frames, frame after frame, online."""

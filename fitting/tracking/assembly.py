@@ -1,0 +1,69 @@
+"""From a clip's rows and what its frames share to a `Track`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus, Track, fill_gaps
+from fitting.solver.state import FitState, Layout
+from fitting.tracking.checkpoint import Rows
+
+ENERGIES = ("landmarks", "photometric", "brightness", "energy", "visible", "step", "converged", "detector")
+
+
+def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[str, Tensor]:
+    """Posterior standard deviations by parameter; NaN in frames without a face."""
+    out = {name: torch.tensor(values) for name, values in shared.items()}
+    own = rows.column("spread", (layout.frame,))
+    own[torch.tensor([v is None for v in rows.values])] = torch.nan
+    at = {n: slice(c.start - layout.shared, c.stop - layout.shared) for n, c in layout.slices().items()}
+    out |= {name: own[:, at[name]] for name in ("rotation", "translation", "expression")}
+    out["gaze"] = own[:, at["gaze"]].view(-1, 2, 2)
+    out["illumination"] = own[:, at["light"]].view(-1, 3, 9).transpose(1, 2)
+    return out
+
+
+def as_track(
+    rows: Rows, shared: FitState, model, frames, scheme: str, layout: Layout, facts: dict, timings: dict
+) -> Track:
+    """The track of a clip whose rows are complete; where its frames have a ``source``, that is one of its facts.
+
+    facts: of the shared solution, with ``spread``, its posterior standard deviations by parameter.
+    """
+    facts = dict(facts)
+    shared_spread = facts.pop("spread")
+    if source := getattr(frames, "source", None):
+        facts["source"] = source
+    status = torch.tensor(rows.status)
+    tracked = (status & int(FrameStatus.TRACKED)) != 0
+    parameters = FaceParameters(
+        identity=shared.identity.cpu().clone(),
+        reflectance=shared.reflectance.cpu().clone(),
+        focal=shared.log_focal.exp().cpu().clone(),
+        rotation=rows.column("rotation", (3,)),
+        translation=rows.column("translation", (3,)),
+        expression=rows.column("expression", (len(model.expression_names),)),
+        illumination=rows.column("illumination", (9, 3)),
+        gaze=rows.column("gaze", (2, 2)),
+    )
+    count = int(tracked.sum())
+    warnings = []
+    if count < len(rows):
+        warnings.append(f"{len(rows) - count} of {len(rows)} frames have no face; their parameters are interpolated")
+    return Track(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        width=frames.width,
+        height=frames.height,
+        parameters=fill_gaps(parameters, tracked),
+        times=torch.tensor(rows.times, dtype=torch.float64),
+        status=status,
+        confidence=torch.tensor(rows.confidence),
+        landmarks=rows.landmarks(),
+        landmark_scheme=scheme,
+        energies={k: rows.energy(k) for k in ENERGIES},
+        spread=_spread(rows, shared_spread, layout),
+        facts={**facts, "timings": timings, "warnings": warnings},
+    )

@@ -1,0 +1,105 @@
+"""Tracking of frames as they come, from a camera: nothing of what follows is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from facemodel.linear import MorphableModel
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus
+from fitting.landmarks.detectors import LandmarkDetector
+from fitting.observation.crop import Crop, Observation, cut_out, observe
+from fitting.policy.settings import Settings
+from fitting.solver.state import FitState
+from fitting.tracking.follow import FaceFollower
+from fitting.tracking.frame import Fitter
+from fitting.tracking.shared import solve_shared
+from fitting.tracking.start import focal_from_frame
+
+COLLECT = 1.5  # seconds, from the first face on, over which faces are collected
+FACES = 4  # that identity is solved over; the solution takes as long as they are many, and the frames wait for it
+
+
+@dataclass(frozen=True)
+class OnlineFrame:
+    """What a frame gave: parameters without leading dimensions, on the CPU; None while there are none."""
+
+    status: FrameStatus
+    parameters: FaceParameters | None
+
+
+class OnlineTracker:
+    """Collects faces for a while, solves once for identity over them, then fits frame after frame.
+
+    Args:
+        width, height: px of the frames.
+        collect: seconds after the first face over which faces are collected; then one call takes as long as the
+            solution for identity does.
+        focal: px, where it is known.
+    """
+
+    def __init__(
+        self,
+        model: MorphableModel,
+        detector: LandmarkDetector,
+        width: int,
+        height: int,
+        *,
+        collect: float = COLLECT,
+        focal: float | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.fitter = Fitter(model, detector.scheme, focal_from_frame(width, height), focal, settings)
+        self.device = model.mean.device
+        self.collect = collect
+        self.first: FaceParameters | None = None
+        """(F, ...) the frames that identity was solved over, once it is."""
+        self.collected: float | None = None
+        """Seconds from the first face to the last one collected; None before the first."""
+        self._follower = FaceFollower(detector)
+        self._collected: list[tuple[float, Crop]] = []
+        self._shared: FitState | None = None
+        self._previous: FitState | None = None
+        self._time = 0.0
+
+    def __call__(self, picture: np.ndarray, time: float) -> OnlineFrame:
+        """The next frame, (H, W, 3) uint8 RGB, seen at ``time`` seconds; times rise."""
+        with torch.inference_mode():
+            face, status = self._follower(picture)
+            if face is None:
+                self._previous = None
+                return OnlineFrame(status, None)
+            settings = self.fitter.settings
+            if self._shared is None:
+                self._solve_identity(cut_out(picture, face, max(settings.joint_levels)), time)
+                return OnlineFrame(status, None)  # where identity was solved just now, the frame is old by now
+            seen = observe(picture, face, settings.levels, self.device)
+            if status & FrameStatus.CUT:
+                self._previous = None
+            start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)
+            elapsed = max(time - self._time, 1e-3)
+            self._previous = self.fitter.track(seen, self._previous, start, elapsed).state
+            self._time = time
+            return OnlineFrame(status, _clip(self._previous)[0])
+
+    def _solve_identity(self, crop: Crop, time: float) -> None:
+        """Collects a face; once there are enough, solves for identity over evenly spread ones."""
+        self._collected.append((time, crop))
+        if len(self._collected) > 4 * FACES:  # thinned out, so that memory is bounded
+            self._collected = self._collected[::2]
+        self.collected = time - self._collected[0][0]
+        if self.collected < self.collect:
+            return
+        chosen = np.linspace(0, len(self._collected) - 1, min(FACES, len(self._collected))).round().astype(int)
+        crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]
+        self._shared = solve_shared(self.fitter, [Observation.concatenate(crops)]).state
+        self.first = _clip(self._shared)
+        self._collected = []
+
+
+def _clip(state: FitState) -> FaceParameters:
+    """A state's parameters as (F, ...), copied to the CPU."""
+    return state.parameters().expanded().map(lambda t: t.cpu().clone())

@@ -1,0 +1,344 @@
+"""From a clip or a picture to a `Track`: landmarks, key frames, then frame after frame."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Event, Thread
+
+import numpy as np
+import torch
+
+import facemodel
+from facemodel.linear import MorphableModel
+from facemodel.track import FrameStatus, Track
+from fitting.energy.terms import eye_openness
+from fitting.landmarks.detectors import Face, LandmarkDetector, make_detector
+from fitting.landmarks.network import NetDetector
+from fitting.observation.crop import Observation, observe
+from fitting.policy.confidence import DOUBTFUL, confidence, face_brightness
+from fitting.policy.settings import Settings
+from fitting.solver.state import FitState
+from fitting.tracking.assembly import as_track
+from fitting.tracking.checkpoint import Checkpoint, Rows
+from fitting.tracking.follow import FaceFollower, FollowerState
+from fitting.tracking.frame import Fitter
+from fitting.tracking.keyframes import Candidate, Survey, choose, survey
+from fitting.tracking.shared import FEW, solve_shared
+from fitting.tracking.start import focal_from_frame
+from foundation.errors import PortraitError
+from geometry.rotation import axis_angle
+
+Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
+AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
+SAVE_EVERY = 10.0  # seconds between two checkpoints
+SOLVER = 7  # counts up where a checkpoint of before can't be gone on from
+DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
+
+
+@dataclass
+class _Frame:
+    index: int
+    time: float
+    status: FrameStatus
+    face: Face | None
+    seen: Observation | None
+    follower: FollowerState
+
+
+class Stills:
+    """Pictures of one person, of one size and taken with one camera, in no order: nothing moves from one to the next.
+
+    Each is an (H, W, 3) uint8 RGB array.
+    """
+
+    fps, ordered = 25.0, False
+
+    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
+        if not pictures:
+            raise PortraitError("images: expected at least one, got none")
+        for k, picture in enumerate(pictures):
+            if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+                raise PortraitError(
+                    f"images[{k}]: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}"
+                )
+            if picture.shape != pictures[0].shape:
+                raise PortraitError(
+                    f"images[{k}]: expected the size of the first, {pictures[0].shape}, got {picture.shape}; "
+                    "pictures of several sizes are fitted one by one with fit_image"
+                )
+        self.pictures, self.frame_count = pictures, len(pictures)
+        self.height, self.width = pictures[0].shape[:2]
+
+    def __iter__(self):
+        for k, picture in enumerate(self.pictures):
+            yield k, k / self.fps, picture
+
+
+def fit_images(pictures: Sequence[np.ndarray], **options) -> Track:
+    """Fits several pictures of one person together: one identity, reflectance and focal length, poses of their own.
+
+    ``pictures``: see `Stills`; the options are `fit_video`'s. A track with a frame a picture.
+    """
+    return fit_video(Stills(pictures), **options)
+
+
+def fit_image(picture: np.ndarray, **options) -> Track:
+    """Fits one (H, W, 3) uint8 RGB picture; the options are `fit_video`'s. A track of one frame.
+
+    Raises PortraitError where no face is found.
+    """
+    return fit_images([picture], **options)
+
+
+def fit_video(
+    frames,
+    *,
+    model: MorphableModel | None = None,
+    detector: str | LandmarkDetector = "mediapipe",
+    device: str = "cpu",
+    focal: float | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
+) -> Track:
+    """Fits every frame of a clip.
+
+    Args:
+        frames: re-iterable of (index, seconds, (H, W, 3) uint8 RGB), with ``width``, ``height``, ``frame_count``
+            (None where unknown). It's read twice: once quickly for key frames, once to track. Where it has
+            ``ordered = False``, nothing moves from one frame to the next and there are no cuts (`Stills`). A
+            ``source``, a dictionary that names the file, becomes a fact of the track (`portrait`'s readers have it).
+        model: None loads the default one. It's used where ``device`` says, a copy of it if it lies elsewhere.
+        detector: "mediapipe", "face-alignment", or a detector of your own, which stays open.
+        focal: px of the original frame; None has it solved for.
+        checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was. It
+            stays there when the fit is done: remove it once the track is saved, since a full disk or a kill in between
+            would lose the fit otherwise.
+
+    Returns:
+        A Track, on the CPU, with one row for every frame of the clip. Frames without a face have status NO_FACE,
+        confidence 0 and interpolated parameters.
+
+    Raises:
+        PortraitError: no face in any frame, no frames at all, or bad arguments.
+    """
+    started = time.perf_counter()
+    if focal is not None and not 0 < focal < float("inf"):
+        raise PortraitError(f"focal: expected a length in pixels above 0, got {focal}")
+    if isinstance(detector, str):
+        with contextlib.closing(make_detector(detector, device)) as finder:
+            return fit_video(
+                frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
+                progress=progress, checkpoint=checkpoint,
+            )  # fmt: skip
+    settings = settings or Settings()
+    model = facemodel.load(device=device) if model is None else model.on(device)
+    guess = focal_from_frame(frames.width, frames.height)
+    fitter = Fitter(model, detector.scheme, guess, focal, settings)
+    total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
+    report = progress or (lambda done, total, stage: None)
+    timings: dict[str, float] = {}
+
+    signature = {
+        "solver": SOLVER,
+        "model": model.fingerprint,
+        "detector": type(detector).__name__,
+        "focal": focal,
+        "settings": asdict(settings),
+        "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
+        "ordered": ordered,
+    }
+    store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
+    rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
+    with torch.inference_mode(), _one_thread():
+        if shared is None:
+            shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
+            if store:  # of a long clip that is the longest wait without anything to show
+                store.save(rows, shared, FollowerState(), previous, facts)
+        # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
+        lights = 2 if facts["clean"] or len(facts["key_frames"]) <= FEW else 1
+        fitter.adapt(float(facts["clean"]), lights if facts["parted"] else 0)
+        if facts["landmarks"] == NETWORK:
+            detector = NetDetector(detector, device)
+        begun = time.perf_counter()
+        timings["solver"] = 0.0
+        ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered, timings)
+        with contextlib.closing(ahead):
+            last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
+            for item in ahead:
+                if not ordered:
+                    previous = None
+                solving = time.perf_counter()
+                key = facts["key_frames"].index(item.index) if item.index in facts["key_frames"] else None
+                args = shared, key, facts["by_pixels"], previous, item.time - last_time
+                previous = _solve_frame(rows, item, fitter, *args)
+                last_time, follower = item.time, item.follower
+                timings["solver"] += time.perf_counter() - solving
+                report(len(rows), facts["frames"], "tracking")
+                if store and time.perf_counter() - saved > SAVE_EVERY:
+                    store.save(rows, shared, follower, previous, facts)
+                    saved = time.perf_counter()
+        if store:
+            store.save(rows, shared, follower or FollowerState(), previous, facts)
+        timings["tracking"] = time.perf_counter() - begun
+    timings["total"] = time.perf_counter() - started
+    return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
+
+
+def _solve_frame(
+    rows: Rows,
+    item: _Frame,
+    fitter: Fitter,
+    shared: FitState,
+    key: int | None,
+    by_pixels: bool,
+    previous: FitState | None,
+    seconds: float,
+) -> FitState | None:
+    """Fits one frame and adds its row; returns the state to go on from, None where there is no face.
+
+    ``key``: which of the key frames it is, if it's one; ``by_pixels``: those are solved to the last pixel.
+    """
+    if item.face is None:
+        rows.append_empty(item.time, int(item.status))
+        return None
+    if item.status & FrameStatus.CUT:
+        previous = None
+    if by_pixels and key is not None:
+        previous = None
+    solved = previous is None and key is not None
+    start = previous or (shared.frame(key) if solved else fitter.start(item.seen, shared))
+    result = fitter.track(item.seen, previous, start, seconds, near=solved, solved=solved and by_pixels)
+    result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
+    rows.append(item, result, confidence(result.energies), DOUBTFUL)
+    return result.state
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """Else sums are taken in another order, and a fit beside others isn't bit for bit the one that ran alone.
+
+    The solver's products are too small to gain by a second thread: on a busy machine two wait for each other, and the
+    landmarks' thread needs the other core.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings) -> tuple[FitState, dict]:
+    begun = time.perf_counter()
+    found = survey(
+        frames,
+        finder,
+        max(fitter.settings.joint_levels or (64,)),
+        total,
+        getattr(frames, "ordered", True),
+        progress=lambda done: report(done, total, "looking for key frames"),
+    )
+    if not found.frames:
+        raise PortraitError("video: expected at least one frame, found none; check the file with another player")
+    if not found.candidates:
+        raise PortraitError(
+            f"video: no face found in any of {found.looked_at} frames looked at; "
+            "a face must be visible, nearly upright and at least about 20 pixels wide"
+        )
+    timings["survey"] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    chosen = _key_frames(found, fitter, device)
+    seen = [Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])]
+    if finder.scheme == NetDetector.scheme:
+        net = NetDetector(finder, device)
+        seen.append(seen[0].with_landmarks([net.in_crop(c.crop) for c in chosen]))
+    result = solve_shared(fitter, seen, lambda done, of: report(done, of, "solving for identity"))
+    timings["identity"] = time.perf_counter() - begun
+    # A change of the logarithm is a relative change.
+    spread = dict(result.spread)
+    focal = float(spread.pop("log_focal")[0] * result.state.log_focal.exp())
+    return result.state, {
+        "frames": found.frames,
+        "key_frames": [c.index for c in chosen],
+        "landmarks": (DETECTOR, NETWORK)[result.source],
+        "unexplained": result.unexplained,
+        "clean": result.clean,
+        "parted": result.parted,
+        "by_pixels": result.by_pixels,
+        "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
+    }
+
+
+def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
+    seen = Observation.concatenate([c.crop.observe((), device) for c in found.candidates])
+    start = fitter.start(seen)
+    turn = axis_angle(start.rotation)
+    a, b = fitter.marks.on_lips.unbind(1)
+    mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
+    eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
+    features = torch.stack([turn[:, 1] / 0.2, turn[:, 0] / 0.2, mouth / 0.1, eyes / 0.3], -1)
+    return choose(found.candidates, features.cpu().numpy(), fitter.settings.key_frames)
+
+
+def _look_ahead(
+    frames,
+    finder,
+    state: FollowerState | None,
+    skip: int,
+    levels: tuple[int, ...],
+    device: str,
+    ordered: bool,
+    timings: dict[str, float],
+) -> Iterator[_Frame]:
+    """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
+
+    Adds to ``timings`` the seconds that each of them takes.
+    """
+    queue: Queue = Queue(AHEAD)
+    stop = Event()
+
+    def work() -> None:
+        begun = time.perf_counter()
+
+        def spent(stage: str) -> None:
+            nonlocal begun
+            now = time.perf_counter()
+            timings[stage], begun = timings.get(stage, 0.0) + now - begun, now
+
+        try:
+            follower = FaceFollower(finder, state, ordered)
+            for index, seconds, picture in frames:
+                spent("decoding")
+                if stop.is_set():
+                    return
+                if index < skip:
+                    continue
+                face, status = follower(picture)
+                spent("landmarks")
+                seen = None if face is None else observe(picture, face, levels, device)
+                spent("pyramid")
+                queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
+                begun = time.perf_counter()  # there may have been no room
+            queue.put(None)
+        except BaseException as error:  # handed to the thread that waits
+            queue.put(error)
+
+    worker = Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        while (item := queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        while worker.is_alive():  # it may wait for room in the queue
+            with contextlib.suppress(Empty):
+                queue.get_nowait()
+            worker.join(0.01)

@@ -1,0 +1,1 @@
+"""What every package stands on: the error that means "your input", files that appear whole, registries of names."""

@@ -1,0 +1,1 @@
+"""Conventions, once each: rotations, the camera, colour, spherical harmonics, surface normals."""

@@ -1,0 +1,1 @@
+"""Loss terms, and objectives made of them."""

@@ -1,0 +1,1 @@
+"""Methods of reenactment, a file or folder each."""

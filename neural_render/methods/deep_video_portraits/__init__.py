@@ -1,0 +1,1 @@
+"""Deep Video Portraits (Kim et al., SIGGRAPH 2018)."""

@@ -1,0 +1,170 @@
+"""What the network sees: windows of rendered maps inside one fixed square crop of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus, Track
+from foundation.errors import PortraitError
+
+CONDITIONS = 3
+"""Version of how parameters become what the network sees: weights of another one are refused."""
+MAPS = ("diffuse", "correspondence", "eyes")
+CHANNELS = 9
+"""Channels of the maps of one frame: three maps of three channels."""
+FACE, EYES = slice(3, 6), slice(6, 9)
+"""Channels that are zero wherever the head, or an eye, isn't."""
+GAINS = {"browInnerUp": 2.5, "browOuterUp": 3.5, "browDown": 2.5, "eyeBlink": 1.4}
+"""How many times as active as in the track some shapes are drawn, by the beginnings of their names.
+
+Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that
+are drawn of what was found differ by less than a pixel then, which a network is slow to see; these move as faces do.
+"""
+WINDOW = 11
+"""Frames the network sees: the current one, last, and the ten before it."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the original frame: its left and top pixel and its side, px."""
+
+    x0: int
+    y0: int
+    side: int
+
+
+def camera_for(track: Track, crop: Crop | None = None, size: int | None = None):
+    """The pinhole camera of a track's frames, or of a crop of them resized to ``size`` pixels."""
+    from geometry.camera import Camera
+
+    camera = Camera(focal=track.parameters.focal, width=track.width, height=track.height)
+    if crop is not None:
+        camera = camera.cropped(crop.x0, crop.y0, crop.side, crop.side)
+    return camera if size is None else camera.resized(size, size)
+
+
+def head_boxes(track: Track, model, *, stride: int = 1) -> Tensor:
+    """(F', 4) px: left, top, right, bottom of the projected head, without the neck's lower end, of tracked frames."""
+    from geometry.camera import project, to_camera
+
+    frames = torch.nonzero(track.tracked).flatten()[::stride]
+    keep = ~model.regions["neck"]
+    camera, boxes = camera_for(track), []
+    for chunk in frames.split(32):
+        p = track.parameters[chunk].to(model.mean.device)
+        vertices = model.vertices(p.identity, p.expression)[..., keep, :]
+        points = project(to_camera(vertices, p.rotation, p.translation), camera)
+        boxes.append(torch.cat([points.amin(-2), points.amax(-2)], dim=-1).cpu())
+    return torch.cat(boxes) if boxes else torch.zeros(0, 4)
+
+
+def head_crop(track: Track, model, *, margin: float = 0.12, hair: float = 0.25) -> Crop:
+    """One square for the whole clip: the head over time with hair and some neck, inside the frame.
+
+    The square holds the boxes of the head in 98 % of the frames, so that a single bad fit doesn't widen it, with
+    ``hair`` of the head's height added at the top, and ``margin`` of a head's size around; it is cut to the
+    frame's shorter side. Raises PortraitError where no frame has a face.
+    """
+    boxes = head_boxes(track, model, stride=max(1, len(track) // 2000))
+    if len(boxes) == 0:
+        raise PortraitError("track: expected a face in at least one frame, found none; fit another clip")
+    boxes = boxes.double().numpy()
+    boxes[:, 1] -= hair * (boxes[:, 3] - boxes[:, 1])
+    left, top = np.quantile(boxes[:, :2], 0.01, axis=0)
+    right, bottom = np.quantile(boxes[:, 2:], 0.99, axis=0)
+    head = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+    side = max(right - left, bottom - top) + 2 * margin * head
+    side = int(min(np.ceil(side), track.width, track.height))
+    if side < 16:
+        raise PortraitError(f"track: the head is only {side} pixels wide; use a clip with a larger face")
+    x0 = _place((left + right - side) / 2, side, track.width)
+    y0 = _place((top + bottom - side) / 2, side, track.height)
+    return Crop(x0, y0, side)
+
+
+def _place(start: float, side: int, length: int) -> int:
+    """The start nearest to ``start`` of a crop inside ``length`` px; it doesn't leave a sliver beside the edge."""
+    sliver, last = 0.05 * side, length - side
+    if start < sliver:
+        return 0
+    return last if start > last - sliver else int(round(start))
+
+
+def gained(parameters: FaceParameters, names: tuple[str, ...], gains: Mapping[str, float] = GAINS) -> FaceParameters:
+    """Parameters whose expression is as active as maps are drawn, see ``GAINS``; names: of the model's shapes."""
+    factors = [next((gain for shape, gain in gains.items() if name.startswith(shape)), 1.0) for name in names]
+    return parameters.replace(expression=parameters.expression * torch.tensor(factors).to(parameters.expression))
+
+
+def render_maps(
+    model, track: Track, frames: Tensor, crop: Crop, size: int, gains: Mapping[str, float] = GAINS
+) -> np.ndarray:
+    """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop."""
+    from renderer import render
+
+    with torch.no_grad():
+        parameters = track.parameters[frames].expanded().to(model.mean.device)
+        parameters = gained(parameters, model.expression_names, gains)
+        maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
+    stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
+    return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+
+
+def mouth_colors(model) -> Tensor:
+    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours of the lips, and of teeth and tongue."""
+    regions = model.regions
+    return _color_boxes(model, regions["lips"], regions["teeth"] | regions["tongue"])
+
+
+def eye_colors(model) -> Tensor:
+    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours around each eye, from lids to brow."""
+    around, side = model.regions["eyelids"] | model.regions["brows"], model.mean[:, 0] > 0
+    return _color_boxes(model, around & side, around & ~side)
+
+
+def _color_boxes(model, *parts: Tensor) -> Tensor:
+    from renderer import correspondence_colors
+
+    colors = correspondence_colors(model)
+    return torch.stack([torch.stack([colors[part].amin(0), colors[part].amax(0)]) for part in parts]).cpu()
+
+
+def shot_starts(track: Track) -> np.ndarray:
+    """(F,) int64: for every frame the first frame of its shot."""
+    frames = np.arange(len(track))
+    cut = ((track.status & int(FrameStatus.CUT)) != 0).cpu().numpy()
+    cut[:1] = True
+    return np.maximum.accumulate(np.where(cut, frames, 0))
+
+
+def window_frames(frames: np.ndarray, starts: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """(N, window) frame indices, oldest first, current last; a shot's first frame is repeated before its start."""
+    back = np.arange(window)[::-1]
+    return np.maximum(np.asarray(frames)[:, None] - back, starts[frames][:, None])
+
+
+def condition(maps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) in [-1, 1], channels-last in memory.
+
+    Channels go frame by frame, the oldest first; within a frame diffuse, correspondence, eyes.
+    """
+    n, window, height, width, channels = maps.shape
+    x = maps.permute(0, 2, 3, 1, 4).reshape(n, height, width, window * channels)
+    return x.to(dtype).sub_(127.5).mul_(1 / 127.5).permute(0, 3, 1, 2)
+
+
+def to_network(images: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float in [-1, 1]."""
+    return images.to(torch.float32).mul_(1 / 127.5).sub_(1).permute(0, 3, 1, 2)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """(N, 3, H, W) in [-1, 1] -> (N, H, W, 3) uint8."""
+    x = images.float().add(1).mul(127.5).round().clamp(0, 255)
+    return x.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

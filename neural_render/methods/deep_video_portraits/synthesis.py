@@ -1,0 +1,129 @@
+"""From an edited or mixed track to frames: maps, network, compositing, streamed."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+from facemodel.track import Track
+from foundation.errors import PortraitError
+from neural_render.compositing import composite, feather_mask
+from neural_render.frames import FrameCursor
+from neural_render.methods.deep_video_portraits.conditioning import (
+    FACE,
+    condition,
+    render_maps,
+    shot_starts,
+    to_pixels,
+    window_frames,
+)
+from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.weights import Weights
+from neural_render.networks import fold_norms
+
+
+def target_frames(track: Track, count: int | None = None) -> list[int]:
+    """For each frame of the track the frame of the target clip it goes into.
+
+    ``track.facts["target_frames"]`` where it is there. Else frame k goes into frame k; where the target has only
+    ``count`` frames, the clip is played forwards and backwards in turn.
+    """
+    listed = track.facts.get("target_frames")
+    if listed is not None:
+        if len(listed) != len(track):
+            raise PortraitError(
+                f"track: expected one target frame for each of its {len(track)} frames, got {len(listed)}; mix again"
+            )
+        return [int(k) for k in listed]
+    if count is None or len(track) <= count:
+        return list(range(len(track)))
+    period = max(2 * count - 2, 1)
+    return [k if k < count else period - k for k in (np.arange(len(track)) % period).tolist()]
+
+
+def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
+    """The generator made fast: batch normalisation folded into the convolutions, bfloat16 where that helps."""
+    network = weights.network(device)
+    fold_norms(network)
+    return network.to(torch.bfloat16) if bfloat16_helps(device) else network
+
+
+def synthesize_crops(
+    network: torch.nn.Module, weights: Weights, track: Track, *, model, device: str = "cpu", batch: int = 4
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For every frame of the track what ``network`` makes of its maps, and where the head is drawn. Streams.
+
+    (size, size, 3) uint8 and (size, size) bool.
+
+    network: from ``inference_network``, or ``weights.network()`` for float32 throughout.
+    """
+    header = weights.header
+    starts = shot_starts(track)
+    recent: deque[tuple[int, np.ndarray]] = deque(maxlen=header.window + batch - 1)
+    dtype = next((p.dtype for p in network.parameters()), torch.float32)  # an ONNX session has none
+    for first in range(0, len(track), batch):
+        frames = np.arange(first, min(first + batch, len(track)))
+        maps = render_maps(model, track, torch.from_numpy(frames), header.crop, header.size)
+        recent.extend(zip(frames.tolist(), maps))
+        kept = dict(recent)
+        windows = window_frames(frames, starts, header.window)
+        stack = torch.from_numpy(np.stack([[kept[int(k)] for k in row] for row in windows]))
+        with torch.inference_mode():
+            images = to_pixels(network(condition(stack.to(device), dtype)))
+        yield from zip(images, maps[..., FACE].max(-1) > 0)
+
+
+def synthesize(
+    weights: Weights | str | os.PathLike,
+    track: Track,
+    frames: Iterable,
+    *,
+    model,
+    device: str = "cpu",
+    batch: int = 4,
+) -> Iterator[np.ndarray]:
+    """The target clip re-synthesised with the track's parameters: (H, W, 3) uint8, one a frame of the track.
+
+    weights: of the target clip, or ``OnnxWeights``. track: edited, or mixed from a driver; in the target's camera.
+    frames: the target clip, re-iterable of (index, time, (H, W, 3) uint8); see ``target_frames`` for which goes where.
+    A frame whose status says that there is no face is given back as it is. Memory doesn't grow with the clip.
+    Raises PortraitError, before the first frame, where weights, model and track don't belong together.
+    """
+    if not isinstance(weights, Weights):
+        weights = Weights.load(weights, model=model)
+    header = weights.header
+    if track.fingerprint != model.fingerprint or header.fingerprint != model.fingerprint:
+        raise PortraitError(
+            f"track and weights: made with models {track.fingerprint} and {header.fingerprint}, but the model loaded "
+            f"is {model.fingerprint}; fit and train again with one model"
+        )
+    if (track.width, track.height) != (header.frame_width, header.frame_height):
+        raise PortraitError(
+            f"track: expected frames of {header.frame_width} x {header.frame_height} as the weights were trained for, "
+            f"got {track.width} x {track.height}; use a track of that clip"
+        )
+    order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
+    network = inference_network(weights, device)
+    return _composite(weights, track, order, FrameCursor(frames), network, model=model, device=device, batch=batch)
+
+
+def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCursor, network, **options):
+    header = weights.header
+    feather = feather_mask(header.crop, header.frame_width, header.frame_height)
+    crops = synthesize_crops(network, weights, track, **options)
+    absent = (~track.tracked).tolist()
+    try:
+        for (image, head), index, skip in zip(crops, order, absent):
+            frame = cursor.at(index)
+            if frame.shape[:2] != (header.frame_height, header.frame_width):
+                raise PortraitError(
+                    f"video: expected frames of {header.frame_width} x {header.frame_height} as the weights were "
+                    f"trained for, got {frame.shape[1]} x {frame.shape[0]}; give the target clip"
+                )
+            yield frame.copy() if skip else composite(frame, image, head, header.crop, feather)
+    finally:
+        cursor.close()

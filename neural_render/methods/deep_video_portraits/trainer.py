@@ -1,0 +1,265 @@
+"""Deep Video Portraits' training step: networks, losses and the data they see."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foundation.errors import PortraitError
+from neural_render.losses.objective import LossOptions, Objective, Pictures
+from neural_render.losses.terms import adversarial, l1
+from neural_render.methods.deep_video_portraits.augmentation import jitter
+from neural_render.methods.deep_video_portraits.conditioning import (
+    CHANNELS,
+    EYES,
+    FACE,
+    WINDOW,
+    condition,
+    to_network,
+    to_pixels,
+)
+from neural_render.networks import PatchDiscriminator, RefinementUNet
+from neural_render.training import BaseTrainer, make_fabric, order, split_held_out
+
+SCORED = 32
+"""Held-out frames, evenly spread, that a score looks at."""
+SHOWN = 6
+"""Columns of a sheet of samples."""
+
+
+class Samples(Protocol):
+    """Training data: ``batch`` gives windows of maps (N, window, S, S, 9) and images (N, S, S, 3), uint8."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, samples: np.ndarray, window: int) -> tuple[Tensor, Tensor]: ...
+
+
+class MadeSamples(Samples, Protocol):
+    """Training data made from other samples, so that what is held out of those can be left out here."""
+
+    made_from: np.ndarray  # (N,) indices of those
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides the result of a number of training steps, but for the data."""
+
+    size: int = 128  # px of the network's images
+    width: int = 32  # channels of the first layer; the paper's network has 64
+    window: int = WINDOW  # frames a condition
+    batch: int = 2  # small: on one clip more steps go further than larger ones
+    rate: float = 2e-4  # Adam's
+    boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every
+    boost_steps: int = 1000  # steps
+    beta1: float = 0.5
+    beta2: float = 0.999
+    clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
+    losses: dict[str, float] = field(default_factory=lambda: {"l1": 100.0, "adversarial": 1.0})  # see objective.LOSSES
+    face_weight: float = 2.0  # how much more than elsewhere L1 counts where the model is drawn
+    eye_weight: float = 4.0  # and, beyond that, where its eyes are, lids and brows included
+    mouth_weight: float = 0.0  # and where its mouth is
+    adversarial: str = "non-saturating"
+    adversarial_after: int = 100  # steps without the losses that need a discriminator at the start
+    vgg: str | None = None  # file of VGG-16's weights for the loss "perceptual"; None is torchvision's cache
+    ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
+    norm: str = "batch"
+    dropout: float = 0.5
+    background: bool = True  # a learned image beneath the network's output, begun as the clip's median
+    shift: float = 0.0  # random shifts of condition and image, up to that share of the side
+    scale: float = 0.0  # and random scalings by up to that factor more or less
+    warped_every: int = 3  # every so many-th step is on warped pictures (``warping``), L1 alone; 0 for none
+    held_out: float = 0.0  # share of the frames kept out, to score the training by
+    bfloat16: bool = False
+    seed: int = 0
+
+
+def bfloat16_helps(device: str) -> bool:
+    """Whether autocast to bfloat16 is faster there: CUDA, or a CPU with AVX-512 or AMX bfloat16 instructions."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """Up to ``count`` of the indices, evenly spread."""
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(np.int64)]
+
+
+def median_image(samples: Samples, chosen: np.ndarray) -> Tensor:
+    """(3, S, S) in [-1, 1]: each pixel's median over up to 48 evenly spread images."""
+    images = torch.stack([samples.batch(np.array([k]), 1)[1][0] for k in spread(chosen, 48)])
+    return to_network(images.median(0, keepdim=True).values)[0]
+
+
+def _within(face: Tensor, boxes: Tensor) -> Tensor:
+    """(N, H, W) bool: where correspondence maps (N, 3, H, W) in [-1, 1] have a colour in a box (boxes, 2, 3)."""
+    low, high = (2 * boxes - 1).unbind(1)
+    at = face[:, None]
+    return ((at >= low[..., None, None]) & (at <= high[..., None, None])).all(2).any(1)
+
+
+class Trainer(BaseTrainer):
+    """A Deep Video Portraits generator and its discriminator on one clip (Kim et al., SIGGRAPH 2018, Sec. 5).
+
+    mouth, eyes: (boxes, 2, 3) in [0, 1], the least and greatest correspondence colours of the mouth's parts, needed for
+    ``mouth_weight``, and of what is around the eyes, without which ``eye_weight`` counts for eyeballs alone.
+    warped: samples that are no real pictures, see ``Settings.warped_every``.
+    """
+
+    watched = ("l1",)
+
+    def __init__(
+        self,
+        settings: Settings,
+        samples: Samples,
+        device: str = "cpu",
+        *,
+        mouth: Tensor | None = None,
+        eyes: Tensor | None = None,
+        warped: MadeSamples | None = None,
+        fabric=None,
+    ) -> None:
+        super().__init__(settings, fabric or make_fabric(device, bfloat16=settings.bfloat16))
+        s = settings
+        self._check(mouth)
+        self.samples, self.warped = samples, warped
+        self.mouth, self.eyes = (None if boxes is None else boxes.to(self.device) for boxes in (mouth, eyes))
+        self.objective = Objective(s.losses, LossOptions(s.adversarial, s.vgg), self.device)
+        self.judgement = adversarial(s.adversarial)
+        self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
+        if warped is not None:
+            self.warped_on = np.flatnonzero(np.isin(warped.made_from, self.trained_on))
+        inputs = s.window * CHANNELS
+        with self.random(-1):
+            generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
+            generator.start_from(median_image(samples, self.trained_on))
+            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
+        self.generator = self.add("generator", generator, self._adam, averaged=True)
+        self.discriminator = self.add("discriminator", discriminator, self._adam, methods=("compare",))
+
+    def _check(self, mouth: Tensor | None) -> None:
+        s, processes = self.settings, self.fabric.world_size
+        if s.batch % processes:
+            raise PortraitError(f"batch: expected a multiple of the {processes} processes, got {s.batch}")
+        if s.background and (s.shift or s.scale):
+            raise PortraitError("shift and scale: expected background=False with them, as a background has its place")
+        if not 0 <= s.held_out < 1:
+            raise PortraitError(f"held_out: expected a share of the frames from 0 to under 1, got {s.held_out}")
+        if s.mouth_weight and mouth is None:
+            raise PortraitError("mouth_weight: expected the mouth's correspondence colours with it, got none")
+
+    def _adam(self, parameters) -> torch.optim.Optimizer:
+        s = self.settings
+        return torch.optim.Adam(parameters, lr=s.rate, betas=(s.beta1, s.beta2), fused=True)
+
+    def rate(self, name: str) -> float:
+        s = self.settings
+        return s.rate * (1 + (s.boost - 1) * 0.5 ** (self.step / s.boost_steps) * (name == "generator"))
+
+    def pictures(self, chosen: np.ndarray, samples: Samples | None = None) -> tuple[Tensor, Tensor]:
+        """Condition (N, window * 9, S, S) and image (N, 3, S, S) of samples, by default the clip's, in [-1, 1]."""
+        maps, images = (samples or self.samples).batch(chosen, self.settings.window)
+        dtype = torch.bfloat16 if self.settings.bfloat16 else torch.float32
+        return condition(maps.to(self.device), dtype), to_network(images.to(self.device))
+
+    def losses(self) -> dict[str, Tensor]:
+        s = self.settings
+        warped = self.warped is not None and s.warped_every > 0 and self.step % s.warped_every == s.warped_every - 1
+        samples, among = (self.warped, self.warped_on) if warped else (self.samples, self.trained_on)
+        x, y = self.pictures(among[self.share(order(self.step, s.batch, len(among), s.seed))], samples)
+        if s.shift or s.scale:
+            x, y = jitter(x, y, shift=s.shift, scale=s.scale)
+        self.generator.train()
+        fake = self.networks["generator"](x).float()
+        total, values = self.objective(Pictures(fake, y, self.weight(x)), judged=False)
+        if self.objective.judged and self.step >= s.adversarial_after and not warped:
+            direction, judged = self._judge(x, fake.detach(), y)
+            total, values = total + (fake * direction).sum(), {**values, **judged}
+        self.update("generator", total)
+        return values
+
+    def _judge(self, x: Tensor, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Trains the discriminator; the gradient in ``fake`` of the losses that it judges, and the losses.
+
+        All are taken at the same discriminator, so one pass over the synthesised image serves them.
+        """
+        fake = fake.requires_grad_()
+        with self.fabric.autocast():
+            on_fake, on_real = self.networks["discriminator"].compare(x, fake, real)
+        total, values = self.objective(Pictures(fake, real, None, on_fake, on_real), judged=True)
+        self.fabric.backward(total, inputs=[fake], retain_graph=True)
+        values["discriminator"] = self.judgement.discriminator(on_real[-1], on_fake[-1])
+        self.update("discriminator", values["discriminator"])
+        return fake.grad, values
+
+    def weight(self, x: Tensor) -> Tensor | None:
+        """(N, 1, S, S): how much L1 counts at each pixel under a condition; None for everywhere the same."""
+        s = self.settings
+        if s.face_weight == s.eye_weight == s.mouth_weight == 0:
+            return None
+        face, eyes = (x[:, -CHANNELS:][:, part] for part in (FACE, EYES))
+        on_eyes = eyes.amax(1) > -1
+        if self.eyes is not None:
+            on_eyes = on_eyes | _within(face, self.eyes)
+        weight = 1 + s.face_weight * (face.amax(1) > -1) + s.eye_weight * on_eyes
+        if s.mouth_weight:
+            weight = weight + s.mouth_weight * _within(face, self.mouth)
+        return weight[:, None]
+
+    @torch.no_grad()
+    def final_generator(self, batches: int = 24) -> nn.Module:
+        """A copy of the averaged generator whose batch normalisation knows the averaged weights' statistics."""
+        net = copy.deepcopy(self.averages["generator"])
+        norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+        if norms:
+            for m in norms:
+                m.reset_running_stats()
+                m.momentum = None  # cumulative mean
+            net.eval()
+            for m in norms:
+                m.train()
+            count, world = len(self.trained_on), self.fabric.world_size
+            size = min(max(self.settings.batch, -(-4 // world) * world), count // world * world or world)
+            with self.fabric.autocast():
+                for k in range(min(batches, -(-count // size))):
+                    chosen = self.share(order(k, size, count, self.settings.seed))
+                    net(self.pictures(self.trained_on[chosen])[0])
+            for m in norms:
+                m.momentum = 0.1
+        return net.eval()
+
+    @torch.no_grad()
+    def score(self) -> float | None:
+        """Mean L1, of a range of 2, of the averaged generator on the frames kept out."""
+        if len(self.held_out) == 0:
+            return None
+        net, chosen, total = self.final_generator(8), spread(self.held_out, SCORED), 0.0
+        for k in chosen:
+            x, y = self.pictures(np.array([k]))
+            with self.fabric.autocast():
+                total += float(l1(net(x), y))
+        return total / len(chosen)
+
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Rows: diffuse map, what the averaged generator makes of it, the real frame; held-out frames where there are.
+
+        Batch normalisation takes the statistics of the sheet's own pictures here.
+        """
+        chosen = spread(self.held_out if len(self.held_out) else self.trained_on, SHOWN)
+        x, y = self.pictures(chosen)
+        net = copy.deepcopy(self.averages["generator"]).eval()
+        for m in net.modules():
+            if isinstance(m, nn.BatchNorm2d):
+                m.track_running_stats, m.running_mean, m.running_var = False, None, None
+        with self.fabric.autocast():
+            made = net(x)
+        rows = [to_pixels(p) for p in (x[:, -CHANNELS:][:, :3], made, y)]
+        return np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)

@@ -1,0 +1,239 @@
+"""A clip with expressions that it doesn't have: its own frames, warped by the model's motion.
+
+A network trained on one clip shows only what was in the clip: where no brow was raised, none will be. So it trains on
+made-up performances too. Brows, lids, gaze, mouth corners and jaw follow random curves; each pixel of the face then
+takes the colour from where its point of the model was in the real frame. Lids hardly open and the jaw hardly moves, as
+no warp shows what the frame doesn't (the eye behind a lid, the inside of a mouth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
+
+from facemodel.editing.edits import couple_lids
+from facemodel.parameters import FaceParameters
+from facemodel.track import FrameStatus, Track
+from neural_render.images import cut_out
+from neural_render.methods.deep_video_portraits.conditioning import (
+    CHANNELS,
+    WINDOW,
+    Crop,
+    camera_for,
+    gained,
+    window_frames,
+)
+from neural_render.methods.deep_video_portraits.data import ClipCache, Progress
+
+
+@dataclass(frozen=True)
+class Move:
+    """What is added to a shape's activation: a smooth random curve from ``low`` to ``high``."""
+
+    shape: str  # beginning of its name; left and right move apart
+    low: float
+    high: float
+    seconds: float  # standard deviation of the curve's smoothing
+
+
+MOVES = (
+    Move("browInnerUp", -0.25, 0.45, 0.2),
+    Move("browOuterUp", -0.25, 0.4, 0.2),
+    Move("browDown", -0.3, 0.4, 0.2),
+    Move("eyeBlink", -0.1, 0.2, 0.3),
+    Move("eyeSquint", -0.1, 0.2, 0.2),
+    Move("mouthSmile", -0.2, 0.3, 0.2),
+    Move("jawOpen", -0.2, 0.1, 0.1),
+)
+BLINK, BLINKS_APART = 0.08, 1.0
+"""Seconds: the standard deviation of the bell that closes both lids, and the mean time between two of them."""
+CLOSED = 0.45
+"""What the fit finds for eyeBlink in a closed eye."""
+GAZE, LOOK, GAZE_GAIN = np.radians([8.0, 5.0]), 0.1, 2.0
+"""How far both eyes turn at most, yaw and pitch; the standard deviation, in seconds, of that curve's smoothing; and how
+many times further they turn in the picture, since the fit finds about so much less."""
+FADE = 1 / 40
+"""Of the crop's side: the standard deviation of the blur that fades the motion out beside the face."""
+FRAMES, COPIES = 1000, 8
+"""About how many warped frames a training has, and how often a short clip is played for them at most."""
+
+
+def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 0) -> Track:
+    """The track ``copies`` times in a row, each a shot of its own with expressions and a gaze of its own.
+
+    Frame k is to be made from frame k % len(track). names: the model's of its expression shapes.
+    """
+    rng, count = np.random.default_rng([seed, copies]), len(track)
+    rows = torch.arange(count).repeat(copies)
+    p = track.parameters[rows]
+    expression, gaze = p.expression.clone(), p.gaze.clone()
+    for start in range(0, len(rows), count):
+        one = slice(start, start + count)
+        closed = CLOSED * blinks(rng, count, track.fps)
+        for k, name in enumerate(names):
+            for move in (m for m in MOVES if name.startswith(m.shape)):
+                curve = move.low + (move.high - move.low) * smooth_noise(rng, count, move.seconds * track.fps)
+                expression[one, k] = (expression[one, k] + torch.from_numpy(curve).to(gaze)).clamp(0, 1)
+            if name.startswith("eyeBlink"):
+                expression[one, k] = torch.maximum(expression[one, k], torch.from_numpy(closed).to(gaze))
+        look = [2 * smooth_noise(rng, count, LOOK * track.fps) - 1 for _ in GAZE]
+        gaze[one] += torch.from_numpy(np.stack(look, -1) * GAZE)[:, None].to(gaze)
+    status = track.status[rows].clone()
+    status[::count] |= int(FrameStatus.CUT)
+    return replace(
+        track, parameters=p.replace(expression=couple_lids(expression, gaze, names), gaze=gaze),
+        times=track.times[rows], status=status, confidence=track.confidence[rows], landmarks=None, energies={},
+        spread={},
+    )  # fmt: skip
+
+
+def shown(real: FaceParameters, performed: FaceParameters, names: tuple[str, ...]) -> FaceParameters:
+    """What a picture is to show of a performance: expression as maps draw it, eyes turned by ``GAZE_GAIN`` as much.
+
+    real: of the frame that it is made from, as the fit found it.
+    """
+    gaze = real.gaze + GAZE_GAIN * (performed.gaze - real.gaze)
+    return gained(performed.replace(expression=couple_lids(performed.expression, gaze, names), gaze=gaze), names)
+
+
+def smooth_noise(rng: np.random.Generator, count: int, deviation: float) -> np.ndarray:
+    """(count,) in [0, 1]: white noise smoothed over ``deviation`` frames, stretched to fill most of the range."""
+    reach = int(np.ceil(4 * deviation))
+    curve = gaussian_filter1d(rng.standard_normal(count + 2 * reach), max(deviation, 0.1))[reach : reach + count]
+    return np.clip(0.5 + 0.3 * curve * np.sqrt(2 * np.sqrt(np.pi) * max(deviation, 0.1)), 0, 1)
+
+
+def blinks(rng: np.random.Generator, count: int, fps: float) -> np.ndarray:
+    """(count,) in [0, 1]: how far both lids are closed by bells at random times, some of which stay half open."""
+    times, closed = np.arange(count) / fps, np.zeros(count)
+    for _ in range(rng.poisson(count / fps / BLINKS_APART)):
+        centre, depth = rng.uniform(0, count / fps), rng.uniform(0.3, 1.0)
+        closed = np.maximum(closed, depth * np.exp(-0.5 * ((times - centre) / BLINK) ** 2))
+    return closed
+
+
+def motion(model, before: FaceParameters, after: FaceParameters, camera) -> tuple[np.ndarray, np.ndarray]:
+    """At each pixel of a face drawn ``after`` where its point was ``before`` less where it is: (H, W, 2) px, and
+    (H, W) bool, where the face is; zero elsewhere. One picture, so parameters without leading dimensions.
+
+    A point of an eyeball that a lid hid before has the place of the nearest one that was seen.
+    """
+    from renderer import interpolate, project, rasterize, to_camera
+
+    both = FaceParameters.stack([before, after]).to(model.mean.device)
+    with torch.no_grad():
+        points = to_camera(model.vertices(both.identity, both.expression, both.gaze), both.rotation, both.translation)
+        fragments = rasterize(points, model.triangles, camera)
+        was, now = project(points, camera)
+        moved = torch.stack([torch.zeros_like(was), was - now])
+        shift = interpolate(fragments, moved, model.triangles)[1].cpu().numpy()
+    faces = fragments.pix_to_face[..., 0].cpu()
+    eyeballs = model.regions["eyes"][model.triangles].all(-1).cpu()
+    on_eye = ((faces >= 0) & eyeballs[faces % len(eyeballs)]).numpy()
+    seen_before(shift, on_eye[1], on_eye[0])
+    return shift, (faces[1] >= 0).numpy()
+
+
+def seen_before(shift: np.ndarray, after: np.ndarray, before: np.ndarray) -> None:
+    """Ends a motion (H, W, 2) px inside ``before`` (H, W) where it starts in ``after``, at the nearest pixel."""
+    if not before.any():
+        return
+    y, x = np.nonzero(after)
+    limit = np.array(before.shape) - 1
+    row, column = np.clip((np.stack([y, x]) + shift[y, x].T[::-1]).round().astype(int), 0, limit[:, None])
+    nearest = distance_transform_edt(~before, return_distances=False, return_indices=True)[:, row, column]
+    hidden = ~before[row, column]
+    shift[y[hidden], x[hidden]] = (nearest - np.stack([y, x]))[::-1].T[hidden]
+
+
+def faded(shift: np.ndarray, inside: np.ndarray, deviation: float) -> np.ndarray:
+    """A motion (H, W, 2), known where ``inside`` (H, W), gone on with beside it until it fades out."""
+    near = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), deviation)[..., None]
+    beside = cv2.GaussianBlur(shift, (0, 0), deviation) / np.maximum(near, 0.5)
+    return np.where(inside[..., None], shift, beside)
+
+
+def warped(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Bilinear samples of an image (S, S, 3) uint8 at each pixel's own place plus ``shift`` (s, s, 2), px of (s, s)."""
+    side, size = image.shape[0], shift.shape[0]
+    shift = cv2.resize(shift * (side / size), (side, side), interpolation=cv2.INTER_LINEAR)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    return cv2.remap(image, x + shift[..., 0], y + shift[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+@dataclass(frozen=True)
+class WarpedFrames:
+    """The clip's frames with the expressions of ``performances``: re-iterable of (index, time, (H, W, 3) uint8)."""
+
+    model: object
+    track: Track
+    performed: Track  # by ``performances``
+    frames: Iterable
+    crop: Crop
+    size: int  # px of the crop at which the motion is drawn
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        count, camera = len(self.track), camera_for(self.track, self.crop, self.size)
+        names = self.model.expression_names
+        real, performed = self.track.parameters.expanded(), self.performed.parameters.expanded()
+        for start in range(0, len(self.performed), count):
+            for index, time, rgb in self.frames:
+                if index >= count:
+                    break
+                frame = rgb.copy()
+                if self.track.tracked[index]:
+                    after = shown(real[index], performed[start + index], names)
+                    shift = motion(self.model, gained(real[index], names), after, camera)
+                    region = cut_out(frame, self.crop)
+                    region[:] = warped(region, faded(*shift, FADE * self.size))
+                yield start + index, time, frame
+
+
+@dataclass(frozen=True)
+class WarpedSamples:
+    """Training data made from other training data."""
+
+    cache: ClipCache
+    real: ClipCache  # the clip's own
+    made_from: np.ndarray  # (N,) samples of that
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    @property
+    def name(self) -> str:
+        return self.cache.name
+
+    def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[torch.Tensor, torch.Tensor]:
+        """As ``ClipCache.batch``; the performance sets in somewhere in the window, and maps before are the clip's own.
+
+        Real faces move smoothly, so that frames before tell nearly as much as the current one, and a network that has
+        seen nothing else answers quick blinks late.
+        """
+        maps, images = self.cache.batch(samples, window)
+        own = self.made_from[samples]
+        at_hand = self.real.frames[own] == self.cache.frames[samples] % len(self.real.starts)
+        before = (np.arange(window) < (samples % window)[:, None]) & at_hand[:, None]
+        rows = window_frames(self.real.frames[own], self.real.starts, window)
+        maps[torch.from_numpy(before)] = torch.from_numpy(self.real.maps(rows[before]))
+        return maps, images
+
+
+def build(
+    folder: Path, real: ClipCache, track: Track, frames: Iterable, model, progress: Progress | None = None
+) -> WarpedSamples:
+    """About ``FRAMES`` warped frames of the clip that ``real`` is of, in a cache like it."""
+    performed = performances(track, model.expression_names, min(max(1, round(FRAMES / len(track))), COPIES))
+    made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size)
+    limit = 2 * FRAMES * real.size**2 * (CHANNELS + 3)
+    cache = ClipCache.build(
+        folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, progress=progress
+    )
+    nearest = np.searchsorted(real.frames, cache.frames % len(track))
+    return WarpedSamples(cache, real, nearest.clip(max=len(real) - 1))

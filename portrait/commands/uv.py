@@ -1,0 +1,117 @@
+"""``portrait uv``, ``uv-train``, ``synthesize-dataset``: declarations only, as in ``portrait.cli``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portrait.commands.options import Device
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples: portrait synthesize-dataset -o synthetic --identities 3000 --pictures 20   |   "
+    "portrait synthesize-dataset -o faces --identities 50 --yaws 0,45,90 --size 256 --no-lights"
+)
+def synthesize_dataset(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A folder a person inside.")],
+    identities: Annotated[int, typer.Option(help="People.")] = 1000,
+    pictures: Annotated[int, typer.Option(help="Pictures of each.")] = 12,
+    seed: Annotated[int, typer.Option(help="Another seed is other people.")] = 0,
+    max_yaw: Annotated[float, typer.Option(metavar="DEGREES", help="Heads turn at most so far to either side.")] = 90.0,
+    yaws: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Or these yaws, one after the other; degrees.")
+    ] = None,
+    lights: Annotated[bool, typer.Option("--lights/--no-lights", help="A light a picture, or even light.")] = True,
+    expressions: Annotated[
+        bool, typer.Option("--expressions/--no-expressions", help="An expression a picture, or none.")
+    ] = True,
+    test: Annotated[float, typer.Option(metavar="SHARE", help="Share of the people in the split 'test'.")] = 0.1,
+    size: Annotated[
+        int | None, typer.Option(help="Square pictures of so many px; default SphereFace's crop, 112 x 96.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Default: one a core.")] = None,
+) -> None:
+    """Draw pictures of people who don't exist, in docs/recognition.md's layout. Run again, it goes on where it was.
+
+    A person's shape, colours, moles, freckles, brows and stubble stay; pose, light, expression and camera change.
+    """
+    from portrait.services.dataset import synthesize_dataset as run
+
+    run(
+        output, identities=identities, pictures=pictures, seed=seed, max_yaw=max_yaw, yaws=yaws, lights=lights,
+        expressions=expressions, test=test, size=size, processes=processes,
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait uv photo.jpg -o face --complete mirror --frontalize   |   "
+    "portrait uv talk.track --video talk.mp4 -o face --merge --delight --complete uv.weights.safetensors --yaw 45"
+)
+def uv(
+    input: Annotated[Path, typer.Argument(metavar="IMAGE|TRACK", help="A picture, which is fitted; or a track.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")],
+    video: Annotated[Path | None, typer.Option(metavar="VIDEO", help="The clip that the track is of.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Which frame of it, from 0; default: a sure, frontal one.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Join all frames into one texture.")] = False,
+    delight: Annotated[bool, typer.Option("--delight", help="Divide the fitted light out.")] = False,
+    complete: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEIGHTS|mirror",
+            help="Fill what isn't seen: by weights that 'portrait uv-train' wrote, or from the mirrored side.",
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option(help="Texels a side: 128, 256, 512, 1024.")] = 512,
+    frontalize: Annotated[
+        bool, typer.Option("--frontalize", help="Also the face from the front: frontal.png.")
+    ] = False,
+    yaw: Annotated[list[float] | None, typer.Option(metavar="DEGREES", help="Also the face turned so far.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Unwrap a face: its texture with masks, a textured mesh (glb, obj), a turntable, the face at any yaw."""
+    from portrait.services.uv import texture_file
+
+    texture_file(
+        input, output, video=video, frame=frame, merge=merge, delight=delight, complete=complete, size=size,
+        yaws=yaw or [], frontalize=frontalize, device=device,
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait uv-train clips/ -o uv.weights.safetensors --minutes 120   |   "
+    "portrait uv-train --synthetic 2000 -o uv.weights.safetensors --size 128"
+)
+def uv_train(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="WEIGHTS", help="File for the weights.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Clips and images, one person a file; sub-folders too.")
+    ] = None,
+    synthetic: Annotated[int, typer.Option(metavar="N", help="Also N people who don't exist.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Training time in all; an interrupted one goes on.")] = 30.0,
+    size: Annotated[int, typer.Option(help="Texels a side that the network sees: 64, 128, 256, 512.")] = 128,
+    width: Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")] = 32,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=WEIGHT", help="l1, global, local (adversarial) or identity; 0 leaves one out."),
+    ] = None,
+    identity: Annotated[
+        Path | None, typer.Option(metavar="WEIGHTS", help="Of 'portrait recognize train', for the loss identity.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Train the network that completes textures (UV-GAN). Keeps its work in OUTPUT.work and goes on from there.
+
+    Textures come from all frames of each clip; holes from turning the head, as its own shape hides its far side.
+    """
+    from portrait.services.tracks import assignments
+    from portrait.services.uv_training import train_uv
+
+    train_uv(
+        folder, output, synthetic=synthetic, minutes=minutes, size=size, width=width,
+        losses=assignments("--loss", loss or []), identity=identity, seed=seed, device=device,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Reports and pictures that a person looks at."""

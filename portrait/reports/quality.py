@@ -1,0 +1,44 @@
+"""How well a track is determined, in a few lines: for ``portrait info`` and the report."""
+
+from __future__ import annotations
+
+import torch
+
+from facemodel import Track
+from fitting.energy.priors import Priors
+from fitting.small import IDENTITY
+
+WIDE = 0.9  # of the prior's deviation: the picture said next to nothing of an unknown that stays as wide
+
+
+def undetermined(track: Track) -> dict[str, float]:
+    """Shares of the identity's, reflectance's and expression's coefficients that the clip did not determine.
+
+    An expression's is over all frames with a face; shapes that follow the gaze are no unknowns, and left out.
+    Empty for a track without `Track.spread`.
+    """
+    settings = (track.facts.get("settings") or {}).get("fitting", {}).get("priors", {})
+    out = {}
+    for name in ("identity", "reflectance", "expression"):
+        if name not in track.spread:
+            continue
+        deviations = track.spread[name]
+        solved = deviations[deviations.isfinite() & (deviations > 0)]
+        prior = settings.get(name, getattr(Priors, name))
+        if name == "identity" and track.facts.get("by_pixels"):
+            prior *= IDENTITY
+        out[name] = float((solved > WIDE * prior).float().mean()) if len(solved) else 1.0
+    return out
+
+
+def quality_lines(track: Track) -> dict[str, str]:
+    """Texts by topic; topics that the track doesn't know of are left out."""
+    tracked = track.confidence[track.tracked].float()
+    lines = {"confidence": f"{float(tracked.mean()) if len(tracked) else 0:.2f} on average where there is a face"}
+    if "converged" in track.energies:
+        converged = torch.nan_to_num(track.energies["converged"][track.tracked])
+        lines["converged"] = f"{float(converged.mean()) if len(converged) else 0:.0%} of the frames with a face"
+    if shares := undetermined(track):
+        text = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+        lines["open"] = f"{text}: coefficients whose spread is more than {WIDE:.0%} of the prior's"
+    return lines

@@ -1,0 +1,170 @@
+"""``report.html``: one file that shows what was done and how well; no scripts, nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from facemodel import FrameStatus, Track
+from facemodel.editing.mixing import target_frames
+from portrait.files import VERSION
+from portrait.reports.comparison import fit_height, labelled
+from portrait.reports.doubtful import doubtful_section
+from portrait.reports.page import around, figure, with_model, write_page
+from portrait.reports.plots import line_plot
+from portrait.video import open_frames
+
+SHEET = 8  # pictures in a row of the contact sheets
+THUMB = 150  # px, their height
+UNITS = {"landmarks": "share of the face's size", "photometric": "of 255", "visible": "share of the face", "energy": ""}
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    source: Track,
+    target: Track,
+    mixed: Track,
+    target_video: Path,
+    result_video: Path,
+    driver: Callable[[], Iterator[np.ndarray]],
+    model,
+    timings: dict[str, float],
+    training=None,
+) -> Path:
+    """Writes the report of a reenactment. driver: gives the driver's frames in order."""
+    names = model.expression_names
+    tracks = {"driver": source, "target": target, "result": mixed}
+    fitted = {name: tracks[name] for name in ("driver", "target")}
+    overlays, pairs = overlay_sheet(model, target, target_video), result_sheet(driver(), result_video, mixed)
+    curves = "".join(f"<h3>{name}</h3>{expression(t, names)}" for name, t in tracks.items())
+    sections = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p class=note>video-portraits {VERSION}. The result is synthetic: its file says so in its metadata.</p>",
+        warnings(fitted),
+        "<h2>Clips</h2>" + clips(tracks),
+        "<h2>Overlays</h2>" + figure(overlays, "The target with the fitted model over it."),
+        "<h2>Result</h2>" + figure(pairs, "Above the driver, below the result, at the same times."),
+        "<h2>Doubtful frames of the target</h2>" + doubtful_section(model, target, target_video),
+        "<h2>How well the frames fit</h2>" + "".join(energies(name, t) for name, t in fitted.items()),
+        "<h2>Expression</h2>" + curves,
+        "<h2>Pose and gaze of the result</h2>" + _pose(mixed),
+        "<h2>Time</h2>" + _timings(timings, training),
+    ]
+    return write_page(path, title, sections)
+
+
+def overlay_sheet(model, track: Track, video: Path) -> np.ndarray:
+    """A row of the clip's frames with the shaded model over the lower one of each pair."""
+    chosen = set(spread(len(track), SHEET))
+    columns = []
+    for index, _, frame in open_frames(video):
+        if index not in chosen or index >= len(track):
+            continue
+        drawn = with_model(model, track, index, frame)
+        cropped = [fit_height(around(p, track, index), THUMB) for p in (frame, drawn)]
+        columns.append(labelled(np.vstack(cropped), f"{index}: {_label(track, index)}"))
+    return np.hstack(columns)
+
+
+def result_sheet(driver: Iterator[np.ndarray], result: Path, mixed: Track) -> np.ndarray:
+    """Pairs of the driver's and the result's frames at the same times."""
+    chosen = set(spread(len(mixed), SHEET))
+    pairs = []
+    for k, (theirs, (_, _, ours)) in enumerate(zip(driver, open_frames(result))):
+        if k in chosen:
+            width = THUMB
+            column = [fit_height(_square(p), width) for p in (theirs, around(ours, mixed, k))]
+            pairs.append(labelled(np.vstack(column), f"{float(mixed.times[k]):.1f} s"))
+    return np.hstack(pairs)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Indices spread evenly over ``count`` frames."""
+    return sorted({int(k) for k in np.linspace(0, count - 1, min(wanted, count)).round()})
+
+
+def _square(frame: np.ndarray) -> np.ndarray:
+    side = min(frame.shape[:2])
+    y, x = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
+    return frame[y : y + side, x : x + side]
+
+
+def _label(track: Track, index: int) -> str:
+    return FrameStatus(int(track.status[index])).label.removeprefix("tracked+").replace("_", " ")
+
+
+def warnings(tracks: dict[str, Track]) -> str:
+    lines = [f"{name}: {text}" for name, t in tracks.items() for text in t.facts.get("warnings", [])]
+    for name, t in tracks.items():
+        doubtful = int(((t.status & int(FrameStatus.UNCERTAIN)) != 0).sum())
+        if doubtful:
+            lines.append(f"{name}: {doubtful} of {len(t)} frames are fitted doubtfully")
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<div class=warn><ul>{items}</ul></div>" if lines else "<p>No warnings.</p>"
+
+
+def clips(tracks: dict[str, Track]) -> str:
+    rows = ["<tr><th><th>file<th>size<th>frames<th>rate<th>with a face<th>uncertain<th>cuts<th>mean confidence"]
+    for name, t in tracks.items():
+        count = lambda flag, t=t: int(((t.status & int(flag)) != 0).sum())  # noqa: E731
+        cells = [
+            name, escape(str((t.facts.get("source") or {}).get("file", ""))), f"{t.width} x {t.height}", len(t),
+            f"{t.fps:.2f}", count(FrameStatus.TRACKED), count(FrameStatus.UNCERTAIN), count(FrameStatus.CUT),
+            f"{float(t.confidence.float().mean()):.2f}",
+        ]  # fmt: skip
+        rows.append("<tr>" + "".join(f"<td>{c}" for c in cells))
+    order = target_frames(tracks["result"])
+    note = (
+        f"<p class=note>Behind the result are the target's frames {min(order)} to {max(order)}, forwards and backwards."
+    )
+    return f"<table>{''.join(rows)}</table>{note}</p>"
+
+
+def energies(name: str, track: Track) -> str:
+    """Curves of the confidence and of what it comes from."""
+    if not track.energies:
+        return f"<p class=note>{name}: wasn't fitted to a video.</p>"
+    times, gaps = (track.times - track.times[0]).numpy(), (~track.tracked).numpy()
+    plots = [line_plot(times, {"confidence": track.confidence.numpy()}, unit="0 to 1", low=0.0, high=1.0, gaps=gaps)]
+    plots += [
+        line_plot(times, {term: track.energies[term].numpy()}, unit=unit, low=0.0, gaps=gaps)
+        for term, unit in UNITS.items()
+        if term in track.energies
+    ]
+    return f"<h3>{name}</h3>" + "".join(plots)
+
+
+def expression(track: Track, names: tuple[str, ...], top: int = 8) -> str:
+    """The shapes that move most."""
+    values = track.parameters.expanded().expression.numpy()
+    times = (track.times - track.times[0]).numpy()
+    moving = np.argsort(-values.std(0))[:top]
+    curves = {names[k]: values[:, k] for k in sorted(moving)}
+    return line_plot(times, curves, unit="activation", low=0.0, high=1.0, gaps=(~track.tracked).numpy())
+
+
+def _pose(track: Track) -> str:
+    p = track.parameters.expanded()
+    times = (track.times - track.times[0]).numpy()
+    turn = np.degrees(p.rotation.numpy())
+    gaze = np.degrees(p.gaze.numpy())
+    gaps = (~track.tracked).numpy()
+    rotation = {"nod (down +)": turn[:, 0], "turn (subject's left +)": turn[:, 1], "tilt": turn[:, 2]}
+    eyes = {"left eye yaw": gaze[:, 0, 0], "left eye pitch": gaze[:, 0, 1], "right eye yaw": gaze[:, 1, 0],
+            "right eye pitch": gaze[:, 1, 1]}  # fmt: skip
+    return line_plot(times, rotation, unit="degrees", gaps=gaps) + line_plot(times, eyes, unit="degrees", gaps=gaps)
+
+
+def _timings(timings: dict[str, float], training) -> str:
+    rows = "".join(f"<tr><td>{escape(stage)}<td>{seconds:.1f} s" for stage, seconds in timings.items())
+    rows += f"<tr><th>all<th>{sum(timings.values()):.1f} s"
+    note = ""
+    if training is not None:
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in training.losses.items())
+        note = f"<p>Training: {training.steps} steps in {training.seconds / 60:.1f} minutes; {escape(losses)}.</p>"
+    return f"<table>{rows}</table>{note}"

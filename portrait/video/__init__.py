@@ -1,0 +1,9 @@
+"""Video in and out, streamed through PyAV."""
+
+from portrait.video.reader import ImageReader, VideoReader, WithoutPadding, has_sound, is_image, open_frames, read_image
+from portrait.video.writer import VideoWriter, read_comment
+
+__all__ = [
+    "ImageReader", "VideoReader", "VideoWriter", "WithoutPadding", "has_sound", "is_image", "open_frames",
+    "read_comment", "read_image",
+]  # fmt: skip

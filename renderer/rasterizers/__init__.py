@@ -1,0 +1,1 @@
+"""Rasterisers behind one contract, and the one place where one is chosen."""
