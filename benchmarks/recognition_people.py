@@ -16,7 +16,7 @@ from torch import Tensor
 
 import facemodel
 from facemodel import FaceParameters
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from fitting.landmarks.detectors import Face
 from fitting.observation.crop import observe
 from fitting.policy.settings import Settings
@@ -74,7 +74,7 @@ def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
 
 
 @cache
-def tools() -> tuple[MorphableModel, SkinChart, Fitter]:
+def tools() -> tuple[FaceModel, SkinChart, Fitter]:
     model = facemodel.load()
     return model, SkinChart.of(model, CHART), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
 

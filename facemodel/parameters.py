@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
+
+from geometry.spherical_harmonics import C0
 
 # Trailing shape of each field, after the leading dimensions. None stands for a basis' size.
 _TRAILING: dict[str, tuple[int | None, ...]] = {
@@ -17,6 +19,7 @@ _TRAILING: dict[str, tuple[int | None, ...]] = {
     "illumination": (9, 3),
     "gaze": (2, 2),
     "focal": (),
+    "joints": (None,),
 }
 SHARED = ("identity", "reflectance", "focal")
 """Fields that are one a clip rather than one a frame."""
@@ -37,6 +40,7 @@ class FaceParameters:
     illumination: Tensor  # (..., 9, 3) spherical harmonics a linear RGB channel (geometry.spherical_harmonics)
     gaze: Tensor  # (..., 2 eyes, 2) yaw, pitch in radians, head frame; eye 0 is the subject's left
     focal: Tensor  # (...) pixels
+    joints: Tensor = field(default_factory=lambda: torch.zeros(0))  # (..., J) radians; (0,) where a model has none
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -60,22 +64,24 @@ class FaceParameters:
     def neutral(cls, model, batch_shape: tuple[int, ...] = (), *, focal: float = 1000.0, distance: float = 800.0):
         """The mean face looking into the camera from ``distance`` mm, under white ambient light.
 
-        ``model`` is a ``MorphableModel``; the result lies on its device.
+        ``model`` is a ``FaceModel``; the result lies on its device.
         """
         device = model.mean.device
         zeros = lambda *shape: torch.zeros(*batch_shape, *shape, device=device)  # noqa: E731
+        rest = lambda name: zeros(model.count(name)) + (model.blocks[name].mean if model.count(name) else 0)  # noqa: E731
         translation, illumination = zeros(3), zeros(9, 3)
         translation[..., 2] = distance
-        illumination[..., 0, :] = 0.8 / 0.282095  # the constant basis function times this is 0.8
+        illumination[..., 0, :] = 0.8 / C0  # the constant basis function times this is 0.8
         return cls(
-            identity=zeros(model.identity_basis.shape[0]),
-            reflectance=zeros(model.albedo_basis.shape[0]),
-            expression=zeros(model.expression_basis.shape[0]),
+            identity=rest("identity"),
+            reflectance=rest("reflectance"),
+            expression=rest("expression"),
             rotation=zeros(3),
             translation=translation,
             illumination=illumination,
             gaze=zeros(2, 2),
             focal=torch.full(batch_shape, float(focal), device=device),
+            joints=rest("joints"),
         )
 
     def map(self, function) -> FaceParameters:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, embedding_bag, max_pool2d, normalize, pad
 
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from fitting.energy.terms import FLIP, eye_rotation, projection, srgb_slope
 from fitting.observation.crop import Pixels
 from fitting.solver.state import FitState, Layout
@@ -39,7 +39,7 @@ class Drawing:
     """
 
     def __init__(
-        self, model: MorphableModel, state: FitState, seen: Pixels, blur: Tensor, behind: Tensor | None = None
+        self, model: FaceModel, state: FitState, seen: Pixels, blur: Tensor, behind: Tensor | None = None
     ) -> None:
         self.model, self.state, self.seen, self.blur = model, state, seen, blur
         self.size = height, width = seen.picture.shape[:2]
@@ -152,7 +152,7 @@ def guess_behind(picture: Tensor, cover: Tensor) -> Tensor:
 class _Surface:
     """The head's vertices, and their derivatives."""
 
-    def __init__(self, model: MorphableModel, state: FitState) -> None:
+    def __init__(self, model: FaceModel, state: FitState) -> None:
         self.model, self.state, self.flip = model, state, state.light.new_tensor(FLIP)
         self.vertices = model.vertices(state.identity, state.expression[0], state.gaze[0])  # model frame
         self.turned = self.vertices @ state.rotation[0].T

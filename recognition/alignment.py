@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from fitting.landmarks.detectors import Face
 
 HEIGHT, WIDTH = 112, 96  # px
@@ -78,7 +78,7 @@ class YawEstimate:
     A cropped picture doesn't tell where the optical axis was, so the line of sight takes its place.
     """
 
-    def __init__(self, model: MorphableModel):
+    def __init__(self, model: FaceModel):
         with torch.no_grad():
             neutral = model.landmarks(model.mean, "mediapipe478")[:SKIN]
         self.points = neutral.double().cpu().numpy() * [1, -1, -1]  # OpenCV's axes

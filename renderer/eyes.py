@@ -28,7 +28,7 @@ class EyeShape:
 
 
 def eye_shape(model) -> EyeShape:
-    """Directions and iris size of the mean eyeballs of a ``MorphableModel``, whose optical axis at rest is +z."""
+    """Directions and iris size of the mean eyeballs of a ``FaceModel``, whose optical axis at rest is +z."""
     directions = torch.zeros_like(model.mean)
     centers, radius = model.eye_centers(), model.eye_radius().mean()
     on_eyeball = torch.zeros(len(model.mean), dtype=torch.bool, device=model.mean.device)

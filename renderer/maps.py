@@ -42,7 +42,7 @@ def render(
     Without gradients on the CPU the compiled path draws: a few ms a picture of 256 x 256.
 
     Args:
-        model: facemodel.MorphableModel.
+        model: facemodel.FaceModel.
         parameters: FaceParameters with leading dimensions () or (N,), on the model's device; shared fields
             (identity...) may have none. Its ``focal`` isn't used: the camera's is.
         camera: size of the pictures; tensors in it of shape () or (N,).

@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from fitting.landmarks.detectors import EYE_CORNERS
 from geometry.mesh import vertex_normals
 
@@ -67,7 +67,7 @@ class LandmarkSamples:
         return self.pairs[self.eye_pairs + self.lip_pairs :]
 
 
-def surface_samples(model: MorphableModel, count: int, regions: tuple[str, ...] = ("skin", "lips")) -> SurfaceSamples:
+def surface_samples(model: FaceModel, count: int, regions: tuple[str, ...] = ("skin", "lips")) -> SurfaceSamples:
     """``count`` points spread evenly over the triangles that lie wholly in ``regions``."""
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
@@ -121,7 +121,7 @@ def _brow_pairs(scheme: str) -> list[tuple[int, int]]:
     ]
 
 
-def landmark_samples(model: MorphableModel, scheme: str) -> LandmarkSamples:
+def landmark_samples(model: FaceModel, scheme: str) -> LandmarkSamples:
     """The landmarks of a scheme as linear functions of the coefficients."""
     triangles = model.triangles[model.landmark_triangles[scheme]]  # (L, 3)
     barycentric = model.landmark_barycentric[scheme]  # (L, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from fitting.energy.terms import SurfaceGeometry
 from fitting.observation.crop import Observation
 from fitting.solver.state import FitState
@@ -17,7 +17,7 @@ TOLERANCE = 4.0  # mm
 
 
 def visible_samples(
-    model: MorphableModel,
+    model: FaceModel,
     neutral_vertices: Tensor,
     geometry: SurfaceGeometry,
     state: FitState,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
-from facemodel.linear import MorphableModel
 from fitting.energy.priors import frame_prior, motion_slack, relative_sizes, temporal_prior
 from fitting.energy.rows import landmark_rows, photometric_rows
 from fitting.energy.samples import landmark_samples, surface_samples
@@ -51,7 +51,7 @@ class Fitter:
 
     def __init__(
         self,
-        model: MorphableModel,
+        model: FaceModel,
         scheme: str,
         focal_guess: float,
         focal: float | None = None,

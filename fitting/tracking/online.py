@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting.landmarks.detectors import LandmarkDetector
@@ -43,7 +43,7 @@ class OnlineTracker:
 
     def __init__(
         self,
-        model: MorphableModel,
+        model: FaceModel,
         detector: LandmarkDetector,
         width: int,
         height: int,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import facemodel
-from facemodel.linear import MorphableModel
+from facemodel.base import FaceModel
 from facemodel.track import FrameStatus, Track
 from fitting.energy.terms import eye_openness
 from fitting.landmarks.detectors import Face, LandmarkDetector, make_detector
@@ -98,7 +98,7 @@ def fit_image(picture: np.ndarray, **options) -> Track:
 def fit_video(
     frames,
     *,
-    model: MorphableModel | None = None,
+    model: FaceModel | None = None,
     detector: str | LandmarkDetector = "mediapipe",
     device: str = "cpu",
     focal: float | None = None,

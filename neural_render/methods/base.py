@@ -27,7 +27,7 @@ class Target:
 
     track: Track  # of the clip below
     frames: Iterable  # re-iterable of (index, time, (H, W, 3) uint8), frame k being frame k of the track
-    model: Any  # the facemodel.MorphableModel of the track
+    model: Any  # the facemodel.FaceModel of the track
 
 
 @dataclass(frozen=True)

@@ -40,5 +40,5 @@ _finder = cache(make_detector)  # once a process
 
 
 @cache
-def _model(device: str) -> facemodel.MorphableModel:
+def _model(device: str) -> facemodel.FaceModel:
     return facemodel.load(device=device)

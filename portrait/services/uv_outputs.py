@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel import FaceParameters, MorphableModel, Track, export_mesh
+from facemodel import FaceModel, FaceParameters, Track, export_mesh
 from fitting.landmarks.detectors import Face as Found
 from portrait.progress import Progress
 from portrait.reports.pictures import write_picture
@@ -35,7 +35,7 @@ HEIGHT, FOCAL = 330.0, 3.0  # mm that a picture shows, and its focal length in s
 class Face:
     """A face as it can be drawn from any side."""
 
-    model: MorphableModel
+    model: FaceModel
     parameters: FaceParameters  # of one frame, no leading dimensions
     texture: Tensor  # (S, S, 3) linear RGB, extended beyond the chart
     lit: bool  # the texture has its light in it; else even light falls on it

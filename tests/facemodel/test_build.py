@@ -5,8 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from facemodel.formats.default import read_model_file
-from facemodel.linear import DEFAULT_MODEL
+from facemodel.formats.default import DEFAULT_MODEL, read_model_file
 from tools.build_model.eyeball import mirrored, unit_eyeball
 from tools.build_model.schemes import COUNT, IBUG_FROM_MEDIAPIPE
 from tools.build_model.skin import skin_color, to_linear_srgb

@@ -9,9 +9,8 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.formats.default import LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
+from facemodel.formats.default import DEFAULT_MODEL, LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
 from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_to_eye_look
-from facemodel.linear import DEFAULT_MODEL
 from geometry.camera import Camera, to_camera
 from renderer.rasterizers.registry import rasterize
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.formats.default import LANDMARK_SCHEMES, read_model_file, write_model_file
-from facemodel.linear import DEFAULT_MODEL
+from facemodel.formats.default import DEFAULT_MODEL, LANDMARK_SCHEMES, read_model_file, write_model_file
 from tools.build_model.build import (
     FACTS,
     TOLERANCE,

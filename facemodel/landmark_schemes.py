@@ -1,0 +1,67 @@
+"""Landmark schemes: which of a detector's points is what.
+
+A scheme names the points that others need (corners of the eyes, pairs that open lids and mouth, brows); a face model
+says where a scheme's points are on its surface (`FaceModel.embeddings`), a detector which scheme its points are of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foundation.registry import Registry
+
+
+@dataclass(frozen=True)
+class LandmarkScheme:
+    """L points of a face. Left and right are the subject's; indices are into the L points."""
+
+    name: str
+    count: int  # L
+    eye_corners: tuple[tuple[int, int], tuple[int, int]]  # outer and inner, of the left eye, of the right
+    eye_pairs: tuple[tuple[tuple[int, int], ...], ...]  # (upper lid, lower lid), of the left eye, of as many the right
+    lip_pairs: tuple[tuple[int, int], ...]  # (upper, lower) of the inner lips, opposite each other
+    brows_outer: tuple[tuple[int, ...], tuple[int, ...]]  # outer half of the left brow, of the right
+    brows_inner: tuple[tuple[int, ...], tuple[int, ...]]
+    nose_tip: int
+    mouth_corners: tuple[int, int]  # left, right
+    forehead: int | None = None  # highest point in the middle, where the scheme has one
+    chin: int = 8
+
+    @property
+    def brow_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Each landmark of a brow with the eye's corner below it: outer halves with the outer corners, then inner."""
+        corners = zip(*self.eye_corners)  # outer ones of both sides, inner ones
+        halves = (self.brows_outer, self.brows_inner)
+        return tuple(
+            (k, corner) for half, below in zip(halves, corners) for side, corner in zip(half, below) for k in side
+        )
+
+
+SCHEMES: Registry[LandmarkScheme] = Registry("landmark scheme")
+
+IBUG68 = SCHEMES.add("ibug68", LandmarkScheme(
+    name="ibug68",
+    count=68,
+    eye_corners=((45, 42), (36, 39)),
+    eye_pairs=(((43, 47), (44, 46)), ((38, 40), (37, 41))),
+    lip_pairs=((61, 67), (62, 66), (63, 65)),
+    brows_outer=((26, 25, 24), (17, 18, 19)),
+    brows_inner=((22, 23), (21, 20)),
+    nose_tip=30,
+    mouth_corners=(54, 48),
+    chin=8,
+))  # fmt: skip
+
+MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
+    name="mediapipe478",
+    count=478,
+    eye_corners=((263, 362), (33, 133)),
+    eye_pairs=(((386, 374), (385, 380), (387, 373)), ((159, 145), (158, 153), (160, 144))),
+    lip_pairs=((13, 14), (82, 87), (312, 317), (81, 178), (311, 402)),
+    brows_outer=((276, 283, 282, 300, 293, 334), (46, 53, 52, 70, 63, 105)),
+    brows_inner=((295, 285, 296, 336), (65, 55, 66, 107)),
+    nose_tip=1,
+    mouth_corners=(291, 61),
+    forehead=10,
+    chin=152,
+))  # fmt: skip

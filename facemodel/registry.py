@@ -1,0 +1,56 @@
+"""Face models by name, and from files of any known format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from facemodel.base import FaceModel
+from foundation.errors import PortraitError
+from foundation.registry import Registry
+
+DEFAULT = "default"
+
+MODELS: Registry = Registry("face model")
+"""Functions without arguments that return a model, by the model's name."""
+
+FORMATS: Registry = Registry("face model format")
+"""A `Format` by name: each a file in `facemodel.formats`."""
+
+FORMATS.add("default", "facemodel.formats.default:READER")
+MODELS.add(DEFAULT, "facemodel.formats.default:load_default")
+
+
+class Format(Protocol):
+    """A file format of face models."""
+
+    name: str
+
+    def sniff(self, path: Path) -> bool:
+        """Whether a file, or a folder, is of this format, by its content and never by its name; raises nothing."""
+
+    def read(self, path: Path) -> FaceModel:
+        """PortraitError where it is broken."""
+
+
+def load(source: str | os.PathLike | None = None, device: str | torch.device = "cpu") -> FaceModel:
+    """A model by its name in `MODELS`, or from a file; None is the default one, which ships with the package.
+
+    Raises:
+        PortraitError: no such name or file, a file of no known format, or a broken one.
+    """
+    name = DEFAULT if source is None else str(source)
+    path = Path(name)
+    if name in MODELS and not path.exists():
+        return MODELS[name]().to(device)
+    if not path.exists():
+        raise PortraitError(
+            f"model '{name}': neither a file nor a model that is known by name ({', '.join(MODELS)}); check the path"
+        )
+    for known in FORMATS:
+        if FORMATS[known].sniff(path):
+            return FORMATS[known].read(path).to(device)
+    raise PortraitError(f"model '{name}': of no format that is known here ({', '.join(FORMATS)})")
