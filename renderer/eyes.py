@@ -32,7 +32,7 @@ def eye_shape(model) -> EyeShape:
     directions = torch.zeros_like(model.mean)
     centers, radius = model.eye_centers(), model.eye_radius().mean()
     on_eyeball = torch.zeros(len(model.mean), dtype=torch.bool, device=model.mean.device)
-    for vertices, center in zip(model.eye_vertices, centers):
+    for vertices, center in zip(model.eyes.vertices, centers):
         directions[vertices] = torch.nn.functional.normalize(model.mean[vertices] - center, dim=-1)
         on_eyeball[vertices] = True
     iris = directions[model.regions["iris"] | model.regions["pupil"]]
