@@ -150,7 +150,7 @@ class _KeyFrames:
             return x
         f, parts = self.fitter, seen_parts(x.seen)
         geometry, vertices, _ = f.shape(x.state)
-        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
         hidden = float((share[:, PARTS.index("shadow")] + share[:, PARTS.index("other")]).max())
         if share[:, PARTS.index("other")].max() > UNKNOWN:
@@ -228,7 +228,7 @@ class _KeyFrames:
     def _colour(self, x: _Solution, level: int, weights: Weights) -> PhotometricRows:
         f = self.fitter
         geometry, vertices, _ = f.shape(x.state)
-        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen)
         if x.parts is None:
             return photometric_rows(geometry, x.state, x.seen, level, visible, weights, f.layout, shared=True)
         parts, near = parts_at(x.parts, where), f.near(len(geometry.samples))
