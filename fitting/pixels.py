@@ -23,7 +23,7 @@ from geometry.camera import Camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient, shade
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 from renderer.scene import behind_skin
 
 FINER = 6  # drawn px a px, along each axis

@@ -10,7 +10,7 @@ from fitting.energy.terms import SurfaceGeometry
 from fitting.observation.crop import Observation
 from fitting.solver.state import FitState
 from geometry.camera import Camera
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 BUFFER = 96  # px, side of the depth buffer over the crop
 TOLERANCE = 4.0  # mm

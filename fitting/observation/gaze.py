@@ -19,7 +19,7 @@ from fitting.observation.eye_patches import PATCH
 from fitting.solver.state import FitState
 from geometry.camera import FLIP, Camera
 from renderer.eyes import eye_shape
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 ROUNDS = 3  # of the grid, each a quarter as wide
 GRID = 4  # steps to either side

@@ -145,7 +145,7 @@ def test_landmark_fits_are_timed_on_the_same_points(model, track, scene, tmp_pat
 
 def test_adam_descends_to_the_energy_that_it_is_given(model, scene, track):
     """With the compiled rasteriser, which draws the same picture."""
-    result = descend(model, track, 1, scene.pictures[1], backend="cpu")
+    result = descend(model, track, 1, scene.pictures[1], rasterizer="numba")
     assert result.start > result.ours >= 0
     assert result.reached < 0.6 * result.start
     target = target_of(model, track, 1, scene.pictures[1])

@@ -1,29 +1,32 @@
 """Whole fits by two ways that have to agree: two rasterisers, a batch and single runs."""
 
+from dataclasses import replace
+
 import torch
 
 from fitting.observation.crop import Observation
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import RASTERIZERS, using
 from tests.fitting.rendered import FAST, fit, observed
 
 SMALL = Settings(samples=300, levels=(64,), steps=(1,), joint_levels=(64,), joint_steps=(2,), key_frames=1)
 
 
-def test_both_rasterizers_lead_to_the_same_fit(model, clip, monkeypatch):
+def test_both_rasterizers_lead_to_the_same_fit(model, clip):
     """One turned head. A sample on an edge of the buffer may be hidden by one and seen by the other."""
     _, pictures, points = clip
-    ours = fit(model, pictures[:1], points, focal=400.0, settings=SMALL)
-    calls = []
-
-    def by_pytorch3d(*args):
-        calls.append(1)
-        return rasterize(*args, "pytorch3d")
-
-    monkeypatch.setattr("fitting.energy.visibility.rasterize", by_pytorch3d)
-    monkeypatch.setattr("fitting.observation.gaze.rasterize", by_pytorch3d)
-    theirs = fit(model, pictures[:1], points, focal=400.0, settings=SMALL)
+    calls, pytorch3d = [], RASTERIZERS["pytorch3d"]
+    counted = replace(pytorch3d, name="counted", rasterize=lambda *a: calls.append(1) or pytorch3d.rasterize(*a))
+    RASTERIZERS.add("counted", counted)
+    fits = []
+    try:
+        for name in ("numba", "counted"):
+            with using(name):
+                fits.append(fit(model, pictures[:1], points, focal=400.0, settings=SMALL))
+    finally:
+        RASTERIZERS.remove("counted")
+    ours, theirs = fits
     # Two sources of landmarks, each with four coarse steps and a look at what they leave; the rest, and the eyes.
     assert len(calls) > 2 * 5 + 2, "PyTorch3D wasn't asked for each visibility"
     a, b = ours.parameters, theirs.parameters
