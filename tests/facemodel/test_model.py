@@ -12,7 +12,7 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.formats.default import DEFAULT_MODEL, LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
 from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_to_eye_look
 from geometry.camera import Camera, to_camera
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 EYES_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
