@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from foundation.errors import PortraitError
-from neural_render import Clip, Settings, Weights, synthesize, synthesize_crops, target_frames
+from neural_render import Clip, Settings, Weights, inference_network, synthesize, synthesize_crops, target_frames
 from neural_render.methods.base import METHODS, method_of
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Frames
@@ -104,7 +104,7 @@ def test_live_pictures_are_those_of_a_clip(trained, track, clip, model):
     method = method_of(trained.weights)
     weights = method.load(trained.weights, model)
     live = method.live(weights, Clip.of_track(track, clip, model))
-    made = synthesize_crops(weights.network(), weights, track, model=model)
+    made = synthesize_crops(inference_network(weights), weights, track, model=model)
     for parameters, (expected, _) in zip(track.parameters.expanded(), made, strict=True):
         assert live.size == expected.shape[:2]
         assert np.abs(live(parameters).astype(int) - expected).max() <= 3  # bfloat16

@@ -35,8 +35,8 @@ class Header(WeightsHeader):
 
     @classmethod
     def from_json(cls, header: Mapping, path: object) -> Header:
-        sources = header.get("sources") or [header.get("target", {}).get("source") or {}]  # where it was once
-        found = super().from_json({"conditions": 0, **header, "sources": sources}, path)
+        once = header.get("target", {}).get("source")  # where the one source was said once
+        found = super().from_json({"conditions": 0, "sources": [once] if once else [], **header}, path)
         if found.conditions != CONDITIONS:
             raise PortraitError(
                 f"weights '{path}': expected conditions of version {CONDITIONS}, found {found.conditions}; train again"
