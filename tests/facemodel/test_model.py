@@ -13,7 +13,7 @@ from facemodel.formats.default import DEFAULT_MODEL, read_model_file, write_mode
 from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_rotation_slopes, gaze_to_eye_look
 from facemodel.landmark_schemes import SCHEMES
 from geometry.camera import Camera, to_camera
-from renderer import rasterize
+from renderer.rasterizers import rasterize
 from tools.build_model.regions import REGIONS
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])

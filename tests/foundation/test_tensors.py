@@ -18,9 +18,7 @@ def test_round_trip(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     path = write_tensors(tmp_path / "w", "weights", 2, {"a": torch.zeros(1000)}, {})
-    with pytest.raises(
-        PortraitError, match="expected weights, version 3, found weights, version 2; .*'train'"
-    ):
+    with pytest.raises(PortraitError, match="expected weights, version 3, found weights, version 2; .*'train'"):
         read_tensors(path, "weights", 3, "train")
     with pytest.raises(PortraitError, match="expected checkpoint, version 2, found weights"):
         read_tensors(path, "checkpoint", 2, "portrait train")
