@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,15 @@ from torch import Tensor
 
 from fitting.texture import sight
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.weights import read, write_atomic
+from foundation.progress import Report, counted, ignore
+from foundation.tensors import read_tensors, write_tensors
 from neural_render.uv_gan.filling import blend_weight
 from renderer import Camera, chart_light, linear_to_srgb, main_island, to_camera, unwrap_view
 from synthetic import RandomScenes, Shot, SkinChart, make_person
 from synthetic.scene import stand
 
 MASK_SIZE = 192  # px of the view that says what is seen
-Progress = Callable[[int, int, str], None]
+KIND, VERSION = "textures", 1
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ class TextureSet:
 
     def save(self, path: Path, facts: dict) -> None:
         """Writes everything into one file, with ``facts`` that say what it was made of."""
-        write_atomic(path, self.tensors(), {**HEADER, "facts": facts})
+        write_tensors(path, KIND, VERSION, self.tensors(), {"facts": facts})
 
     @classmethod
     def load(cls, path: Path, facts: dict) -> TextureSet | None:
         """What ``save`` wrote with the same facts; None where there is no such file, or of other facts."""
         if not path.is_file():
             return None
-        tensors, header = read(path, HEADER["kind"])
+        tensors, header = read_tensors(path, KIND, VERSION, "portrait uv-train")
         if header.get("facts") != facts:
             return None
         flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
@@ -84,9 +85,6 @@ class TextureSet:
         )  # fmt: skip
 
 
-HEADER = {"format": "video-portraits weights", "version": 1, "kind": "textures"}
-
-
 def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> Tensor:
     """(S, S) 0 to 1: which texels a camera sees well enough to be kept, by the head's own geometry alone."""
     p = parameters
@@ -103,7 +101,7 @@ def synthetic_set(
     *,
     seed: int = 0,
     scenes: RandomScenes | None = None,
-    progress: Progress | None = None,
+    report: Report = ignore,
 ) -> TextureSet:
     """People who don't exist, each under a light of their own, each with the mask of a turn of their own head.
 
@@ -111,18 +109,17 @@ def synthetic_set(
     """
     if people < 1:
         raise PortraitError(f"synthetic: expected at least one person, got {people}")
+    model.require("symmetric atlas", "a training of texture completion")
     chart, island = SkinChart.of(model, size), main_island(model, size)
     scenes = scenes or RandomScenes(pitch=25.0)
     count = 2 * people
     textures = torch.empty(count, size, size, 3, dtype=torch.uint8)
     masks, yaws = torch.empty(count, size, size, dtype=torch.uint8), torch.empty(count)
-    for k in range(people):
+    for k in counted(range(people), report, "synthetic textures", people, "people"):
         for row, (texture, weight, yaw) in zip(
             (2 * k, 2 * k + 1), person_samples(model, chart, scenes, seed, k, island)
         ):
             textures[row], masks[row], yaws[row] = texture, weight, yaw
-        if progress:
-            progress(k + 1, people, "synthetic textures")
     numbers = torch.arange(count) // 2
     return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island)
 
