@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmarks.measures import skin_pixels
 from facemodel import FaceParameters, Track
 from fitting import Settings
-from fitting.landmarks.detectors import square_crop
+from fitting.landmarks.base import square_crop
 from renderer import Camera, project, render, to_camera
 
 CROP = 1.5  # side of the compared square over the face's, as our tracker has it
@@ -73,7 +73,7 @@ def energy(model, p: FaceParameters, target: Target, scheme: str, rasterizer: st
     squared = (drawn - target.crop)[target.pixels].square().sum(-1) / COLOUR_SCALE**2
     marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), scheme)
     gap = project(to_camera(marks, p.rotation, p.translation), target.camera) - target.landmarks
-    weights = model.landmark_weights[scheme]
+    weights = model.embedding(scheme).weights
     distance = gap.square().sum(-1) / (target.face_size * LANDMARK_SCALE) ** 2
     robust = (weights * (1 + distance / 4).log()).sum() / weights.sum()
     return COLOUR / 6 * (1 + squared).log().mean() + LANDMARKS * robust

@@ -12,7 +12,7 @@ from benchmarks.eos_fit import FILES, EosFit, compare
 from benchmarks.faults import DARK, SMALL, FoundOrTrue, half_shadow, occluder, small_face
 from benchmarks.recovery import Clip
 from facemodel.track import Track
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 from renderer import project, to_camera
 from synthetic import make_scene
@@ -21,7 +21,7 @@ from synthetic import make_scene
 class Stub:
     """Finds faces ``aside`` px beside the truth."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, points, aside):
         self.points, self.aside = points, aside
