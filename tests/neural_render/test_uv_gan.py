@@ -76,7 +76,7 @@ def test_synthetic_set(data, model):
     assert torch.equal(again.textures, data.textures[:4]) and torch.equal(again.masks, data.masks[:4])
     shown = (data.masks > 127).float().flatten(1).mean(1)
     assert (shown > 0.03).all() and (shown < 0.7).all() and not (data.masks[:, ~data.island] > 0).any()
-    # Heads turned to their left (positive) show their right, the chart's left.
+    # Heads turned to their left (positive) show their right, the atlas' left.
     side = (data.masks > 127).float().sum(1)
     lean = side[:, :16].sum(-1) - side[:, 16:].sum(-1)
     turned = data.yaws.abs() > 25
@@ -206,12 +206,12 @@ def test_augmentation():
 
 
 def test_the_local_discriminator_sees_eyes_nose_and_mouth(model):
-    from renderer import chart_values
+    from renderer import atlas_values
 
     marks = torch.zeros(len(model.mean), 1)
     corners = model.triangles[model.embedding("ibug68").triangles[27:]]  # nose, eyes, mouth
     marks[corners.flatten()] = 1
-    drawn = chart_values(model, marks, 128)[None, ..., 0][None]
+    drawn = atlas_values(model, marks, 128)[None, ..., 0][None]
     assert float(middle(drawn).sum()) > 0.9 * float(drawn.sum())
     assert middle(drawn).shape[-1] < 0.6 * 128
 

@@ -57,7 +57,7 @@ def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
 def synthesize_crops(
     network: torch.nn.Module, weights: Weights, track: Track, *, model, device: str = "cpu", batch: int = 4
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For every frame of the track what ``network`` makes of its maps, and where the head is drawn. Streams.
+    """For every frame of the track what ``network`` makes of its maps, and where the head is. Streams.
 
     (size, size, 3) uint8 and (size, size) bool.
 
