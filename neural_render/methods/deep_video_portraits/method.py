@@ -12,6 +12,7 @@ import numpy as np
 
 from facemodel.track import Track
 from foundation.errors import PortraitError
+from foundation.progress import ignore
 from neural_render.losses.objective import LossOptions, check_losses
 from neural_render.methods.base import Drive, Reenactor, Target, TrainingOptions, TrainingSummary
 from neural_render.methods.deep_video_portraits import warping
@@ -108,9 +109,10 @@ class DeepVideoPortraits(Reenactor):
             identity["warped"] = warped.name
         resume(trainer, checkpoint, identity)
         resumed_at = trainer.step
+        report = ignore if progress is None else (lambda e: progress(e.done, e.total, e.stage, e.note))
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
-            progress=progress, logs=work, clock=self.clock,
+            report=report, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
         header = WeightsHeader(
