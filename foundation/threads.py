@@ -15,18 +15,18 @@ from statistics import median
 
 
 def wait_passively() -> None:
-    """Threads of OpenMP sleep while they wait. Has to be called before torch is imported; the user's own choice stays."""
+    """Threads of OpenMP sleep while they wait; the user's own choice stays. To be called before torch is imported."""
     for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("GOMP_SPINCOUNT", "0"), ("KMP_BLOCKTIME", "0")):
         os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch on so many threads; what it was before afterwards."""
+def threads(count: int | None = None) -> Iterator[None]:
+    """Torch on so many threads, None for as many as before; afterwards on as many as before."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(count or before)
     try:
         yield
     finally:

@@ -58,8 +58,9 @@ class BaseTrainer(ABC):
 
     A subclass calls ``add`` for each network and gives ``losses``. The next step is a function of this state and the
     data alone, its random numbers coming from (seed, step). So a training that is stopped, saved and loaded goes on,
-    on the CPU, to the same bits, on the number of threads that the state says (`threads`). With several processes each takes its share of a batch (``share``); the gradients
-    are means over processes, so a loss has to be a mean over pictures for a step to be that of one process.
+    on the CPU, to the same bits, on the number of threads that the state says (`threads`). With several processes each
+    takes its share of a batch (``share``); the gradients are means over processes, so a loss has to be a mean over
+    pictures for a step to be that of one process.
     """
 
     watched: tuple[str, ...] = ()

@@ -112,43 +112,27 @@ def run(
         PortraitError: the weights aren't finite to begin with, or it diverged more than ``policy.rollbacks`` times.
     """
     main = trainer.fabric.is_global_zero
+    report = report if main else ignore
     start, outcome = trainer.step, Outcome(trainer.recent)
     event = Event("training", *((start, steps, "steps") if steps is not None else (trainer.seconds, seconds, "s")))
     event = replace(event, begun=event.done)
-    on_cpu = trainer.device.type == "cpu"
-    with (
-        deferred_interrupt() as interrupted,
-        Log(logs if main else None, start) as log,
-        threads(trainer.threads.count(start)) if on_cpu else contextlib.nullcontext(),
-    ):
-        keeper = _Keeper(trainer, checkpoint, identity or {}, log, outcome, policy)
+    with deferred_interrupt() as interrupted, Log(logs if main else None, start) as log, threads():
+        keeper = _Keeper(trainer, checkpoint, identity or {}, log, outcome, policy, trainer.seconds)
         if not checkpoint.is_file() and not keeper.save():
             raise PortraitError("training: expected finite weights to begin with, found others; check the data")
-        saved = trainer.seconds
-        if main:
-            report(replace(event, note=_note(trainer)))
+        report(replace(event, note=_note(trainer)))
         while trainer.seconds < seconds and (steps is None or trainer.step < steps) and not outcome.stopped_early:
-            step, began = trainer.step, clock()
-            if on_cpu:
-                torch.set_num_threads(trainer.threads.count(step))
-            losses = trainer.advance()
-            spent = trainer.together([clock() - began])[0]
-            trainer.seconds += spent
-            trainer.threads.learn(step, spent)
+            losses = _timed_step(trainer, clock)
             if not keeper.accept(losses, start):
                 keeper.go_back(losses)
                 continue
             if trainer.step % policy.score_every == 0:
                 keeper.score()
-            if main:
-                done = trainer.step if steps is not None else min(trainer.seconds, seconds)
-                report(replace(event, done=done, note=_note(trainer)))
+            done = trainer.step if steps is not None else min(trainer.seconds, seconds)
+            report(replace(event, done=done, note=_note(trainer)))
             stop = trainer.together([float(interrupted.is_set())])[0] > 0  # all processes stop where one is to
-            due = trainer.step % policy.save_steps == 0 if policy.save_steps else False
-            if stop or due or trainer.seconds - saved >= policy.save_seconds:
-                saved = trainer.seconds
-                if not keeper.save():
-                    keeper.go_back(losses)
+            if (stop or keeper.due()) and not keeper.save():
+                keeper.go_back(losses)
             if stop:
                 raise KeyboardInterrupt
         if trainer.step > start:
@@ -157,10 +141,22 @@ def run(
             if not keeper.save():
                 keeper.go_back(outcome.losses)
         outcome.steps, outcome.losses = trainer.step, dict(trainer.recent)
-        if asked and outcome.steps < policy.enough * asked and not outcome.stopped_early:
+        if asked and trainer.seconds >= seconds and outcome.steps < policy.enough * asked:
             outcome.note = short_of(asked, trainer)
         keeper.take_best()
     return outcome
+
+
+def _timed_step(trainer: BaseTrainer, clock: Callable[[], float]) -> dict[str, float]:
+    """One step, its time spent and learnt from."""
+    step, began = trainer.step, clock()
+    if trainer.device.type == "cpu":
+        torch.set_num_threads(trainer.threads.count(step))
+    losses = trainer.advance()
+    spent = trainer.together([clock() - began])[0]
+    trainer.seconds += spent
+    trainer.threads.learn(step, spent)
+    return losses
 
 
 def short_of(asked: int, trainer: BaseTrainer) -> str:
@@ -182,13 +178,21 @@ class _Keeper:
     log: Log
     outcome: Outcome
     policy: Policy
+    saved: float = 0.0  # seconds of training that the last checkpoint has
 
     @property
     def best(self) -> Path:
         return self.checkpoint.with_name("best.safetensors")
 
+    def due(self) -> bool:
+        """Whether it's time for a checkpoint."""
+        p, trainer = self.policy, self.trainer
+        by_steps = p.save_steps is not None and trainer.step % p.save_steps == 0
+        return by_steps or trainer.seconds - self.saved >= p.save_seconds
+
     def save(self) -> bool:
         """Writes the checkpoint, unless the state isn't worth it."""
+        self.saved = self.trainer.seconds
         if not self.trainer.finite():
             return False
         save(self.trainer, self.checkpoint, self.identity)
