@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmarks.measures import skin_pixels
 from facemodel import FaceParameters, Track
 from fitting import Settings
-from fitting.landmarks.detectors import square_crop
+from fitting.landmarks.base import square_crop
 from renderer import Camera, project, render, to_camera
 
 CROP = 1.5  # side of the compared square over the face's, as our tracker has it
@@ -67,30 +67,30 @@ def target_of(model, track: Track, frame: int, picture: np.ndarray) -> Target:
     )
 
 
-def energy(model, p: FaceParameters, target: Target, scheme: str, backend: str) -> Tensor:
+def energy(model, p: FaceParameters, target: Target, scheme: str, rasterizer: str) -> Tensor:
     """The scalar that both ways are compared by; differentiable in ``p``."""
-    drawn = render(model, p, target.camera, backend=backend)["diffuse"][0]
+    drawn = render(model, p, target.camera, rasterizer=rasterizer)["diffuse"][0]
     squared = (drawn - target.crop)[target.pixels].square().sum(-1) / COLOUR_SCALE**2
     marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), scheme)
     gap = project(to_camera(marks, p.rotation, p.translation), target.camera) - target.landmarks
-    weights = model.landmark_weights[scheme]
+    weights = model.embedding(scheme).weights
     distance = gap.square().sum(-1) / (target.face_size * LANDMARK_SCALE) ** 2
     robust = (weights * (1 + distance / 4).log()).sum() / weights.sum()
     return COLOUR / 6 * (1 + squared).log().mean() + LANDMARKS * robust
 
 
-def descend(model, track: Track, frame: int, picture: np.ndarray, backend: str = "pytorch3d") -> Descent:
+def descend(model, track: Track, frame: int, picture: np.ndarray, rasterizer: str = "pytorch3d") -> Descent:
     """Runs Adam on one frame from the one before it, until it is as good as the track or has tried long enough."""
     scheme, target = track.landmark_scheme, target_of(model, track, frame, picture)
     with torch.no_grad():
-        ours = float(energy(model, track.parameters[frame], target, scheme, backend))
+        ours = float(energy(model, track.parameters[frame], target, scheme, rasterizer))
     fixed = track.parameters[frame - 1]
     free = {name: getattr(fixed, name).clone().requires_grad_() for name in RATES}
     adam = torch.optim.Adam([{"params": [free[name]], "lr": rate} for name, rate in RATES.items()])
     values: list[float] = []
     begun = time.perf_counter()
     for _ in range(ITERATIONS + 1):
-        value = energy(model, fixed.replace(**free), target, scheme, backend)
+        value = energy(model, fixed.replace(**free), target, scheme, rasterizer)
         values.append(float(value.detach()))
         if values[-1] <= ours:
             break

@@ -17,7 +17,7 @@ import torch
 
 import fitting
 from facemodel import Track
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import cut_out
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared

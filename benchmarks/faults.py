@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from torch import Generator
 
-from fitting.landmarks.detectors import Face, LandmarkDetector
+from fitting.landmarks.base import Face, LandmarkDetector
 from synthetic.scenes import Scene, uniform
 
 HAND = (85.0, 190.0)  # mm, width and length
@@ -65,7 +65,7 @@ class FoundOrTrue:
     It knows a picture again by its bytes. ``wrong`` is the share of landmarks that are ``wrong_by`` px off.
     """
 
-    scheme = "mediapipe478"
+    name, scheme = "found or true", "mediapipe478"
 
     def __init__(self, inner: LandmarkDetector, scenes: list[Scene], wrong: float = 0.0, wrong_by: float = 20.0):
         self.inner, self.wrong, self.wrong_by = inner, wrong, wrong_by

@@ -90,10 +90,10 @@ def measure(model, size: int) -> dict[str, float]:
     points = to_camera(model.vertices(), parameters.rotation, parameters.translation)[None].contiguous()
     reference = pytorch3d_call(points, model.triangles, camera)
     theirs = reference()
-    ours = rasterize(points, model.triangles, camera, backend="cpu")
+    ours = rasterize(points, model.triangles, camera, rasterizer="numba")
     result = compare(ours, theirs)
     result["pytorch3d_ms"], slow = milliseconds(reference, 3 if size <= 256 else 1)
-    result["ms"], fast = milliseconds(lambda: rasterize(points, model.triangles, camera, backend="cpu"), 100)
+    result["ms"], fast = milliseconds(lambda: rasterize(points, model.triangles, camera, rasterizer="numba"), 100)
     result["speedup_vs_pytorch3d"] = result["pytorch3d_ms"] / result["ms"]
     result["speedup_in_cpu_time"] = slow / fast
     maps = ("diffuse", "correspondence", "eyes")
@@ -121,7 +121,7 @@ def many(model, device: str, count: int = MANY) -> dict[str, float]:
 def main() -> None:
     model = facemodel.load()
     start = time.perf_counter()
-    rasterize(torch.rand(1, 3, 3) + 1, torch.tensor([[0, 1, 2]]), Camera(8.0, 8, 8), backend="cpu")
+    rasterize(torch.rand(1, 3, 3) + 1, torch.tensor([[0, 1, 2]]), Camera(8.0, 8, 8), rasterizer="numba")
     first = time.perf_counter() - start
     with torch.no_grad():
         results = {size: measure(model, size) for size in SIZES}

@@ -17,7 +17,7 @@ from torch import Tensor
 import facemodel
 from facemodel import FaceParameters
 from facemodel.base import FaceModel
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter

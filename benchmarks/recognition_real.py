@@ -20,7 +20,7 @@ from benchmarks.sheets import save_sheet
 from benchmarks.turned_frames import apart, by_turn, pictures_of, yaws
 from facemodel import Track
 from fitting import fit_video
-from fitting.landmarks.detectors import make_detector
+from fitting.landmarks.registry import make_detector
 from portrait.services.frontalizing import Frontalizer
 from portrait.services.uv import load_completer
 from portrait.video import open_frames

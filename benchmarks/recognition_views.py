@@ -21,7 +21,7 @@ import torch
 from benchmarks.completion import mean_of, methods
 from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
-from fitting.landmarks.detectors import Face as Found
+from fitting.landmarks.base import Face as Found
 from fitting.texture import FrameTexture, frame_texture
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv_outputs import Face

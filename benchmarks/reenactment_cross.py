@@ -28,7 +28,7 @@ from benchmarks.image_metrics import flicker
 from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
 from neural_render.images import cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes

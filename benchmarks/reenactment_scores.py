@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from benchmarks.image_metrics import landmark_error, mean_over, pool_scales, psnr, scale_maps, ssim_map, temporal_error
-from fitting.landmarks.detectors import Face, LandmarkDetector
+from fitting.landmarks.base import Face, LandmarkDetector
 from neural_render.methods.deep_video_portraits.conditioning import FACE, Crop
 from recognition.embedding import FaceEmbedding, similarity
 

@@ -14,6 +14,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -165,7 +166,7 @@ class FaceModel(torch.nn.Module, ABC):
 
         state = (identity, expression, joints)
         slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
-        return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
+        return Linearization(surface(*state), *(s.movedim(-1, 0).to(self.mean) for s in slopes))
 
     # -- what it may have -----------------------------------------------------------------------------------------
 
@@ -324,3 +325,26 @@ def combine(what: str, coefficients: Tensor, basis: Tensor) -> Tensor:
             f"got shape {tuple(coefficients.shape)}; was it made with another model?"
         )
     return (coefficients @ basis.flatten(1)).unflatten(-1, basis.shape[1:])
+
+
+class MadeWith(Protocol):
+    """What remembers the model that it was made with: a track, the header of weights."""
+
+    model: str  # its name
+    fingerprint: str
+
+
+def check_same_model(
+    what: str, made_with: MadeWith, model: FaceModel, again: str = "fit the video again with this model"
+) -> None:
+    """PortraitError unless ``made_with`` was made with this model: the one check of fingerprints.
+
+    Args:
+        what: what it is, and what was done, as the start of the sentence: "source track: fitted".
+        again: what to do otherwise.
+    """
+    if made_with.fingerprint != model.fingerprint:
+        raise PortraitError(
+            f"{what} with model '{made_with.model}' ({made_with.fingerprint}), but the model loaded is "
+            f"'{model.name}' ({model.fingerprint}); {again}"
+        )

@@ -34,6 +34,16 @@ def gaze_rotation(gaze: Tensor) -> Tensor:
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
+def gaze_rotation_slopes(gaze: Tensor) -> Tensor:
+    """Derivatives (..., 2, 3, 3) of `gaze_rotation` by yaw and by pitch; gaze (..., 2)."""
+    yaw, pitch = gaze.unbind(-1)
+    sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
+    zero = torch.zeros_like(sy)
+    by_yaw = [-sy, -cy * sp, cy * cp, zero, zero, zero, -cy, sy * sp, -sy * cp]
+    by_pitch = [zero, -sy * cp, -sy * sp, zero, -sp, cp, zero, -cy * cp, -cy * sp]
+    return torch.stack([torch.stack(rows, -1) for rows in (by_yaw, by_pitch)], -2).unflatten(-1, (3, 3))
+
+
 def gaze_direction(gaze: Tensor) -> Tensor:
     """Unit vectors (..., 3) of gaze (..., 2), in the model's axes."""
     yaw, pitch = gaze.unbind(-1)

@@ -24,8 +24,24 @@ class LandmarkScheme:
     brows_inner: tuple[tuple[int, ...], tuple[int, ...]]
     nose_tip: int
     mouth_corners: tuple[int, int]  # left, right
+    chin: int
     forehead: int | None = None  # highest point in the middle, where the scheme has one
-    chin: int = 8
+    irises: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the left eye, of the right, the centre first
+
+    @property
+    def five_points(self) -> tuple[tuple[int, ...], ...]:
+        """The points whose means are the five that recognition aligns by, from the left of an upright picture.
+
+        The subject's right eye and left, the nose's tip, the mouth's right corner and left.
+        """
+        left, right = self.eye_corners
+        return right, left, (self.nose_tip,), self.mouth_corners[1:], self.mouth_corners[:1]
+
+    @property
+    def skin(self) -> tuple[int, ...]:
+        """The points that don't turn with the eyes."""
+        turning = {k for side in self.irises for k in side}
+        return tuple(k for k in range(self.count) if k not in turning)
 
     @property
     def brow_pairs(self) -> tuple[tuple[int, int], ...]:
@@ -60,8 +76,9 @@ MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
     lip_pairs=((13, 14), (82, 87), (312, 317), (81, 178), (311, 402)),
     brows_outer=((276, 283, 282, 300, 293, 334), (46, 53, 52, 70, 63, 105)),
     brows_inner=((295, 285, 296, 336), (65, 55, 66, 107)),
-    nose_tip=1,
+    nose_tip=4,
     mouth_corners=(291, 61),
-    forehead=10,
     chin=152,
+    forehead=10,
+    irises=((473, 474, 475, 476, 477), (468, 469, 470, 471, 472)),
 ))  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
+from facemodel.base import FaceModel
 from geometry.spherical_harmonics import C0
 
 # Trailing shape of each field, after the leading dimensions. None stands for a basis' size.
@@ -23,6 +24,8 @@ _TRAILING: dict[str, tuple[int | None, ...]] = {
 }
 SHARED = ("identity", "reflectance", "focal")
 """Fields that are one a clip rather than one a frame."""
+OPTIONAL = ("joints",)
+"""Fields that not all models have; they are empty then, and not written."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class FaceParameters:
 
     identity: Tensor  # (..., I) standard deviations
     reflectance: Tensor  # (..., A) standard deviations
-    expression: Tensor  # (..., E) activation of each named shape, 0 to 1
+    expression: Tensor  # (..., E) of each named shape, within the model's bounds (often 0 to 1)
     rotation: Tensor  # (..., 3) axis-angle, radians, model axes; zero faces the camera
     translation: Tensor  # (..., 3) mm, camera frame (OpenCV: x right, y down, z forward)
     illumination: Tensor  # (..., 9, 3) spherical harmonics a linear RGB channel (geometry.spherical_harmonics)
@@ -61,10 +64,12 @@ class FaceParameters:
                 raise ValueError(f"{f.name}: expected shape ({expected}), got {tuple(value.shape)}")
 
     @classmethod
-    def neutral(cls, model, batch_shape: tuple[int, ...] = (), *, focal: float = 1000.0, distance: float = 800.0):
+    def neutral(
+        cls, model: FaceModel, batch_shape: tuple[int, ...] = (), *, focal: float = 1000.0, distance: float = 800.0
+    ) -> FaceParameters:
         """The mean face looking into the camera from ``distance`` mm, under white ambient light.
 
-        ``model`` is a ``FaceModel``; the result lies on its device.
+        It lies on the model's device.
         """
         device = model.mean.device
         zeros = lambda *shape: torch.zeros(*batch_shape, *shape, device=device)  # noqa: E731

@@ -53,4 +53,14 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     for known in FORMATS:
         if FORMATS[known].sniff(path):
             return FORMATS[known].read(path).to(device)
-    raise PortraitError(f"model '{name}': of no format that is known here ({', '.join(FORMATS)})")
+    found = "a pickle or zip, which is never loaded: convert it" if _is_pickle(path) else "another kind of file"
+    raise PortraitError(
+        f"model '{name}': expected a model of a known format ({', '.join(FORMATS)}), found {found}, or a truncated one"
+    )
+
+
+def _is_pickle(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK")

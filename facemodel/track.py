@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import IntFlag
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from facemodel.parameters import SHARED, FaceParameters
-from foundation.errors import PortraitError, write_error
+from facemodel.base import FaceModel, check_same_model
+from facemodel.parameters import OPTIONAL, SHARED, FaceParameters
+from foundation.atomic import write_files
+from foundation.errors import PortraitError
+from geometry.camera import Camera
 
 FORMAT = "video-portraits track"
 VERSION = 1
@@ -50,7 +53,7 @@ class Track:
     confidence: Tensor  # (F,) 0 to 1
     landmarks: Tensor | None = None  # (F, L, 2) px of the original frame; NaN where there is no face
     landmark_scheme: str = "mediapipe478"
-    energies: dict[str, Tensor] = field(default_factory=dict)  # each (F,), how well a frame fits (`Fitter.track`)
+    energies: dict[str, Tensor] = field(default_factory=dict)  # each (F,), how well a frame fits
     spread: dict[str, Tensor] = field(default_factory=dict)
     """Posterior standard deviations by parameter, shaped as the parameter: what the picture did not determine is as
     wide as its prior. NaN in frames without a face. Those of identity and reflectance are in standard deviations."""
@@ -71,9 +74,12 @@ class Track:
         """(F,) bool: frames in which a face was fitted."""
         return (self.status & int(FrameStatus.TRACKED)) != 0
 
-    def with_parameters(self, parameters: FaceParameters, **facts) -> Track:
-        from dataclasses import replace
+    @property
+    def camera(self) -> Camera:
+        """Of the clip's own frames."""
+        return Camera(float(self.parameters.focal.flatten()[0]), self.width, self.height)
 
+    def with_parameters(self, parameters: FaceParameters, **facts) -> Track:
         return replace(self, parameters=parameters, facts={**self.facts, **facts})
 
     def save(self, folder: str | os.PathLike) -> Path:
@@ -81,13 +87,8 @@ class Track:
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise PortraitError(f"track '{folder}': expected a folder to write to, found a file; choose another name")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PortraitError(
-                f"track '{folder}': can't be written ({error.strerror}); choose another place"
-            ) from None
-        tensors = {f"parameters.{f.name}": getattr(self.parameters, f.name) for f in fields(FaceParameters)}
+        values = {f.name: getattr(self.parameters, f.name) for f in fields(FaceParameters)}
+        tensors = {f"parameters.{k}": v for k, v in values.items() if k not in OPTIONAL or v.shape[-1]}
         tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
         tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
         tensors |= {f"spread.{k}": v for k, v in self.spread.items()}
@@ -107,22 +108,12 @@ class Track:
             "status": [FrameStatus(int(s)).label for s in self.status],
             "facts": self.facts,
         }
-        data, text = (folder / name for name in FILES)
-        partials = [Path(f"{data}.partial"), Path(f"{text}.partial")]
-        try:
-            partials[0].write_bytes(save(tensors))  # save_file would make it private
-            partials[1].write_text(json.dumps(table, indent=1))
-            os.replace(partials[0], data)
-            os.replace(partials[1], text)
-        except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
-            raise write_error("track", folder, error) from None
-        finally:
-            for partial in partials:
-                partial.unlink(missing_ok=True)
+        contents = (save(tensors), json.dumps(table, indent=1))
+        write_files({folder / name: content for name, content in zip(FILES, contents)}, "track")
         return folder
 
     @classmethod
-    def load(cls, folder: str | os.PathLike, model=None) -> Track:
+    def load(cls, folder: str | os.PathLike, model: FaceModel | None = None) -> Track:
         """Reads a track; with ``model`` given, also checks that it was fitted with that model.
 
         Raises PortraitError where a file is missing, broken, not to be read, of another version or of another model.
@@ -147,14 +138,11 @@ class Track:
                 f"track '{folder}': expected {FORMAT} version {VERSION}, "
                 f"found {table.get('format')!r} version {table.get('version')!r}; fit the video again"
             )
-        if model is not None and table.get("fingerprint") != model.fingerprint:
-            raise PortraitError(
-                f"track '{folder}': fitted with model '{table.get('model')}' ({table.get('fingerprint')}), "
-                f"but the model loaded is '{model.name}' ({model.fingerprint}); fit the video again with this model"
-            )
         try:
-            parameters = FaceParameters(**{f.name: tensors[f"parameters.{f.name}"] for f in fields(FaceParameters)})
-            return cls(
+            names = [f.name for f in fields(FaceParameters)]
+            wanted = [n for n in names if n not in OPTIONAL or f"parameters.{n}" in tensors]
+            parameters = FaceParameters(**{n: tensors[f"parameters.{n}"] for n in wanted})
+            track = cls(
                 model=table["model"],
                 fingerprint=table["fingerprint"],
                 width=int(table["width"]),
@@ -171,6 +159,9 @@ class Track:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
+        if model is not None:
+            check_same_model(f"track '{folder}': fitted", track, model)
+        return track
 
 
 def check_permissions(folder: Path) -> None:
@@ -205,5 +196,5 @@ def fill_gaps(parameters: FaceParameters, tracked: Tensor) -> FaceParameters:
         w = weight.to(value).view(-1, *[1] * (value.dim() - 1))
         return value[a] * (1 - w) + value[b] * w
 
-    changes = {f.name: fill(getattr(parameters, f.name)) for f in fields(FaceParameters) if f.name not in SHARED}
-    return parameters.replace(**changes)
+    frames_of = {f.name: getattr(parameters, f.name) for f in fields(FaceParameters) if f.name not in SHARED}
+    return parameters.replace(**{k: fill(v) for k, v in frames_of.items() if k not in OPTIONAL or v.shape[-1]})

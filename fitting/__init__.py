@@ -1,7 +1,8 @@
 """Fitting the model to pictures and clips by analysis-by-synthesis."""
 
-from fitting.landmarks.detectors import make_detector
+from fitting.landmarks.registry import make_detector
 from fitting.policy.settings import QUALITIES, Settings
+from fitting.tracking.online import OnlineTracker
 from fitting.tracking.video import Stills, fit_image, fit_images, fit_video
 
-__all__ = ["QUALITIES", "Settings", "Stills", "fit_image", "fit_images", "fit_video", "make_detector"]
+__all__ = ["QUALITIES", "OnlineTracker", "Settings", "Stills", "fit_image", "fit_images", "fit_video", "make_detector"]

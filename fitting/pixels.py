@@ -23,7 +23,7 @@ from geometry.camera import Camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient, shade
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 from renderer.scene import behind_skin
 
 FINER = 6  # drawn px a px, along each axis
@@ -195,7 +195,7 @@ class _Surface:
         turn, by_yaw, by_pitch = eye_rotation(state.gaze[0])
         plain = model.vertices(state.identity, state.expression[0])
         centres = model.eye_centers(state.identity)
-        for eye, index in enumerate(model.eye_vertices):
+        for eye, index in enumerate(model.eyes.vertices):
             n = len(model.identity_basis)
             centre = model.eye_center_basis[:, eye].T  # (3, I)
             out[index] = turn[eye] @ out[index]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from renderer import Camera, View, chart_light, chart_values, srgb_to_linear, to_camera, unwrap_view
+from renderer import Camera, View, chart_light, chart_values, srgb_to_linear, surface_points, unwrap_view
 
 RANGE = 0.3, 2.0  # of the seen skin's median light: the fit says little of light on surfaces that aren't seen
 FEATHER = 0.012  # of the chart's side: over so much confidence rises from a border of what is seen
@@ -48,7 +48,7 @@ def frame_texture(model, parameters, picture: Tensor, size: int, *, grazing: flo
     """
     p = parameters
     height, width = picture.shape[:2]
-    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+    points = surface_points(model, p)
     camera = Camera(float(p.focal), width, height)
     linear = srgb_to_linear(picture.float().to(points.device) / 255)
     view = unwrap_view(linear, points, model, camera, (size, size), grazing=grazing)
@@ -63,7 +63,7 @@ def sight(model, view: View) -> Tensor:
 
     The squared cosine of the angle between normal and line of sight, less towards the borders of what is seen.
     """
-    neck = chart_values(model, model.regions["neck"].float()[:, None], len(view.visible))[..., 0]
+    neck = chart_values(model, model.region("neck").float()[:, None], len(view.visible))[..., 0]
     return view.cosine.clamp(0, 1) ** 2 * away_from_borders(view.visible) * (1 - neck)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from foundation.errors import write_error
@@ -58,7 +59,8 @@ def replace_files(writers: Mapping[Path, Callable[[Path], object]], what: str = 
         raise
     finally:
         for partial in partials.values():
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # its folder may be what couldn't be made
+                partial.unlink(missing_ok=True)
     return list(writers)
 
 

@@ -40,7 +40,7 @@ class Registry(Generic[T]):
         return tuple(self._values)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return name in self._values or name in self.names()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from facemodel.base import FaceModel
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 
 HEIGHT, WIDTH = 112, 96  # px
 # In the crop, px, pixel centres at +0.5 (the authors' numbers count pixel centres from 1): the eye on the left of the

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 
 SAME = 0.6

@@ -8,8 +8,8 @@ from renderer.fragments import Fragments
 from renderer.interpolation import interpolate
 from renderer.maps import MAPS, render
 from renderer.overlays import overlay
-from renderer.rasterizers.registry import rasterize
-from renderer.scene import correspondence_colors
+from renderer.rasterizers import rasterize
+from renderer.scene import correspondence_colors, surface_points
 from renderer.texturing import chart_light, chart_values, extend, main_island, render_textured
 from renderer.unwrapping import View, unwrap, unwrap_view
 
@@ -36,6 +36,7 @@ __all__ = [
     "sh_basis",
     "shade",
     "srgb_to_linear",
+    "surface_points",
     "to_camera",
     "unwrap",
     "unwrap_view",

@@ -15,6 +15,8 @@ from torch import Tensor
 
 SCLERA = (1.0, 1.0, 1.0)
 IRIS = (0.0, 0.0, 1.0)
+IRIS_RADIUS = 0.49
+"""Of the eyeball's, where a model doesn't say which of its vertices are the iris: 5.9 mm of 12 mm in adults."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,21 @@ class EyeShape:
 
 
 def eye_shape(model) -> EyeShape:
-    """Directions and iris size of the mean eyeballs of a ``FaceModel``, whose optical axis at rest is +z."""
-    directions = torch.zeros_like(model.mean)
+    """Directions and iris size of the mean eyeballs of a ``FaceModel``, whose optical axis at rest is +z.
+
+    Raises PortraitError where it has none.
+    """
     centers, radius = model.eye_centers(), model.eye_radius().mean()
+    directions = torch.zeros_like(model.mean)
     on_eyeball = torch.zeros(len(model.mean), dtype=torch.bool, device=model.mean.device)
-    for vertices, center in zip(model.eye_vertices, centers):
+    for vertices, center in zip(model.eyes.vertices, centers):
         directions[vertices] = torch.nn.functional.normalize(model.mean[vertices] - center, dim=-1)
         on_eyeball[vertices] = True
-    iris = directions[model.regions["iris"] | model.regions["pupil"]]
+    iris = directions[(model.region("iris") | model.region("pupil")) & on_eyeball]
     return EyeShape(
         directions=directions,
         triangles=on_eyeball[model.triangles].all(-1),
-        iris_angle=torch.acos(iris[:, 2].clamp(-1, 1)).amax(),
+        iris_angle=torch.acos(iris[:, 2].clamp(-1, 1)).amax() if len(iris) else radius.new_tensor(IRIS_RADIUS).asin(),
         radius=radius,
     )
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from foundation.errors import PortraitError, unknown_name
 from geometry.camera import Camera
-from renderer import maps_reference as _maps_torch
-from renderer.rasterizers.registry import check_backend
+from renderer import maps_reference
+from renderer.rasterizers.registry import resolve
 from renderer.scene import CHANNELS, SceneBuilder
 
 MAPS = tuple(CHANNELS)
@@ -27,7 +27,7 @@ def render(
     maps: Sequence[str] = ("diffuse",),
     *,
     supersample: int = 1,
-    backend: str = "auto",
+    rasterizer: str | None = None,
 ) -> dict[str, Tensor]:
     """Draws N pictures of the face; black or zero where there is none.
 
@@ -47,18 +47,18 @@ def render(
             (identity...) may have none. Its ``focal`` isn't used: the camera's is.
         camera: size of the pictures; tensors in it of shape () or (N,).
         supersample: draw that many times larger and average: smooth outlines. Depth is averaged over what is covered.
-        backend: of ``rasterize``.
+        rasterizer: as for ``rasterize``.
 
     Returns:
         A dictionary, map name -> (N, H, W, C) float32; N is 1 for parameters without leading dimensions.
 
     Raises:
-        PortraitError: unknown map or backend, more than one leading dimension, supersample below 1.
+        PortraitError: unknown map or rasterizer, more than one leading dimension, supersample below 1.
     """
     for name in maps:
         if name not in CHANNELS:
             raise unknown_name("map", name, CHANNELS)
-    check_backend(backend)
+    compiled = model.mean.device.type == "cpu" and resolve(rasterizer, "cpu").name == "numba"
     shape = parameters.batch_shape
     if len(shape) > 1:
         raise PortraitError(f"render parameters: expected leading dimensions () or (N,), got {tuple(shape)}")
@@ -73,16 +73,15 @@ def render(
     chunks = []
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        chunks.append(_draw(builder.scene(part), camera.of_pictures(part), maps, supersample, backend))
+        chunks.append(_draw(builder.scene(part), camera.of_pictures(part), maps, supersample, rasterizer, compiled))
     if len(chunks) == 1:
         return chunks[0]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in maps}
 
 
-def _draw(scene, camera: Camera, maps: Sequence[str], supersample: int, backend: str) -> dict[str, Tensor]:
-    compiled = scene.points.device.type == "cpu" and backend in ("auto", "cpu")
+def _draw(scene, camera: Camera, maps, supersample: int, rasterizer: str | None, compiled: bool) -> dict[str, Tensor]:
     if not compiled or scene.wants_gradient(camera) or scene.colors_want_gradient():
-        return _maps_torch.draw(scene, camera, maps, supersample, backend)
-    from renderer import maps_compiled as _maps_cpu
+        return maps_reference.draw(scene, camera, maps, supersample, rasterizer)
+    from renderer import maps_compiled
 
-    return _maps_cpu.draw(scene, camera, maps, supersample)
+    return maps_compiled.draw(scene, camera, maps, supersample)

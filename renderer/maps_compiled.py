@@ -13,9 +13,10 @@ from torch import Tensor
 from geometry.camera import Camera
 from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import C0, C1, C2, C3, C4
-from renderer import maps_kernels as _cpu_maps
-from renderer.rasterizers import numba_kernels as _cpu
-from renderer.rasterizers.registry import NEAR, check_vertex_numbers, per_picture
+from renderer import maps_kernels
+from renderer.eyes import EyeShape
+from renderer.rasterizers.base import NEAR, intrinsics, missing_vertex
+from renderer.rasterizers.numba_kernels import interpolate_pixels, rasterize_picture
 from renderer.scene import CHANNELS, Scene
 
 BASIS_CONSTANTS = torch.tensor([C0, C1, C1, C1, C2, C2, C3, C2, C4])[:, None]
@@ -35,39 +36,41 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     triangles = scene.triangles.contiguous().numpy()
     albedo = scene.albedo.float().contiguous().numpy() if "diffuse" in maps else None
     light = (scene.illumination.float() * BASIS_CONSTANTS).contiguous().numpy()
-    lenses = list(zip(*per_picture(camera, count)))
+    cameras = intrinsics(camera, count)
     result = {name: np.zeros((count, camera.height, camera.width, CHANNELS[name]), np.float32) for name in maps}
-    eyes = _EyeArrays(scene) if "eyes" in maps else None
+    eyes = _EyeArrays(scene.eyes) if "eyes" in maps and scene.eyes is not None else None
     correspondence = scene.correspondence.float()[None].contiguous().numpy() if "correspondence" in maps else None
 
     def draw_one(n: int) -> int:
-        window = _window(points[n], lenses[n], camera)
+        window = _window(points[n], cameras[n], camera)
         height, width = window[0].stop - window[0].start, window[1].stop - window[1].start
-        fx, fy, cx, cy = (factor * v for v in lenses[n])
-        lens = fx, fy, cx - factor * window[1].start, cy - factor * window[0].start
+        fx, fy, cx, cy = (factor * v for v in cameras[n])
+        shifted = fx, fy, cx - factor * window[1].start, cy - factor * window[0].start
         size = height * factor, width * factor
         pixels = size[0] * size[1]
         faces, zbuf = np.empty(size, np.int64), np.empty(size, np.float32)
         bary = np.empty((*size, 3), np.float32)
-        bad = _cpu.rasterize_picture(points[n], triangles, *lens, NEAR, 0, faces, zbuf, bary)
+        bad = rasterize_picture(points[n], triangles, *shifted, NEAR, 0, faces, zbuf, bary)
         if bad >= 0:
             return bad
         flat = faces.reshape(pixels), bary.reshape(pixels, 3), triangles
         normals = np.empty_like(points[n])
         if "diffuse" in maps or "normals" in maps:
-            _cpu_maps.vertex_normals(points[n], triangles, normals)
+            maps_kernels.vertex_normals(points[n], triangles, normals)
         for name in maps:
             out = np.empty((*size, CHANNELS[name]), np.float32)
             rows = out.reshape(pixels, CHANNELS[name])
             if name == "diffuse":
                 own, lit = albedo[min(n, len(albedo) - 1)], light[min(n, len(light) - 1)]
-                _cpu_maps.shade_pixels(*flat, normals, own, lit, _srgb_table(), rows)
+                maps_kernels.shade_pixels(*flat, normals, own, lit, _srgb_table(), rows)
             elif name == "correspondence":
-                _cpu.interpolate_pixels(*flat, correspondence, rows)
+                interpolate_pixels(*flat, correspondence, rows)
             elif name == "normals":
-                _cpu_maps.normal_pixels(*flat, normals, rows)
+                maps_kernels.normal_pixels(*flat, normals, rows)
+            elif name == "eyes" and eyes is None:
+                out[:] = 0
             elif name == "eyes":
-                _cpu_maps.eye_pixels(*flat, zbuf.reshape(pixels), *eyes.arrays, eyes.radius * fx, rows)
+                maps_kernels.eye_pixels(*flat, zbuf.reshape(pixels), *eyes.arrays, eyes.radius * fx, rows)
             elif name == "mask":
                 np.greater_equal(faces[..., None], 0, out=out)
             elif name == "depth":
@@ -79,17 +82,18 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     if count > 1 and bad < 0:
         with ThreadPoolExecutor(min(count - 1, torch.get_num_threads())) as pool:
             bad = max(pool.map(draw_one, range(1, count)))
-    check_vertex_numbers(bad, triangles, points.shape[1])
+    if bad >= 0:
+        raise missing_vertex(bad, triangles, points.shape[1])
     return {name: torch.from_numpy(pictures) for name, pictures in result.items()}
 
 
-def _window(points: np.ndarray, lens: tuple[float, float, float, float], camera: Camera) -> tuple[slice, slice]:
+def _window(points: np.ndarray, own: tuple[float, float, float, float], camera: Camera) -> tuple[slice, slice]:
     """Rows and columns of the picture that the points (V, 3) may cover: the rest needn't be looked at."""
     front = points[points[:, 2] > NEAR]
     if not len(front):
         return slice(0, 0), slice(0, 0)
     bounds = []
-    for axis, focal, center, size in ((1, lens[1], lens[3], camera.height), (0, lens[0], lens[2], camera.width)):
+    for axis, focal, center, size in ((1, own[1], own[3], camera.height), (0, own[0], own[2], camera.width)):
         pixels = focal * front[:, axis].astype(np.float64) / front[:, 2] + center
         low, high = np.nan_to_num([np.nanmin(pixels), np.nanmax(pixels)], nan=0.0)
         start = int(np.clip(np.floor(low) - 1, 0, size))
@@ -103,7 +107,7 @@ def _shrink(name: str, picture: np.ndarray, faces: np.ndarray, factor: int) -> n
         return picture
     height, width = faces.shape[0] // factor, faces.shape[1] // factor
     small = np.empty((height, width, picture.shape[-1]), np.float32)
-    _cpu_maps.average_blocks(picture, factor, small)
+    maps_kernels.average_blocks(picture, factor, small)
     if name == "depth":
         covered = (faces >= 0).reshape(height, factor, width, factor).mean((1, 3), dtype=np.float32)
         small /= np.maximum(covered[..., None], 0.5 / factor**2)
@@ -113,8 +117,7 @@ def _shrink(name: str, picture: np.ndarray, faces: np.ndarray, factor: int) -> n
 class _EyeArrays:
     """Numpy views of an ``EyeShape``."""
 
-    def __init__(self, scene: Scene):
-        shape = scene.eyes
+    def __init__(self, shape: EyeShape) -> None:
         directions = shape.directions.float().contiguous().numpy()
         self.arrays = shape.triangles.numpy(), directions, float(shape.iris_angle)
         self.radius = float(shape.radius)

@@ -14,20 +14,22 @@ from geometry.spherical_harmonics import sh_basis
 from renderer.eyes import EyeShape, eye_colors
 from renderer.fragments import Covered
 from renderer.interpolation import barycentrics, interpolate_covered
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 from renderer.scene import Scene
 
 
-def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int, backend: str) -> dict[str, Tensor]:
+def draw(
+    scene: Scene, camera: Camera, maps: Sequence[str], supersample: int, rasterizer: str | None
+) -> dict[str, Tensor]:
     """The maps (n, H, W, C) of a scene; see ``renderer.render``."""
     large = camera.resized(camera.width * supersample, camera.height * supersample)
-    pictures = _draw(scene, large, maps, backend)
+    pictures = _draw(scene, large, maps, rasterizer)
     return {name: _shrink(name, pictures, supersample) for name in maps}
 
 
-def _draw(scene: Scene, camera: Camera, maps: Sequence[str], backend: str) -> dict[str, Tensor]:
+def _draw(scene: Scene, camera: Camera, maps: Sequence[str], rasterizer: str | None) -> dict[str, Tensor]:
     points, triangles = scene.points, scene.triangles
-    fragments = rasterize(points, triangles, camera, backend)
+    fragments = rasterize(points, triangles, camera, rasterizer)
     covered = fragments.covered()
     bary = None
     if scene.wants_gradient(camera):
@@ -65,7 +67,9 @@ def _light(covered: Covered, normals: Tensor, illumination: Tensor, n_triangles:
     return torch.cat([b @ light for b, light in zip(basis.split(counts), illumination)])
 
 
-def _eye_map(shape: EyeShape, covered: Covered, bary: Tensor | None, scene: Scene, camera: Camera) -> Tensor:
+def _eye_map(shape: EyeShape | None, covered: Covered, bary: Tensor | None, scene: Scene, camera: Camera) -> Tensor:
+    if shape is None:
+        return covered.scatter(scene.points.new_zeros(len(covered.index), 3))
     triangles = scene.triangles
     picture = covered.faces.div(len(triangles), rounding_mode="floor")
     chosen = torch.nonzero(shape.triangles[covered.faces - picture * len(triangles)]).squeeze(1)

@@ -23,7 +23,7 @@ def correspondence_colors(model) -> Tensor:
     ("normalised coordinate code"). It depends on the model alone, so it is the same in all tracks of a model.
     """
     low, high = model.mean.amin(0), model.mean.amax(0)
-    return (model.mean - low) / (high - low)
+    return (model.mean - low) / (high - low).clamp_min(1e-6)
 
 
 DEEPER = 6.0
@@ -36,7 +36,7 @@ class _Constants:
 
     device: torch.device
     correspondence: Tensor
-    eyes: EyeShape
+    eyes: EyeShape | None  # of a model that has eyeballs
     deeper: tuple[Tensor, Tensor]  # (V, 1) mm, of the teeth, of the tongue
 
 
@@ -47,14 +47,21 @@ def _constants_of(model) -> _Constants:
     found = _constants.get(model)
     if found is None or found.device != model.mean.device:
         with torch.no_grad():
-            found = _Constants(model.mean.device, correspondence_colors(model), eye_shape(model), _deeper(model))
+            eyes = None if model.eyes is None else eye_shape(model)
+            found = _Constants(model.mean.device, correspondence_colors(model), eyes, _deeper(model))
         _constants[model] = found
     return found
 
 
 def _deeper(model) -> tuple[Tensor, Tensor]:
-    regions, nothing = getattr(model, "regions", {}), torch.zeros_like(model.mean[:, 0])
-    return tuple(DEEPER * regions.get(name, nothing).to(model.mean)[:, None] for name in ("teeth", "tongue"))
+    return tuple(DEEPER * model.region(name).to(model.mean)[:, None] for name in ("teeth", "tongue"))
+
+
+def surface_points(model, parameters) -> Tensor:
+    """The face's vertices (..., V, 3), mm, camera frame, of parameters with any leading dimensions."""
+    p = parameters
+    joints = p.joints if p.joints.shape[-1] else None
+    return to_camera(model.vertices(p.identity, p.expression, p.gaze, joints), p.rotation, p.translation)
 
 
 def behind_skin(model, points: Tensor, expression: Tensor) -> Tensor:
@@ -63,9 +70,9 @@ def behind_skin(model, points: Tensor, expression: Tensor) -> Tensor:
     The less, the farther the tongue is out by the expression (..., E).
     """
     teeth, tongue = _constants_of(model).deeper
-    names = getattr(model, "expression_names", ())  # any surface can be drawn
-    if "tongueOut" in names:
-        tongue = tongue * (1 - expression[..., names.index("tongueOut"), None, None])
+    out = model.arkit.get("tongueOut")
+    if out is not None:
+        tongue = tongue * (1 - expression[..., out, None, None])
     return points * (1 + (teeth + tongue) / points[..., 2:].clamp_min(1.0))
 
 
@@ -84,7 +91,7 @@ class Scene:
         return self.constants.correspondence
 
     @property
-    def eyes(self) -> EyeShape:
+    def eyes(self) -> EyeShape | None:
         return self.constants.eyes
 
     def wants_gradient(self, camera: Camera) -> bool:
@@ -114,12 +121,11 @@ class SceneBuilder:
         """The scene of the pictures in ``part``."""
         parameters = self.parameters
         own = parameters[part] if parameters.batch_shape else parameters
-        vertices = self.model.vertices(own.identity, own.expression, own.gaze)
-        points = behind_skin(self.model, to_camera(vertices, own.rotation, own.translation), own.expression)
+        points = behind_skin(self.model, surface_points(self.model, own), own.expression)
         count = len(range(*part.indices(self.count)))
         points = points.expand(count, -1, -1) if points.dim() == 3 else points[None].expand(count, -1, -1)
         if not self.with_albedo:
-            albedo = self.model.albedo_mean[None]
+            albedo = self.model.albedo()[None]
         else:
             albedo = self._shared_albedo if own.reflectance.dim() == 1 else self.model.albedo(own.reflectance)
         light = own.illumination if own.illumination.dim() == 3 else own.illumination[None]

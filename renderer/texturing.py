@@ -8,29 +8,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from geometry.camera import FLIP, Camera, to_camera
+from geometry.camera import FLIP, Camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from geometry.spherical_harmonics import sh_basis
 from renderer.interpolation import interpolate
-from renderer.rasterizers.registry import rasterize
-from renderer.scene import behind_skin
+from renderer.rasterizers import rasterize
+from renderer.scene import behind_skin, surface_points
 from renderer.unwrapping import uv_fragments
 
 
-def chart_values(model, values: Tensor, size: int, backend: str = "auto") -> Tensor:
+def chart_values(model, values: Tensor, size: int) -> Tensor:
     """Values of the vertices (V, C) drawn into the chart: (size, size, C), zero outside it. Row 0 is v = 1."""
-    return interpolate(uv_fragments(model, (size, size), backend), values, model.triangles)[0]
+    return interpolate(uv_fragments(model, (size, size)), values, model.triangles)[0]
 
 
-def chart_light(model, parameters, size: int, backend: str = "auto") -> Tensor:
+def chart_light(model, parameters, size: int) -> Tensor:
     """(size, size, 3) linear RGB: the light that one fitted face (no leading dimensions) has at each texel.
 
     A texel's radiance is its albedo times this. Outside the chart it is that of no normal.
     """
-    points = _points(model, parameters)
+    points = surface_points(model, parameters)
     normals = vertex_normals(points, model.triangles) * points.new_tensor(FLIP)
-    normals = F.normalize(chart_values(model, normals, size, backend), dim=-1)
+    normals = F.normalize(chart_values(model, normals, size), dim=-1)
     return sh_basis(normals) @ parameters.illumination
 
 
@@ -65,7 +65,6 @@ def render_textured(
     *,
     lit: bool = False,
     supersample: int = 2,
-    backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Draws N pictures of the face with a texture on it.
 
@@ -78,11 +77,12 @@ def render_textured(
     Returns:
         pictures (N, H, W, 3) sRGB in [0, 1], on the outline the face's own colour, and cover (N, H, W, 1) in [0, 1].
     """
-    points = behind_skin(model, _points(model, parameters), parameters.expression)
+    model.require("atlas", "drawing a texture")
+    points = behind_skin(model, surface_points(model, parameters), parameters.expression)
     points = points if points.dim() == 3 else points[None]
     large = camera.resized(camera.width * supersample, camera.height * supersample)
-    fragments = rasterize(points, model.triangles, large, backend)
-    uv = interpolate(fragments, model.uv, model.uv_triangles)
+    fragments = rasterize(points, model.triangles, large)
+    uv = interpolate(fragments, model.atlas.coordinates, model.atlas.triangles)
     grid = torch.stack([2 * uv[..., 0] - 1, 1 - 2 * uv[..., 1]], -1)
     source = texture.movedim(-1, 0)[None].expand(len(points), -1, -1, -1)
     radiance = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -95,11 +95,6 @@ def render_textured(
     cover = fragments.mask[..., None].to(radiance)
     small, mask = _average(radiance.clamp(0, 1) * cover, supersample), _average(cover, supersample)
     return linear_to_srgb(small / mask.clamp_min(1e-6)).clamp(0, 1), mask
-
-
-def _points(model, p) -> Tensor:
-    """(..., V, 3) mm, camera frame."""
-    return to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
 
 
 def _average(pictures: Tensor, factor: int) -> Tensor:

@@ -12,7 +12,7 @@ from foundation.errors import PortraitError
 from geometry.camera import Camera, project
 from geometry.mesh import vertex_normals
 from renderer.interpolation import interpolate_covered
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 DEPTH_TOLERANCE = 2.0
 """mm that a texel may lie behind the depth buffer and still count as seen."""
@@ -39,10 +39,9 @@ def unwrap(
     size: tuple[int, int] = (512, 512),
     *,
     grazing: float = 75.0,
-    backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Samples a picture into the UV chart: texture and visibility of ``unwrap_view``, which has the arguments."""
-    view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing, backend=backend)
+    view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing)
     return view.texture, view.visible
 
 
@@ -54,7 +53,6 @@ def unwrap_view(
     size: tuple[int, int] = (512, 512),
     *,
     grazing: float = 75.0,
-    backend: str = "auto",
 ) -> View:
     """Samples a picture into the UV chart.
 
@@ -64,11 +62,11 @@ def unwrap_view(
     Args:
         image: (H, W, C), uint8 or float in [0, 1], as the camera sees it.
         points_cam: (V, 3) mm, camera frame.
-        model: anything with ``mean``, ``triangles``, ``uv`` (v up) and ``uv_triangles``.
+        model: a FaceModel with a UV atlas.
         size: (height, width) of the texture, texels. Row 0 is v = 1.
 
     Raises:
-        PortraitError: the picture isn't of the camera's size.
+        PortraitError: the picture isn't of the camera's size, or the model has no UV atlas.
     """
     if image.dim() != 3 or tuple(image.shape[:2]) != (camera.height, camera.width):
         raise PortraitError(
@@ -77,7 +75,7 @@ def unwrap_view(
         )
     picture = image.to(points_cam.dtype) / 255 if image.dtype == torch.uint8 else image.to(points_cam.dtype)
     picture = picture.to(points_cam.device)
-    texels = uv_fragments(model, size, backend).covered()
+    texels = uv_fragments(model, size).covered()
     points = interpolate_covered(texels, points_cam, model.triangles)
     normals = interpolate_covered(texels, vertex_normals(points_cam, model.triangles), model.triangles)
 
@@ -87,7 +85,7 @@ def unwrap_view(
     cosine = -torch.nn.functional.cosine_similarity(normals, points, dim=-1)
     facing = cosine > math.cos(math.radians(grazing))
 
-    zbuf = rasterize(points_cam[None], model.triangles, camera, backend).zbuf[0, ..., 0]
+    zbuf = rasterize(points_cam[None], model.triangles, camera).zbuf[0, ..., 0]
     column = pixels[:, 0].nan_to_num(0).clamp(0, camera.width - 1).long()
     row = pixels[:, 1].nan_to_num(0).clamp(0, camera.height - 1).long()
     seen = zbuf[row, column]
@@ -110,19 +108,20 @@ def unwrap_view(
     )
 
 
-def uv_fragments(model, size: tuple[int, int], backend: str = "auto"):
+def uv_fragments(model, size: tuple[int, int]):
     """Fragments (1, H_uv, W_uv, ...) of the chart itself: which triangle, and where in it, each texel is.
 
     The triangles' numbers are those of ``model.triangles`` as well, so vertex attributes can be interpolated
     into the chart with them. Where parts of the chart overlap (the inside of the mouth lies under the lips, as seen
     from the head's axis), the outermost of the mean head wins.
     """
-    height, width = size
+    model.require("atlas", "a texture")
+    atlas, (height, width) = model.atlas, size
     radius = model.mean[:, ::2].norm(dim=-1)  # from the upright axis through the head
-    outside = torch.zeros(len(model.uv), dtype=radius.dtype, device=radius.device)
-    outside[model.uv_triangles.reshape(-1)] = (radius / radius.max())[model.triangles.reshape(-1)]
+    outside = torch.zeros(len(atlas.coordinates), dtype=radius.dtype, device=radius.device)
+    outside[atlas.triangles.reshape(-1)] = (radius / radius.max())[model.triangles.reshape(-1)]
     depth = 1 + OVERLAP_DEPTH * (1 - outside)
-    u, v = model.uv.unbind(-1)
+    u, v = atlas.coordinates.unbind(-1)
     chart = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
     camera = Camera(focal=1.0, width=width, height=height, cx=0.0, cy=0.0)
-    return rasterize(chart[None], model.uv_triangles, camera, backend)
+    return rasterize(chart[None], atlas.triangles, camera)

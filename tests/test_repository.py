@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-STAGES = [
-    "foundation", "geometry", "facemodel", "renderer", "fitting", "synthetic", "neural_render", "recognition", "portrait",
-]  # fmt: skip
+STAGES = ["foundation", "geometry", "facemodel", "renderer", "fitting"]
+STAGES += ["synthetic", "neural_render", "recognition", "portrait"]
 
 
 def pins(text: str) -> dict[str, str]:

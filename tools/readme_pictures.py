@@ -15,7 +15,7 @@ import torch
 import facemodel
 import fitting
 from facemodel import FaceParameters, Track
-from fitting.landmarks.detectors import square_crop
+from fitting.landmarks.base import square_crop
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
 from renderer import Camera, render

@@ -10,6 +10,7 @@ so reading takes gaze from the eyeLook columns, which ARKit defines, and the hea
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import re
@@ -25,7 +26,8 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.editing.edits import couple_lids
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look_to_gaze, gaze_to_eye_look
 from facemodel.track import Track
-from foundation.errors import PortraitError, unknown_name, write_error
+from foundation.atomic import write_file
+from foundation.errors import PortraitError, unknown_name
 
 ANGLES = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
@@ -60,7 +62,6 @@ def write_curves(track: Track, model, path: str | os.PathLike) -> Path:
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
-    path = Path(path)
     parameters = track.parameters.expanded()
     columns = {name: np.zeros(len(track)) for name in APP_ORDER}
     for k, name in enumerate(model.expression_names):
@@ -70,20 +71,13 @@ def write_curves(track: Track, model, path: str | os.PathLike) -> Path:
     columns |= _angles(parameters.rotation, parameters.gaze)
     rate = max(1, round(track.fps))
     times = (track.times - track.times[0]).double().numpy()
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            for k, time in enumerate(times):
-                row = [f"{columns[name][k]:.8f}" for name in (*APP_ORDER, *ANGLES)]
-                writer.writerow([timecode(time, rate), len(row), *row])
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise write_error("curves", path, error) from None
-    return path
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for k, time in enumerate(times):
+        row = [f"{columns[name][k]:.8f}" for name in (*APP_ORDER, *ANGLES)]
+        writer.writerow([timecode(time, rate), len(row), *row])
+    return write_file(path, text.getvalue(), "curves")
 
 
 def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_rate: float = 60.0) -> Curves:

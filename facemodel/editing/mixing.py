@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from facemodel.base import check_same_model
 from facemodel.editing.edits import couple_lids
 from facemodel.editing.neutral import neutral_expression, neutral_frame, relative_expression
 from facemodel.editing.smoothing import smooth_parameters
@@ -124,11 +125,7 @@ def backing_frames(source_times: Tensor, target_times: Tensor) -> Tensor:
 
 
 def _check(role: str, track: Track, model) -> None:
-    if track.fingerprint != model.fingerprint:
-        raise PortraitError(
-            f"{role} track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-            f"'{model.name}' ({model.fingerprint}); fit the video again with this model"
-        )
+    check_same_model(f"{role} track: fitted", track, model)
     if not track.tracked.any():
         raise PortraitError(f"{role} track: no face was found in any of its {len(track)} frames; use another video")
 

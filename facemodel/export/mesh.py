@@ -12,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
+from facemodel.base import check_same_model
 from facemodel.export.glb import Shape, glb_bytes
 from facemodel.track import FrameStatus, Track
-from foundation.errors import PortraitError, write_error
+from foundation.atomic import write_files
+from foundation.errors import PortraitError
+from geometry.camera import opencv_extrinsics, project, to_camera
+from geometry.color import linear_to_srgb, srgb_to_linear
 from geometry.mesh import vertex_normals
 
 FORMATS = (".obj", ".ply", ".glb")
@@ -57,11 +60,7 @@ def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, textur
         raise PortraitError(f"export '{path}': expected a name ending in {', '.join(FORMATS)}, got '{path.suffix}'")
     if not 0 <= frame < len(track):
         raise PortraitError(f"export frame: expected 0 to {len(track) - 1}, got {frame}")
-    if track.fingerprint != model.fingerprint:
-        raise PortraitError(
-            f"export track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-            f"'{model.name}' ({model.fingerprint}); fit the video again with this model"
-        )
+    check_same_model("export track: fitted", track, model)
     if not track.tracked[frame]:
         raise PortraitError(f"export frame {frame}: no face was found in it; choose another frame")
     mesh = frame_mesh(track, frame, model)
@@ -69,7 +68,7 @@ def export_mesh(track: Track, frame: int, model, path: str | os.PathLike, textur
     facts = frame_facts(track, frame, model)
     files = writers[path.suffix.lower()](mesh, texture, path, facts)
     files[path.with_name(path.stem + ".landmarks.json")] = json.dumps(facts, indent=1).encode()
-    _write_all(files)
+    write_files(files, "export")
     return path
 
 
@@ -78,7 +77,7 @@ def frame_mesh(track: Track, frame: int, model) -> Mesh:
     p = track.parameters.expanded()[frame].to(model.mean.device)
     vertices = model.vertices(p.identity, p.expression, p.gaze)
     albedo = model.albedo(p.reflectance).clamp(0, 1)
-    srgb = (1.055 * albedo.clamp_min(0.0031308) ** (1 / 2.4) - 0.055).where(albedo > 0.0031308, 12.92 * albedo)
+    srgb = linear_to_srgb(albedo)
     neutral = model.vertices(p.identity, None, p.gaze)
     arrays = (vertices, model.triangles, model.uv, model.uv_triangles, (srgb * 255).round())
     v, t, uv, uv_t, colors, base, shapes, activations = (
@@ -98,17 +97,10 @@ def frame_facts(track: Track, frame: int, model) -> dict:
     (u, v, 1) ~ K x_camera, where the centre of the top left pixel is (0.5, 0.5).
     """
     p = track.parameters.expanded()[frame].to(model.mean.device)
-    positions = (
-        model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "ibug68").detach().cpu().double().numpy()
-    )
-    rotation = Rotation.from_rotvec(p.rotation.cpu().double().numpy()).as_matrix()
-    extrinsic = np.diag([1.0, -1.0, -1.0]) @ rotation
-    translation = p.translation.cpu().double().numpy()
-    focal = float(p.focal)
-    intrinsic = np.array([[focal, 0, track.width / 2], [0, focal, track.height / 2], [0, 0, 1]])
-    camera = positions @ extrinsic.T + translation
-    pixels = camera @ intrinsic.T
-    pixels = pixels[:, :2] / pixels[:, 2:]
+    positions = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "ibug68").detach().cpu().double()
+    rotation, translation = p.rotation.cpu().double(), p.translation.cpu().double()
+    pixels = project(to_camera(positions, rotation, translation), track.camera)
+    extrinsic, _ = opencv_extrinsics(rotation, translation)
     return {
         "model": track.model,
         "fingerprint": track.fingerprint,
@@ -122,7 +114,7 @@ def frame_facts(track: Track, frame: int, model) -> dict:
         "camera": {
             "convention": "x_camera = R x_model + t; OpenCV axes: x right, y down, z forward; "
             "(u, v, 1) ~ K x_camera; the top left pixel's centre is (0.5, 0.5)",
-            "K": intrinsic.tolist(),
+            "K": track.camera.intrinsics().tolist(),
             "R": extrinsic.tolist(),
             "t": translation.tolist(),
         },
@@ -189,8 +181,7 @@ def _normals(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
 
 def _linear(colors: np.ndarray) -> np.ndarray:
     """uint8 sRGB as linear RGB, 0 to 1: what glTF's vertex colours are."""
-    c = colors / 255
-    return np.where(c > 0.04045, ((c + 0.055) / 1.055) ** 2.4, c / 12.92)
+    return srgb_to_linear(torch.from_numpy(colors / 255)).numpy()
 
 
 def _png(texture: np.ndarray) -> bytes:
@@ -201,19 +192,3 @@ def _png(texture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(texture).save(buffer, "png")
     return buffer.getvalue()
-
-
-def _write_all(files: dict[Path, bytes]) -> None:
-    """All of the files appear, or none that wasn't there before."""
-    partials = {path: path.with_name(path.name + ".partial") for path in files}
-    try:
-        for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partials[path].write_bytes(data)
-        for path, partial in partials.items():
-            os.replace(partial, path)
-    except OSError as error:
-        raise write_error("export", next(iter(files)), error) from None
-    finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)

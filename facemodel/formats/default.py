@@ -46,7 +46,7 @@ GROUPS: tuple[dict[str, tuple[str | int | None, ...]], ...] = (
         "eye_radius_mean": (2,),
         "eye_radius_basis": ("I", 2),
     },
-    {"mirror": ("V",)},  # of files written before; nothing reads it
+    {"mirror": ("V",)},  # of files written before: their atlas is symmetric, and nothing else reads it
 )
 _LANDMARKS: dict[str, tuple[str | int | None, ...]] = {"triangles": (), "barycentric": (3,), "weights": ()}
 # Tensors of indices, and the size they index.
@@ -90,7 +90,7 @@ def read_model_file(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict, s
     """Tensors by name as stored, facts of the header, fingerprint (first 16 digits of the SHA-256)."""
     path = Path(path)
     if not path.is_file():
-        raise PortraitError(f"model '{path}': no such file; leave the path out for the default model")
+        raise PortraitError(f"model '{path}': no such file; check the path")
     data = path.read_bytes()
     facts = _read_header(path, data)
     try:
@@ -104,8 +104,6 @@ def read_model_file(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict, s
 def _read_header(path: Path, data: bytes) -> dict:
     """The header's metadata, its values parsed; PortraitError where this is no model file of this version."""
     expected = f"expected a {FORMAT} version {VERSION} (.safetensors)"
-    if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"):
-        raise PortraitError(f"model '{path}': {expected}, found a pickle or zip, which is never loaded; convert it")
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= size <= len(data) - 8:
         raise PortraitError(f"model '{path}': {expected}, found another kind of file or a truncated one")
@@ -164,6 +162,7 @@ class DefaultFormat:
 
     def read(self, path: Path) -> LinearModel:
         tensors, facts, fingerprint = read_model_file(path)
+        mirrored = tensors.pop("mirror", None) is not None
         return LinearModel(
             tensors,
             name=facts["name"],
@@ -171,7 +170,7 @@ class DefaultFormat:
             fingerprint=fingerprint,
             expression=Block.activations(tuple(facts["expression_names"])),
             region_names=tuple(facts["region_names"]),
-            symmetric_atlas=bool(facts.get("symmetric_atlas", "mirror" in tensors)),
+            symmetric_atlas=bool(facts.get("symmetric_atlas", mirrored)),
         )
 
 

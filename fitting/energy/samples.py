@@ -17,7 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
-from fitting.landmarks.detectors import EYE_CORNERS
+from facemodel.landmark_schemes import SCHEMES
 from geometry.mesh import vertex_normals
 
 
@@ -96,57 +96,33 @@ def surface_samples(model: FaceModel, count: int, regions: tuple[str, ...] = ("s
     )
 
 
-_PAIRS = {  # (left eye, right eye, inner lips)
-    "mediapipe478": (
-        [(386, 374), (385, 380), (387, 373)],
-        [(159, 145), (158, 153), (160, 144)],
-        [(13, 14), (82, 87), (312, 317), (81, 178), (311, 402)],
-    ),
-    "ibug68": ([(43, 47), (44, 46)], [(38, 40), (37, 41)], [(61, 67), (62, 66), (63, 65)]),
-}
-_BROWS = {  # (outer halves of the left brow and the right, inner halves)
-    "mediapipe478": (
-        ((276, 283, 282, 300, 293, 334), (46, 53, 52, 70, 63, 105)),
-        ((295, 285, 296, 336), (65, 55, 66, 107)),
-    ),
-    "ibug68": (((26, 25, 24), (17, 18, 19)), ((22, 23), (21, 20))),
-}
-
-
-def _brow_pairs(scheme: str) -> list[tuple[int, int]]:
-    """Each landmark of a brow with the eye's corner below it."""
-    corners = zip(*EYE_CORNERS[scheme])  # outer ones of both sides, inner ones
-    return [
-        (k, corner) for half, below in zip(_BROWS[scheme], corners) for side, corner in zip(half, below) for k in side
-    ]
-
-
 def landmark_samples(model: FaceModel, scheme: str) -> LandmarkSamples:
     """The landmarks of a scheme as linear functions of the coefficients."""
-    triangles = model.triangles[model.landmark_triangles[scheme]]  # (L, 3)
-    barycentric = model.landmark_barycentric[scheme]  # (L, 3)
+    triangles = model.triangles[model.embedding(scheme).triangles]  # (L, 3)
+    barycentric = model.embedding(scheme).barycentric  # (L, 3)
 
     def at(values: Tensor) -> Tensor:  # (..., V, 3) -> (..., L, 3)
         return (values[..., triangles, :] * barycentric[..., None]).sum(-2)
 
     on_eye = torch.full((len(triangles),), -1, dtype=torch.long, device=triangles.device)
-    for side, vertices in enumerate(model.eye_vertices):
+    for side, vertices in enumerate(model.eyes.vertices):
         on_eye[torch.isin(triangles[:, 0], vertices)] = side
     normal = at(vertex_normals(model.mean, model.triangles))
-    left, right, lips = _PAIRS[scheme]
+    points = SCHEMES[scheme]
+    left, right = points.eye_pairs
     return LandmarkSamples(
         mean=at(model.mean),
         identity=at(model.identity_basis).permute(1, 2, 0).contiguous(),
         expression=at(model.expression_basis).permute(1, 2, 0).contiguous(),
         normal=normal / normal.norm(dim=-1, keepdim=True).clamp_min(1e-6),
-        weights=model.landmark_weights[scheme],
+        weights=model.embedding(scheme).weights,
         eye=on_eye,
         centre_mean=model.eye_center_mean,
         centre_identity=model.eye_center_basis.permute(1, 2, 0).contiguous(),
-        pairs=torch.tensor(left + right + lips + _brow_pairs(scheme), device=triangles.device),
+        pairs=torch.tensor([*left, *right, *points.lip_pairs, *points.brow_pairs], device=triangles.device),
         eye_pairs=len(left) + len(right),
-        lip_pairs=len(lips),
-        eye_corners=torch.tensor(EYE_CORNERS[scheme], device=triangles.device),
+        lip_pairs=len(points.lip_pairs),
+        eye_corners=torch.tensor(points.eye_corners, device=triangles.device),
     )
 
 

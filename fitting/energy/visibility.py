@@ -10,7 +10,7 @@ from fitting.energy.terms import SurfaceGeometry
 from fitting.observation.crop import Observation
 from fitting.solver.state import FitState
 from geometry.camera import Camera
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 BUFFER = 96  # px, side of the depth buffer over the crop
 TOLERANCE = 4.0  # mm
@@ -22,7 +22,6 @@ def visible_samples(
     geometry: SurfaceGeometry,
     state: FitState,
     seen: Observation,
-    backend: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Which samples the camera sees, and where.
 
@@ -40,7 +39,7 @@ def visible_samples(
     middle = (seen.frame_centre - seen.corner) * scale[:, None]
     focal = state.log_focal.exp() * scale
     camera = Camera(focal=focal, width=BUFFER, height=BUFFER, cx=middle[:, 0], cy=middle[:, 1])
-    depth = rasterize(points, model.triangles, camera, backend).zbuf[..., 0]  # (F, S, S)
+    depth = rasterize(points, model.triangles, camera).zbuf[..., 0]  # (F, S, S)
 
     s = geometry.samples
     position = geometry.neutral[:, :3] + torch.einsum("nke,fe->fnk", s.expression[:, :3], state.expression)

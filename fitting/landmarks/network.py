@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fitting.landmarks.detectors import SIDE, Face, LandmarkDetector, square_crop
+from fitting.landmarks.base import SQUARE, Face, LandmarkDetector, square_crop
 
-SIZE = 128  # px, the square it sees (SIDE times the face's box)
+SIZE = 128  # px, the square it sees (SQUARE times the face's box)
 HEAT = 16  # px, side of the heat maps
 WIDTH = 96  # channels of the merged features
 REACH = 1.2  # points may lie a little outside of the square
@@ -102,7 +102,7 @@ def load_landmark_net(device: str = "cpu") -> LandmarkNet:
 class NetDetector:
     """A detector's faces with the network's landmarks; it shares the detector, which isn't closed with it."""
 
-    scheme = "mediapipe478"
+    name, scheme = "network", "mediapipe478"
 
     def __init__(self, inner: LandmarkDetector, device: str = "cpu") -> None:
         self.inner, self.net, self.device = inner, load_landmark_net(str(device)), device
@@ -125,7 +125,7 @@ class NetDetector:
 
     def in_crop(self, crop) -> Face:
         """The face of a `fitting.observation.crop.Crop`, in px of the frame."""
-        size, side = len(crop.picture), crop.face.size * SIDE
+        size, side = len(crop.picture), crop.face.size * SQUARE
         corner = crop.face.centre - side / 2
         scale = size / side
         inside = Face((crop.face.points - corner) * scale, crop.face.scheme, crop.face.confidence)
@@ -133,7 +133,7 @@ class NetDetector:
         return Face(found.points / scale + corner, found.scheme, found.confidence, found.sigma / scale)
 
     def _look(self, picture: np.ndarray, face: Face) -> Face:
-        side = face.size * SIDE
+        side = face.size * SQUARE
         square = torch.from_numpy(square_crop(picture, face.centre, side, SIZE)).to(self.device)
         with torch.inference_mode():
             guess = self.net(square[None].permute(0, 3, 1, 2).float() / 255)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitting.landmarks.detectors import EYE_CORNERS, SIDE, Face, square_crop
+from facemodel.landmark_schemes import SCHEMES
+from fitting.landmarks.base import SQUARE, Face, square_crop
 from fitting.observation.eye_patches import EyePatches, eye_patches
 
 ENLARGED = 1.5  # px of a level over px of the picture, at most
@@ -115,7 +116,7 @@ class Crop:
 
     def observe(self, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
         """``sizes`` are the pyramid's, in px, none above S."""
-        side, centre = self.face.size * SIDE, self.face.centre
+        side, centre = self.face.size * SQUARE, self.face.centre
         tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
         middle = tensor([self.frame_size[0] / 2, self.frame_size[1] / 2])
         pixels = None
@@ -135,7 +136,7 @@ class Crop:
 
 def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
     """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
-    crop, frame_size = square_crop(picture, face.centre, face.size * SIDE, size), (picture.shape[1], picture.shape[0])
+    crop, frame_size = square_crop(picture, face.centre, face.size * SQUARE, size), (picture.shape[1], picture.shape[0])
     if face.size > SMALL:
         return Crop(crop, face, frame_size)
     x0, y0 = np.maximum(np.floor(face.centre - face.size * HEAD / 2), 0).astype(int)
@@ -147,7 +148,7 @@ def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
 def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
     """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
     seen = cut_out(picture, face, max(sizes)).observe(sizes, device)
-    corners = EYE_CORNERS[face.scheme]
+    corners = SCHEMES[face.scheme].eye_corners
     eyes = eye_patches(picture, np.stack([face.points[list(c)].mean(0) for c in corners]), face.size)
     return replace(seen, eyes=(eyes,))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.landmarks.detectors import square_crop
+from fitting.landmarks.base import square_crop
 
 PATCH = 64  # px, side of the square about an eye
 WIDTH = 0.24  # its side over the face's size

@@ -19,7 +19,7 @@ from fitting.observation.eye_patches import PATCH
 from fitting.solver.state import FitState
 from geometry.camera import FLIP, Camera
 from renderer.eyes import eye_shape
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 ROUNDS = 3  # of the grid, each a quarter as wide
 GRID = 4  # steps to either side
@@ -42,12 +42,12 @@ class Pixels:
 class GazeRefiner:
     """Moves a state's gaze to where the pixels say."""
 
-    def __init__(self, model, backend: str = "auto") -> None:
+    def __init__(self, model) -> None:
         shape = eye_shape(model)
-        self.model, self.backend, self.iris = model, backend, shape.iris_angle
+        self.model, self.iris = model, shape.iris_angle
         self.radius = shape.radius
         owner = torch.full((len(model.mean),), -1, device=model.mean.device)
-        for side, vertices in enumerate(model.eye_vertices):
+        for side, vertices in enumerate(model.eyes.vertices):
             owner[vertices] = side
         of = owner[model.triangles]
         self.owner = torch.where((of == of[:, :1]).all(1), of[:, 0], -1)  # (T,) the eye a triangle belongs to
@@ -113,7 +113,7 @@ class GazeRefiner:
             seen.frame_centre - torch.as_tensor(eyes.corners, dtype=torch.float32, device=device)
         ) * scale  # (2, 2)
         camera = Camera(focal=focal * scale, width=PATCH, height=PATCH, cx=middle[:, 0], cy=middle[:, 1])
-        nearest = rasterize(points.expand(2, -1, -1), self.model.triangles, camera, self.backend).pix_to_face[..., 0]
+        nearest = rasterize(points.expand(2, -1, -1), self.model.triangles, camera).pix_to_face[..., 0]
         owner = self.owner[nearest.clamp_min(0) % len(self.owner)]  # numbered through all pictures
         inside = (owner == torch.arange(2, device=device)[:, None, None]) & (nearest >= 0)
         # The lids' edge is fitted to about a pixel: leave it out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from facemodel.track import FrameStatus, Track
-from fitting.landmarks.detectors import UPSIDE_DOWN
+from fitting.landmarks.base import UPSIDE_DOWN
 from fitting.observation.crop import Observation
 
 DOUBTFUL = 0.4  # confidence below which a frame is marked uncertain

@@ -23,7 +23,6 @@ class Settings:
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
     joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
-    backend: str = "auto"  # the rasteriser that says which points are hidden (`renderer.rasterize`)
 
 
 _TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)

@@ -47,6 +47,7 @@ def as_track(
         expression=rows.column("expression", (len(model.expression_names),)),
         illumination=rows.column("illumination", (9, 3)),
         gaze=rows.column("gaze", (2, 2)),
+        joints=torch.zeros(len(rows), 0),
     )
     count = int(tracked.sum())
     warnings = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facemodel.track import FrameStatus
-from fitting.landmarks.detectors import UPSIDE_DOWN, Face, LandmarkDetector
+from fitting.landmarks.base import UPSIDE_DOWN, Face, LandmarkDetector
 
 LOOK_AROUND = 10  # frames between two looks at the whole picture
 CUT_CORRELATION = 0.5  # of thumbnails of neighbouring frames; a flash changes brightness, not correlation

@@ -76,7 +76,7 @@ class Fitter:
         # The eyeLook shapes follow the gaze and aren't unknowns of their own.
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
         self.held_frame[own + self.eye_look] = True
-        self._gaze = GazeRefiner(model, self.settings.backend)
+        self._gaze = GazeRefiner(model)
         self._shown: FitState | None = None
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
@@ -153,7 +153,7 @@ class Fitter:
         if previous is not None:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self.shape(state)
-        visible, where = visible_samples(self.model, vertices, geometry, state, seen, s.backend)
+        visible, where = visible_samples(self.model, vertices, geometry, state, seen)
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fitting.landmarks.detectors import Face, LandmarkDetector
+from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.observation.crop import Crop, cut_out
 from fitting.tracking.follow import FaceFollower
+from foundation.progress import Event, Report, ignore
 
 LOOKED_AT = 48  # at most twice as many frames are looked at, evenly over the clip
 
@@ -37,7 +38,7 @@ def survey(
     size: int,
     count: int | None = None,
     ordered: bool = True,
-    progress=None,
+    report: Report = ignore,
 ) -> Survey:
     """Decodes the clip once and looks for the largest face in frames evenly spread, however long it is.
 
@@ -59,8 +60,7 @@ def survey(
             if index // stride >= 2 * LOOKED_AT:
                 stride *= 2
                 found.candidates = [c for c in found.candidates if c.index % stride == 0]
-        if progress:
-            progress(index + 1)
+        report(Event("looking for key frames", index + 1, count))
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
-from fitting.landmarks.detectors import LandmarkDetector
+from fitting.landmarks.base import LandmarkDetector
 from fitting.observation.crop import Crop, Observation, cut_out, observe
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState

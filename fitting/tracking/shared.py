@@ -16,7 +16,7 @@ and of another the skin alone says what the reflectance is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,6 +37,7 @@ from fitting.solver.detail import Elimination, absorb
 from fitting.solver.gauss_newton import NormalEquations, solve_joint, spread
 from fitting.solver.state import LIGHT, FitState
 from fitting.tracking.frame import JOINT, Fitter
+from foundation.progress import Event, Report, ignore
 
 FEW = 2  # key frames, for which there is time for the most samples
 POSE, SHAPE, COLOUR, SKIN = 0, 1, 2, 3  # a step's unknowns: pose, expression; identity, lens too; all; colours alone
@@ -71,11 +72,9 @@ class SharedResult:
     by_pixels: bool = False  # every pixel of small pictures was explained
 
 
-def solve_shared(
-    fitter: Fitter, seen: Sequence[Observation], progress: Callable[[int, int], None] | None = None
-) -> SharedResult:
+def solve_shared(fitter: Fitter, seen: Sequence[Observation], report: Report = ignore) -> SharedResult:
     """``seen``: the same key frames with landmarks of one or more sources."""
-    return _KeyFrames(fitter, seen, progress or (lambda done, total: None)).solve()
+    return _KeyFrames(fitter, seen, report).solve()
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ class _Solution:
 
 
 class _KeyFrames:
-    def __init__(self, fitter: Fitter, seen: Sequence[Observation], progress: Callable[[int, int], None]) -> None:
-        self.fitter, self.seen, self.progress = fitter, seen, progress
+    def __init__(self, fitter: Fitter, seen: Sequence[Observation], report: Report) -> None:
+        self.fitter, self.seen, self.report = fitter, seen, report
         s = fitter.settings
         levels, counts = seen[0].worthwhile(s.joint_levels, s.joint_steps)
         self.fine = [[(size, COLOUR)] * n for size, n in zip(levels, counts)]
@@ -150,7 +149,7 @@ class _KeyFrames:
             return x
         f, parts = self.fitter, seen_parts(x.seen)
         geometry, vertices, _ = f.shape(x.state)
-        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
         hidden = float((share[:, PARTS.index("shadow")] + share[:, PARTS.index("other")]).max())
         if share[:, PARTS.index("other")].max() > UNKNOWN:
@@ -216,7 +215,7 @@ class _KeyFrames:
 
     def _advance(self) -> None:
         self.done += 1
-        self.progress(min(self.done, self.total), self.total)
+        self.report(Event("solving for identity", min(self.done, self.total), self.total, "steps"))
 
     def _unexplained(self, x: _Solution) -> float:
         """Colour error of the visible samples without their own albedo, of 1: `EXPLAINED` of them have less."""
@@ -228,7 +227,7 @@ class _KeyFrames:
     def _colour(self, x: _Solution, level: int, weights: Weights) -> PhotometricRows:
         f = self.fitter
         geometry, vertices, _ = f.shape(x.state)
-        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen, f.settings.backend)
+        visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen)
         if x.parts is None:
             return photometric_rows(geometry, x.state, x.seen, level, visible, weights, f.layout, shared=True)
         parts, near = parts_at(x.parts, where), f.near(len(geometry.samples))

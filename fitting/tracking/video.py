@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Event as Flag
+from threading import Thread
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ import facemodel
 from facemodel.base import FaceModel
 from facemodel.track import FrameStatus, Track
 from fitting.energy.terms import eye_openness
-from fitting.landmarks.detectors import Face, LandmarkDetector, make_detector
+from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.landmarks.network import NetDetector
+from fitting.landmarks.registry import make_detector
 from fitting.observation.crop import Observation, observe
 from fitting.policy.confidence import DOUBTFUL, confidence, face_brightness
 from fitting.policy.settings import Settings
@@ -31,9 +33,9 @@ from fitting.tracking.keyframes import Candidate, Survey, choose, survey
 from fitting.tracking.shared import FEW, solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.errors import PortraitError
+from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-Progress = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
 SOLVER = 7  # counts up where a checkpoint of before can't be gone on from
@@ -103,7 +105,7 @@ def fit_video(
     device: str = "cpu",
     focal: float | None = None,
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    report: Report = ignore,
     checkpoint: str | Path | None = None,
 ) -> Track:
     """Fits every frame of a clip.
@@ -134,20 +136,19 @@ def fit_video(
         with contextlib.closing(make_detector(detector, device)) as finder:
             return fit_video(
                 frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
-                progress=progress, checkpoint=checkpoint,
+                report=report, checkpoint=checkpoint,
             )  # fmt: skip
     settings = settings or Settings()
     model = facemodel.load(device=device) if model is None else model.on(device)
     guess = focal_from_frame(frames.width, frames.height)
     fitter = Fitter(model, detector.scheme, guess, focal, settings)
     total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
-    report = progress or (lambda done, total, stage: None)
     timings: dict[str, float] = {}
 
     signature = {
         "solver": SOLVER,
         "model": model.fingerprint,
-        "detector": type(detector).__name__,
+        "detector": detector.name,
         "focal": focal,
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
@@ -179,7 +180,7 @@ def fit_video(
                 previous = _solve_frame(rows, item, fitter, *args)
                 last_time, follower = item.time, item.follower
                 timings["solver"] += time.perf_counter() - solving
-                report(len(rows), facts["frames"], "tracking")
+                report(Event("tracking", len(rows), facts["frames"]))
                 if store and time.perf_counter() - saved > SAVE_EVERY:
                     store.save(rows, shared, follower, previous, facts)
                     saved = time.perf_counter()
@@ -242,7 +243,7 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         max(fitter.settings.joint_levels or (64,)),
         total,
         getattr(frames, "ordered", True),
-        progress=lambda done: report(done, total, "looking for key frames"),
+        report,
     )
     if not found.frames:
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
@@ -258,7 +259,7 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
     if finder.scheme == NetDetector.scheme:
         net = NetDetector(finder, device)
         seen.append(seen[0].with_landmarks([net.in_crop(c.crop) for c in chosen]))
-    result = solve_shared(fitter, seen, lambda done, of: report(done, of, "solving for identity"))
+    result = solve_shared(fitter, seen, report)
     timings["identity"] = time.perf_counter() - begun
     # A change of the logarithm is a relative change.
     spread = dict(result.spread)
@@ -301,7 +302,7 @@ def _look_ahead(
     Adds to ``timings`` the seconds that each of them takes.
     """
     queue: Queue = Queue(AHEAD)
-    stop = Event()
+    stop = Flag()
 
     def work() -> None:
         begun = time.perf_counter()

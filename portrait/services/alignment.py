@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from facemodel import PortraitError
-from fitting.landmarks.detectors import make_detector
+from fitting.landmarks.registry import make_detector
 from foundation.errors import write_error
 from portrait.files import file_hash
 from portrait.progress import Progress, say

@@ -112,7 +112,7 @@ def draw_person(plan: Plan, folder: Path, identity: int) -> Path:
 
 def aligned(model, person, shot: Shot) -> np.ndarray:
     """SphereFace's crop by the true places of the five points, as ``portrait recognize align`` cuts it."""
-    from fitting.landmarks.detectors import Face
+    from fitting.landmarks.base import Face
     from recognition.alignment import align_face
     from renderer import project, to_camera
     from synthetic.scene import stand

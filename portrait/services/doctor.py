@@ -74,7 +74,7 @@ def _rasterizer() -> Result:
     from renderer import Camera, rasterize
 
     corners = torch.tensor([[[-1.0, -1, 10], [1, -1, 10], [0, 1, 10]]])
-    fragments = rasterize(corners, torch.tensor([[0, 1, 2]]), Camera(100.0, 32, 32), "cpu")
+    fragments = rasterize(corners, torch.tensor([[0, 1, 2]]), Camera(100.0, 32, 32), "numba")
     covered = int((fragments.pix_to_face >= 0).sum())
     return covered > 100, f"the CPU rasteriser draws ({covered} pixels)", REINSTALL
 

@@ -134,7 +134,7 @@ def fit_clip(
             focal=focal,
             settings=QUALITIES[quality],
             checkpoint=work,
-            progress=report,
+            report=lambda event: report(event.done, event.total, event.stage),
         )
     except PortraitError as error:
         message = str(error)

@@ -6,7 +6,7 @@ import numpy as np
 
 from facemodel import FaceParameters
 from fitting import fit_image
-from fitting.landmarks.detectors import Face as Found
+from fitting.landmarks.base import Face as Found
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv import dressed, single
 from portrait.services.uv_outputs import Face

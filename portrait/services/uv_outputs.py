@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from facemodel import FaceModel, FaceParameters, Track, export_mesh
-from fitting.landmarks.detectors import Face as Found
+from fitting.landmarks.base import Face as Found
 from portrait.progress import Progress
 from portrait.reports.pictures import write_picture
 from portrait.video.writer import VideoWriter

@@ -1,23 +1,13 @@
-"""PyTorch3D's rasteriser behind this package's camera. Imported only where it is used."""
+"""PyTorch3D's rasteriser behind this package's camera. PyTorch3D itself is imported only where it draws."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from foundation.errors import PortraitError
 from geometry.camera import Camera
 from renderer.fragments import Fragments
-from renderer.rasterizers.registry import NEAR
-
-
-def available() -> bool:
-    """Whether PyTorch3D and its compiled part can be imported."""
-    try:
-        from pytorch3d import _C  # noqa: F401
-    except ImportError:
-        return False
-    return True
+from renderer.rasterizers.base import NEAR, Rasterizer, check_triangles, intrinsics
 
 
 def to_ndc(points_cam: Tensor, camera: Camera) -> Tensor:
@@ -35,16 +25,22 @@ def to_ndc(points_cam: Tensor, camera: Camera) -> Tensor:
     return torch.stack([u, v, torch.where(front, z, -torch.ones_like(z))], dim=-1)
 
 
-def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragments:
-    """See ``renderer.rasterize``."""
+def available(device: torch.device) -> str | None:
+    """None where PyTorch3D and its compiled part can be imported, else why not."""
     try:
-        from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
-        from pytorch3d.structures import Meshes
+        from pytorch3d import _C  # noqa: F401
     except ImportError as error:
-        raise PortraitError(
-            f"rasterizer backend 'pytorch3d': can't be imported ({error}); "
-            "pip install easypytorch3d, or use backend='cpu'"
-        ) from None
+        return f"PyTorch3D can't be imported ({error}); pip install easypytorch3d"
+    return None if device.type in ("cpu", "cuda") else f"PyTorch3D doesn't draw on {device.type}"
+
+
+def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragments:
+    """See `renderer.rasterizers.rasterize`."""
+    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
+    from pytorch3d.structures import Meshes
+
+    check_triangles(triangles, points_cam.shape[1])
+    intrinsics(camera, len(points_cam))
     points = to_ndc(points_cam.float(), camera)
     meshes = Meshes(verts=points, faces=triangles[None].expand(len(points), -1, -1))
     pix_to_face, zbuf, bary, _ = rasterize_meshes(
@@ -57,3 +53,6 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragment
         max_faces_per_bin=max(10_000, len(triangles)),
     )
     return Fragments(pix_to_face, zbuf, bary)
+
+
+RASTERIZER = Rasterizer("pytorch3d", rasterize, available)

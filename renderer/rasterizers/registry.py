@@ -1,124 +1,119 @@
-"""One ``rasterize`` over three rasterisers: in plain torch for CUDA, compiled for the CPU, and PyTorch3D's."""
+"""The rasterisers there are, the choice between them, and the one function that draws with the chosen one.
+
+One choice holds for all that is drawn in a process: the command line makes it once (`choose`), and passes it to its
+worker processes. ``auto``, the choice at first, is the compiled scan-line rasteriser on the CPU and the one in plain
+torch on CUDA, which drew 128 heads of 256 x 256 px in 38 ms on an H100 where PyTorch3D's took 220 ms
+(`benchmarks.rasterizer` prints both where there is a GPU).
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from foundation.errors import PortraitError
+from foundation.errors import PortraitError, unknown_name
+from foundation.registry import Registry
 from geometry.camera import Camera
 from renderer.fragments import Fragments
+from renderer.rasterizers.base import Rasterizer
 
-BACKENDS = ("auto", "cpu", "torch", "pytorch3d")
+RASTERIZERS: Registry[Rasterizer] = Registry("rasterizer")
+for _name in ("numba", "torch", "pytorch3d"):
+    RASTERIZERS.add(_name, f"renderer.rasterizers.{_name}:RASTERIZER")
 
-NEAR = 1e-3
-"""mm. A triangle with a vertex at or behind this depth is dropped, not clipped."""
+AUTO = "auto"
+_current = AUTO
 
 
-def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, backend: str = "auto") -> Fragments:
+def names() -> tuple[str, ...]:
+    """What can be chosen."""
+    return (AUTO, *RASTERIZERS.names())
+
+
+def choose(name: str, device: str | torch.device | None = None) -> None:
+    """Makes ``name`` the rasteriser of everything that is drawn from here on, in all threads.
+
+    Raises:
+        PortraitError: there is no such rasteriser, or ``device`` is given and it can't draw there.
+    """
+    global _current  # noqa: PLW0603 a context variable would not reach the threads of a pool
+    if name != AUTO and name not in RASTERIZERS:
+        raise unknown_name("rasterizer", name, names())
+    if device is not None:
+        _usable(resolve(name, device), device)
+    _current = name
+
+
+def chosen() -> str:
+    """The name of the current choice."""
+    return _current
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """`choose` for the length of a ``with`` block."""
+    before = _current
+    choose(name)
+    try:
+        yield
+    finally:
+        choose(before)
+
+
+def resolve(name: str | None, device: str | torch.device) -> Rasterizer:
+    """The rasteriser of that name, or of the current choice; PortraitError where there is none such."""
+    name = _current if name is None else name
+    if name == AUTO:
+        name = "torch" if torch.device(device).type == "cuda" else "numba"
+    if name not in RASTERIZERS:
+        raise unknown_name("rasterizer", name, names())
+    return RASTERIZERS[name]
+
+
+def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, rasterizer: str | None = None) -> Fragments:
     """Finds the nearest triangle at each pixel centre.
 
-    Both sides of a triangle are drawn. A triangle with a vertex at or behind ``NEAR`` is dropped whole; parts
+    Both sides of a triangle are drawn. A triangle with a vertex at or behind `NEAR` is dropped whole; parts
     beyond the picture are clipped. Pixel centres exactly on an edge belong to one of its triangles, with PyTorch3D
     to none. The result isn't differentiable itself: ``interpolate`` with ``points_cam`` works
     the barycentrics out again from the vertices.
 
     Args:
         points_cam: (N, V, 3) mm, camera frame, any device. (V, 3) is taken as N = 1.
-        triangles: (T, 3) int64, the same for all pictures.
+        triangles: (T, 3) integers, the same for all pictures.
         camera: its tensors, if any, of shape () or (N,).
-        backend: "auto" is "torch" on CUDA and "cpu" (compiled by Numba) elsewhere. Each takes tensors of any
-            device and returns them on the same device.
+        rasterizer: a name of `names`; None is the current choice.
+
+    Returns:
+        Fragments on the points' device.
 
     Raises:
-        PortraitError: unknown backend, PyTorch3D asked for and not there, or shapes that don't fit.
+        PortraitError: no such rasteriser, one that can't be used here, or shapes that don't fit.
     """
-    check_backend(backend)
     if points_cam.dim() == 2:
         points_cam = points_cam[None]
     if points_cam.dim() != 3 or points_cam.shape[-1] != 3:
         raise PortraitError(f"rasterize points_cam: expected shape (N, V, 3), got {tuple(points_cam.shape)}")
     if triangles.dim() != 2 or triangles.shape[-1] != 3:
         raise PortraitError(f"rasterize triangles: expected shape (T, 3), got {tuple(triangles.shape)}")
+    found = resolve(rasterizer, points_cam.device)
     points_cam = points_cam.detach()
     if not len(triangles) or not points_cam.shape[0] or not points_cam.shape[1]:
         return _empty(points_cam, camera)
-    if backend == "torch" or (backend == "auto" and points_cam.is_cuda):
-        from renderer.rasterizers import torch as _torch
-
-        wrong = ((triangles < 0) | (triangles >= points_cam.shape[1])).any(1).nonzero()
-        check_vertex_numbers(int(wrong[0]) if len(wrong) else -1, triangles, points_cam.shape[1])
-        per_picture(camera, len(points_cam))
-        return _torch.rasterize(points_cam, triangles, camera, NEAR)
-    if backend == "pytorch3d":
-        from renderer.rasterizers import pytorch3d as _pytorch3d
-
-        return _pytorch3d.rasterize(points_cam, triangles, camera)
-    return _rasterize_cpu(points_cam, triangles, camera)
+    _usable(found, points_cam.device)
+    return found.rasterize(points_cam, triangles, camera)
 
 
-def check_backend(backend: str) -> None:
-    """Raises PortraitError where there is no such backend."""
-    if backend not in BACKENDS:
-        raise PortraitError(f"rasterizer backend: expected one of {', '.join(BACKENDS)}, got '{backend}'")
-
-
-def check_vertex_numbers(bad: int, triangles: np.ndarray | Tensor, n_points: int) -> None:
-    """Raises PortraitError where ``bad`` is the number of a triangle rather than -1."""
-    if bad >= 0:
-        raise PortraitError(
-            f"rasterize triangles: expected vertex numbers from 0 to {n_points - 1}, "
-            f"got {triangles[bad].tolist()} in triangle {bad}"
-        )
+def _usable(rasterizer: Rasterizer, device: str | torch.device) -> None:
+    reason = rasterizer.available(torch.device(device))
+    if reason is not None:
+        raise PortraitError(f"rasterizer '{rasterizer.name}': {reason}; use another of {', '.join(names())}")
 
 
 def _empty(points_cam: Tensor, camera: Camera) -> Fragments:
     shape = (points_cam.shape[0], camera.height, camera.width, 1)
     new = lambda dtype, *more: torch.full((*shape, *more), -1, dtype=dtype, device=points_cam.device)  # noqa: E731
     return Fragments(new(torch.int64), new(torch.float32), new(torch.float32, 3))
-
-
-def _rasterize_cpu(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragments:
-    from renderer.rasterizers.numba_kernels import rasterize_picture
-
-    device = points_cam.device
-    count, n_triangles = len(points_cam), len(triangles)
-    points = points_cam.to("cpu", torch.float32).contiguous().numpy()
-    corners = triangles.detach().to("cpu", torch.int64).contiguous().numpy()
-    shape = (count, camera.height, camera.width)
-    pix_to_face = torch.empty(*shape, 1, dtype=torch.int64)
-    zbuf = torch.empty(*shape, 1, dtype=torch.float32)
-    bary = torch.empty(*shape, 1, 3, dtype=torch.float32)
-    outputs = pix_to_face.numpy()[..., 0], zbuf.numpy()[..., 0], bary.numpy()[..., 0, :]
-    fx, fy, cx, cy = per_picture(camera, count)
-
-    def draw(n: int) -> int:
-        pix, z, b = outputs
-        lens = fx[n], fy[n], cx[n], cy[n]
-        return rasterize_picture(points[n], corners, *lens, NEAR, n * n_triangles, pix[n], z[n], b[n])
-
-    bad = draw(0)
-    if count > 1 and bad < 0:
-        with ThreadPoolExecutor(min(count - 1, torch.get_num_threads())) as pool:
-            bad = max(pool.map(draw, range(1, count)))
-    check_vertex_numbers(bad, corners, points.shape[1])
-    return Fragments(pix_to_face.to(device), zbuf.to(device), bary.to(device))
-
-
-def per_picture(camera: Camera, count: int) -> list[list[float]]:
-    """fx, fy, cx, cy, each as ``count`` numbers."""
-    cx, cy = camera.principal_point
-    fy = camera.focal if camera.focal_y is None else camera.focal_y
-    lists = []
-    for name, value in (("focal", camera.focal), ("focal_y", fy), ("cx", cx), ("cy", cy)):
-        if not isinstance(value, Tensor):
-            lists.append([float(value)] * count)
-            continue
-        numbers = value.detach().reshape(-1).tolist()
-        if len(numbers) not in (1, count):
-            raise PortraitError(f"camera {name}: expected 1 or {count} values, one a picture, got {len(numbers)}")
-        lists.append(numbers * count if len(numbers) == 1 else numbers)
-    return lists

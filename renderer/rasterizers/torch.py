@@ -13,19 +13,22 @@ from torch import Tensor
 
 from geometry.camera import Camera
 from renderer.fragments import Fragments
+from renderer.rasterizers.base import NEAR, Rasterizer, check_triangles, intrinsics
 
 PAIRS = 2**24  # looked at together, about 2 GB; one picture is never divided
 BITS = 32  # of a pair's rank, the lower half: the triangle's number; above it the bits of its depth
 NOBODY = torch.iinfo(torch.int64).max
 
 
-def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera, near: float) -> Fragments:
-    """See ``renderer.rasterize``."""
+def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragments:
+    """See `renderer.rasterizers.rasterize`."""
+    check_triangles(triangles, points_cam.shape[1])
+    intrinsics(camera, len(points_cam))
     points = points_cam.float()
     count, height, width = len(points), camera.height, camera.width
     fx, fy, cx, cy = camera.values(points, trailing=1)
     x, y, z = points.unbind(-1)
-    front = z > near
+    front = z > NEAR
     depth = torch.where(front, z, torch.ones_like(z))
     corners = torch.stack([fx * x / depth + cx, fy * y / depth + cy, depth], -1)[:, triangles]  # (N, T, 3, 3)
     first, size = _boxes(corners, height, width)
@@ -91,3 +94,6 @@ def _at(corners: Tensor, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     areas = torch.stack([cross(b, c), cross(c, a), cross(a, b)], -1)
     weights = areas / areas.sum(-1, keepdim=True)  # NaN, and so not inside, where a triangle is seen edge on
     return weights, 1 / (weights / corners[..., 2]).sum(-1)
+
+
+RASTERIZER = Rasterizer("torch", rasterize)

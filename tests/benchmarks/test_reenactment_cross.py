@@ -10,9 +10,9 @@ import torch
 
 from benchmarks import reenactment_cross as cross
 from portrait.video import VideoReader, VideoWriter
-from tests.facemodel.clips import TRACKED, make_track, names_only_model
+from tests.facemodel.clips import TRACKED, make_track, small_model
 
-MODEL = names_only_model()
+MODEL = small_model()
 MODEL.expression_index = MODEL.expression_names.index
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.reenactment_methods import ABLATIONS, Blanked, BlankedInput, nearest_frames, part, pasted
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
 
 class Maps:
@@ -23,7 +23,7 @@ class Maps:
 
 
 def test_nearest_is_the_frame_itself_and_ignores_light():
-    track = make_track(names_only_model(), 12)
+    track = make_track(small_model(), 12)
     assert nearest_frames(track, np.array([3, 7]), np.arange(12)).tolist() == [3, 7]
     p = track.parameters
     moved = {name: getattr(p, name).clone() for name in ("expression", "rotation", "translation", "gaze")}
@@ -43,7 +43,7 @@ def test_pasted_shows_the_model_where_it_is_drawn():
 
 
 def test_part_keeps_rows_together():
-    track = make_track(names_only_model(), 10)
+    track = make_track(small_model(), 10)
     cut = part(track, 4, 7)
     assert len(cut) == 3 and torch.equal(cut.parameters.expression, track.parameters.expression[4:7])
     assert torch.equal(cut.times, track.times[4:7]) and torch.equal(cut.parameters.identity, track.parameters.identity)

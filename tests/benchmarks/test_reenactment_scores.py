@@ -7,7 +7,7 @@ from skimage.data import astronaut
 from benchmarks.image_metrics import ms_ssim, psnr, ssim
 from benchmarks.reenactment_scores import Held, Judge, mouth_and_eyes, to_crop
 from fitting import make_detector
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, Crop
 
 PICTURE = astronaut()[:192, 128:320]
@@ -21,7 +21,7 @@ def points():
 class KnownDetector:
     """Finds the points it was given, moved by the picture's darkness at its corner; nothing in a black picture."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, points):
         self.points = points

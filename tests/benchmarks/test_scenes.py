@@ -12,7 +12,7 @@ from benchmarks.eos_fit import FILES, EosFit, compare
 from benchmarks.faults import DARK, SMALL, FoundOrTrue, half_shadow, occluder, small_face
 from benchmarks.recovery import Clip
 from facemodel.track import Track
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 from renderer import project, sh_basis, to_camera
 from synthetic.scenes import GAZE, PITCH, YAW, illumination, make_scene
@@ -21,7 +21,7 @@ from synthetic.scenes import GAZE, PITCH, YAW, illumination, make_scene
 class Stub:
     """Finds faces ``aside`` px beside the truth."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, points, aside):
         self.points, self.aside = points, aside
@@ -145,7 +145,7 @@ def test_landmark_fits_are_timed_on_the_same_points(model, track, scene, tmp_pat
 
 def test_adam_descends_to_the_energy_that_it_is_given(model, scene, track):
     """With the compiled rasteriser, which draws the same picture."""
-    result = descend(model, track, 1, scene.pictures[1], backend="cpu")
+    result = descend(model, track, 1, scene.pictures[1], rasterizer="numba")
     assert result.start > result.ours >= 0
     assert result.reached < 0.6 * result.start
     target = target_of(model, track, 1, scene.pictures[1])

@@ -14,13 +14,13 @@ SIZE = 256
 class TrueLandmarks:
     """A detector that knows a scene's landmarks; it knows a picture again by its bytes."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, scene) -> None:
         self.known = {p.tobytes(): marks for p, marks in zip(scene.pictures, scene.landmarks)}
 
     def detect(self, picture):
-        from fitting.landmarks.detectors import Face
+        from fitting.landmarks.base import Face
 
         return [Face(self.known[picture.tobytes()], self.scheme, 1.0)]
 

@@ -66,7 +66,7 @@ def test_fragments(model, gpu_model, people, device, camera):
     assert (cpu.zbuf - gpu.zbuf.cpu())[same].abs().max() < 0.05
     assert (cpu.bary_coords - gpu.bary_coords.cpu())[same].abs().max() < 0.05
     # The CPU's rasteriser takes and gives tensors of the GPU as well.
-    there = rasterize(points.to(device), gpu_model.triangles, camera, "cpu")
+    there = rasterize(points.to(device), gpu_model.triangles, camera, "numba")
     assert there.zbuf.device == gpu_model.mean.device and torch.equal(there.pix_to_face.cpu(), cpu.pix_to_face)
 
 

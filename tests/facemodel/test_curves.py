@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from facemodel import PortraitError
 from facemodel.editing.curves import HEADER, apply_curves, read_curves, timecode, write_curves
 from facemodel.editing.edits import couple_lids
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
-MODEL = names_only_model()
+MODEL = small_model()
 NAMES = MODEL.expression_names
 
 

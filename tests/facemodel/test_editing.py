@@ -7,9 +7,9 @@ import torch
 from facemodel import FrameStatus, PortraitError, edit
 from facemodel.editing.edits import set_gaze, shape_name
 from facemodel.editing.smoothing import shots, smooth_parameters
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
-MODEL = names_only_model()
+MODEL = small_model()
 NAMES = MODEL.expression_names
 
 

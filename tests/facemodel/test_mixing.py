@@ -11,9 +11,9 @@ from facemodel.editing.mixing import backing_frames, target_frames
 from facemodel.editing.neutral import neutral_frame, relative_expression
 from geometry.camera import Camera, project, to_camera
 from geometry.rotation import rotation_matrix
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
-MODEL = names_only_model()
+MODEL = small_model()
 NAMES = MODEL.expression_names
 
 

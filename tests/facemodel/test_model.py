@@ -9,10 +9,12 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.formats.default import DEFAULT_MODEL, LANDMARK_SCHEMES, REGIONS, read_model_file, write_model_file
-from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_to_eye_look
+from facemodel.formats.default import DEFAULT_MODEL, read_model_file, write_model_file
+from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_rotation_slopes, gaze_to_eye_look
+from facemodel.landmark_schemes import SCHEMES
 from geometry.camera import Camera, to_camera
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
+from tools.build_model.regions import REGIONS
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 EYES_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
@@ -21,6 +23,12 @@ EYES_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
 @pytest.fixture(scope="module")
 def model():
     return facemodel.load()
+
+
+@pytest.fixture(scope="module")
+def mirror():
+    """(V,) each vertex' twin on the other side, which the file has."""
+    return read_model_file(DEFAULT_MODEL)[0]["mirror"].long()
 
 
 def expression_of(model, **values):
@@ -50,10 +58,10 @@ class TestShapes:
         count = len(model.mean)
         assert 4000 < count < 6500
         assert model.identity_basis.shape == (80, count, 3)
-        assert model.albedo_basis.shape == (80, count, 3)
+        assert model.reflectance.basis.shape == (80, count, 3)
         assert model.expression_basis.shape == (52, count, 3)
         assert model.expression_names == ARKIT_NAMES
-        assert len(model.triangles) == len(model.uv_triangles)
+        assert len(model.triangles) == len(model.atlas.triangles)
         assert model.name == "default" and len(model.fingerprint) == 16
 
     @pytest.mark.parametrize("batch", [(), (2,), (3, 1, 2)])
@@ -62,8 +70,8 @@ class TestShapes:
         vertices = model.vertices(torch.randn(*batch, 80), torch.rand(*batch, 52), 0.2 * torch.randn(*batch, 2, 2))
         assert vertices.shape == (*batch, count, 3)
         assert model.albedo(torch.randn(*batch, 80)).shape == (*batch, count, 3)
-        for scheme, points in LANDMARK_SCHEMES.items():
-            assert model.landmarks(vertices, scheme).shape == (*batch, points, 3)
+        for scheme in model.embeddings:
+            assert model.landmarks(vertices, scheme).shape == (*batch, SCHEMES[scheme].count, 3)
         assert model.eye_centers(torch.randn(*batch, 80)).shape == (*batch, 2, 3)
         assert model.eye_radius(torch.randn(*batch, 80)).shape == (*batch, 2)
         assert facemodel.vertex_normals(vertices, model.triangles).shape == vertices.shape
@@ -73,11 +81,10 @@ class TestShapes:
         together = model.vertices(identity, expression, gaze)
         assert together.shape[:2] == (3, 4)
         torch.testing.assert_close(together[2, 1], model.vertices(identity, expression[1], gaze[2, 0]))
-        assert model.eye_centers(identity, expression).shape == (4, 2, 3)
 
     def test_none_is_the_mean(self, model):
         assert torch.equal(model.vertices(), model.mean)
-        assert torch.equal(model.albedo(), model.albedo_mean)
+        assert torch.equal(model.albedo(), model.reflectance.mean)
         torch.testing.assert_close(model.vertices(torch.zeros(80), torch.zeros(52), torch.zeros(2, 2)), model.mean)
 
     def test_linear_and_independent(self, model):
@@ -92,7 +99,7 @@ class TestShapes:
             model.albedo(torch.zeros(3))
         with pytest.raises(PortraitError, match="gaze: expected shape"):
             model.vertices(gaze=torch.zeros(2))
-        with pytest.raises(PortraitError, match="did you mean 'ibug68'"):
+        with pytest.raises(PortraitError, match="no landmarks of scheme 'ibug86' \\(it has ibug68, mediapipe478\\)"):
             model.landmarks(model.mean, "ibug86")
 
     def test_unknown_expression_suggests_the_nearest(self, model):
@@ -123,60 +130,62 @@ def test_gradients_equal_finite_differences(model):
 
 
 class TestMirror:
-    def test_is_an_involution(self, model):
-        assert torch.equal(model.mirror[model.mirror], torch.arange(len(model.mirror)))
+    def test_is_an_involution(self, model, mirror):
+        assert torch.equal(mirror[mirror], torch.arange(len(mirror)))
 
-    def test_mean_and_albedo_are_symmetric(self, model):
-        torch.testing.assert_close(model.mean[model.mirror] * FLIP, model.mean, atol=1e-5, rtol=0)
-        torch.testing.assert_close(model.albedo_mean[model.mirror], model.albedo_mean, atol=1e-6, rtol=0)
+    def test_mean_and_albedo_are_symmetric(self, model, mirror):
+        torch.testing.assert_close(model.mean[mirror] * FLIP, model.mean, atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.reflectance.mean[mirror], model.reflectance.mean, atol=1e-6, rtol=0)
 
-    def test_left_and_right_shapes_mirror_each_other(self, model):
+    def test_left_and_right_shapes_mirror_each_other(self, model, mirror):
         for name in ("eyeBlinkLeft", "mouthSmileLeft", "browDownLeft", "jawLeft", "eyeLookInLeft"):
             left = model.expression_basis[model.expression_index(name)]
             right = model.expression_basis[model.expression_index(name.replace("Left", "Right"))]
-            torch.testing.assert_close(left[model.mirror] * FLIP, right, atol=5e-3, rtol=0)
+            torch.testing.assert_close(left[mirror] * FLIP, right, atol=5e-3, rtol=0)
 
-    def test_identity_components_are_even_or_odd(self, model):
-        twin = model.identity_basis[:, model.mirror] * FLIP
+    def test_identity_components_are_even_or_odd(self, model, mirror):
+        twin = model.identity_basis[:, mirror] * FLIP
         even = (twin - model.identity_basis).flatten(1).abs().amax(1)
         odd = (twin + model.identity_basis).flatten(1).abs().amax(1)
         assert torch.minimum(even, odd).max() < 0.01
         assert (even < 0.01).sum() > (odd < 0.01).sum() > 0
 
-    def test_triangles_and_chart_are_symmetric(self, model):
+    def test_triangles_and_atlas_are_symmetric(self, model, mirror):
         triangles = {tuple(sorted(t)) for t in model.triangles.tolist()}
-        assert all(tuple(sorted(t)) in triangles for t in model.mirror[model.triangles].tolist())
+        assert all(tuple(sorted(t)) in triangles for t in mirror[model.triangles].tolist())
         corners = {}
-        for t, uv in zip(model.triangles.tolist(), model.uv[model.uv_triangles].tolist()):
+        for t, uv in zip(model.triangles.tolist(), model.atlas.coordinates[model.atlas.triangles].tolist()):
             corners[tuple(sorted(t))] = dict(zip(t, uv))
         worst = 0.0
         for t, places in corners.items():
-            twin = corners[tuple(sorted(model.mirror[list(t)].tolist()))]
+            twin = corners[tuple(sorted(mirror[list(t)].tolist()))]
             for v, (x, y) in places.items():
-                other = twin[int(model.mirror[v])]
+                other = twin[int(mirror[v])]
                 worst = max(worst, abs(1 - x - other[0]), abs(y - other[1]))
         assert worst < 1e-4
 
 
-class TestChart:
+class TestAtlas:
     def signed_areas(self, model):
-        a, b, c = model.uv[model.uv_triangles].unbind(1)
+        a, b, c = model.atlas.coordinates[model.atlas.triangles].unbind(1)
         return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
 
     def test_face_isnt_flipped_and_gets_most_of_the_area(self, model):
-        assert model.uv.min() >= 0 and model.uv.max() <= 1
+        assert model.atlas.coordinates.min() >= 0 and model.atlas.coordinates.max() <= 1
         areas = self.signed_areas(model)
         face = model.regions["face"][model.triangles].all(-1)
         assert (areas[face] > 0).all()
         assert areas[face].sum() > 0.5
 
     def test_face_doesnt_overlap(self, model):
-        """Drawn in its chart, the face covers as much as its triangles' areas add up to."""
+        """Drawn in its atlas, the face covers as much as its triangles' areas add up to."""
         face = model.regions["face"][model.triangles].all(-1)
         size = 1024
-        points = torch.cat([model.uv * size, torch.ones(len(model.uv), 1)], 1) * torch.tensor([1.0, 1.0, 1.0])
+        points = torch.cat(
+            [model.atlas.coordinates * size, torch.ones(len(model.atlas.coordinates), 1)], 1
+        ) * torch.tensor([1.0, 1.0, 1.0])
         camera = Camera(1.0, size, size, cx=0.0, cy=0.0)
-        drawn = rasterize(points[None], model.uv_triangles[face], camera).pix_to_face
+        drawn = rasterize(points[None], model.atlas.triangles[face], camera).pix_to_face
         covered = (drawn >= 0).double().sum() / size**2
         torch.testing.assert_close(covered, self.signed_areas(model)[face].double().sum(), rtol=2e-3, atol=0)
 
@@ -193,14 +202,14 @@ class TestEyes:
         vertices = model.vertices(identities, torch.rand(4, 52), torch.full((2, 2), 0.4))
         centers, radii = model.eye_centers(identities), model.eye_radius(identities)
         assert ((radii > 9) & (radii < 15)).all()
-        for eye, index in enumerate(model.eye_vertices):
+        for eye, index in enumerate(model.eyes.vertices):
             distance = (vertices[:, index] - centers[:, eye, None]).norm(dim=-1)
             torch.testing.assert_close(distance, radii[:, eye, None].expand_as(distance), atol=0.02, rtol=0)
 
     def test_gaze_turns_the_iris(self, model):
         gaze = torch.tensor([[0.3, 0.2], [-0.1, -0.25]])
         vertices = model.vertices(gaze=gaze)
-        for eye, index in enumerate(model.eye_vertices):
+        for eye, index in enumerate(model.eyes.vertices):
             pole = index[model.mean[index, 2].argmax()]
             direction = (vertices[pole] - model.eye_centers()[eye]) / model.eye_radius()[eye]
             torch.testing.assert_close(direction, gaze_direction(gaze[eye]), atol=1e-3, rtol=0)
@@ -255,6 +264,11 @@ class TestGaze:
         gaze = torch.randn(5, 2)
         torch.testing.assert_close(gaze_rotation(gaze)[..., 2], gaze_direction(gaze))
 
+    def test_slopes_of_the_rotation_are_autograd_s(self):
+        gaze = torch.randn(4, 2, dtype=torch.float64)
+        expected = torch.func.vmap(torch.func.jacrev(gaze_rotation))(gaze).movedim(-1, 1)
+        torch.testing.assert_close(gaze_rotation_slopes(gaze), expected)
+
 
 class TestMouth:
     def test_lips_are_closed_at_rest(self, model):
@@ -279,10 +293,10 @@ class TestMouth:
 
 
 class TestRegions:
-    def test_names_and_sizes(self, model):
+    def test_names_and_sizes(self, model, mirror):
         assert set(model.regions) == set(REGIONS)
         assert all(mask.any() and mask.shape == model.mean.shape[:1] for mask in model.regions.values())
-        assert all(torch.equal(mask, mask[model.mirror]) for mask in model.regions.values())
+        assert all(torch.equal(mask, mask[mirror]) for mask in model.regions.values())
 
     def test_they_contain_what_they_say(self, model):
         regions = model.regions
@@ -294,10 +308,10 @@ class TestRegions:
 
 class TestAlbedo:
     def test_range(self, model):
-        assert model.albedo_mean.min() > 0 and model.albedo_mean.max() < 1
+        assert model.reflectance.mean.min() > 0 and model.reflectance.mean.max() < 1
 
     def test_colours_are_plausible(self, model):
-        mean = {name: model.albedo_mean[mask].mean(0) for name, mask in model.regions.items()}
+        mean = {name: model.reflectance.mean[mask].mean(0) for name, mask in model.regions.items()}
         assert mean["skin"][0] > mean["skin"][1] > mean["skin"][2]
         assert mean["lips"][1] / mean["lips"][0] < mean["skin"][1] / mean["skin"][0], "lips are redder"
         assert mean["brows"].sum() < mean["skin"].sum() and mean["pupil"].max() < 0.02
@@ -309,17 +323,19 @@ class TestAlbedo:
 
 
 class TestLandmarks:
-    @pytest.mark.parametrize("scheme", list(LANDMARK_SCHEMES))
+    @pytest.mark.parametrize("scheme", ["ibug68", "mediapipe478"])
     def test_embedding_is_valid(self, model, scheme):
-        weights = model.landmark_barycentric[scheme]
+        embedding = model.embedding(scheme)
+        weights = embedding.barycentric
         assert (weights >= 0).all()
         torch.testing.assert_close(weights.sum(1), torch.ones(len(weights)))
-        assert ((model.landmark_weights[scheme] >= 0) & (model.landmark_weights[scheme] <= 1)).all()
+        assert len(weights) == SCHEMES[scheme].count
+        assert ((embedding.weights >= 0) & (embedding.weights <= 1)).all()
 
     def test_irises_lie_on_their_eyeballs(self, model):
-        corners = model.triangles[model.landmark_triangles["mediapipe478"][468:]]
-        assert torch.isin(corners[:5], model.eye_vertices[1]).all()
-        assert torch.isin(corners[5:], model.eye_vertices[0]).all()
+        corners = model.triangles[model.embedding("mediapipe478").triangles[468:]]
+        assert torch.isin(corners[:5], model.eyes.vertices[1]).all()
+        assert torch.isin(corners[5:], model.eyes.vertices[0]).all()
         centers = model.landmarks(model.mean, "mediapipe478")[[473, 468]]
         ahead = model.eye_centers() + model.eye_radius()[:, None] * torch.tensor([0.0, 0.0, 1.0])
         assert (centers - ahead).norm(dim=-1).max() < 1.5
@@ -345,7 +361,8 @@ class TestLandmarks:
 
 class TestFile:
     def test_loads_quickly_and_knows_itself(self, model):
-        assert facemodel.load().fingerprint == model.fingerprint == facemodel.load(DEFAULT_MODEL).fingerprint
+        assert model.fingerprint == "bc945b65d6b874f8", "tracks and weights carry it"
+        assert facemodel.load().fingerprint == facemodel.load(DEFAULT_MODEL).fingerprint
         assert DEFAULT_MODEL.stat().st_size < 10e6
 
     def test_writing_is_deterministic(self, tmp_path):
@@ -355,7 +372,7 @@ class TestFile:
         assert (tmp_path / "a.safetensors").read_bytes() == DEFAULT_MODEL.read_bytes()
 
     def test_missing(self, tmp_path):
-        with pytest.raises(PortraitError, match="no such file"):
+        with pytest.raises(PortraitError, match="neither a file nor a model that is known by name"):
             facemodel.load(tmp_path / "none.safetensors")
 
     @pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.9])
@@ -403,7 +420,7 @@ def test_normals_point_outwards(model):
     torch.testing.assert_close(normals.norm(dim=-1), torch.ones(len(normals)), atol=1e-4, rtol=0)
     nose = model.landmarks(normals)[30]
     assert nose[2] > 0.5
-    for eye, index in enumerate(model.eye_vertices):
+    for eye, index in enumerate(model.eyes.vertices):
         outward = torch.nn.functional.normalize(model.mean[index] - model.eye_centers()[eye], dim=-1)
         assert (normals[index] * outward).sum(-1).min() > 0.9
 

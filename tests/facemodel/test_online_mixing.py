@@ -6,12 +6,12 @@ import torch
 from facemodel.editing.mixing import mix
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
 from foundation.errors import PortraitError
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
 
 @pytest.fixture
 def model():
-    return names_only_model()
+    return small_model()
 
 
 def test_as_mix_does_it(model):

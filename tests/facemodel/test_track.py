@@ -8,11 +8,11 @@ import torch
 
 from facemodel import FrameStatus, PortraitError, Track
 from facemodel.track import fill_gaps
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 
 
 def test_round_trip(tmp_path):
-    model = names_only_model()
+    model = small_model()
     track = make_track(model, status=[1] * 9 + [0, 3] + [1] * 9)
     assert track.save(tmp_path / "t") == tmp_path / "t"
     loaded = Track.load(tmp_path / "t", model)
@@ -25,7 +25,7 @@ def test_round_trip(tmp_path):
 
 
 def test_broken_files_give_one_line(tmp_path):
-    model = names_only_model()
+    model = small_model()
     folder = make_track(model).save(tmp_path / "t")
     model.fingerprint = "other"
     with pytest.raises(PortraitError, match="fitted with model 'test' \\(0123\\)"):
@@ -57,7 +57,7 @@ def test_broken_files_give_one_line(tmp_path):
 def test_a_group_reads_a_track_as_any_other_file(tmp_path):
     before = os.umask(0o027)
     try:
-        folder = make_track(names_only_model()).save(tmp_path / "t")
+        folder = make_track(small_model()).save(tmp_path / "t")
     finally:
         os.umask(before)
     assert {stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()} == {0o640}
@@ -65,7 +65,7 @@ def test_a_group_reads_a_track_as_any_other_file(tmp_path):
 
 @pytest.mark.parametrize("hidden", ["t", "track.safetensors", "track.json"])
 def test_what_may_not_be_read_isn_t_said_to_be_missing(tmp_path, monkeypatch, hidden):
-    folder = make_track(names_only_model()).save(tmp_path / "t")
+    folder = make_track(small_model()).save(tmp_path / "t")
     monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != hidden)  # root may read anything
     with pytest.raises(PortraitError, match=f"{hidden} may not be read \\(permissions\\); .*chmod -R a\\+rX") as error:
         Track.load(folder)
@@ -78,7 +78,7 @@ def test_labels():
 
 
 def test_gaps_are_interpolated_and_ends_held():
-    track = make_track(names_only_model(), 6)
+    track = make_track(small_model(), 6)
     tracked = torch.tensor([False, True, False, False, True, False])
     before = track.parameters.expression
     filled = fill_gaps(track.parameters, tracked).expression

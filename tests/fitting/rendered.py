@@ -6,7 +6,7 @@ import torch
 
 import fitting
 from facemodel.parameters import FaceParameters
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import cut_out
 from fitting.policy.settings import Settings
 from renderer import Camera, project, render, to_camera
@@ -32,7 +32,7 @@ class Frames:
 class KnownLandmarks:
     """A detector that knows where the rendered landmarks are; the pictures carry their number in a corner pixel."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, points):
         self.points = points

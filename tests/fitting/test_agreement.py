@@ -2,27 +2,31 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 from fitting.observation.crop import Observation
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
-from foundation.errors import PortraitError
-from renderer.rasterizers import pytorch3d as _pytorch3d
+from renderer.rasterizers import RASTERIZERS, using
 from tests.fitting.rendered import FAST, fit, observed
 
 SMALL = Settings(samples=300, levels=(64,), steps=(1,), joint_levels=(64,), joint_steps=(2,), key_frames=1)
 
 
-def test_both_rasterizers_lead_to_the_same_fit(model, clip, monkeypatch):
+def test_both_rasterizers_lead_to_the_same_fit(model, clip):
     """One turned head. A sample on an edge of the buffer may be hidden by one and seen by the other."""
     _, pictures, points = clip
-    calls, rasterize = [], _pytorch3d.rasterize
-    monkeypatch.setattr(_pytorch3d, "rasterize", lambda *a: calls.append(1) or rasterize(*a))
-    ours, theirs = (
-        fit(model, pictures[:1], points, focal=400.0, settings=replace(SMALL, backend=b)) for b in ("cpu", "pytorch3d")
-    )
+    calls, pytorch3d = [], RASTERIZERS["pytorch3d"]
+    counted = replace(pytorch3d, name="counted", rasterize=lambda *a: calls.append(1) or pytorch3d.rasterize(*a))
+    RASTERIZERS.add("counted", counted)
+    fits = []
+    try:
+        for name in ("numba", "counted"):
+            with using(name):
+                fits.append(fit(model, pictures[:1], points, focal=400.0, settings=SMALL))
+    finally:
+        RASTERIZERS.remove("counted")
+    ours, theirs = fits
     # Two sources of landmarks, each with four coarse steps and a look at what they leave; the rest, and the eyes.
     assert len(calls) > 2 * 5 + 2, "PyTorch3D wasn't asked for each visibility"
     a, b = ours.parameters, theirs.parameters
@@ -32,12 +36,6 @@ def test_both_rasterizers_lead_to_the_same_fit(model, clip, monkeypatch):
     assert (a.expression - b.expression).abs().max() < 0.02
     torch.testing.assert_close(ours.energies["photometric"], theirs.energies["photometric"], rtol=0.02, atol=0)
     torch.testing.assert_close(ours.energies["visible"], theirs.energies["visible"], rtol=0, atol=0.02)
-
-
-def test_an_unknown_rasterizer_is_said(model, clip):
-    _, pictures, points = clip
-    with pytest.raises(PortraitError, match="rasterizer backend: expected one of"):
-        fit(model, pictures[:1], points, settings=replace(SMALL, backend="gpu"))
 
 
 def test_a_batch_is_as_many_single_runs(model, clip):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from facemodel.landmark_schemes import SCHEMES
 from facemodel.parameters import FaceParameters
 from fitting.energy.samples import landmark_samples
 from fitting.energy.terms import across_eyes, landmarks
-from fitting.landmarks.detectors import EYE_CORNERS, Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import Observation, observe
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
@@ -33,12 +34,12 @@ def person(model, shapes, rolls):
     points = project(
         to_camera(model.landmarks(model.vertices(p.identity, p.expression), SCHEME), p.rotation, p.translation), camera
     ).double()
-    inner, outer = (torch.tensor(c) for c in zip(*((b, a) for a, b in EYE_CORNERS[SCHEME])))
+    inner, outer = (torch.tensor(c) for c in zip(*((b, a) for a, b in SCHEMES[SCHEME].eye_corners)))
     between = points[:, [inner[0], outer[0]]].mean(1) - points[:, [inner[1], outer[1]]].mean(1)
     across = between / between.norm(dim=-1, keepdim=True)
     up = torch.stack([across[:, 1], -across[:, 0]], -1)
     for brow, corner in landmark_samples(model, SCHEME).on_brows.tolist():
-        outwards = across if corner in EYE_CORNERS[SCHEME][0] else -across
+        outwards = across if corner in SCHEMES[SCHEME].eye_corners[0] else -across
         points[:, brow] += GROWN[0] * outwards + GROWN[1] * up
     return p, points.numpy()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel.track import FrameStatus
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import cut_out
 from fitting.policy.confidence import DOUBTFUL, confidence, doubts, face_brightness, factors
 

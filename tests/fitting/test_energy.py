@@ -6,7 +6,7 @@ import torch
 
 from fitting.energy.samples import landmark_samples, surface_samples
 from fitting.energy.terms import SurfaceGeometry, Weights, eye_rotation, landmarks, photometric
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
 from fitting.solver.state import FitState, Layout
 from geometry.rotation import rotation_matrix

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from facemodel.track import FrameStatus
-from fitting.landmarks.detectors import UPSIDE_DOWN, Face, square_crop
+from fitting.landmarks.base import UPSIDE_DOWN, Face, square_crop
 from fitting.tracking.follow import LOOK_AROUND, FaceFollower
 
 
 class Discs:
     """Finds what the test has put in: a list of (centre, size) a picture, in its first row of pixels."""
 
-    scheme = "ibug68"
+    name, scheme = "fake", "ibug68"
 
     def __init__(self):
         self.faces, self.detected, self.doubted = [], 1.0, None  # the one face that detected is of; None for all

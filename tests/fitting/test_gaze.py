@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.measures import gaze_degrees
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
 from fitting.observation.gaze import GazeRefiner
 from fitting.solver.state import FitState

@@ -12,7 +12,7 @@ import fitting
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import vertex_distances
 from fitting.energy.priors import Priors, relative_sizes
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
 from fitting.policy.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, OF_ALL, Belief, Limits, oddness
 from fitting.policy.settings import Settings

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from fitting.energy.priors import Priors, motion_slack, temporal_prior
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.solver.state import FitState, Layout
 from fitting.tracking.keyframes import LOOKED_AT, Candidate, choose, survey
 
 
 class OneFace:
-    scheme = "ibug68"
+    name, scheme = "fake", "ibug68"
 
     def detect(self, picture):
         return [face(30.0)]

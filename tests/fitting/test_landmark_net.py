@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import fitting
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.landmarks.network import NetDetector
 from fitting.observation.crop import cut_out, observe
 from fitting.tracking.frame import Fitter

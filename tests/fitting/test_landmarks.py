@@ -11,7 +11,8 @@ from skimage.data import astronaut
 
 import fitting
 from facemodel import FrameStatus
-from fitting.landmarks.detectors import UPSIDE_DOWN, MediaPipeDetector
+from fitting.landmarks.base import UPSIDE_DOWN
+from fitting.landmarks.mediapipe import MediaPipeDetector
 from fitting.policy.confidence import frame_doubts
 from fitting.tracking import video as tracker
 from foundation.errors import PortraitError
@@ -68,7 +69,7 @@ def test_closing_gives_the_threads_back(detector):
 
 def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
     class Nobody:
-        scheme, closed = "mediapipe478", False
+        name, scheme, closed = "own", "mediapipe478", False
 
         def detect(self, picture):
             return []
@@ -88,7 +89,7 @@ def test_a_fit_closes_the_detector_it_made_and_no_other(monkeypatch, model):
 def test_nothing_of_mediapipe_is_on_the_terminal_and_what_else_is_said_stays():
     """In a process of its own: it warns once in each."""
     code = (
-        "import os; from skimage.data import astronaut; from fitting.landmarks.detectors import MediaPipeDetector;"
+        "import os; from skimage.data import astronaut; from fitting.landmarks.mediapipe import MediaPipeDetector;"
         "found = [len(MediaPipeDetector().detect(astronaut())) for _ in range(2)];"
         "os.write(2, f'{found}, a real error'.encode())"
     )

@@ -7,7 +7,7 @@ import torch
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting import Settings
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.tracking.online import FACES, OnlineTracker
 from renderer import Camera, project, render, to_camera
 
@@ -18,7 +18,7 @@ SIZE, FRAMES = 256, 14
 class KnownLandmarks:
     """A detector that knows where the rendered landmarks are; a picture's first pixel is its number."""
 
-    scheme = "mediapipe478"
+    name, scheme = "known", "mediapipe478"
 
     def __init__(self, points):
         self.points = points

@@ -155,7 +155,7 @@ def test_what_is_behind_is_guessed_from_around():
 
 def test_small_faces_keep_their_pixels(small):
     _, _, _, _, scene = small
-    from fitting.landmarks.detectors import Face
+    from fitting.landmarks.base import Face
 
     face = Face(scene.landmarks[0], "mediapipe478", 1.0)
     crop = cut_out(scene.pictures[0], face, 64)

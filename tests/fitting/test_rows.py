@@ -9,7 +9,7 @@ import torch
 from fitting.energy.rows import by_reference, landmark_rows, photometric_rows, weighted
 from fitting.energy.samples import landmark_samples, surface_samples
 from fitting.energy.terms import SurfaceGeometry, Weights, landmarks
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
 from fitting.solver.state import FitState, Layout
 from geometry.rotation import rotation_matrix

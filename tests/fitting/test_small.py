@@ -11,7 +11,7 @@ import torch
 import fitting
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import rotation_degrees, vertex_distances
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.observation.crop import Observation, observe
 from fitting.policy.belief import BY_PIXELS, NOISE_OF_PIXELS, oddness
 from fitting.small import solve_small

@@ -11,7 +11,7 @@ import torch
 import fitting
 from facemodel.track import FrameStatus
 from fitting import Settings
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from fitting.tracking import video as tracker
 from foundation.errors import PortraitError
 from tests.fitting.rendered import Frames, fit, observed, same
@@ -161,15 +161,15 @@ def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole
     assert (tmp_path / "progress.safetensors").is_file()
     reads = []
 
-    def progress(done, total, stage):
-        reads.append((stage, done))
+    def report(event):
+        reads.append((event.stage, event.done))
 
-    resumed = fit(model, frames, points, checkpoint=tmp_path, progress=progress)
+    resumed = fit(model, frames, points, checkpoint=tmp_path, report=report)
     assert {stage for stage, _ in reads} == {"tracking"}, "identity was solved again"
     assert min(done for _, done in reads) > 1, "frames were fitted again"
     same(whole, resumed)
     reads.clear()
-    again = fit(model, frames, points, checkpoint=tmp_path, progress=progress)  # as if the track couldn't be saved
+    again = fit(model, frames, points, checkpoint=tmp_path, report=report)  # as if the track couldn't be saved
     assert reads == [], "a complete fit was done again"
     same(whole, again)
 
@@ -181,14 +181,14 @@ def test_identity_is_kept_as_soon_as_it_is_solved(model, clip, whole, tmp_path):
     class Stop(Exception):
         pass
 
-    def stop(done, total, stage):
-        if stage == "tracking":
+    def stop(event):
+        if event.stage == "tracking":
             raise Stop
 
     with pytest.raises(Stop):
-        fit(model, pictures, points, checkpoint=tmp_path, progress=stop)
+        fit(model, pictures, points, checkpoint=tmp_path, report=stop)
     stages = set()
-    resumed = fit(model, pictures, points, checkpoint=tmp_path, progress=lambda done, total, stage: stages.add(stage))
+    resumed = fit(model, pictures, points, checkpoint=tmp_path, report=lambda event: stages.add(event.stage))
     assert stages == {"tracking"}, "identity was solved again"
     same(whole, resumed)
 
@@ -220,7 +220,7 @@ def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tm
         pictures,
         points,
         checkpoint=tmp_path,
-        progress=lambda done, total, stage: stages.append(stage),
+        report=lambda event: stages.append(event.stage),
     )
     assert "solving for identity" in stages, "went on from work done with another focal length"
     assert float(other.parameters.focal) != 400.0

@@ -23,7 +23,7 @@ from portrait.batch.summary import COLUMNS, row_of, write_summary
 from portrait.batch.work import ATTEMPTS, News, Options, Row, failed, now_and_then
 from portrait.cli import main
 from portrait.services.batch import _alone
-from tests.facemodel.clips import make_track, names_only_model
+from tests.facemodel.clips import make_track, small_model
 from tests.portrait.batch_work import act, clips_named, starts, table, touch, wait_until
 from tests.portrait.conftest import ROOT
 
@@ -148,7 +148,7 @@ def test_a_row_counts_frames_by_their_status(tmp_path):
     t, uncertain, cut = FrameStatus.TRACKED, FrameStatus.UNCERTAIN, FrameStatus.CUT
     status = [int(s) for s in (t, t | uncertain, t | uncertain | cut, FrameStatus.NO_FACE | cut, t | cut)]
     track = replace(
-        make_track(names_only_model(), 5, status=status),
+        make_track(small_model(), 5, status=status),
         confidence=torch.tensor([0.9, 0.3, 0.2, 0.0, 0.6]),
         energies={"landmarks": torch.tensor([0.01, 0.02, 0.03, torch.nan, 0.04]), "photometric": torch.arange(5.0)},
         facts={"timings": {"total": 1.234}},

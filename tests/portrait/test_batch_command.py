@@ -11,7 +11,7 @@ import cv2
 import pytest
 import torch
 
-import fitting.landmarks
+import fitting.landmarks.mediapipe
 import portrait.batch.job
 from facemodel import Track
 from portrait.batch.clips import find_clips
@@ -43,8 +43,8 @@ def detectors(monkeypatch):
         for clip in clips:
             yield clip, work(clip, lambda news: None)
 
-    made, make = [], fitting.landmarks.detectors.MediaPipeDetector
-    monkeypatch.setattr("fitting.landmarks.detectors.MediaPipeDetector", lambda: made.append(make()) or made[-1])
+    made, make = [], fitting.landmarks.mediapipe.MediaPipeDetector
+    monkeypatch.setattr("fitting.landmarks.mediapipe.MediaPipeDetector", lambda *args: made.append(make()) or made[-1])
     monkeypatch.setattr("portrait.services.batch.run_on_cores", one_by_one)
     portrait.batch.job._finder.cache_clear()
     threads = torch.get_num_threads(), cv2.getNumThreads()

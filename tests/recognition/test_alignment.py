@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skimage.data import astronaut
 
 import facemodel
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from portrait.cli import main
 from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
 from synthetic import Shot, SkinChart, make_person, shoot

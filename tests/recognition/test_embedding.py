@@ -5,7 +5,7 @@ import pytest
 from skimage.data import astronaut
 
 from fitting import make_detector
-from fitting.landmarks.detectors import Face
+from fitting.landmarks.base import Face
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
 from recognition.embedding import SAME, FaceEmbedding, similarity

@@ -33,7 +33,7 @@ def test_same_as_pytorch3d(model, neutral):
     rotation = torch.tensor([[0.1, 0.35, 0.05], [-0.2, -0.9, 0.3]])
     points = to_camera(model.vertices(), rotation, neutral.translation.expand(2, 3))
     camera = Camera(200.0, 64, 56)
-    ours, theirs = (rasterize(points, model.triangles, camera, backend=b) for b in ("cpu", "pytorch3d"))
+    ours, theirs = (rasterize(points, model.triangles, camera, rasterizer=b) for b in ("numba", "pytorch3d"))
     share, bary, depth = agreement(ours, theirs)
     assert share >= 0.999 and bary < 1e-3 and depth < 0.05
 

@@ -196,8 +196,8 @@ def test_errors_name_the_argument(ball_model, clip):
         render(ball_model, clip, CAMERA, ("corespondence",))
     with pytest.raises(PortraitError, match="supersample"):
         render(ball_model, clip, CAMERA, supersample=0)
-    with pytest.raises(PortraitError, match="backend"):
-        render(ball_model, clip, CAMERA, backend="gl")
+    with pytest.raises(PortraitError, match="rasterizer"):
+        render(ball_model, clip, CAMERA, rasterizer="gl")
     with pytest.raises(PortraitError, match="leading dimensions"):
         render(ball_model, clip.map(lambda t: t[None]), CAMERA)
     with pytest.raises(PortraitError, match="one size"):

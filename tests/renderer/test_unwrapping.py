@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 import trimesh
@@ -11,6 +9,7 @@ import trimesh
 from facemodel import PortraitError
 from renderer import Camera, interpolate, rasterize, to_camera, unwrap
 from renderer.unwrapping import uv_fragments
+from tests.renderer.conftest import surface
 
 
 def cylinder_model(rows: int = 24, columns: int = 48, radius: float = 80.0, height: float = 200.0):
@@ -24,7 +23,7 @@ def cylinder_model(rows: int = 24, columns: int = 48, radius: float = 80.0, heig
     upper = torch.stack([corner + rows, corner + rows + 1, corner + 1], -1)
     triangles = torch.cat([lower, upper])
     uv = torch.stack([u, v], -1).reshape(-1, 2)
-    return SimpleNamespace(mean=points, triangles=triangles, uv=uv, uv_triangles=triangles)
+    return surface(points, triangles, uv=uv, uv_triangles=triangles)
 
 
 CAMERA = Camera(500.0, 160, 200)
@@ -79,9 +78,9 @@ def test_an_occluder_hides_what_is_behind(tube):
     count = len(model.mean)
     mean = torch.cat([model.mean, torch.tensor(ball.vertices, dtype=torch.float32) + torch.tensor([0.0, 0, 150])])
     extra = torch.tensor(ball.faces) + count
-    model = SimpleNamespace(
-        mean=mean,
-        triangles=torch.cat([model.triangles, extra]),
+    model = surface(
+        mean,
+        torch.cat([model.triangles, extra]),
         uv=torch.cat([model.uv, torch.zeros(1, 2)]),
         uv_triangles=torch.cat([model.uv_triangles, torch.full_like(extra, len(model.uv))]),
     )

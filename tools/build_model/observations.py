@@ -15,7 +15,7 @@ from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from geometry.spherical_harmonics import shade
 from renderer.interpolation import interpolate
-from renderer.rasterizers.registry import rasterize
+from renderer.rasterizers import rasterize
 
 SIZE = 448
 CAMERA = Camera(900.0, SIZE, SIZE)

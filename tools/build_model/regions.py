@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from facemodel.formats.default import REGIONS
 from tools.build_model.eyeball import IRIS_RADIUS, PUPIL_RADIUS
 from tools.build_model.identity import Identity
 from tools.build_model.source import Source
 from tools.build_model.topology import EYE_RADIUS, Topology
+
+REGIONS = (
+    "face", "lips", "eyelids", "brows", "nose", "ears", "scalp", "neck", "eyes", "iris", "pupil",
+    "mouth_inside", "tongue", "teeth", "skin",
+)  # fmt: skip
+"""Of the default model, in the order of its file."""
 
 
 def smooth_step(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -89,7 +94,7 @@ def _next_to(topology: Topology, mask: np.ndarray) -> np.ndarray:
 
 
 def region_masks(topology: Topology, fields: dict[str, np.ndarray], identity: Identity) -> dict[str, np.ndarray]:
-    """(V,) bool by the names of facemodel.formats.default.REGIONS."""
+    """(V,) bool by the names of `REGIONS`."""
     x, y, z = identity.mean.T
     parts = topology.parts
     head = parts["head"]

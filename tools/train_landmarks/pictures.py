@@ -14,7 +14,7 @@ from torch import Tensor
 
 import facemodel
 from facemodel import FaceParameters
-from fitting.landmarks.detectors import SIDE
+from fitting.landmarks.base import SQUARE
 from renderer import Camera, chart_values, render, render_textured
 from synthetic import SkinChart
 from synthetic.scenes import head_rotation, person, true_landmarks, uniform
@@ -95,7 +95,7 @@ def portrait(seed: int) -> Portrait:
     truth = truth.replace(rotation=head_rotation(*turns))
     points = true_landmarks(face, truth, camera)[0]
     low, high = points.min(0), points.max(0)
-    side = float((high - low).max()) * SIDE * ROOM
+    side = float((high - low).max()) * SQUARE * ROOM
     left, top = (low + high) / 2 - side / 2
     window = _zoomed(camera.cropped(float(left), float(top), 512), side)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import facemodel
 from benchmarks.faults import DARK, PICTURE_FAULTS
-from fitting.landmarks.detectors import SIDE, Face, square_crop
+from fitting.landmarks.base import SQUARE, Face, square_crop
 from fitting.observation.crop import cut_out
 from fitting.occlusion.network import PARTS, SIZE, WEIGHTS, MaskNet
 from synthetic.scenes import make_scene
@@ -56,7 +56,7 @@ def spoiled(model, seed: int, name: str | None, size: int = 512) -> Spoiled:
 
     scene = make_scene(model, seed, 1, size, fault if name else None)
     face = Face(scene.landmarks[0], "mediapipe478", 1.0)
-    cut = lambda picture: square_crop(picture, face.centre, face.size * SIDE, CROP)  # noqa: E731
+    cut = lambda picture: square_crop(picture, face.centre, face.size * SQUARE, CROP)  # noqa: E731
     small = lambda a: torch.from_numpy(cv2.resize(cut(a), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0.5)  # noqa: E731
     cover = face_cover(model, scene.truth, scene.camera).numpy()
     level = cut_out(scene.pictures[0], face, CROP).observe((SIZE,)).levels[SIZE]

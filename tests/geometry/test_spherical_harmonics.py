@@ -1,14 +1,12 @@
-"""The sRGB curve, and the signs and constants of the spherical harmonics."""
+"""Signs and constants of the spherical harmonics, and their derivatives."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from scipy.special import sph_harm_y
 
-from geometry.spherical_harmonics import COSINE_LOBE
-from renderer import linear_to_srgb, sh_basis, shade, srgb_to_linear
+from geometry.spherical_harmonics import COSINE_LOBE, sh_basis, sh_basis_gradient, shade
 
 BANDS = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
 
@@ -25,18 +23,6 @@ def sphere_grid(rows: int = 200, columns: int = 400):
     theta, phi = (a.ravel() for a in np.meshgrid(theta, phi, indexing="ij"))
     xyz = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
     return torch.from_numpy(xyz), torch.from_numpy(np.sin(theta) * np.pi / rows * 2 * np.pi / columns)
-
-
-def test_srgb_known_values_and_inverse():
-    known = torch.tensor([0.0, 0.04045, 0.5, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(
-        srgb_to_linear(known), torch.tensor([0, 0.0031308, 0.21404114, 1], dtype=torch.float64), atol=1e-7, rtol=0
-    )
-    values = torch.linspace(0, 1.5, 500, dtype=torch.float64)
-    torch.testing.assert_close(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-7, rtol=0)
-    zero = torch.zeros(1, requires_grad=True)
-    linear_to_srgb(zero).backward()
-    assert float(zero.grad) == pytest.approx(12.92)
 
 
 def test_basis_is_the_real_form_of_scipys():
@@ -86,3 +72,9 @@ def test_batched_light_and_gradients():
     whole = shade(albedo, normals, light)
     torch.testing.assert_close(whole[1], shade(albedo[1], normals[1], light[1]))
     assert torch.autograd.gradcheck(lambda l: shade(albedo, normals, l), light)
+
+
+def test_gradient_of_the_basis_is_autograd_s():
+    normals = directions(12, seed=4)
+    expected = torch.func.vmap(torch.func.jacrev(sh_basis))(normals)
+    torch.testing.assert_close(sh_basis_gradient(normals), expected)

@@ -1,4 +1,4 @@
-"""The camera's conventions, rotations, and their gradients."""
+"""The camera's conventions and gradients."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
-from facemodel import PortraitError
-from renderer import Camera, axis_angle, opencv_extrinsics, project, rotation_matrix, to_camera
-
-angles = st.tuples(*[st.floats(-6, 6) for _ in range(3)])
+from foundation.errors import PortraitError
+from geometry.camera import Camera, opencv_extrinsics, project, to_camera
 
 
 def test_axes_of_the_model_in_the_picture():
@@ -74,35 +69,3 @@ def test_batched_focal_length():
 def test_impossible_cameras(bad):
     with pytest.raises(PortraitError, match=next(iter(bad))):
         Camera(**({"focal": 100.0, "width": 10, "height": 10} | bad))
-
-
-@settings(max_examples=60, deadline=None)
-@given(angles)
-def test_rotation_matrix_is_scipys(vector):
-    ours = rotation_matrix(torch.tensor(vector, dtype=torch.float64)).numpy()
-    np.testing.assert_allclose(ours, Rotation.from_rotvec(vector).as_matrix(), atol=1e-9)
-
-
-@settings(max_examples=60, deadline=None)
-@given(angles)
-def test_axis_angle_is_the_inverse(vector):
-    matrix = rotation_matrix(torch.tensor(vector, dtype=torch.float64))
-    again = axis_angle(matrix)
-    assert float(again.norm()) <= np.pi + 1e-9
-    np.testing.assert_allclose(rotation_matrix(again).numpy(), matrix.numpy(), atol=1e-8)
-
-
-@pytest.mark.parametrize("axis", [[1.0, 0, 0], [0, -1, 0], [0, 0, 1], [0.6, 0, 0.8]])
-@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4, 1e-3, 3.14159, np.pi])
-def test_small_and_half_turns(axis, angle):
-    vector = torch.tensor(axis, dtype=torch.float64) * angle
-    again = axis_angle(rotation_matrix(vector))
-    same = torch.minimum((again - vector).abs().max(), (again + vector).abs().max())  # at pi both signs are right
-    assert float(same) < 1e-7
-
-
-@pytest.mark.parametrize("angle", [0.0, 1e-4, 9e-4, 1.1e-3, 0.5, 3.0])
-def test_gradients(angle):
-    vector = (angle * torch.tensor([0.6, 0, -0.8], dtype=torch.float64)).requires_grad_()
-    assert torch.autograd.gradcheck(rotation_matrix, vector)
-    assert torch.autograd.gradcheck(lambda v: axis_angle(rotation_matrix(v)), vector)
