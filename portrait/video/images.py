@@ -191,7 +191,7 @@ def _rgb(image) -> np.ndarray:
         )
     profile = image.info.get("icc_profile")
     image = _to_srgb(image, profile) if profile and image.mode == "RGB" else image
-    return np.asarray(image.convert("RGB"))
+    return np.array(image.convert("RGB"))  # a copy, which can be written to
 
 
 def _to_srgb(image, profile: bytes):

@@ -125,7 +125,7 @@ class VideoReader:
                 frame = frame.reformat(width, height, "rgb24", interpolation="BICUBIC")
             image = frame.to_ndarray(format="rgb24")
         # the display matrix' angle is counter-clockwise, and so is rot90
-        return np.ascontiguousarray(np.rot90(image, self._turns)) if self._turns else image
+        return np.ascontiguousarray(np.rot90(image, self._turns) if self._turns else image)
 
 
 class ImageReader:
