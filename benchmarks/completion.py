@@ -34,8 +34,7 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
 from renderer import extend, linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
-from synthetic import Person, Shot, SkinChart, make_person
-from synthetic.scene import stand
+from synthetic import Person, Shot, SkinAtlas, frame_shot, make_person
 
 YAWS = (0, 15, 30, 45, 60, 75, 90)
 STRANGERS = 1_000_003  # seed of the people that are tested with; trainings have others
@@ -47,7 +46,7 @@ OURS = "network"
 def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """The truth (S, S, 3) uint8, and what a picture shows of it, (S, S, 3) uint8, with a weight (S, S) 0 to 1."""
     truth, _ = lit_texture(model, person, shot, island)
-    parameters, camera = stand(model, person, shot, PICTURE)
+    parameters, camera = frame_shot(model, person, shot, PICTURE)
     picture, cover = render_textured(model, parameters, camera, person.albedo)
     photograph = (picture * cover * 255).round().to(torch.uint8)[0]
     p = parameters
@@ -106,7 +105,7 @@ def score(made: np.ndarray, truth: np.ndarray, hole: np.ndarray, island: np.ndar
 def evaluate(model, network, people: int, sheet: Path | None) -> dict[int, dict[str, dict[str, float]]]:
     """Mean scores by yaw and method."""
     size = network.size
-    chart, island = SkinChart.of(model, size), main_island(model, size)
+    chart, island = SkinAtlas.of(model, size), main_island(model, size)
     skin = island.numpy()
     filling, rows, pictures = methods(network, mean_of(network)), {}, []
     for number in range(people):

@@ -43,7 +43,9 @@ from benchmarks.reenactment_scores import Held, Judge, to_crop
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import TAKE
 from fitting import make_detector
-from neural_render import Crop, Target, TrainingOptions, render_maps
+from foundation.progress import Event
+from neural_render import Clip, Crop, render_maps
+from neural_render.methods.deep_video_portraits.method import Options
 from portrait.progress import Progress
 from portrait.services.fitting import fit_file
 from portrait.tracks import pick_device
@@ -62,10 +64,10 @@ class Bench:
 
     video: Path
     track: Track  # of the whole clip
-    target: Target  # the part that is trained on
+    target: Clip  # the part that is trained on
     cache: object  # of that part: maps and crops
     model: object
-    options: TrainingOptions
+    options: Options
     work: Path
 
     @property
@@ -75,17 +77,18 @@ class Bench:
     def train(self, name: str, minutes: float):
         """Weights of ``dvp`` or of an ablation."""
         with Progress() as shown:
-            return train_variant(
-                name, self.target, self.work, replace(self.options, minutes=minutes),
-                lambda done, total, stage, note: shown.update(done, total, f"{name}: {stage}", note),
-            )  # fmt: skip
+
+            def report(event: Event) -> None:
+                shown.update(event.done, event.total, f"{name}: {event.stage}", event.note)
+
+            return train_variant(name, self.target, self.work, replace(self.options, minutes=minutes), report)
 
 
-def prepare(video: Path, work: Path, options: TrainingOptions) -> Bench:
+def prepare(video: Path, work: Path, options: Options) -> Bench:
     """Fits the clip, cuts it, and draws the maps of the part that is trained on."""
     model = facemodel.load(device=options.device)
     track = fit_file(video, work / "target.track", device=options.device, model=model, replace=True)
-    target = Target(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
+    target = Clip.of_track(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")
     cache = OverSharedCache(work / f"data-{options.size}").prepare(target, work, options)
@@ -167,7 +170,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="default: VIDEO's name + .reenactment")
     parser.add_argument("--device", default="auto")
     o = parser.parse_args()
-    options = TrainingOptions(size=o.size, width=o.width, device=pick_device(o.device))
+    options = Options(size=o.size, width=o.width, device=pick_device(o.device))
     bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options)
     held = held_out(bench)
     detector, embedding = make_detector(), FaceEmbedding()

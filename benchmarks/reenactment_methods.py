@@ -12,9 +12,10 @@ from scipy.ndimage import binary_erosion
 from torch import Tensor, nn
 
 from facemodel.track import Track
-from neural_render import Settings, Target, TrainingOptions, Weights, inference_network, synthesize_crops
+from foundation.progress import Report, ignore
+from neural_render import Clip, Settings, Weights, inference_network, synthesize_crops
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
-from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
+from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
 
 POSE = ("expression", "rotation", "translation", "gaze")
@@ -89,16 +90,16 @@ class OverSharedCache(DeepVideoPortraits):
         super().__init__(settings)
         self.cache, self.blank = cache, blank
 
-    def prepare(self, target: Target, work: Path, options: TrainingOptions, progress=None):
-        cache = super().prepare(target, self.cache, options, progress)
+    def prepare(self, clip: Clip, work: Path, options: Options, report: Report = ignore):
+        cache = super().prepare(clip, self.cache, options, report)
         return Blanked(cache, self.blank) if self.blank else cache
 
-    def prepare_warped(self, cache, target: Target, work: Path, progress=None):
-        warped = super().prepare_warped(cache, target, self.cache, progress)
+    def prepare_warped(self, cache, clip: Clip, work: Path, report: Report = ignore):
+        warped = super().prepare_warped(cache, clip, self.cache, report)
         return Blanked(warped, self.blank) if self.blank else warped
 
 
-def train_variant(name: str, target: Target, work: Path, options: TrainingOptions, progress=None) -> Weights:
+def train_variant(name: str, clip: Clip, work: Path, options: Options, report: Report = ignore) -> Weights:
     """Trains ``dvp``, or one of ``ABLATIONS``, in the folder ``work``, going on from what is there."""
     variant = ABLATIONS.get(name, Variant({}))
     settings = None
@@ -108,8 +109,8 @@ def train_variant(name: str, target: Target, work: Path, options: TrainingOption
     stem = f"{name}-{options.size}-{options.width}"
     method = OverSharedCache(work / f"data-{options.size}", settings, variant.blank)
     out = work / f"{stem}.weights.safetensors"
-    method.train(target, out, options, work=work / f"{stem}.work", progress=progress)
-    return method.load(out, target.model)
+    method.train([clip], out, options, work=work / f"{stem}.work", report=report)
+    return method.load(out, clip.model)
 
 
 def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:

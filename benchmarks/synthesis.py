@@ -41,7 +41,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
 from neural_render.methods.deep_video_portraits.data import ClipCache
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
 from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
-from neural_render.methods.deep_video_portraits.weights import Weights, WeightsHeader
+from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
 from neural_render.training import order
 
@@ -151,7 +151,7 @@ def clock(function: Callable[[], object], repeats: int) -> float:
 def stages(model, track: Track, size: int, width: int, repeats: int) -> dict[str, float]:
     """Milliseconds a frame of each stage of synthesis."""
     crop = head_crop(track, model)
-    header = WeightsHeader(
+    header = Header(
         method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=width, size=size,
         window=WINDOW, crop=crop, frame_width=FRAME[0], frame_height=FRAME[1],
     )  # fmt: skip

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from renderer import Camera, View, chart_light, chart_values, srgb_to_linear, surface_points, unwrap_view
+from renderer import Camera, View, atlas_light, atlas_values, srgb_to_linear, surface_points, unwrap_view
 
 RANGE = 0.3, 2.0  # of the seen skin's median light: the fit says little of light on surfaces that aren't seen
 FEATHER = 0.012  # of the chart's side: over so much confidence rises from a border of what is seen
@@ -52,8 +52,8 @@ def frame_texture(model, parameters, picture: Tensor, size: int, *, grazing: flo
     camera = Camera(float(p.focal), width, height)
     linear = srgb_to_linear(picture.float().to(points.device) / 255)
     view = unwrap_view(linear, points, model, camera, (size, size), grazing=grazing)
-    light = bounded(chart_light(model, p, size), view.visible)
-    albedo = chart_values(model, model.albedo(p.reflectance), size).clamp(0.003, 1)
+    light = bounded(atlas_light(model, p, size), view.visible)
+    albedo = atlas_values(model, model.albedo(p.reflectance), size).clamp(0.003, 1)
     believed = sight(model, view) * unoccluded(view.texture, albedo * light, view.visible)
     return FrameTexture(view.texture, view.visible, believed, light, albedo)
 
@@ -63,7 +63,7 @@ def sight(model, view: View) -> Tensor:
 
     The squared cosine of the angle between normal and line of sight, less towards the borders of what is seen.
     """
-    neck = chart_values(model, model.region("neck").float()[:, None], len(view.visible))[..., 0]
+    neck = atlas_values(model, model.region("neck").float()[:, None], len(view.visible))[..., 0]
     return view.cosine.clamp(0, 1) ** 2 * away_from_borders(view.visible) * (1 - neck)
 
 

@@ -1,7 +1,7 @@
 """Tables of things that have a name: face models, formats, detectors, rasterisers, methods, exporters.
 
-Adding one is one file that calls `Registry.add`, or an entry point of an installed package, in the group
-``video_portraits.<kind>``: it's found without any file of this project being touched.
+Adding one is one file that calls `Registry.add`, in the registry's package if it has one, or an entry point of an
+installed package, in the group ``video_portraits.<kind>``: it's found without any file of this project being touched.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from foundation.errors import unknown_name
@@ -19,9 +20,12 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Values by name, in the order in which they were added; a value may be imported when it's asked for."""
 
-    def __init__(self, kind: str) -> None:
-        """``kind``: what the values are, in words, for errors: "landmark detector"."""
-        self.kind = kind
+    def __init__(self, kind: str, package: str | None = None) -> None:
+        """``kind``: what the values are, in words, for errors: "landmark detector".
+
+        package: whose files and folders are imported when names are looked for, each of which may add values.
+        """
+        self.kind, self.package = kind, package
         self._values: dict[str, T | str] = {}
         self._looked = False
 
@@ -58,9 +62,12 @@ class Registry(Generic[T]):
         return value
 
     def _look_around(self) -> None:
-        """What installed packages offer; it takes a while, so only when it's needed, and once."""
+        """What the package's files and installed packages offer; it takes a while: only when it's needed, and once."""
         if self._looked:
             return
         self._looked = True
+        if self.package is not None:
+            for found in iter_modules(import_module(self.package).__path__):
+                import_module(f"{self.package}.{found.name}")
         for point in entry_points(group=f"video_portraits.{self.kind.replace(' ', '_')}"):
             self._values.setdefault(point.name, point.value)

@@ -5,28 +5,29 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
-    "Crop": "methods.deep_video_portraits.conditioning",
-    "Drive": "methods.base",
+    "Clip": "methods.clip",
+    "Crop": "images",
+    "Drive": "methods.reenactor",
     "FrameCursor": "frames",
     "OnnxWeights": "methods.deep_video_portraits.onnx_network",
-    "REENACTORS": "methods.base",
-    "Reenactor": "methods.base",
+    "METHODS": "methods.base",
+    "Method": "methods.base",
+    "Needs": "methods.base",
     "Settings": "methods.deep_video_portraits.trainer",
-    "Target": "methods.base",
+    "Target": "methods.reenactor",
     "Trainer": "methods.deep_video_portraits.trainer",
-    "TrainingOptions": "methods.base",
+    "TrainingOptions": "methods.reenactor",
     "TrainingSummary": "methods.base",
     "Weights": "methods.deep_video_portraits.weights",
     "export_onnx": "methods.deep_video_portraits.onnx_network",
-    "find_method": "methods.base",
+    "find_method": "methods.reenactor",
     "head_crop": "methods.deep_video_portraits.conditioning",
     "inference_network": "methods.deep_video_portraits.synthesis",
-    "method_of": "methods.base",
+    "method_of": "methods.reenactor",
     "render_maps": "methods.deep_video_portraits.conditioning",
     "synthesize": "methods.deep_video_portraits.synthesis",
     "synthesize_crops": "methods.deep_video_portraits.synthesis",
     "target_frames": "methods.deep_video_portraits.synthesis",
-    "train": "methods.deep_video_portraits.method",
 }
 
 __all__ = list(_HOME)

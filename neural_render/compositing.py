@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from neural_render.images import cut_out, resize_square
-from neural_render.methods.deep_video_portraits.conditioning import Crop
+from neural_render.images import Crop, cut_out, resize_square
 
 
 def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float = 0.06) -> np.ndarray:

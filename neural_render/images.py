@@ -1,11 +1,20 @@
-"""Small helpers on uint8 pictures."""
+"""Square crops of uint8 pictures."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from neural_render.methods.deep_video_portraits.conditioning import Crop
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the original frame: its left and top pixel and its side, px."""
+
+    x0: int
+    y0: int
+    side: int
 
 
 def resize_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from renderer.maps import MAPS, render
 from renderer.overlays import overlay
 from renderer.rasterizers import rasterize
 from renderer.scene import correspondence_colors, surface_points
-from renderer.texturing import chart_light, chart_values, extend, main_island, render_textured
+from renderer.texturing import atlas_light, atlas_values, extend, main_island, render_textured
 from renderer.unwrapping import View, unwrap, unwrap_view
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Fragments",
     "View",
     "axis_angle",
-    "chart_light",
-    "chart_values",
+    "atlas_light",
+    "atlas_values",
     "correspondence_colors",
     "extend",
     "interpolate",

@@ -18,19 +18,19 @@ from renderer.scene import behind_skin, surface_points
 from renderer.unwrapping import uv_fragments
 
 
-def chart_values(model, values: Tensor, size: int) -> Tensor:
+def atlas_values(model, values: Tensor, size: int) -> Tensor:
     """Values of the vertices (V, C) drawn into the chart: (size, size, C), zero outside it. Row 0 is v = 1."""
     return interpolate(uv_fragments(model, (size, size)), values, model.triangles)[0]
 
 
-def chart_light(model, parameters, size: int) -> Tensor:
+def atlas_light(model, parameters, size: int) -> Tensor:
     """(size, size, 3) linear RGB: the light that one fitted face (no leading dimensions) has at each texel.
 
     A texel's radiance is its albedo times this. Outside the chart it is that of no normal.
     """
     points = surface_points(model, parameters)
     normals = vertex_normals(points, model.triangles) * points.new_tensor(FLIP)
-    normals = F.normalize(chart_values(model, normals, size), dim=-1)
+    normals = F.normalize(atlas_values(model, normals, size), dim=-1)
     return sh_basis(normals) @ parameters.illumination
 
 

@@ -1,1 +1,1 @@
-"""Methods of reenactment, a file or folder each."""
+"""Methods of reenactment, a file or folder each; see `neural_render.methods.base` for what one is."""

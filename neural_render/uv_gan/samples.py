@@ -16,9 +16,8 @@ from fitting.texture import sight
 from foundation.errors import PortraitError
 from neural_render.methods.deep_video_portraits.weights import read, write_atomic
 from neural_render.uv_gan.filling import blend_weight
-from renderer import Camera, chart_light, linear_to_srgb, main_island, to_camera, unwrap_view
-from synthetic import RandomScenes, Shot, SkinChart, make_person
-from synthetic.scene import stand
+from renderer import Camera, atlas_light, linear_to_srgb, main_island, to_camera, unwrap_view
+from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person
 
 MASK_SIZE = 192  # px of the view that says what is seen
 Progress = Callable[[int, int, str], None]
@@ -102,7 +101,7 @@ def synthetic_set(
     size: int,
     *,
     seed: int = 0,
-    scenes: RandomScenes | None = None,
+    scenes: RandomShots | None = None,
     progress: Progress | None = None,
 ) -> TextureSet:
     """People who don't exist, each under a light of their own, each with the mask of a turn of their own head.
@@ -111,8 +110,8 @@ def synthetic_set(
     """
     if people < 1:
         raise PortraitError(f"synthetic: expected at least one person, got {people}")
-    chart, island = SkinChart.of(model, size), main_island(model, size)
-    scenes = scenes or RandomScenes(pitch=25.0)
+    chart, island = SkinAtlas.of(model, size), main_island(model, size)
+    scenes = scenes or RandomShots(pitch=25.0)
     count = 2 * people
     textures = torch.empty(count, size, size, 3, dtype=torch.uint8)
     masks, yaws = torch.empty(count, size, size, dtype=torch.uint8), torch.empty(count)
@@ -128,7 +127,7 @@ def synthetic_set(
 
 
 def person_samples(
-    model, chart: SkinChart, scenes: RandomScenes, seed: int, number: int, island: Tensor
+    model, chart: SkinAtlas, scenes: RandomShots, seed: int, number: int, island: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Two textures (S, S, 3) uint8, masks (S, S) uint8 and yaws of the synthetic person ``number``."""
     person = make_person(model, chart, seed, number)
@@ -140,8 +139,8 @@ def person_samples(
 def lit_texture(model, person, shot: Shot, island: Tensor) -> tuple[Tensor, Tensor]:
     """A person's complete texture under a shot's light (S, S, 3) uint8 sRGB, and the shot's mask (S, S) uint8."""
     size = len(island)
-    parameters, camera = stand(model, person, shot, MASK_SIZE)
-    lit = person.albedo * chart_light(model, parameters, size).clamp_min(0.02)
+    parameters, camera = frame_shot(model, person, shot, MASK_SIZE)
+    lit = person.albedo * atlas_light(model, parameters, size).clamp_min(0.02)
     texture = (linear_to_srgb(lit.clamp(0, 1)) * 255).round().to(torch.uint8)
     seen = seen_from(model, parameters, camera, size, island)
     return texture, (seen * 255).round().to(torch.uint8)

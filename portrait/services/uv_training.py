@@ -25,8 +25,8 @@ from portrait.video import open_frames
 from portrait.video.images import IMAGE_SUFFIXES
 from portrait.video.writer import check_writable
 from renderer import Camera, linear_to_srgb, main_island
-from synthetic import RandomScenes
-from synthetic.scene import head_rotation
+from synthetic import RandomShots
+from synthetic.performance import head_turn
 
 MASKS = 8  # of each real person, at yaws of its own
 FACE = 7 / 8  # of the chart's height: below are eyeballs, teeth and tongue
@@ -160,10 +160,10 @@ def real_set(model, files: list[Path], size: int, seed: int, work: Path, progres
 
 def turned_mask(model, parameters, size: int, island, draw: np.random.Generator) -> tuple[torch.Tensor, float]:
     """What is seen of a fitted head turned by chance: (S, S) uint8, and its yaw in degrees."""
-    shot = RandomScenes(pitch=25.0).shot(draw)
+    shot = RandomShots(pitch=25.0).shot(draw)
     focal = shot.focal * MASK_SIZE
     p = parameters.replace(
-        rotation=head_rotation(shot.yaw, shot.pitch, shot.roll),
+        rotation=head_turn(shot.yaw, shot.pitch, shot.roll),
         translation=torch.tensor([0.0, -20.0, shot.focal * 300.0]),
     )
     return to_bytes(seen_from(model, p, Camera(focal, MASK_SIZE, MASK_SIZE), size, island)), shot.yaw

@@ -12,8 +12,7 @@ from benchmarks.completion_real import TURNS, holes_of
 from fitting.texture import frame_texture
 from neural_render.uv_gan.generator import UVGenerator
 from renderer import main_island, render_textured
-from synthetic import Shot, SkinChart, make_person
-from synthetic.scene import stand
+from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 64
 
@@ -25,7 +24,7 @@ def model():
 
 def test_a_picture_shows_the_truth_where_it_shows_anything(model):
     island = main_island(model, SIZE)
-    person = make_person(model, SkinChart.of(model, SIZE), 1, 2)
+    person = make_person(model, SkinAtlas.of(model, SIZE), 1, 2)
     truth, seen, weight = observe(model, person, Shot(50.0, 0.0, 0.0, 3, 0, 2.5), island)
     shown = (weight > 0.9).numpy()
     assert 0.1 < shown[island.numpy()].mean() < 0.7
@@ -69,8 +68,8 @@ def test_gain_is_against_the_best_at_far_yaws():
 
 
 def test_what_a_real_turned_head_hides_is_known_from_others(model):
-    island, person = main_island(model, SIZE), make_person(model, SkinChart.of(model, SIZE), 1, 2)
-    parameters, camera = stand(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
+    island, person = main_island(model, SIZE), make_person(model, SkinAtlas.of(model, SIZE), 1, 2)
+    parameters, camera = frame_shot(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
     picture, cover = render_textured(model, parameters, camera, person.albedo)
     frame = frame_texture(model, parameters, (picture * cover * 255).round().to(torch.uint8)[0], SIZE)
     # The others show the same skin without light, twice as bright.

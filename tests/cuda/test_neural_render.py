@@ -10,22 +10,22 @@ import torch
 
 
 def methods() -> list[str]:
-    from neural_render.methods.base import REENACTORS
+    from neural_render.methods.base import METHODS
 
-    return sorted(REENACTORS)
+    return sorted(METHODS)
 
 
 @pytest.fixture(scope="module", params=methods())
 def trained(request, gpu_model, clip, track, device, tmp_path_factory):
     """A method's summary and target after a few steps."""
-    from neural_render.methods.base import Target, TrainingOptions, find_method
+    from neural_render import METHODS, Clip
     from tests.fitting.rendered import Frames
 
-    method = find_method(request.param)
-    target = Target(track, Frames(clip[1]), gpu_model)
-    options = TrainingOptions(steps=4, size=64, width=8, batch=2, device=device)
+    method = METHODS[request.param]()
+    target = Clip.of_track(track, Frames(clip[1]), gpu_model)
+    options = method.options(steps=4, size=64, width=8, batch=2, device=device)
     out = tmp_path_factory.mktemp("trained") / "weights.safetensors"
-    return method, target, method.train(target, out, options)
+    return method, target, method.train([target], out, options)
 
 
 def test_training(trained):
@@ -35,14 +35,14 @@ def test_training(trained):
 
 
 def test_the_same_weights_make_the_same_frames(trained, model, device):
-    from neural_render.methods.base import Drive, Target
+    from neural_render import Clip
 
     method, target, done = trained
     frames = []
     for head, where in ((model, "cpu"), (target.model, device)):
-        own = Target(target.track, target.frames, head)
+        own = Clip.of_track(target.track, target.frames, head)
         weights = method.load(done.weights, head)
-        frames.append(np.stack(list(method.reenact(weights, Drive(own.track, own.frames), own, device=where))))
+        frames.append(np.stack(list(method.animate(weights, own, own, device=where))))
     assert frames[0].shape == (8, 256, 256, 3)
     off = np.abs(frames[0].astype(int) - frames[1])
     assert off.mean() < 1.5 and np.quantile(off, 0.99) <= 12  # bfloat16 on one of them, or on both
@@ -65,14 +65,10 @@ def test_in_float32_they_are_nearer(trained, model, device):
 
 
 def test_live(trained, model, device):
-    from neural_render.methods.base import DEFAULT
-    from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
-    from neural_render.methods.deep_video_portraits.weights import Weights
-
     method, target, done = trained
-    if method.name != DEFAULT:
-        pytest.skip(f"live synthesis is for '{DEFAULT}'")
-    live = LiveSynthesizer(Weights.load(done.weights), target.track, model=target.model, device=device)
+    if not method.can("live"):
+        pytest.skip(f"'{method.name}' can't be driven live")
+    live = method.live(method.load(done.weights), target, device=device)
     for k in range(2):
         picture = live(target.track.parameters.expanded()[k])
         assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8

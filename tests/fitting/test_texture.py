@@ -11,8 +11,7 @@ import facemodel
 from facemodel import PortraitError
 from fitting.texture import FrameTexture, TextureMerger, blur, frame_texture, gain_between, unoccluded
 from renderer import main_island, render_textured
-from synthetic import Shot, SkinChart, make_person
-from synthetic.scene import stand
+from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 96
 SIDE = Shot(yaw=40.0, pitch=0.0, roll=0.0, light=4, expression=0, focal=2.0)
@@ -25,12 +24,12 @@ def model():
 
 @pytest.fixture(scope="module")
 def person(model):
-    return make_person(model, SkinChart.of(model, SIZE), 2, 1)
+    return make_person(model, SkinAtlas.of(model, SIZE), 2, 1)
 
 
 def photograph(model, person, shot, size=192):
     """Parameters, and the picture (size, size, 3) uint8, over black."""
-    parameters, camera = stand(model, person, shot, size)
+    parameters, camera = frame_shot(model, person, shot, size)
     picture, cover = render_textured(model, parameters, camera, person.albedo)
     return parameters, (picture * cover * 255).round().byte()[0]
 
@@ -58,9 +57,9 @@ def test_the_far_side_and_the_neck_are_not_believed(model, seen):
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())
     assert not (seen.confidence[~seen.visible] > 0).any()
-    from renderer import chart_values
+    from renderer import atlas_values
 
-    neck = chart_values(model, model.regions["neck"].float()[:, None], SIZE)[..., 0]
+    neck = atlas_values(model, model.regions["neck"].float()[:, None], SIZE)[..., 0]
     assert float(seen.confidence[neck > 0.99].max()) < 1e-6
 
 

@@ -15,7 +15,7 @@ WIDTH, HEIGHT, FRAMES = 160, 120, 14
 
 
 @dataclass
-class Clip:
+class Frames:
     """Frames in memory; counts how often it was read from the start."""
 
     frames: np.ndarray
@@ -53,7 +53,7 @@ def track(model) -> Track:
 
 
 @pytest.fixture(scope="session")
-def clip(model, track) -> Clip:
+def clip(model, track) -> Frames:
     """The track's shaded head before a gradient."""
     camera = Camera(focal=float(track.parameters.focal), width=WIDTH, height=HEIGHT)
     maps = render(model, track.parameters, camera, maps=("diffuse", "mask"))
@@ -61,4 +61,4 @@ def clip(model, track) -> Clip:
     behind = np.stack([rows / HEIGHT, columns / WIDTH, 0.4 + 0 * rows], -1)
     mask = maps["mask"].numpy()
     frames = mask * maps["diffuse"].numpy() + (1 - mask) * behind
-    return Clip((frames * 255).round().astype(np.uint8))
+    return Frames((frames * 255).round().astype(np.uint8))

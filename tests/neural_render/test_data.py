@@ -22,7 +22,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache, plan_frames
 from renderer import render
-from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Clip
+from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Frames
 
 SIZE = 64
 
@@ -168,9 +168,9 @@ def test_an_hour_takes_the_memory_of_a_minute(tmp_path, track, clip, model):
 def test_other_video_is_refused(tmp_path, track, clip, model):
     options = {"crop": head_crop(track, model), "size": SIZE}
     with pytest.raises(PortraitError, match="ended before frame 9"):
-        ClipCache.build(tmp_path, track, Clip(clip.frames[:9]), model, **options)
+        ClipCache.build(tmp_path, track, Frames(clip.frames[:9]), model, **options)
     with pytest.raises(PortraitError, match="expected frames of 160 x 120 as in the track, got 80 x 60"):
-        ClipCache.build(tmp_path, track, Clip(clip.frames[:, ::2, ::2]), model, **options)
+        ClipCache.build(tmp_path, track, Frames(clip.frames[:, ::2, ::2]), model, **options)
 
 
 def test_head_region_covers_the_head(cache):

@@ -9,7 +9,7 @@ from foundation.errors import PortraitError
 from neural_render import Crop, Weights, synthesize_crops
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
-from neural_render.methods.deep_video_portraits.weights import WeightsHeader
+from neural_render.methods.deep_video_portraits.weights import Header
 from neural_render.networks import RefinementUNet
 from tests.neural_render.conftest import HEIGHT, WIDTH
 
@@ -25,7 +25,7 @@ def weights(model) -> Weights:
     net.to_rgb.weight.data *= 30
     for _ in range(4):
         net(torch.rand(4, WINDOW * CHANNELS, SIZE, SIZE) * 2 - 1)
-    header = WeightsHeader(
+    header = Header(
         method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=8, size=SIZE,
         window=WINDOW, crop=Crop(20, 0, HEIGHT), frame_width=WIDTH, frame_height=HEIGHT, target={"seed": 3},
     )  # fmt: skip
@@ -34,7 +34,9 @@ def weights(model) -> Weights:
 
 @pytest.fixture(scope="module")
 def file(weights, tmp_path_factory):
-    return export_onnx(weights, tmp_path_factory.mktemp("onnx") / "net.onnx")
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    assert export_onnx(weights, path) == "condition (N, 27, 64, 64) to image (N, 3, 64, 64)"
+    return path
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])

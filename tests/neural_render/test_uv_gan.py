@@ -216,12 +216,12 @@ def test_augmentation():
 
 
 def test_the_local_judge_sees_eyes_nose_and_mouth(model):
-    from renderer import chart_values
+    from renderer import atlas_values
 
     marks = torch.zeros(len(model.mean), 1)
     corners = model.triangles[model.landmark_triangles["ibug68"][27:]]  # nose, eyes, mouth
     marks[corners.flatten()] = 1
-    drawn = chart_values(model, marks, 128)[None, ..., 0][None]
+    drawn = atlas_values(model, marks, 128)[None, ..., 0][None]
     assert float(middle(drawn).sum()) > 0.9 * float(drawn.sum())
     assert middle(drawn).shape[-1] < 0.6 * 128
 

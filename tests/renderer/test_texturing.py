@@ -7,7 +7,7 @@ import torch
 
 import facemodel
 from facemodel import FaceParameters, PortraitError
-from renderer import Camera, chart_light, chart_values, extend, main_island, render, render_textured
+from renderer import Camera, atlas_light, atlas_values, extend, main_island, render, render_textured
 from renderer.unwrapping import uv_fragments
 
 SIZE = 256
@@ -31,7 +31,7 @@ def turned(model):
 @pytest.fixture(scope="module")
 def albedo(model):
     known = uv_fragments(model, (SIZE, SIZE)).mask[0]
-    return extend(chart_values(model, model.albedo_mean, SIZE), known)
+    return extend(atlas_values(model, model.albedo_mean, SIZE), known)
 
 
 def test_a_texture_of_the_albedo_looks_like_the_albedo(model, turned, albedo):
@@ -48,7 +48,7 @@ def test_a_texture_of_the_albedo_looks_like_the_albedo(model, turned, albedo):
 def test_light_may_be_in_the_texture(model, turned, albedo):
     camera = Camera(300.0, 64, 64)
     known = uv_fragments(model, (SIZE, SIZE)).mask[0]
-    lit = extend(albedo * chart_light(model, turned, SIZE), known)
+    lit = extend(albedo * atlas_light(model, turned, SIZE), known)
     baked, _ = render_textured(model, turned, camera, lit, lit=True, supersample=1)
     shaded, cover = render_textured(model, turned, camera, albedo, supersample=1)
     error = (baked - shaded).abs().mean(-1)[cover[..., 0] > 0]
@@ -77,7 +77,7 @@ def test_several_pictures_and_lights(model, turned, albedo):
 def test_main_island_is_one_mirrored_piece_without_the_eyes(model):
     island = main_island(model, SIZE)
     assert torch.equal(island, island.flip(1)) and 0.7 < float(island.float().mean()) < 0.95
-    eyes = chart_values(model, model.regions["eyes"].float()[:, None], SIZE)[..., 0]
+    eyes = atlas_values(model, model.regions["eyes"].float()[:, None], SIZE)[..., 0]
     assert not island[eyes > 0.9].any()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
+from neural_render.images import Crop
 
 CONDITIONS = 3
 """Version of how parameters become what the network sees: weights of another one are refused."""
@@ -28,15 +28,6 @@ are drawn of what was found differ by less than a pixel then, which a network is
 """
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A square of the original frame: its left and top pixel and its side, px."""
-
-    x0: int
-    y0: int
-    side: int
 
 
 def camera_for(track: Track, crop: Crop | None = None, size: int | None = None):

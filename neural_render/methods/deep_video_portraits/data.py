@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -14,14 +14,15 @@ import torch
 
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
+from foundation.atomic import write_file
 from foundation.errors import PortraitError
-from neural_render.images import cut_out, resize_square
+from foundation.progress import Event, Report, ignore
+from neural_render.images import Crop, cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import (
     CHANNELS,
     CONDITIONS,
     FACE,
     WINDOW,
-    Crop,
     render_maps,
     shot_starts,
     window_frames,
@@ -32,9 +33,6 @@ CHUNK = 16
 """Frames rendered at a time while the cache is made."""
 SEGMENT = 96
 """Frames in a row that are kept where a clip is too long for the cache."""
-
-Progress = Callable[[float, float, str, str], None]
-"""Called with what is done, the total it counts towards, the stage's name and a note."""
 
 
 def plan_frames(count: int, limit: int) -> np.ndarray:
@@ -109,23 +107,20 @@ class ClipCache:
             total += (self.maps(chunk)[..., FACE].max(-1) > 0).sum(0)
         return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
 
-    def _write(self, track: Track, frames: Iterable, model, progress: Progress | None) -> None:
+    def _write(self, track: Track, frames: Iterable, model, report: Report) -> None:
         """Writes both files, then the index that says that they are whole."""
         index = self.folder / "cache.json"
         self.folder.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)
         with open(self.folder / "images.u8", "wb") as file:
-            _write_images(file, track, frames, self.kept, crop=self.crop, size=self.size, progress=progress)
+            _write_images(file, track, frames, self.kept, crop=self.crop, size=self.size, report=report)
         with open(self.folder / "maps.u8", "wb") as file:
             for done in range(0, len(self.kept), CHUNK):
                 chunk = torch.from_numpy(self.kept[done : done + CHUNK])
                 file.write(render_maps(model, track, chunk, self.crop, self.size).tobytes())
-                if progress:
-                    progress(done, len(self.kept), "maps", "")
-        partial = index.with_name(index.name + ".partial")
+                report(Event("maps", done, len(self.kept)))
         facts = {"digest": self.name, "size": self.size, "frames": len(self.kept), "crop": asdict(self.crop)}
-        partial.write_text(json.dumps(facts))
-        os.replace(partial, index)
+        write_file(index, json.dumps(facts))
 
     @classmethod
     def build(
@@ -138,7 +133,7 @@ class ClipCache:
         crop: Crop,
         size: int,
         limit_bytes: int = 4 << 30,
-        progress: Progress | None = None,
+        report: Report = ignore,
     ) -> ClipCache:
         """The cache of these inputs, made if it isn't there.
 
@@ -155,7 +150,7 @@ class ClipCache:
         if index.is_file() and json.loads(index.read_text()).get("digest") == name:
             return cache
         try:
-            cache._write(track, frames, model, progress)
+            cache._write(track, frames, model, report)
         except OSError as error:
             raise PortraitError(
                 f"'{folder}': can't be written ({error}); free some space or choose another folder"
@@ -171,7 +166,7 @@ def _write_images(
     *,
     crop: Crop,
     size: int,
-    progress: Progress | None,
+    report: Report,
 ) -> None:
     """Appends the crops of the kept frames, in their order."""
     wanted, written = iter(kept), 0
@@ -186,8 +181,8 @@ def _write_images(
             continue
         file.write(np.ascontiguousarray(resize_square(cut_out(rgb, crop), size)).tobytes())
         written += 1
-        if progress and written % CHUNK == 0:
-            progress(written, len(kept), "crops", "")
+        if written % CHUNK == 0:
+            report(Event("crops", written, len(kept)))
         want = next(wanted, None)
         if want is None:
             return

@@ -10,8 +10,6 @@ import torch
 
 from facemodel.parameters import SHARED, FaceParameters
 from facemodel.track import Track
-from foundation.errors import PortraitError
-from neural_render.methods.base import DEFAULT
 from neural_render.methods.deep_video_portraits.conditioning import condition, render_maps, to_pixels
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
 from neural_render.methods.deep_video_portraits.weights import Weights
@@ -20,14 +18,12 @@ from neural_render.methods.deep_video_portraits.weights import Weights
 class LiveSynthesizer:
     """Keeps the window of the last frames' maps; each call adds one frame and gives its picture.
 
-    weights: of Deep Video Portraits; PortraitError for another method.
-    target: the track that they were trained on, for the frame's size and the crop's camera.
+    target: the track that the weights were trained on, for the frame's size and the crop's camera.
     """
 
     def __init__(self, weights: Weights, target: Track, *, model, device: str = "cpu") -> None:
-        if weights.header.method != DEFAULT:
-            raise PortraitError(f"weights: expected the method '{DEFAULT}' for this, got '{weights.header.method}'")
         self.header, self.model, self.device = weights.header, model, device
+        self.size = (self.header.size, self.header.size)
         self.network = inference_network(weights, device)
         self._dtype = next((p.dtype for p in self.network.parameters()), torch.float32)  # an ONNX session has none
         self._frame = replace(
@@ -37,7 +33,7 @@ class LiveSynthesizer:
         )  # fmt: skip
         self._window: deque[np.ndarray] = deque(maxlen=self.header.window)
 
-    def __call__(self, parameters: FaceParameters) -> np.ndarray:
+    def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
         """(size, size, 3) uint8: the target's crop with these parameters, which have no leading dimensions."""
         clip = FaceParameters.stack([parameters])
         clip = clip.replace(**{name: getattr(parameters, name) for name in SHARED})

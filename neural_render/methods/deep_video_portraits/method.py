@@ -1,61 +1,72 @@
-"""Deep Video Portraits (Kim et al., SIGGRAPH 2018): one network for one clip, fed with rendered maps."""
+"""Deep Video Portraits as a method: one clip's track and pictures become weights, and with a mixed track frames."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from facemodel.track import Track
 from foundation.errors import PortraitError
+from foundation.progress import Event, Report, ignore
 from neural_render.losses.objective import LossOptions, check_losses
-from neural_render.methods.base import Drive, Reenactor, Target, TrainingOptions, TrainingSummary
+from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
+from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits import warping
-from neural_render.methods.deep_video_portraits.conditioning import eye_colors, head_crop, mouth_colors
-from neural_render.methods.deep_video_portraits.data import ClipCache, Progress
+from neural_render.methods.deep_video_portraits.conditioning import CONDITIONS, eye_colors, head_crop, mouth_colors
+from neural_render.methods.deep_video_portraits.data import ClipCache
+from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
+from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
+from neural_render.methods.deep_video_portraits.panels import map_panels
 from neural_render.methods.deep_video_portraits.synthesis import synthesize
 from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
-from neural_render.methods.deep_video_portraits.weights import Weights, WeightsHeader
+from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.training import make_fabric, resume, run
 
-METHOD = "deep-video-portraits"
+
+@dataclass(frozen=True)
+class Options(TrainingBudget):
+    """What a user decides about a training; `trainer.Settings` has the rest."""
+
+    size: int = option(128, "px of the network's pictures: 64, 128, 256 or 512")
+    width: int = option(32, "channels of its first layer; the paper's has 64")
+    losses: Mapping[str, float] = option({}, "weights of losses by name, in place of the method's own")
+    vgg: str | None = option(None, "file of VGG-16's weights, for the loss 'perceptual'; none is torchvision's cache")
+    held_out: float = option(0.0, "share of the frames that scores the training and ends it early; 0 trains on all")
+
+    def __post_init__(self) -> None:
+        if self.size not in (64, 128, 256, 512):
+            raise PortraitError(f"size: expected 64, 128, 256 or 512, got {self.size}")
+        if not (self.minutes > 0 and self.width >= 4):
+            raise PortraitError(
+                f"minutes and width: expected more than 0 and at least 4, got {self.minutes} and {self.width}"
+            )
+        if self.batch is not None and self.batch < 1:
+            raise PortraitError(f"batch: expected at least 1, got {self.batch}")
+        if not 0 <= self.held_out < 1:
+            raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {self.held_out}")
 
 
-def check_trainable(track: Track, model, out: Path, options: TrainingOptions) -> None:
-    """PortraitError for arguments that can't be trained with."""
-    if options.size not in (64, 128, 256, 512):
-        raise PortraitError(f"size: expected 64, 128, 256 or 512, got {options.size}")
-    if options.minutes <= 0 or options.width < 4:
-        raise PortraitError(
-            f"minutes and width: expected more than 0 and at least 4, got {options.minutes} and {options.width}"
-        )
-    if options.batch is not None and options.batch < 1:
-        raise PortraitError(f"batch: expected at least 1, got {options.batch}")
-    if not 0 <= options.held_out < 1:
-        raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {options.held_out}")
-    if track.fingerprint != model.fingerprint:
-        raise PortraitError(
-            f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-            f"'{model.name}' ({model.fingerprint}); fit the video again"
-        )
-    if out.is_dir():
-        raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
+class DeepVideoPortraits(Method):
+    """``settings`` for what ``Options`` don't say."""
 
-
-class DeepVideoPortraits(Reenactor):
-    """The method as ``neural_render.Reenactor``; ``settings`` for what ``TrainingOptions`` doesn't say."""
-
-    name = METHOD
-    clock = staticmethod(time.perf_counter)  # what minutes are measured with
+    name = "deep-video-portraits"
+    title = "Deep Video Portraits (Kim et al., SIGGRAPH 2018)"
+    training = Needs(track=True)
+    target = Needs(track=True)
+    driver = Needs(pictures=False, track=True)
+    Options = Options
+    Header = Header
+    clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings
 
-    def settings_for(self, options: TrainingOptions) -> Settings:
+    def settings_for(self, options: Options) -> Settings:
         """All settings of a training with these options."""
         o, device = options, options.device
         base = self.settings or Settings(bfloat16=bfloat16_helps(device), batch=2 if device == "cpu" else 8)
@@ -64,41 +75,50 @@ class DeepVideoPortraits(Reenactor):
             losses={**base.losses, **o.losses}, held_out=o.held_out or base.held_out,
         )  # fmt: skip
 
-    def prepare(
-        self, target: Target, work: Path, options: TrainingOptions, progress: Progress | None = None
-    ) -> ClipCache:
-        crop = head_crop(target.track, target.model)
+    def prepare(self, clip: Clip, work: Path, options: Options, report: Report = ignore) -> ClipCache:
+        """Maps and crops of the clip in a folder, made if they aren't there."""
+        crop = head_crop(clip.track, clip.model)
         return ClipCache.build(
-            work / "cache", target.track, target.frames, target.model, crop=crop, size=options.size, progress=progress
+            work / "cache", clip.track, clip.frames, clip.model, crop=crop, size=options.size, report=report
         )
 
     def prepare_warped(
-        self, cache: ClipCache, target: Target, work: Path, progress: Progress | None = None
+        self, cache: ClipCache, clip: Clip, work: Path, report: Report = ignore
     ) -> warping.WarpedSamples:
-        return warping.build(work / "warped", cache, target.track, target.frames, target.model, progress)
+        """The same of the clip with other expressions."""
+        return warping.build(work / "warped", cache, clip.track, clip.frames, clip.model, report)
 
     def train(
         self,
-        target: Target,
+        clips: Sequence[Clip],
         out: str | os.PathLike,
-        options: TrainingOptions,
+        options: Options,
         *,
         work: str | os.PathLike | None = None,
-        progress: Progress | None = None,
+        report: Report = ignore,
     ) -> TrainingSummary:
-        """See ``Reenactor``. Frames without a tracked face are left out."""
-        track, model, out = target.track, target.model, Path(out)
-        check_trainable(track, model, out, options)
+        """See ``Method``. Frames without a tracked face are left out."""
+        self.training.check(clips, "training")
+        clip, out = clips[0], Path(out)
+        track, model = clip.track, clip.model
+        if track.fingerprint != model.fingerprint:
+            raise PortraitError(
+                f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
+                f"'{model.name}' ({model.fingerprint}); fit the video again"
+            )
+        if out.is_dir():
+            raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
         check_losses(settings.losses, LossOptions(settings.adversarial, settings.vgg))
         work = Path(work) if work is not None else out.with_name(out.name + ".work")
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():
-            cache = self.prepare(target, work, options, progress)
-            warped = self.prepare_warped(cache, target, work, progress) if settings.warped_every else None
+            cache = self.prepare(clip, work, options, report)
+            warped = self.prepare_warped(cache, clip, work, report) if settings.warped_every else None
         excluded = int((~track.tracked).sum())
-        if excluded and progress:
-            progress(0, len(track), "training", f"{excluded} of {len(track)} frames have no tracked face, are left out")
+        if excluded:
+            note = f"{excluded} of {len(track)} frames have no tracked face, are left out"
+            report(Event("training", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
             fabric=fabric,
@@ -108,17 +128,22 @@ class DeepVideoPortraits(Reenactor):
             identity["warped"] = warped.name
         resume(trainer, checkpoint, identity)
         resumed_at = trainer.step
+
+        def progress(done: float, total: float, stage: str, note: str) -> None:
+            report(Event(stage, done, total, "s" if options.steps is None else "steps", note))
+
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
             progress=progress, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
-        header = WeightsHeader(
-            method=METHOD, model=model.name, fingerprint=model.fingerprint, width=settings.width, size=settings.size,
-            window=settings.window, crop=cache.crop, frame_width=track.width, frame_height=track.height,
-            norm=settings.norm, steps=trainer.step, seconds=round(trainer.seconds, 2),
+        header = Header(
+            method=self.name, model=model.name, fingerprint=model.fingerprint, width=settings.width,
+            size=settings.size, window=settings.window, crop=cache.crop, frame_width=track.width,
+            frame_height=track.height, conditions=CONDITIONS, norm=settings.norm, steps=trainer.step,
+            seconds=round(trainer.seconds, 2), sources=(dict(clip.source),),
             target={
-                "source": track.facts.get("source"), "clip_frames": len(track), "frames": len(trainer.trained_on),
+                "source": dict(clip.source), "clip_frames": len(track), "frames": len(trainer.trained_on),
                 "excluded": excluded, "seed": settings.seed, "held_out": len(trainer.held_out), "score": score,
             },
         )  # fmt: skip
@@ -127,35 +152,25 @@ class DeepVideoPortraits(Reenactor):
             Weights(header, generator, cache.head_region()).save(out)
         fabric.barrier()
         return TrainingSummary(
-            out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses, cache.crop,
+            out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses,
             done.rollbacks, score,
         )  # fmt: skip
 
-    def load(self, path: str | os.PathLike, model) -> Weights:
-        return Weights.load(path, model=model)
+    def load(self, path: str | os.PathLike, model=None) -> Weights:
+        kind = OnnxWeights if Path(path).suffix.lower() == ".onnx" else Weights.load
+        return kind(path, model=model)
 
-    def reenact(self, weights: Weights, drive: Drive, target: Target, *, device: str = "cpu") -> Iterator[np.ndarray]:
-        return synthesize(weights, drive.track, target.frames, model=target.model, device=device)
+    def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
+        self.target.check([target], "target")
+        return synthesize(weights, driver.track, target.frames, model=target.model, device=device)
 
+    def live(self, weights: Weights, target: Clip, *, device: str = "cpu") -> LiveSynthesizer:
+        return LiveSynthesizer(weights, target.track, model=target.model, device=device)
 
-def train(
-    track: Track,
-    frames: Iterable,
-    out: str | os.PathLike,
-    *,
-    model,
-    settings: Settings | None = None,
-    work: str | os.PathLike | None = None,
-    progress: Progress | None = None,
-    **options,
-) -> TrainingSummary:
-    """Trains a Deep Video Portraits network on one clip and writes its weights to the file ``out``.
+    def export(self, weights: Weights, path: str | os.PathLike) -> str:
+        return export_onnx(weights, path)
 
-    frames: re-iterable of (index, time, (H, W, 3) uint8), frame k being frame k of the track.
-    options: those of ``TrainingOptions``. settings: for everything else; the options go first.
-    work: folder for the checkpoint, the cache, curves and samples; ``out`` + ".work" by default. It may be deleted
-    afterwards; kept, a later call with more minutes goes on from there.
-    Frames without a tracked face are left out. Raises PortraitError for input that can't be trained on.
-    """
-    target = Target(track, frames, model)
-    return DeepVideoPortraits(settings).train(target, out, TrainingOptions(**options), work=work, progress=progress)
+    def panels(
+        self, weights: Weights, target: Clip, driver: Clip, results: Iterator[np.ndarray], height: int
+    ) -> Iterator[Mapping[str, np.ndarray]]:
+        return map_panels(weights.header.crop, driver.track, target.model, results, height)

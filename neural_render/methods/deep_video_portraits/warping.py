@@ -20,16 +20,16 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from facemodel.editing.edits import couple_lids
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
-from neural_render.images import cut_out
+from foundation.progress import Report, ignore
+from neural_render.images import Crop, cut_out
 from neural_render.methods.deep_video_portraits.conditioning import (
     CHANNELS,
     WINDOW,
-    Crop,
     camera_for,
     gained,
     window_frames,
 )
-from neural_render.methods.deep_video_portraits.data import ClipCache, Progress
+from neural_render.methods.deep_video_portraits.data import ClipCache
 
 
 @dataclass(frozen=True)
@@ -226,14 +226,14 @@ class WarpedSamples:
 
 
 def build(
-    folder: Path, real: ClipCache, track: Track, frames: Iterable, model, progress: Progress | None = None
+    folder: Path, real: ClipCache, track: Track, frames: Iterable, model, report: Report = ignore
 ) -> WarpedSamples:
     """About ``FRAMES`` warped frames of the clip that ``real`` is of, in a cache like it."""
     performed = performances(track, model.expression_names, min(max(1, round(FRAMES / len(track))), COPIES))
     made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size)
     limit = 2 * FRAMES * real.size**2 * (CHANNELS + 3)
     cache = ClipCache.build(
-        folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, progress=progress
+        folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, report=report
     )
     nearest = np.searchsorted(real.frames, cache.frames % len(track))
     return WarpedSamples(cache, real, nearest.clip(max=len(real) - 1))

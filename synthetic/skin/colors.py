@@ -13,6 +13,6 @@ RED_HAIR = np.array([0.4, 0.9, 1.3], np.float32)
 
 
 def noise(size: int, grain: int, draw: np.random.Generator) -> np.ndarray:
-    """(S, S) smooth noise of unit deviation whose blobs are about 1 / ``grain`` of the chart."""
+    """(S, S) smooth noise of unit standard deviation whose blobs are about 1 / ``grain`` of the atlas."""
     coarse = draw.standard_normal((grain, grain)).astype(np.float32)
     return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)

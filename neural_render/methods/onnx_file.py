@@ -1,0 +1,88 @@
+"""Networks as ONNX files: a graph of known operators with their tensors, so data, which onnxruntime checks and runs.
+
+What `load` needs to know besides, the header of the weights, stands in the file's ``metadata_props`` under ``HEADER``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foundation.atomic import replace_file
+from foundation.errors import PortraitError
+from neural_render.methods.weights import KIND, WeightsHeader
+
+HEADER = "video-portraits"
+OPSET = 18
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def write_onnx(
+    path: str | os.PathLike, network: nn.Module, example: Tensor, header: WeightsHeader, names: tuple[str, str]
+) -> Path:
+    """Writes a network of one input and one output, (N, ...), N free, in float32.
+
+    example: an input of at least two. names: of input and output. PortraitError where it can't be written.
+    """
+    import onnx
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's about itself
+        program = torch.onnx.export(
+            network.to(memory_format=torch.contiguous_format), (example,),
+            input_names=[names[0]], output_names=[names[1]], dynamic_shapes=({0: torch.export.Dim("frames")},),
+            opset_version=OPSET, dynamo=True, verbose=False,
+        )  # fmt: skip
+    proto = program.model_proto
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = HEADER, json.dumps({"kind": KIND, **header.to_json()})
+    return replace_file(path, lambda partial: onnx.save(proto, partial), "output")
+
+
+def open_onnx(path: str | os.PathLike):
+    """A session of onnxruntime, and the header in the file. PortraitError where it is missing, broken or another's."""
+    import onnxruntime
+
+    path = Path(path)
+    if not path.is_file():
+        raise PortraitError(f"onnx '{path}': no such file; make it with 'portrait export WEIGHTS -o {path}'")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        # from bytes: it has to be whole in itself, not to name other files that are then read
+        known = [p for p in PROVIDERS if p in onnxruntime.get_available_providers()]
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=known)
+    except Exception as error:  # onnxruntime has a class for each kind of broken file, none of them public
+        reason = " ".join(str(error).split())[:160]
+        raise PortraitError(f"onnx '{path}': can't be run ({reason}); export it again") from None
+    text = session.get_modelmeta().custom_metadata_map.get(HEADER)
+    header = json.loads(text) if text else {}
+    if header.get("kind") != KIND or "method" not in header:
+        raise PortraitError(f"onnx '{path}': not one of ours; make it with 'portrait export WEIGHTS -o {path}'")
+    return session, header
+
+
+def onnx_header(path: str | os.PathLike) -> dict:
+    """The header in an exported file; see `open_onnx`."""
+    return open_onnx(path)[1]
+
+
+class OnnxNetwork(nn.Module):
+    """A session that is called as the network is; it has no parameters, and runs where onnxruntime runs it."""
+
+    def __init__(self, session) -> None:
+        super().__init__()
+        self.session = session
+        (self.input,), (self.output,) = session.get_inputs(), session.get_outputs()
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = np.ascontiguousarray(x.float().cpu().numpy())
+        (made,) = self.session.run([self.output.name], {self.input.name: values})
+        return torch.from_numpy(made)

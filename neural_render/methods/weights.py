@@ -1,0 +1,80 @@
+"""Weights files of methods: named tensors, and a header that says whose they are and what they were made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor
+
+from foundation.errors import PortraitError
+from foundation.tensors import read_header, read_tensors, write_tensors
+
+KIND, VERSION = "weights", 1
+MAKE = "portrait train"
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What every weights file says of itself; a method's own header is a subclass with the fields that it needs."""
+
+    method: str  # name in `METHODS`
+    steps: int = 0
+    seconds: float = 0.0  # spent in them
+    sources: tuple[Mapping, ...] = ()  # facts of the files that were trained on, see `Clip.source`
+    model: str = ""  # name of the face model, where the method uses one
+    fingerprint: str = ""  # of that
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, header: Mapping, path: object) -> Self:
+        """PortraitError where a field is missing that has no default."""
+        try:
+            values = {f.name: header[f.name] for f in fields(cls) if f.name in header}
+            return cls(**{**values, "sources": tuple(header.get("sources") or ())})
+        except TypeError as error:
+            raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What `Method.load` gives. A method may have a class of its own; that has a ``header`` too."""
+
+    header: WeightsHeader
+    tensors: dict[str, Tensor]
+
+
+def save_weights(path: str | os.PathLike, header: WeightsHeader, tensors: dict[str, Tensor]) -> Path:
+    """Writes weights; the file appears whole, or the old one stays."""
+    return write_tensors(path, KIND, VERSION, tensors, header.to_json())
+
+
+def load_weights(path: str | os.PathLike, header: type[WeightsHeader] = WeightsHeader, model=None) -> Weights:
+    """Weights whose header is of that class. PortraitError where they are broken, or of another face model."""
+    tensors, raw = read_tensors(path, KIND, VERSION, MAKE)
+    found = header.from_json(raw, path)
+    if model is not None and found.fingerprint:
+        check_model(f"weights '{path}'", found, model)
+    return Weights(found, tensors)
+
+
+def check_model(what: str, header: WeightsHeader, model) -> None:
+    """PortraitError unless weights were trained with that face model."""
+    if header.fingerprint != model.fingerprint:
+        raise PortraitError(
+            f"{what}: trained with model '{header.model}' ({header.fingerprint}), but the model loaded is "
+            f"'{model.name}' ({model.fingerprint}); train again with this model"
+        )
+
+
+def weights_header(path: str | os.PathLike) -> dict:
+    """The header of a weights file. PortraitError where it isn't one."""
+    header = read_header(path, KIND, MAKE)
+    if header.get("kind") != KIND or "method" not in header:
+        raise PortraitError(f"weights '{path}': expected what 'portrait train' writes; check the name")
+    return header
