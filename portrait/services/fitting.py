@@ -134,7 +134,7 @@ def fit_clip(
             focal=focal,
             settings=QUALITIES[quality],
             checkpoint=work,
-            report=lambda event: report(event.done, event.total, event.stage),
+            report=lambda event: report and report(event.done, event.total, event.stage),
         )
     except PortraitError as error:
         message = str(error)
