@@ -22,7 +22,7 @@ from portrait.services.fitting import fit_clip
 from portrait.services.uv import choose_frame, merged
 from portrait.tracks import default_model, pick_device
 from portrait.video import open_frames
-from portrait.video.reader import IMAGE_SUFFIXES
+from portrait.video.images import IMAGE_SUFFIXES
 from portrait.video.writer import check_writable
 from renderer import Camera, linear_to_srgb, main_island
 from synthetic import RandomShots
