@@ -88,7 +88,7 @@ def test_interrupt_saves_a_whole_step(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run(trainer, tmp_path / "c", seconds=1e6, progress=interrupt)
+        run(trainer, tmp_path / "c", report=interrupt)
     again, whole = Trainer(SMALL, data), Trainer(SMALL, data)
     resume(again, tmp_path / "c", {})
     whole.advance(), whole.advance()
