@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
-from neural_render.losses.objective import LossOptions, check_losses
+from neural_render.losses.objective import check_losses
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits import warping
@@ -102,23 +103,25 @@ class DeepVideoPortraits(Method):
         self.training.check(clips, "training")
         clip, out = clips[0], Path(out)
         track, model = clip.track, clip.model
-        if track.fingerprint != model.fingerprint:
-            raise PortraitError(
-                f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-                f"'{model.name}' ({model.fingerprint}); fit the video again"
-            )
+        check_same_model("track: fitted", track, model)
         if out.is_dir():
             raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
-        check_losses(settings.losses, LossOptions(settings.adversarial, settings.vgg))
+        if settings.mouth_weight:
+            model.require("regions", "a weight of the mouth")
+        check_losses(settings.losses, settings.loss_options)
         work = Path(work) if work is not None else out.with_name(out.name + ".work")
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():
             cache = self.prepare(clip, work, options, report)
-            warped = self.prepare_warped(cache, clip, work, report) if settings.warped_every else None
+            warped = None
+            if settings.warped_every and model.arkit:
+                warped = self.prepare_warped(cache, clip, work, report)
         excluded = int((~track.tracked).sum())
-        if excluded:
-            note = f"{excluded} of {len(track)} frames have no tracked face, are left out"
+        notes = [f"{excluded} of {len(track)} frames have no tracked face, are left out"] if excluded else []
+        if settings.warped_every and warped is None:
+            notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
+        for note in notes:
             report(Event("training", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
