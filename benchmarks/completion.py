@@ -47,8 +47,8 @@ def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarr
     """The truth (S, S, 3) uint8, and what a picture shows of it, (S, S, 3) uint8, with a weight (S, S) 0 to 1."""
     truth, _ = lit_texture(model, person, shot, island)
     parameters, camera = frame_shot(model, person, shot, PICTURE)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    photograph = (picture * cover * 255).round().to(torch.uint8)[0]
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    photograph = (picture * alpha * 255).round().to(torch.uint8)[0]
     p = parameters
     points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
     view = unwrap_view(photograph, points, model, camera, (len(island), len(island)), grazing=80.0)
@@ -105,11 +105,11 @@ def score(made: np.ndarray, truth: np.ndarray, hole: np.ndarray, island: np.ndar
 def evaluate(model, network, people: int, sheet: Path | None) -> dict[int, dict[str, dict[str, float]]]:
     """Mean scores by yaw and method."""
     size = network.size
-    chart, island = SkinAtlas.of(model, size), main_island(model, size)
+    atlas, island = SkinAtlas.of(model, size), main_island(model, size)
     skin = island.numpy()
     filling, rows, pictures = methods(network, mean_of(network)), {}, []
     for number in range(people):
-        person = make_person(model, chart, STRANGERS, number)
+        person = make_person(model, atlas, STRANGERS, number)
         draw = np.random.default_rng([STRANGERS, number])
         for k, yaw in enumerate(YAWS):
             light, expression = (int(s) for s in draw.integers(1, 2**31, 2))
