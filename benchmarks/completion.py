@@ -33,7 +33,16 @@ from neural_render.uv_gan.samples import lit_texture, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
-from renderer import extend, linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
+from renderer import (
+    extend,
+    linear_to_srgb,
+    main_island,
+    render_textured,
+    srgb_to_linear,
+    surface_points,
+    to_uint8,
+    unwrap_view,
+)
 from synthetic import Person, Shot, SkinAtlas, frame_shot, make_person
 
 YAWS = (0, 15, 30, 45, 60, 75, 90)
@@ -48,12 +57,12 @@ def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarr
     truth, _ = lit_texture(model, person, shot, island)
     parameters, camera = frame_shot(model, person, shot, PICTURE)
     picture, alpha = render_textured(model, parameters, camera, person.albedo)
-    photograph = (picture * alpha * 255).round().to(torch.uint8)[0]
-    p = parameters
-    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
-    view = unwrap_view(photograph, points, model, camera, (len(island), len(island)), grazing=80.0)
+    photograph = to_uint8(picture * alpha)[0]
+    view = unwrap_view(
+        photograph, surface_points(model, parameters), model, camera, (len(island), len(island)), grazing=80.0
+    )
     weight = blend_weight(sight(model, view), island)
-    return truth.numpy(), (view.texture * 255).round().to(torch.uint8).numpy(), weight
+    return truth.numpy(), to_uint8(view.texture).numpy(), weight
 
 
 def mean_of(network) -> np.ndarray:
@@ -68,7 +77,7 @@ def methods(network, mean: np.ndarray) -> dict[str, Callable[[np.ndarray, Tensor
         return srgb_to_linear(torch.from_numpy(picture).float() / 255)
 
     def to_bytes(texture: Tensor) -> np.ndarray:
-        return (linear_to_srgb(texture.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
+        return to_uint8(linear_to_srgb(texture.clamp(0, 1))).numpy()
 
     def mirror(seen: np.ndarray, weight: Tensor) -> np.ndarray:
         return np.where(weight.flip(1).numpy()[..., None] > 0.5, seen[:, ::-1], mean)
