@@ -166,8 +166,8 @@ class BaseTrainer(ABC):
             torch._foreach_lerp_(list(average.parameters()), list(self.modules[name].parameters()), 1 - decay)
 
     def finite(self) -> bool:
-        """Whether every weight is a number."""
-        return all(bool(p.isfinite().all()) for m in self.modules.values() for p in m.parameters())
+        """Whether every weight, and what else the networks keep, is a number."""
+        return all(bool(t.isfinite().all()) for m in self.modules.values() for t in m.state_dict().values())
 
     def state(self) -> tuple[dict[str, Tensor], dict]:
         """Everything as named tensors, and a JSON header."""
