@@ -394,6 +394,12 @@ def write_3ddfa(folder: Path, head: Head, version: int = 2) -> Written:
 # -- statismo -----------------------------------------------------------------------------------------------------
 
 
+BASEL_MARKS = {
+    8: "center.chin.tip", 30: "center.nose.tip", 36: "right.eye.corner_outer", 39: "right.eye.corner_inner",
+    42: "left.eye.corner_inner", 45: "left.eye.corner_outer", 48: "right.lips.corner", 54: "left.lips.corner",
+}  # fmt: skip
+
+
 def write_statismo(folder: Path, head: Head, minor: int = 9, legacy: bool = False) -> Written:
     """model2017-1_*.h5: variances, an expression mean, representer points that are another face's; 0.8's columns are
     times std already."""
@@ -417,9 +423,7 @@ def write_statismo(folder: Path, head: Head, minor: int = 9, legacy: bool = Fals
             else:
                 about["points"] = 2 * head.vertices.T.astype(np.float32)
                 about["cells"] = head.triangles.T.astype(np.uint32)
-        names = {8: "center.chin.tip", 30: "center.nose.tip", 36: "right.eye.corner_outer", 39: "right.eye.corner_inner",
-                 42: "left.eye.corner_inner", 45: "left.eye.corner_outer", 48: "right.lips.corner", 54: "left.lips.corner"}  # fmt: skip
-        rows = [f"{n} 1 {' '.join(str(x) for x in head.vertices[head.marks[k]])}" for k, n in names.items()]
+        rows = [f"{n} 1 {' '.join(str(x) for x in head.vertices[head.marks[k]])}" for k, n in BASEL_MARKS.items()]
         file["metadata/landmarks/text"] = np.bytes_("\n".join(rows))
     (mean, shape, std), (at_rest, move, spread), _ = parts.values()
     evaluate = _linear(mean + at_rest, _cut(shape, std), _cut(move, spread))

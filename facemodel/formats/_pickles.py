@@ -160,8 +160,9 @@ def _latin1(kept: _Kept) -> bytes:
 
 def _storage(kept: _Kept) -> torch.UntypedStorage:
     """A tensor's numbers: torch's own file within the pickle, by its own reader that builds nothing but tensors."""
+    content = io.BytesIO(_bytes(kept.args[0]))
     try:
-        return torch.load(io.BytesIO(_bytes(kept.args[0])), weights_only=True, map_location="cpu")
+        return torch.load(content, weights_only=True, map_location="cpu")
     except Exception as error:
         raise _Refused(f"a tensor that torch doesn't read ({type(error).__name__})") from None
 
