@@ -8,10 +8,11 @@ import torch
 
 import facemodel
 from foundation.errors import PortraitError
+from foundation.tensors import read_tensors
 from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
-from neural_render.methods.deep_video_portraits.weights import read
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import order, resume, run
 from renderer import correspondence_colors
 from tests.neural_render.arrays import moving_disc
@@ -40,7 +41,9 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, bfloat16):
     assert second.step == 3
     run(second, tmp_path / "part", seconds=1e6, steps=6)
     assert_same_bits(tensors(whole), tensors(second))
-    assert_same_bits(read(tmp_path / "whole", "checkpoint")[0], read(tmp_path / "part", "checkpoint")[0])
+    assert_same_bits(
+        *(read_tensors(tmp_path / name, "checkpoint", 1, "portrait train")[0] for name in ("whole", "part"))
+    )
     assert_same_bits(whole.final_generator().state_dict(), second.final_generator().state_dict())
 
 
@@ -88,7 +91,7 @@ def test_interrupt_saves_a_whole_step(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run(trainer, tmp_path / "c", seconds=1e6, progress=interrupt)
+        run(trainer, tmp_path / "c", report=interrupt)
     again, whole = Trainer(SMALL, data), Trainer(SMALL, data)
     resume(again, tmp_path / "c", {})
     whole.advance(), whole.advance()
@@ -107,10 +110,10 @@ def test_discriminator_is_trained_by_its_own_loss_alone():
     fake = plain.generator(x)
     d = plain.discriminator
     on_fake = d(d.embed(x), fake)
-    g_loss = 100 * l1(fake, y) + plain.judgement.generator(on_fake)
+    g_loss = 100 * l1(fake, y) + plain.adversarial.generator(on_fake)
     g_grads = torch.autograd.grad(g_loss, list(plain.generator.parameters()), retain_graph=True)
     # the generator's pass above has already moved nothing in the discriminator
-    d_loss = plain.judgement.discriminator(d(d.embed(x), y), d(d.embed(x), fake.detach()))
+    d_loss = plain.adversarial.discriminator(d(d.embed(x), y), d(d.embed(x), fake.detach()))
     d_grads = torch.autograd.grad(d_loss, list(d.parameters()))
     for net, grads in (("generator", g_grads), ("discriminator", d_grads)):
         for p, g in zip(getattr(trainer, net).parameters(), grads):
