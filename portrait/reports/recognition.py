@@ -53,10 +53,11 @@ def comparison_html(rows: Sequence[Comparison], runs: Runs) -> str:
 
 def notes_of(runs: Runs) -> list[str]:
     """What is to be said of the protocols' lists, each once."""
-    found = [
-        f"{r.protocol}: {note}" for some in runs.values() for rows in some.values() for r in rows for note in r.notes
-    ]
-    return list(dict.fromkeys(found))
+    protocols: dict[str, dict[str, None]] = {}
+    for result in (r for some in runs.values() for rows in some.values() for r in rows):
+        for note in result.notes:
+            protocols.setdefault(note, {})[result.protocol] = None
+    return [f"{', '.join(names)}: {note}" for note, names in protocols.items()]
 
 
 def _notes(runs: Runs) -> str:
