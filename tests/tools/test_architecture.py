@@ -79,9 +79,8 @@ def test_components_that_reach_each_other():
 
 
 def test_counts(project):
-    modules = project(
-        foundation__errors="A, B = 1, 2\n_C: int = 3\nd = 4\n\nclass E:\n    F = 1\n    def g(self, x, *, y=1, **z): ...\n",
-    )
+    text = "A, B = 1, 2\n_C: int = 3\nd = 4\n\nclass E:\n    F = 1\n    def g(self, x, *, y=1, **z): ...\n"
+    modules = project(foundation__errors=text)
     found = by_package(modules.values())["foundation"]
     assert (found.files, found.lines, found.constants) == (2, 7, 3)
     assert (found.widest, found.widest_name) == (3, "foundation.errors.g")
