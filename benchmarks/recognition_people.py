@@ -23,7 +23,7 @@ from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
-from recognition.files import read_tensors, write_tensors
+from foundation.tensors import read_tensors, write_tensors
 from recognition.poses import BINS, FRONTAL
 from renderer import project, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
@@ -52,11 +52,11 @@ class Photos:
     def save(self, path: Path, facts: dict) -> None:
         fitted = {f.name: getattr(self.parameters, f.name) for f in fields(self.parameters)}
         arrays = {"pictures": self.pictures, "yaw": self.yaw, "landmarks": self.landmarks}
-        write_tensors(path, "photographs", {k: torch.from_numpy(v) for k, v in arrays.items()} | fitted, facts)
+        write_tensors(path, "photographs", 1, {k: torch.from_numpy(v) for k, v in arrays.items()} | fitted, facts)
 
     @classmethod
     def load(cls, path: Path) -> Photos:
-        tensors, _ = read_tensors(path, "photographs", MAKE)
+        tensors, _ = read_tensors(path, "photographs", 1, MAKE)
         arrays = [tensors.pop(name).numpy() for name in ("pictures", "yaw", "landmarks")]
         return cls(*arrays, FaceParameters(**tensors))
 

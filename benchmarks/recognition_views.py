@@ -23,10 +23,10 @@ from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
 from fitting.landmarks.base import Face as Found
 from fitting.texture import FrameTexture, frame_texture
+from foundation.atomic import write_file
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv_outputs import Face
 from recognition.alignment import align_face
-from recognition.files import write_text
 from renderer import extend, linear_to_srgb, main_island, srgb_to_linear
 from renderer.unwrapping import uv_fragments
 
@@ -130,4 +130,4 @@ def write_metadata(root: Path, people: list[tuple[str, bool, np.ndarray]]) -> No
         for name, (split, yaw) in known.items():
             for file in sorted((root / view / name).glob("*.png")):
                 table.writerow((f"{name}/{file.name}", name, f"{yaw[int(file.name[:3])]:.3f}", split))
-        write_text(root / view / "metadata.csv", text.getvalue())
+        write_file(root / view / "metadata.csv", text.getvalue())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError
@@ -19,6 +19,9 @@ RANGE = 0.3, 2.0  # of the seen skin's median light: the fit says little of ligh
 FEATHER = 0.012  # of the chart's side: over so much confidence rises from a border of what is seen
 DETAIL = 0.02  # of the chart's side: what differs from the model over less is the person's own skin
 OCCLUDED = 2.5  # deviations of the residual beyond which the model isn't what is seen there
+OUTLINE = 18.0  # mm from the fitted outline in which the true one may be
+EDGE = 0.005  # of the atlas' side, over which colours are averaged to tell head from background
+MIXED = 0.02  # of the atlas' side, over which what is told so is smoothed: pixels on the true outline show both
 TOLERATED = 0.35  # least such deviation taken for an occluder, as a difference of logarithms
 
 
@@ -54,17 +57,48 @@ def frame_texture(model, parameters, picture: Tensor, size: int, *, grazing: flo
     view = unwrap_view(linear, points, model, camera, (size, size), grazing=grazing)
     light = bounded(atlas_light(model, p, size), view.visible)
     albedo = atlas_values(model, model.albedo(p.reflectance), size).clamp(0.003, 1)
-    believed = sight(model, view) * unoccluded(view.texture, albedo * light, view.visible)
-    return FrameTexture(view.texture, view.visible, believed, light, albedo)
+    skin = within_outline(model, view, albedo * light)
+    confidence = sight(model, view, skin > 0.5) * unoccluded(view.texture, albedo * light, view.visible) * skin
+    return FrameTexture(view.texture, view.visible, confidence, light, albedo)
 
 
-def sight(model, view: View) -> Tensor:
+def sight(model, view: View, skin: Tensor | None = None) -> Tensor:
     """(S, S) 0 to 1: how well geometry alone lets a view be trusted; zero on the neck, which clothes hide.
 
-    The squared cosine of the angle between normal and line of sight, less towards the borders of what is seen.
+    The squared cosine of the angle between normal and line of sight, less towards the borders of what is seen, or of
+    what of it is ``skin`` (S, S) bool.
     """
+    seen = view.visible if skin is None else view.visible & skin
     neck = atlas_values(model, model.region("neck").float()[:, None], len(view.visible))[..., 0]
-    return view.cosine.clamp(0, 1) ** 2 * away_from_borders(view.visible) * (1 - neck)
+    return view.cosine.clamp(0, 1) ** 2 * away_from_borders(seen) * (1 - neck)
+
+
+def within_outline(model, view: View, expected: Tensor) -> Tensor:
+    """(S, S) 0 to 1: how likely a texel shows the head rather than what is behind it; zero where not visible.
+
+    A fit's outline is off by some mm, and pixels on the true one show both. So near the outline a colour has to speak
+    for itself: whether it's nearer to ``expected`` (S, S, 3), as the logarithm of their ratio less its median, or to
+    the picture beyond the outline. The nearer the outline, the likelier is the background beforehand (`OUTLINE`);
+    not on the scalp, whose hair goes on beyond the outline.
+    """
+    if not view.visible.any():
+        return view.visible.float()
+    log = lambda t: t.clamp_min(0.004).log()  # noqa: E731
+    residual = log(view.texture) - log(expected)
+    residual = residual - residual[view.visible].median(0).values
+    both = torch.cat([residual, log(view.texture) - log(view.beyond)], -1)
+    off, like = blur(both, view.visible, EDGE * len(view.visible)).unflatten(-1, (2, 3)).square().mean(-1).unbind(-1)
+    std = min(max(1.4826 * float(off[view.visible].median().sqrt()), TOLERATED / OCCLUDED), TOLERATED)
+    # Either may have some other colour: brows and hair, the joints of a wall.
+    likelihood = lambda squared: 0.97 * (-squared / (2 * std**2)).exp() / std + 0.03  # noqa: E731
+    away = view.margin * view.cosine / view.scale.clamp_min(1e-6)  # mm
+    scalp = atlas_values(model, model.region("scalp").float()[:, None], len(view.visible))[..., 0]
+    behind = 0.5 * (1 - (away / OUTLINE) ** 2).clamp_min(0) ** 2 * (1 - scalp)
+    head, wall = (1 - behind) * likelihood(off), behind * likelihood(like)
+    mixed = ((view.margin - 1) / 2).clamp(0, 1)  # px
+    skin = view.visible * mixed * head / (head + wall)
+    around = blur(skin[..., None], view.visible, MIXED * len(view.visible))[..., 0]
+    return skin * (2 * around - 1).clamp(0, 1)
 
 
 def bounded(light: Tensor, visible: Tensor) -> Tensor:
@@ -101,13 +135,10 @@ def unoccluded(seen: Tensor, expected: Tensor, visible: Tensor) -> Tensor:
 
 def blur(values: Tensor, where: Tensor, sigma: float) -> Tensor:
     """(S, S, C): the mean of values (S, S, C) over ``where`` (S, S) alone, under a Gaussian of ``sigma`` texels."""
-    reach = max(int(3 * sigma), 1)
-    x = torch.arange(-reach, reach + 1, dtype=values.dtype, device=values.device)
-    kernel = (-0.5 * (x / sigma) ** 2).exp()
-    stacked = torch.cat([values * where[..., None], where[..., None].to(values)], -1).movedim(-1, 0)[:, None]
-    stacked = F.conv2d(stacked, kernel.view(1, 1, 1, -1), padding=(0, reach))
-    stacked = F.conv2d(stacked, kernel.view(1, 1, -1, 1), padding=(reach, 0))[:, 0].movedim(0, -1)
-    return stacked[..., :-1] / stacked[..., -1:].clamp_min(1e-6)
+    stacked = torch.cat([values * where[..., None], where[..., None].to(values)], -1).cpu().numpy()
+    side = 2 * max(int(3 * sigma), 1) + 1
+    blurred = cv2.GaussianBlur(stacked, (side, side), sigma, borderType=cv2.BORDER_CONSTANT).reshape(stacked.shape)
+    return torch.from_numpy(blurred[..., :-1] / blurred[..., -1:].clip(1e-6)).to(values)
 
 
 class TextureMerger:

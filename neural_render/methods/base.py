@@ -83,6 +83,7 @@ class TrainingSummary:
     losses: Mapping[str, float] = field(default_factory=dict)  # of the last steps, averaged
     rollbacks: int = 0  # how often this run diverged and went back to its checkpoint
     score: float | None = None  # on the frames kept out, smaller is better; None where none were
+    note: str = ""  # where the budget ended it far too early: how few steps it had, and how to go on
 
 
 class LiveSynthesizer(Protocol):

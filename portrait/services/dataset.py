@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
+from foundation.atomic import write_file
 from foundation.errors import write_error
 from portrait.files import synthetic_note
 from portrait.progress import Progress, say
 from portrait.tracks import default_model
 from portrait.video.writer import check_writable
-from recognition.files import write_text
 from synthetic import RandomShots, Shot, SkinAtlas, make_person, shoot
 
 CHART = 256  # texels a side of a person's skin
@@ -143,7 +143,7 @@ def settle_folder(output: Path, plan: Plan) -> None:
     elif output.is_dir() and any(output.iterdir()):
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
-        write_text(path, json.dumps(wanted, indent=1))
+        write_file(path, json.dumps(wanted, indent=1))
     for left in output.glob("*.partial"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -158,7 +158,7 @@ def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
             table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_text(output / "metadata.csv", text.getvalue())
+    write_file(output / "metadata.csv", text.getvalue())
 
 
 def check_numbers(

@@ -51,8 +51,8 @@ def train_uv(
         trainer = UVTrainer(settings, data, device, embed=load_embedding(identity, device), fabric=fabric)
         checkpoint, belongs = work / "checkpoint.safetensors", {"data": data.name}
         resume(trainer, checkpoint, belongs)
-        show = lambda done, total, stage, note: progress.update(done, total, f"{output.name}: {stage}", note)  # noqa: E731
-        done = run(trainer, checkpoint, seconds=60 * minutes, identity=belongs, progress=show, logs=work)
+        show = lambda e: progress.update(e.done, e.total, f"{output.name}: {e.stage}", e.note)  # noqa: E731
+        done = run(trainer, checkpoint, seconds=60 * minutes, identity=belongs, report=show, logs=work)
     header = CompletionHeader(
         model=model.name, fingerprint=model.fingerprint, size=size, width=width, norm=settings.norm,
         steps=trainer.step, seconds=round(trainer.seconds, 2), textures=len(trainer.trained_on), people=people,
@@ -118,7 +118,7 @@ def training_set(
     if files:
         parts.append(real_set(model, files, size, seed, work, progress, device))
     if synthetic:
-        parts.append(synthetic_set(model, synthetic, size, seed=seed, progress=progress.update))
+        parts.append(synthetic_set(model, synthetic, size, seed=seed, report=lambda e: progress.update(e.done, e.total, e.stage)))
     data = TextureSet.join([p for p in parts if p is not None])
     data.save(path, facts)
     return data

@@ -35,7 +35,7 @@ def main(path: Path) -> None:
     norms = {k: v.double().norm().item() for k, v in trainer.final_generator().state_dict().items()}
     found["norms"] = norms
     work = path.with_suffix(".work")
-    run(trainer, work / "c", seconds=1e9, steps=4, logs=work)
+    run(trainer, work / "c", steps=4, logs=work)
     resume(again := Trainer(DVP, moving_disc(), fabric=fabric), work / "c", {})
     found["resumed"] = again.advance() == trainer.advance()
     found["share"] = len(trainer.share(np.arange(4)))

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from foundation.errors import PortraitError
-from neural_render.losses.terms import adversarial, l1
+from neural_render.losses.adversarial import adversarial
+from neural_render.losses.terms import l1
 
 
 def test_non_saturating_closed_form():

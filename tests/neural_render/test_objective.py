@@ -5,9 +5,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from foundation.errors import PortraitError
-from neural_render.losses.objective import LOSSES, Loss, LossOptions, Objective, Pictures
+from neural_render.losses.base import LOSSES, Context, Loss
+from neural_render.losses.objective import Objective
 from neural_render.losses.perceptual import LAYERS, MEAN, STD, Perceptual
-from neural_render.losses.terms import feature_matching, l1
+from neural_render.losses.terms import embedding_distance, feature_matching, l1
 from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
 from tests.neural_render.arrays import moving_disc
 
@@ -30,29 +31,49 @@ def test_feature_matching_is_the_mean_over_layers_and_leaves_the_real_image_alon
 
 
 def test_weighted_sum_of_named_terms():
-    objective = Objective({"l1": 3, "adversarial": 0.5, "feature-matching": 2, "perceptual": 0}, LossOptions("hinge"))
-    p = Pictures(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), None, [torch.ones(2), torch.full((1,), 4.0)],
-                 [torch.zeros(2), torch.zeros(1)])  # fmt: skip
-    total, values = objective(p, judged=False)
+    given = ("on_made", "on_real")
+    weights = {"l1": 3, "adversarial": 0.5, "feature-matching": 2, "perceptual": 0}
+    objective = Objective(weights, {"adversarial": "hinge"}, given=given)
+    on = {"on_made": [torch.ones(2), torch.full((1,), 4.0)], "on_real": [torch.zeros(2), torch.zeros(1)]}
+    context = Context(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), on)
+    total, values = objective(context, ["l1"])
     assert (total.item(), set(values)) == (3, {"l1"})
-    total, values = objective(p, judged=True)
+    assert objective.needing("on_made") == ("adversarial", "feature-matching")
+    total, values = objective(context, objective.needing("on_made"))
     assert total.item() == pytest.approx(0.5 * -4 + 2 * 1)  # the logits aren't a feature
     assert {k: v.item() for k, v in values.items()} == {"adversarial": -4, "feature-matching": 1}
-    assert objective.judged
-    assert not Objective({"l1": 1, "adversarial": 0}, LossOptions()).judged
+    assert objective(context)[0].item() == 3
+    assert Objective({"l1": 1, "adversarial": 0}, {}).needing("on_made") == ()
 
 
-def test_a_loss_of_ones_own(monkeypatch):
-    monkeypatch.setitem(LOSSES, "dark", Loss(lambda _: lambda p: p.made.mean()))
-    settings = Settings(size=64, width=4, losses={"l1": 100.0, "dark": 2.0})
-    assert set(Trainer(settings, moving_disc()).advance()) == {"l1", "dark"}
+def test_a_loss_that_needs_what_isnt_given():
+    with pytest.raises(PortraitError, match="loss 'identity': needs embedded_made, embedded_real"):
+        Objective({"identity": 1}, {})
+    made, real = torch.eye(3, requires_grad=True), torch.eye(3).roll(1, 0).requires_grad_()
+    context = Context(torch.zeros(3, 3, 2, 2), torch.zeros(3, 3, 2, 2), {"embedded_made": made, "embedded_real": real})
+    total, _ = Objective({"identity": 2}, {}, given=context.extras)(context)
+    assert total.item() == pytest.approx(2) and embedding_distance(real, real).item() == pytest.approx(0)
+    total.backward()
+    assert real.grad is None
+
+
+@pytest.fixture
+def dark():
+    LOSSES.add("dark", Loss.of(lambda context: context.made.mean()))
+    yield "dark"
+    LOSSES.remove("dark")
+
+
+def test_a_loss_of_ones_own(dark):
+    settings = Settings(size=64, width=4, losses={"l1": 100.0, dark: 2.0})
+    assert set(Trainer(settings, moving_disc()).advance()) == {"l1", dark}
 
 
 def test_unknown_and_negative():
     with pytest.raises(PortraitError, match="did you mean 'perceptual'"):
-        Objective({"perceptive": 1}, LossOptions())
+        Objective({"perceptive": 1}, {})
     with pytest.raises(PortraitError, match="weight of at least 0"):
-        Objective({"l1": -1}, LossOptions())
+        Objective({"l1": -1}, {})
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +116,7 @@ def test_perceptual_trains_with_weights_that_are_there(vgg):
 def test_weights_of_vgg_that_are_not_there_or_no_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(PortraitError, match=r"hub/checkpoints/vgg16-397923af.pth.*or leave this loss out"):
-        Objective({"perceptual": 1}, LossOptions())
+        Objective({"perceptual": 1}, {})
     (tmp_path / "text.pth").write_text("nothing")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     torch.save({"a": nn.Linear(1, 1)}, tmp_path / "code.pth")

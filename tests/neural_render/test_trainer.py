@@ -88,7 +88,7 @@ def test_interrupt_saves_a_whole_step(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run(trainer, tmp_path / "c", seconds=1e6, progress=interrupt)
+        run(trainer, tmp_path / "c", report=interrupt)
     again, whole = Trainer(SMALL, data), Trainer(SMALL, data)
     resume(again, tmp_path / "c", {})
     whole.advance(), whole.advance()
@@ -107,10 +107,10 @@ def test_discriminator_is_trained_by_its_own_loss_alone():
     fake = plain.generator(x)
     d = plain.discriminator
     on_fake = d(d.embed(x), fake)
-    g_loss = 100 * l1(fake, y) + plain.judgement.generator(on_fake)
+    g_loss = 100 * l1(fake, y) + plain.adversarial.generator(on_fake)
     g_grads = torch.autograd.grad(g_loss, list(plain.generator.parameters()), retain_graph=True)
     # the generator's pass above has already moved nothing in the discriminator
-    d_loss = plain.judgement.discriminator(d(d.embed(x), y), d(d.embed(x), fake.detach()))
+    d_loss = plain.adversarial.discriminator(d(d.embed(x), y), d(d.embed(x), fake.detach()))
     d_grads = torch.autograd.grad(d_loss, list(d.parameters()))
     for net, grads in (("generator", g_grads), ("discriminator", d_grads)):
         for p, g in zip(getattr(trainer, net).parameters(), grads):

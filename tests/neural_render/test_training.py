@@ -167,7 +167,7 @@ def test_longer_track_plays_the_target_back_and_forth(trained, track, clip, mode
 def test_tracks_that_do_not_belong_are_refused_at_once(trained, track, clip, model):
     with pytest.raises(PortraitError, match="expected frames of 160 x 120"):
         synthesize(trained.weights, dataclasses.replace(track, width=320), clip, model=model)
-    with pytest.raises(PortraitError, match="one model"):
+    with pytest.raises(PortraitError, match="track: made with model"):
         synthesize(trained.weights, dataclasses.replace(track, fingerprint="0" * 16), clip, model=model)
     with pytest.raises(PortraitError, match="give the target clip"):
         list(synthesize(trained.weights, track, Frames(clip.frames[:, ::2, ::2]), model=model))

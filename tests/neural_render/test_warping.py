@@ -23,7 +23,7 @@ def with_brows_up(model, parameters, by=0.8):
 
 
 def test_performances_move_the_named_shapes_and_the_eyes_alone(model, track):
-    made = warping.performances(track, model.expression_names, 3, seed=1)
+    made = warping.performances(track, model, 3, seed=1)
     assert len(made) == 3 * FRAMES
     cuts = (made.status & int(FrameStatus.CUT)) != 0
     assert torch.nonzero(cuts).flatten().tolist() == [0, FRAMES, 2 * FRAMES]
@@ -37,22 +37,22 @@ def test_performances_move_the_named_shapes_and_the_eyes_alone(model, track):
     assert torch.equal(turned[:, 0], turned[:, 1])
     assert (turned.abs().amax((0, 1)) <= torch.tensor(warping.GAZE) + 1e-6).all()
     assert torch.equal(made.parameters.rotation, track.parameters.rotation.repeat(3, 1))
-    again = warping.performances(track, model.expression_names, 3, seed=1)
+    again = warping.performances(track, model, 3, seed=1)
     assert torch.equal(again.parameters.expression, now)
     assert not torch.equal(now[:FRAMES], now[FRAMES : 2 * FRAMES])
 
 
 def test_pictures_show_what_maps_draw_and_eyes_that_turn_further(model, track):
-    performed = warping.performances(track, model.expression_names, 1).parameters.expanded()[3]
+    performed = warping.performances(track, model, 1).parameters.expanded()[3]
     real = track.parameters.expanded()[3]
-    seen = warping.shown(real, performed, model.expression_names)
+    seen = warping.shown(real, performed, model)
     k = model.expression_index("browInnerUp")
     assert performed.expression[k] > 0 and seen.expression[k] == GAINS["browInnerUp"] * performed.expression[k]
     k = model.expression_index("jawOpen")
     assert seen.expression[k] == performed.expression[k]
     torch.testing.assert_close(seen.gaze - real.gaze, warping.GAZE_GAIN * (performed.gaze - real.gaze))
-    same = warping.shown(real, real, model.expression_names)
-    torch.testing.assert_close(same.expression, gained(real, model.expression_names).expression)
+    same = warping.shown(real, real, model)
+    torch.testing.assert_close(same.expression, gained(real, model).expression)
 
 
 def test_curves_are_smooth_and_use_their_range():

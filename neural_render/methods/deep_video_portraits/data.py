@@ -63,7 +63,7 @@ class ClipCache:
     """Maps and head crops of a clip's frames, uint8, in two flat files.
 
     Files are mapped into memory for the time of one read, so what stays resident doesn't grow with the clip; their
-    total size is bounded by ``limit_bytes`` of ``build``, beyond which evenly spread runs of frames stand for the clip.
+    total size is bounded by ``limit_bytes`` of ``build``, beyond which only evenly spread runs of frames are kept.
     """
 
     def __init__(self, folder: Path, name: str, crop: Crop, size: int, kept: np.ndarray, track: Track) -> None:

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
-from neural_render.losses.objective import LossOptions, check_losses
+from neural_render.losses.objective import check_losses
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits import warping
@@ -62,6 +63,7 @@ class DeepVideoPortraits(Method):
     Options = Options
     Header = Header
     clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
+    steps_needed: ClassVar[int] = 4800  # with half of them unseen frames look worse; twice as many help little
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings
@@ -101,23 +103,25 @@ class DeepVideoPortraits(Method):
         self.training.check(clips, "training")
         clip, out = clips[0], Path(out)
         track, model = clip.track, clip.model
-        if track.fingerprint != model.fingerprint:
-            raise PortraitError(
-                f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-                f"'{model.name}' ({model.fingerprint}); fit the video again"
-            )
+        check_same_model("track: fitted", track, model)
         if out.is_dir():
             raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
-        check_losses(settings.losses, LossOptions(settings.adversarial, settings.vgg))
+        if settings.mouth_weight:
+            model.require("regions", "a weight of the mouth")
+        check_losses(settings.losses, settings.loss_options)
         work = Path(work) if work is not None else out.with_name(out.name + ".work")
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():
             cache = self.prepare(clip, work, options, report)
-            warped = self.prepare_warped(cache, clip, work, report) if settings.warped_every else None
+            warped = None
+            if settings.warped_every and model.arkit:
+                warped = self.prepare_warped(cache, clip, work, report)
         excluded = int((~track.tracked).sum())
-        if excluded:
-            note = f"{excluded} of {len(track)} frames have no tracked face, are left out"
+        notes = [f"{excluded} of {len(track)} frames have no tracked face, are left out"] if excluded else []
+        if settings.warped_every and warped is None:
+            notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
+        for note in notes:
             report(Event("training", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
@@ -128,13 +132,9 @@ class DeepVideoPortraits(Method):
             identity["warped"] = warped.name
         resume(trainer, checkpoint, identity)
         resumed_at = trainer.step
-
-        def progress(done: float, total: float, stage: str, note: str) -> None:
-            report(Event(stage, done, total, "s" if options.steps is None else "steps", note))
-
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
-            progress=progress, logs=work, clock=self.clock,
+            asked=self.steps_needed, report=report, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
         header = Header(
@@ -153,7 +153,7 @@ class DeepVideoPortraits(Method):
         fabric.barrier()
         return TrainingSummary(
             out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses,
-            done.rollbacks, score,
+            done.rollbacks, score, done.note,
         )  # fmt: skip
 
     def load(self, path: str | os.PathLike, model=None) -> Weights:
