@@ -7,13 +7,14 @@ it's somebody else's, or none, the frame has no face. A new shot that begins wit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from facemodel.landmark_schemes import SCHEMES
 from facemodel.track import FrameStatus
-from fitting.landmarks.base import UPSIDE_DOWN, Face, LandmarkDetector
+from fitting.landmarks.base import UPSIDE_DOWN, Face, LandmarkDetector, search
 from fitting.landmarks.embedding import SAME, can_embed, face_chip
 from fitting.tracking.people import THUMB, Memory, alike, thumbnail
 
@@ -37,6 +38,8 @@ class FollowPolicy:
     other: float = 0.7  # distance of embeddings from which a clip's only face is somebody else's after all
     retry: int = 3  # frames after which a face that was another one's is looked at again
     compared: int = 4  # faces at most that a lost one is looked for among
+    small: float = 0.08  # of a picture's longer side: a lost face up to this size is looked for about its last place
+    about: float = 4.0  # of its size, to each side
     remembered: int = 8  # pictures at most, of as many views
 
 
@@ -55,6 +58,7 @@ class FollowerState:
     look: np.ndarray | None = None  # (16, 16, 3) uint8, of the face as it was last
     lost: bool = False  # the person's place isn't known
     others: tuple[tuple[float, float, float, int], ...] = ()  # x, y, size of faces of other people, frames to keep it
+    beside: tuple[tuple[float, float, float], ...] = ()  # x, y, size of the other faces at the last look with the face
 
     def as_json(self) -> dict:
         """Plain data, for a checkpoint."""
@@ -63,8 +67,8 @@ class FollowerState:
     @classmethod
     def from_json(cls, table: dict) -> FollowerState:
         pictures = {n: np.array(table[n], np.uint8) for n in ("thumbnail", "look") if table[n] is not None}
-        others = tuple(tuple(other) for other in table["others"])
-        return cls(**{**table, **pictures, "others": others})
+        places = {n: tuple(map(tuple, table[n])) for n in ("others", "beside")}
+        return cls(**{**table, **pictures, **places})
 
 
 @dataclass
@@ -98,19 +102,21 @@ class FaceFollower:
                 face = None
         s.since_look += 1
         if face is None or s.since_look >= p.look_around:
-            faces = self.detector.detect(picture)
+            faces = self._look_around(picture, cut)
             s.since_look, s.several = 0, len(faces) > 1
             if face is None:
                 face = self._find(picture, faces)
                 s.upside_down = face is not None and face.confidence == UPSIDE_DOWN
-                if face is None and faces and self._abrupt and not s.lost:
-                    cut = True  # the picture changed at once, and somebody else is in it
+                if self._abrupt and face is None and not s.lost and not all(_lies_on(f, s.beside) for f in faces):
+                    cut = True  # the picture changed at once, and somebody new is in it
             elif faces:
                 same = min(faces, key=lambda f: np.linalg.norm(f.centre - face.centre))
                 if np.linalg.norm(same.centre - face.centre) < 0.5 * face.size:
                     s.upside_down = same.confidence == UPSIDE_DOWN
             if face is not None:
                 self._remember(picture, face)
+                apart = (f for f in faces if np.linalg.norm(f.centre - face.centre) > 0.5 * face.size)
+                s.beside = tuple((*map(float, f.centre), f.size) for f in apart)
         status = FrameStatus.TRACKED if face is not None else FrameStatus.NO_FACE
         if cut:
             status |= FrameStatus.CUT
@@ -124,6 +130,18 @@ class FaceFollower:
         s.velocity = tuple(np.clip(0.5 * moved, -0.3 * face.size, 0.3 * face.size))
         s.centre, s.size, s.look, s.others = tuple(face.centre), face.size, _look(picture, face), ()
         return (replace(face, confidence=UPSIDE_DOWN) if s.upside_down else face), status
+
+    def _look_around(self, picture: np.ndarray, cut: bool) -> list[Face]:
+        """All faces; one too small to be found in a large picture is looked for about its last place."""
+        faces, s = self.detector.detect(picture), self.state
+        if faces or not 0 < s.size < self.policy.small * max(picture.shape):
+            return faces
+        if s.centre is None:
+            return search(self.detector, picture) if cut else []
+        corner = np.maximum(np.array(s.centre) - self.policy.about * s.size, 0).astype(int)
+        side = int(2 * self.policy.about * s.size)
+        around = np.ascontiguousarray(picture[corner[1] : corner[1] + side, corner[0] : corner[0] + side])
+        return [replace(f, points=f.points + corner) for f in self.detector.detect(around)] if around.size else []
 
     def _changed(self, picture: np.ndarray, face: Face) -> bool:
         """Whether a face that was found near its last place may be another one's."""
@@ -159,10 +177,7 @@ class FaceFollower:
                 return faces[0]
         s.others = tuple((*place, left - 1) for *place, left in s.others if left > 1)
         for face in faces[: p.compared]:
-            if any(
-                np.hypot(face.centre[0] - x, face.centre[1] - y) < 0.3 * size and 0.8 < face.size / size < 1.25
-                for x, y, size, _ in s.others
-            ):
+            if _lies_on(face, [place[:3] for place in s.others]):
                 continue
             if self._is_person(picture, face):
                 return face
@@ -199,6 +214,11 @@ class FaceFollower:
     def abrupt(self) -> bool:
         """Whether the picture that `is_cut` was last asked of differs from the one before by more than is usual."""
         return self._abrupt
+
+
+def _lies_on(face: Face, places: Iterable[tuple[float, float, float]]) -> bool:
+    """Whether a face is where one of others (x, y, size) was."""
+    return any(np.linalg.norm(face.centre - [x, y]) < 0.3 * z and 0.8 < face.size / z < 1.25 for x, y, z in places)
 
 
 def _look(picture: np.ndarray, face: Face) -> np.ndarray | None:

@@ -30,7 +30,7 @@ from fitting.tracking.assembly import as_track
 from fitting.tracking.checkpoint import Checkpoint, Rows
 from fitting.tracking.follow import FaceFollower, FollowerState
 from fitting.tracking.frame import Fitter
-from fitting.tracking.keyframes import choose, survey
+from fitting.tracking.keyframes import SMALL, choose, survey
 from fitting.tracking.people import Candidate, Memory, people, pick, pictures
 from fitting.tracking.shared import FEW, solve_shared
 from fitting.tracking.start import focal_from_frame
@@ -175,7 +175,8 @@ def fit_video(
         begun = time.perf_counter()
         timings["solver"] = 0.0
         known, alone = Memory.from_json(facts["known"]), facts["people"]["of"] == 1
-        known = FaceFollower(detector, follower or FollowerState(), ordered, known, alone)
+        begin = follower or FollowerState(*facts["place"] or ())
+        known = FaceFollower(detector, begin, ordered, known, alone)
         ahead = _look_ahead(frames, known, len(rows), settings.levels, device, timings)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
@@ -197,8 +198,23 @@ def fit_video(
             store.save(rows, shared, follower or FollowerState(), previous, facts)
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
-    del facts["known"]
-    return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
+    del facts["known"], facts["place"]
+    track = as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
+    if (others := facts["people"]["of"] - 1) and person is None:
+        track.facts["warnings"].append(
+            f"{others + 1} people are seen, and the one shown most is followed: --person picks another, --all-people each"
+        )
+    return track
+
+
+def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> list[Track]:
+    """A track of each person of a clip, who is shown most first; see `fit_video`, whose options these are."""
+    tracks: list[Track] = []
+    while not tracks or len(tracks) < tracks[0].facts["people"]["of"]:
+        number = len(tracks) + 1
+        work = None if checkpoint is None else Path(checkpoint) / f"person_{number}"
+        tracks.append(fit_video(frames, checkpoint=work, person=number, **options))
+    return tracks
 
 
 def _solve_frame(
@@ -259,13 +275,14 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
     if not found.candidates:
         raise PortraitError(
-            f"video: no face found in any of {found.looked_at} frames looked at; "
-            "a face must be visible, nearly upright and at least about 20 pixels wide"
+            f"video: no face found in any of {found.looked_at} frames looked at, {found.searched} of them searched for "
+            f"faces from {_least(finder, frames):.0f} pixels on; a face must be visible and nearly upright"
         )
     seen_people = people(found.candidates, found.stride, getattr(frames, "ordered", True))
     place, faces = pick(seen_people, person, finder)
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
+    small = SMALL * max(frames.width, frames.height)
     chosen = _key_frames(faces, fitter, device)
     seen = [Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])]
     if finder.scheme == NetDetector.scheme:
@@ -280,6 +297,8 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         "frames": found.frames,
         "key_frames": [c.index for c in chosen],
         "people": {"of": len(seen_people), "followed": place + 1},
+        # A small face isn't found again by looking at the whole picture.
+        "place": [faces[0].face.centre.tolist(), faces[0].face.size] if faces[0].face.size < small else None,
         "known": Memory(pictures(chosen)).as_json(),
         "landmarks": (DETECTOR, NETWORK)[result.source],
         "unexplained": result.unexplained,
@@ -288,6 +307,12 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         "by_pixels": result.by_pixels,
         "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
     }
+
+
+def _least(finder, frames) -> float:
+    """Size in px of the smallest faces that were searched for."""
+    size = frames.width, frames.height
+    return finder.least(*size) if hasattr(finder, "least") else max(size) / 20
 
 
 def _key_frames(faces: list[Candidate], fitter: Fitter, device: str) -> list[Candidate]:
