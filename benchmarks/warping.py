@@ -4,7 +4,7 @@
 
 The clip is fitted, warped as for a training, brought to the network's resolution, and fitted again. Of each moved shape
 and of the gaze: ``correlation`` of what is asked for with what is found, and ``slope``, how much is found of one unit
-asked for. ``conditioning.GAINS`` and ``warping.GAZE_GAIN`` are there to bring it near one. The last line is one JSON
+asked for. ``conditioning.GAINS`` and ``WarpPolicy.gaze_gain`` are there to bring it near one. The last line is one JSON
 object.
 """
 
@@ -21,7 +21,7 @@ from rich.table import Table
 import facemodel
 from neural_render import head_crop
 from neural_render.images import cut_out, resize_square
-from neural_render.methods.deep_video_portraits.warping import MOVES, WarpedFrames, performances
+from neural_render.methods.deep_video_portraits.warping import WarpedFrames, WarpPolicy, performances
 from portrait.services.fitting import fit_file
 from portrait.video import VideoReader, VideoWriter
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 def columns(track, model) -> dict:
     """(F,) activations of the shapes that warps move, and the mean gaze of both eyes."""
-    names = [n for n in model.arkit if n.startswith(tuple(m.shape for m in MOVES))]
+    names = [n for n in model.arkit if n.startswith(tuple(m.shape for m in WarpPolicy().moves))]
     shapes = {n: track.parameters.expression[:, model.arkit[n]] for n in names}
     gaze = track.parameters.gaze.mean(1)
     return {**shapes, "gaze_yaw": gaze[:, 0], "gaze_pitch": gaze[:, 1]}

@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 
 from foundation.tensors import read_tensors
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import Policy, resume, run
 from tests.neural_render.arrays import moving_disc
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
 from tests.neural_render.arrays import moving_disc
 from tests.neural_render.toys import Line, ToySettings

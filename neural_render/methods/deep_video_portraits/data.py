@@ -31,15 +31,13 @@ from neural_render.methods.deep_video_portraits.conditioning import (
 VERSION = 1
 CHUNK = 16
 """Frames rendered at a time while the cache is made."""
-SEGMENT = 96
-"""Frames in a row that are kept where a clip is too long for the cache."""
 
 
-def plan_frames(count: int, limit: int) -> np.ndarray:
-    """Sorted indices of the frames to keep: all, or evenly spread runs of ``SEGMENT`` of at most ``limit`` in total."""
+def plan_frames(count: int, limit: int, segment: int = 96) -> np.ndarray:
+    """Sorted indices of the frames to keep: all, or evenly spread runs of ``segment`` of at most ``limit`` in total."""
     if count <= limit:
         return np.arange(count)
-    segment = min(SEGMENT, limit)
+    segment = min(segment, limit)
     runs = limit // segment
     firsts = np.linspace(0, count - segment, runs).round().astype(np.int64)
     return np.unique((firsts[:, None] + np.arange(segment)).ravel())

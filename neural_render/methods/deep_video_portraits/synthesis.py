@@ -24,7 +24,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     to_pixels,
     window_frames,
 )
-from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 from neural_render.methods.deep_video_portraits.weights import Weights
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms

@@ -9,7 +9,8 @@ from neural_render.losses.base import LOSSES, Context, Loss
 from neural_render.losses.objective import Objective
 from neural_render.losses.perceptual import LAYERS, MEAN, STD, Perceptual
 from neural_render.losses.terms import embedding_distance, feature_matching, l1
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from tests.neural_render.arrays import moving_disc
 
 

@@ -8,10 +8,11 @@ import torch
 
 import facemodel
 from foundation.errors import PortraitError
+from foundation.tensors import read_tensors
 from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
-from neural_render.methods.deep_video_portraits.weights import read
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import order, resume, run
 from renderer import correspondence_colors
 from tests.neural_render.arrays import moving_disc
@@ -40,7 +41,9 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, bfloat16):
     assert second.step == 3
     run(second, tmp_path / "part", seconds=1e6, steps=6)
     assert_same_bits(tensors(whole), tensors(second))
-    assert_same_bits(read(tmp_path / "whole", "checkpoint")[0], read(tmp_path / "part", "checkpoint")[0])
+    assert_same_bits(
+        *(read_tensors(tmp_path / name, "checkpoint", 1, "portrait train")[0] for name in ("whole", "part"))
+    )
     assert_same_bits(whole.final_generator().state_dict(), second.final_generator().state_dict())
 
 

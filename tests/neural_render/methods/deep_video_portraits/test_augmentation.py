@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from neural_render.methods.deep_video_portraits.augmentation import jitter, moved
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from tests.neural_render.arrays import moving_disc
 
 

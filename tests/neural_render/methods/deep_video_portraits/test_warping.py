@@ -8,7 +8,8 @@ from facemodel.track import FrameStatus
 from neural_render.methods.deep_video_portraits import warping
 from neural_render.methods.deep_video_portraits.conditioning import GAINS, camera_for, gained, head_crop
 from neural_render.methods.deep_video_portraits.data import ClipCache
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from renderer import project, rasterize, to_camera
 from tests.neural_render.arrays import ArraySamples, moving_disc
 from tests.neural_render.conftest import FRAMES
@@ -32,10 +33,10 @@ def test_performances_move_the_named_shapes_and_the_eyes_alone(model, track):
     assert now.min() >= 0 and now.max() <= 1
     moved = [n for n, far in zip(model.expression_names, (now - was).abs().amax(0)) if far > 0]
     kinds = {n.removesuffix("Left").removesuffix("Right") for n in moved if not n.startswith("eyeLook")}
-    assert kinds == {m.shape for m in warping.MOVES}
+    assert kinds == {m.shape for m in warping.POLICY.moves}
     turned = made.parameters.gaze - track.parameters.gaze.repeat(3, 1, 1)
     assert torch.equal(turned[:, 0], turned[:, 1])
-    assert (turned.abs().amax((0, 1)) <= torch.tensor(warping.GAZE) + 1e-6).all()
+    assert (turned.abs().amax((0, 1)) <= torch.tensor(warping.POLICY.gaze).deg2rad() + 1e-6).all()
     assert torch.equal(made.parameters.rotation, track.parameters.rotation.repeat(3, 1))
     again = warping.performances(track, model, 3, seed=1)
     assert torch.equal(again.parameters.expression, now)
@@ -50,7 +51,7 @@ def test_pictures_show_what_maps_draw_and_eyes_that_turn_further(model, track):
     assert performed.expression[k] > 0 and seen.expression[k] == GAINS["browInnerUp"] * performed.expression[k]
     k = model.expression_index("jawOpen")
     assert seen.expression[k] == performed.expression[k]
-    torch.testing.assert_close(seen.gaze - real.gaze, warping.GAZE_GAIN * (performed.gaze - real.gaze))
+    torch.testing.assert_close(seen.gaze - real.gaze, warping.POLICY.gaze_gain * (performed.gaze - real.gaze))
     same = warping.shown(real, real, model)
     torch.testing.assert_close(same.expression, gained(real, model).expression)
 
@@ -131,7 +132,7 @@ def caches(tmp_path, model, track, clip):
 
 def test_warped_samples_are_of_the_clip_and_follow_their_maps(caches, model, track, clip):
     real, made = caches
-    copies = warping.COPIES
+    copies = warping.POLICY.copies
     assert len(made) == copies * len(real) and made.batch(np.arange(2), 3)[0].shape == (2, 3, SIZE, SIZE, 9)
     np.testing.assert_array_equal(made.made_from, np.tile(np.arange(len(real)), copies))
     was, now = real.batch(made.made_from, 1)[1].float(), made.batch(np.arange(len(made)), 1)[1].float()
@@ -171,9 +172,9 @@ def test_warped_steps_leave_the_discriminator_alone_and_held_out_samples_out():
     trainer = Trainer(settings, disc, warped=Made(disc.maps.numpy(), 255 - disc.images.numpy()))
     np.testing.assert_array_equal(trainer.warped_on, trainer.trained_on)
     assert {"adversarial", "discriminator"} <= trainer.advance().keys()
-    judge = {k: v.clone() for k, v in trainer.discriminator.state_dict().items()}
+    before = {k: v.clone() for k, v in trainer.discriminator.state_dict().items()}
     assert trainer.advance().keys() == {"l1"}
-    assert all(torch.equal(v, judge[k]) for k, v in trainer.discriminator.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in trainer.discriminator.state_dict().items())
     plain = Trainer(dataclasses.replace(settings, warped_every=0), disc, warped=trainer.warped)
     plain.advance()
     assert "discriminator" in plain.advance()
