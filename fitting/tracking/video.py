@@ -165,8 +165,9 @@ def fit_video(
     with torch.inference_mode(), _one_thread():
         if shared is None:
             shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings, person)
+            follower = FollowerState(*facts.pop("place") or ())
             if store:  # of a long clip that is the longest wait without anything to show
-                store.save(rows, shared, FollowerState(), previous, facts)
+                store.save(rows, shared, follower, previous, facts)
         # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
         lights = 2 if facts["clean"] or len(facts["key_frames"]) <= FEW else 1
         fitter.adapt(float(facts["clean"]), lights if facts["parted"] else 0)
@@ -174,10 +175,9 @@ def fit_video(
             detector = NetDetector(detector, device)
         begun = time.perf_counter()
         timings["solver"] = 0.0
-        known, alone = Memory.from_json(facts["known"]), facts["people"]["of"] == 1
-        begin = follower or FollowerState(*facts["place"] or ())
-        known = FaceFollower(detector, begin, ordered, known, alone)
-        ahead = _look_ahead(frames, known, len(rows), settings.levels, device, timings)
+        memory, alone = Memory.from_json(facts["known"]), facts["people"]["of"] == 1
+        following = FaceFollower(detector, follower, ordered, memory, alone)
+        ahead = _look_ahead(frames, following, len(rows), settings.levels, device, timings)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
             for item in ahead:
@@ -191,26 +191,21 @@ def fit_video(
                 timings["solver"] += time.perf_counter() - solving
                 report(Event("tracking", len(rows), facts["frames"]))
                 if store and time.perf_counter() - saved > SAVE_EVERY:
-                    facts["known"] = known.person.as_json()
+                    facts["known"] = memory.as_json()
                     store.save(rows, shared, follower, previous, facts)
                     saved = time.perf_counter()
         if store:
-            store.save(rows, shared, follower or FollowerState(), previous, facts)
+            store.save(rows, shared, follower, previous, facts)
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
-    del facts["known"], facts["place"]
-    track = as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
-    if (others := facts["people"]["of"] - 1) and person is None:
-        track.facts["warnings"].append(
-            f"{others + 1} people are seen, and the one shown most is followed: --person picks another, --all-people each"
-        )
-    return track
+    del facts["known"]
+    return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
 
 
 def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> list[Track]:
     """A track of each person of a clip, who is shown most first; see `fit_video`, whose options these are."""
     tracks: list[Track] = []
-    while not tracks or len(tracks) < tracks[0].facts["people"]["of"]:
+    while not tracks or len(tracks) < tracks[0].facts.get("people", {"of": 1})["of"]:
         number = len(tracks) + 1
         work = None if checkpoint is None else Path(checkpoint) / f"person_{number}"
         tracks.append(fit_video(frames, checkpoint=work, person=number, **options))
