@@ -68,7 +68,8 @@ def missing_pictures(where: str, missing: list[str], total: int, source: str) ->
 def read_lfw(folder: Path, pairs: Path) -> Pairs:
     """LFW's View 2: ``Name/Name_0001.jpg`` (or .png) under ``folder``; pairs.txt.
 
-    Its first line is "folds<TAB>pairs of a kind"; then, fold by fold, so many lines "Name 1 4" and so many "Name 1 Other 2", parted by tabs.
+    Its first line is "folds<TAB>pairs of a kind"; then, fold by fold, so many lines "Name 1 4" and so many
+    "Name 1 Other 2", with tabs between.
     """
     where = f"'{pairs}'"
     lines = _lines(pairs, LFW_FROM)

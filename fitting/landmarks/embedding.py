@@ -12,31 +12,38 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from facemodel.landmark_schemes import IBUG68, MEDIAPIPE478, SCHEMES
+from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 
 SAME = 0.6
 """Distance below which two embeddings are of the same person."""
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-NOSE_BASE = {MEDIAPIPE478.name: 2, IBUG68.name: 33}
 CHIP = 150  # px, side of the aligned picture that the network sees
 
 
+def dlib_points(name: str) -> list[int]:
+    """Of a landmark scheme dlib's five: outer and inner corner of the subject's left eye, of the right, nose base."""
+    scheme = SCHEMES[name]
+    if scheme.nose_base is None:
+        raise PortraitError(f"embedding: the landmark scheme '{name}' has no nose base; choose another detector")
+    left, right = scheme.eye_corners
+    return [*left, *right, scheme.nose_base]
+
+
 def can_embed(face: Face) -> bool:
-    """Whether a face can be aligned for the embedding: by all points of a scheme that has them."""
-    known = face.scheme in NOSE_BASE and len(face.points) == SCHEMES[face.scheme].count
-    return known and bool(np.isfinite(face.points[NOSE_BASE[face.scheme]]).all())
+    """Whether a face can be aligned for the embedding: by all points of a scheme that has a nose base."""
+    if face.scheme not in SCHEMES or SCHEMES[face.scheme].nose_base is None:
+        return False
+    whole = len(face.points) == SCHEMES[face.scheme].count
+    return whole and bool(np.isfinite(face.points[dlib_points(face.scheme)]).all())
 
 
 def face_chip(picture: np.ndarray, face: Face) -> np.ndarray:
     """(150, 150, 3) uint8: a face of an (H, W, 3) uint8 RGB picture, aligned as dlib's training had it."""
     import dlib
 
-    if face.scheme not in NOSE_BASE:
-        raise ValueError(f"face: expected landmarks of the scheme {' or '.join(NOSE_BASE)}, got '{face.scheme}'")
-    five = *(k for eye in SCHEMES[face.scheme].eye_corners for k in eye), NOSE_BASE[face.scheme]
-    points = [dlib.point(round(x), round(y)) for x, y in face.points[list(five)] - 0.5]
+    points = [dlib.point(round(x), round(y)) for x, y in face.points[dlib_points(face.scheme)] - 0.5]
     left, top, right, bottom = (round(v) for v in face.box)
     shape = dlib.full_object_detection(dlib.rectangle(left, top, right, bottom), dlib.points(points))
     return dlib.get_face_chip(np.ascontiguousarray(picture), shape, size=CHIP, padding=0.25)
