@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from facemodel.formats._assemble import Parts, assemble, refused
 from facemodel.formats._containers import Summary, summarize
 from facemodel.linear import LinearModel
@@ -67,7 +69,8 @@ class ForeignFormat(ABC):
         """
         path, found = Path(path), Extras(extras)
         try:
-            parts, files = self.parts(path, found)
+            with np.errstate(all="ignore"):  # what isn't finite is said by its name later on
+                parts, files = self.parts(path, found)
         except PortraitError:
             raise
         except Exception as error:  # whatever garbled content does to the arithmetic
@@ -76,4 +79,5 @@ class ForeignFormat(ABC):
         from facemodel.formats._strangers import describe
 
         found.all_used(self.title, describe)
-        return assemble(parts, path, [*files, *found.used])
+        with np.errstate(all="ignore"):
+            return assemble(parts, path, [*files, *found.used])
