@@ -23,7 +23,7 @@ from fitting.texture import FrameTexture, TextureMerger, frame_texture, gain_bet
 from neural_render.uv_gan.filling import blend_weight
 from neural_render.uv_gan.samples import MASK_SIZE, seen_from
 from portrait.video import open_frames
-from renderer import Camera, linear_to_srgb, main_island
+from renderer import Camera, linear_to_srgb, main_island, to_uint8
 from synthetic.performance import head_turn
 
 CHOSEN, MERGED = 4, 60  # turned frames a clip; others that are merged, at most
@@ -89,7 +89,7 @@ def shown_when_turned(model, parameters: FaceParameters, yaw: float, island: Ten
 
 
 def to_bytes(linear: Tensor) -> np.ndarray:
-    return (linear_to_srgb(linear.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
+    return to_uint8(linear_to_srgb(linear.clamp(0, 1))).numpy()
 
 
 def evaluate_clips(

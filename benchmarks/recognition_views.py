@@ -27,7 +27,7 @@ from foundation.atomic import write_file
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv_outputs import Face
 from recognition.alignment import align_face
-from renderer import extend, linear_to_srgb, main_island, srgb_to_linear
+from renderer import extend, linear_to_srgb, main_island, srgb_to_linear, to_uint8
 from renderer.unwrapping import uv_fragments
 
 SIZE = 64  # texels a side
@@ -57,7 +57,7 @@ class Views:
     def textures(self, frame: FrameTexture) -> dict[str, np.ndarray]:
         """(SIZE, SIZE, 3) uint8 by folder, visible texels as they are; "holes" is black where nothing was seen."""
         weight, skin = blend_weight(frame.confidence, self.island), self.island.numpy()[..., None]
-        seen = to_bytes(linear_to_srgb(frame.color.clamp(0, 1)))
+        seen = to_uint8(linear_to_srgb(frame.color.clamp(0, 1))).numpy()
         kept = weight.numpy()[..., None]
         made = {name: kept * seen + (1 - kept) * fill(seen, weight) for name, fill in self.fillings.items()}
         return {name: (t * skin).round().astype(np.uint8) for name, t in ({HOLES: kept * seen} | made).items()}
@@ -101,10 +101,6 @@ def crop(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """SphereFace's crop by landmarks (478, 2), made smaller."""
     aligned = align_face(picture, Found(landmarks.astype(np.float64), "mediapipe478", 1.0))
     return cv2.resize(aligned, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-
-
-def to_bytes(values: torch.Tensor) -> np.ndarray:
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def write_person(root: Path, name: str, views: dict[str, dict[str, np.ndarray]]) -> None:

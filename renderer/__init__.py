@@ -1,7 +1,7 @@
 """Camera, rasterisation, shading, conditioning maps and UV unwrapping."""
 
 from geometry.camera import Camera, opencv_extrinsics, project, to_camera
-from geometry.color import linear_to_srgb, srgb_to_linear
+from geometry.color import linear_to_srgb, srgb_to_linear, to_uint8
 from geometry.rotation import axis_angle, rotation_matrix
 from geometry.spherical_harmonics import sh_basis, shade
 from renderer.fragments import Fragments
@@ -38,6 +38,7 @@ __all__ = [
     "srgb_to_linear",
     "surface_points",
     "to_camera",
+    "to_uint8",
     "unwrap",
     "unwrap_view",
 ]

@@ -1,4 +1,4 @@
-"""From a picture to the model's UV chart: which texels the picture shows, and their colours."""
+"""From a picture to the model's UV atlas: which texels the picture shows, and their colours."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BEYOND = 3.0
 """mm, the spread of the Gaussian window over which the picture beyond the outline is averaged."""
 
 OVERLAP_DEPTH = 1e-3
-"""Depth given to the chart to order what overlaps; so small that barycentrics change by less than that."""
+"""Depth given to the atlas to order what overlaps; so small that barycentrics change by less than that."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What one picture shows of the chart, (H_uv, W_uv, ...); zero or False where it shows nothing."""
+    """What one picture shows of the atlas, (H_uv, W_uv, ...); zero or False where it shows nothing."""
 
     texture: Tensor  # (..., C) float, the picture's own colour space, bilinear
     visible: Tensor  # bool
@@ -47,7 +47,7 @@ def unwrap(
     *,
     grazing: float = 75.0,
 ) -> tuple[Tensor, Tensor]:
-    """Samples a picture into the UV chart: texture and visibility of ``unwrap_view``, which has the arguments."""
+    """Samples a picture into the UV atlas: texture and visibility of ``unwrap_view``, which has the arguments."""
     view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing)
     return view.texture, view.visible
 
@@ -61,7 +61,7 @@ def unwrap_view(
     *,
     grazing: float = 75.0,
 ) -> View:
-    """Samples a picture into the UV chart.
+    """Samples a picture into the UV atlas.
 
     A texel is visible where its point of the surface lies within the picture, faces the camera by less than
     ``grazing`` degrees between normal and line of sight, and isn't behind another part of the mesh.
@@ -154,10 +154,10 @@ def _outline(head: Tensor, picture: Tensor, row: Tensor, column: Tensor, sigma: 
 
 
 def uv_fragments(model, size: tuple[int, int]):
-    """Fragments (1, H_uv, W_uv, ...) of the chart itself: which triangle, and where in it, each texel is.
+    """Fragments (1, H_uv, W_uv, ...) of the atlas itself: which triangle, and where in it, each texel is.
 
     The triangles' numbers are those of ``model.triangles`` as well, so vertex attributes can be interpolated
-    into the chart with them. Where parts of the chart overlap (the inside of the mouth lies under the lips, as seen
+    into the atlas with them. Where parts of the atlas overlap (the inside of the mouth lies under the lips, as seen
     from the head's axis), the outermost of the mean head wins.
     """
     model.require("atlas", "a texture")
@@ -167,6 +167,6 @@ def uv_fragments(model, size: tuple[int, int]):
     outside[atlas.triangles.reshape(-1)] = (radius / radius.max())[model.triangles.reshape(-1)]
     depth = 1 + OVERLAP_DEPTH * (1 - outside)
     u, v = atlas.coordinates.unbind(-1)
-    chart = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
+    flat = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
     camera = Camera(focal=1.0, width=width, height=height, cx=0.0, cy=0.0)
-    return rasterize(chart[None], atlas.triangles, camera)
+    return rasterize(flat[None], atlas.triangles, camera)

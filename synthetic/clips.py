@@ -21,10 +21,20 @@ from synthetic.performance import expressions, head_rotation, joint_angles, wave
 from synthetic.person import Person, random_person
 from synthetic.surroundings import garment, photograph, random_light
 
-YAW, PITCH, ROLL = (math.radians(a) for a in (60, 20, 15))  # largest angles of a head
-CLIP_YAW = math.radians(45)  # a clip goes from one side to the other
-GAZE = math.radians(25), math.radians(12)  # largest yaw and pitch of the eyes
 HEAD = 330.0  # mm, height of the mean head with its neck, about
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Within what a performance is drawn. The largest angles are degrees to either side."""
+
+    yaw: float = 60.0  # of the head, in one picture
+    clip_yaw: float = 45.0  # of a clip, which goes from one side to the other
+    pitch: float = 20.0
+    roll: float = 15.0
+    gaze: tuple[float, float] = (25.0, 12.0)  # yaw and pitch of the eyes
+    focal: tuple[float, float] = (0.9, 2.0)  # times the picture's side: 58 to 28 degrees of view
+    fill: tuple[float, float] = (0.6, 0.9)  # what the head takes of the picture's height
 
 
 @dataclass(frozen=True)
@@ -40,16 +50,18 @@ class Scene:
         return len(self.pictures)
 
 
-def random_performance(model, g: Generator, frames: int, size: int) -> tuple[FaceParameters, Camera]:
+def random_performance(
+    model, g: Generator, frames: int, size: int, within: Ranges = Ranges()
+) -> tuple[FaceParameters, Camera]:
     """Somebody doing something (F frames) before a camera of ``size`` x ``size`` px."""
-    focal = size * math.exp(uniform(g, math.log(0.9), math.log(2.0)))  # 58 to 28 degrees
-    fill = uniform(g, 0.6, 0.9)  # of the picture's height
-    depth = focal * HEAD / (fill * size)
-    yaw = (YAW if frames == 1 else CLIP_YAW) * wave(g, frames)
-    rotation = head_rotation(yaw, PITCH * wave(g, frames), ROLL * wave(g, frames))
+    focal = size * math.exp(uniform(g, *(math.log(f) for f in within.focal)))
+    depth = focal * HEAD / (uniform(g, *within.fill) * size)
+    yaw = math.radians(within.yaw if frames == 1 else within.clip_yaw) * wave(g, frames)
+    pitch, roll = math.radians(within.pitch) * wave(g, frames), math.radians(within.roll) * wave(g, frames)
+    rotation = head_rotation(yaw, pitch, roll)
     aside = torch.stack([wave(g, frames), 0.5 * wave(g, frames) + 0.5, wave(g, frames)], -1)
     room = torch.tensor([0.08, 0.08, 0.08]) * torch.tensor([HEAD, HEAD, depth])
-    look = torch.stack([GAZE[0] * wave(g, frames), GAZE[1] * wave(g, frames)], -1)
+    look = torch.stack([math.radians(a) * wave(g, frames) for a in within.gaze], -1)
     squint = torch.tensor([[-0.02, 0.0], [0.02, 0.0]])  # both eyes look at one point, some distance away
     gaze = look[:, None] + squint
     who = random_person(model, Chance(g))

@@ -17,7 +17,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Report, counted, ignore
 from foundation.tensors import read_tensors, write_tensors
 from neural_render.uv_gan.filling import blend_weight
-from renderer import Camera, atlas_light, linear_to_srgb, main_island, to_camera, unwrap_view
+from renderer import Camera, atlas_light, linear_to_srgb, main_island, surface_points, to_uint8, unwrap_view
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person
 
 MASK_SIZE = 192  # px of the view that says what is seen
@@ -86,8 +86,7 @@ class TextureSet:
 
 def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> Tensor:
     """(S, S) 0 to 1: which texels a camera sees well enough to be kept, by the head's own geometry alone."""
-    p = parameters
-    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+    points = surface_points(model, parameters)
     blank = torch.zeros(camera.height, camera.width, 1)
     view = unwrap_view(blank, points, model, camera, (size, size), grazing=80.0)
     return blend_weight(sight(model, view), island)
@@ -138,6 +137,6 @@ def lit_texture(model, person, shot: Shot, island: Tensor) -> tuple[Tensor, Tens
     size = len(island)
     parameters, camera = frame_shot(model, person, shot, MASK_SIZE)
     lit = person.albedo * atlas_light(model, parameters, size).clamp_min(0.02)
-    texture = (linear_to_srgb(lit.clamp(0, 1)) * 255).round().to(torch.uint8)
+    texture = to_uint8(linear_to_srgb(lit.clamp(0, 1)))
     seen = seen_from(model, parameters, camera, size, island)
-    return texture, (seen * 255).round().to(torch.uint8)
+    return texture, to_uint8(seen)

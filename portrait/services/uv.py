@@ -130,6 +130,7 @@ def load_completer(complete: str | None, model, device: str):
     if complete is None:
         return None
     if complete == MIRROR:
+        model.require("symmetric atlas", "completing a texture from its mirrored side")
         return mirror_fill
     path = Path(complete)
     if not path.is_file():

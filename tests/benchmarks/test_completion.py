@@ -70,14 +70,14 @@ def test_gain_is_against_the_best_at_far_yaws():
 def test_what_a_real_turned_head_hides_is_known_from_others(model):
     island, person = main_island(model, SIZE), make_person(model, SkinAtlas.of(model, SIZE), 1, 2)
     parameters, camera = frame_shot(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    frame = frame_texture(model, parameters, (picture * cover * 255).round().to(torch.uint8)[0], SIZE)
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    frame = frame_texture(model, parameters, (picture * alpha * 255).round().to(torch.uint8)[0], SIZE)
     # The others show the same skin without light, twice as bright.
     parts = holes_of(model, parameters, 25.0, frame, 2 * person.albedo, torch.ones(SIZE, SIZE), island)
     assert [p.turn for p in parts] == list(TURNS)
     shares = [p.hole.mean() for p in parts]
     assert 0 < shares[0] < shares[1] < shares[2] < shares[3]
-    right = np.arange(SIZE) < SIZE // 2  # in the chart the subject's right side is on the left; turned left, it shows
+    right = np.arange(SIZE) < SIZE // 2  # in the atlas the subject's right side is on the left; turned left, it shows
     assert parts[3].hole[:, ~right].mean() > 2 * parts[3].hole[:, right].mean()
     for part in parts:
         assert not (part.hole & (part.weight.numpy() >= 0.5)).any() and part.known[part.hole].all()

@@ -31,8 +31,8 @@ def person(model):
 def photograph(model, person, shot, size=192):
     """Parameters, and the picture (size, size, 3) uint8, over black."""
     parameters, camera = frame_shot(model, person, shot, size)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    return parameters, (picture * cover * 255).round().byte()[0]
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    return parameters, (picture * alpha * 255).round().byte()[0]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_light_is_divided_out(model, person, seen):
 
 
 def test_the_far_side_and_the_neck_are_not_believed(model, seen):
-    """Turned to its left, which is on the right of picture and chart, a head shows its right side."""
+    """Turned to its left, which is on the right of picture and atlas, a head shows its right side."""
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())
     assert not (seen.confidence[~seen.visible] > 0).any()

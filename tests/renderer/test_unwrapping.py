@@ -1,4 +1,4 @@
-"""From a picture to the chart and back."""
+"""From a picture to the atlas and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.renderer.conftest import surface
 
 
 def cylinder_model(rows: int = 24, columns: int = 48, radius: float = 80.0, height: float = 200.0):
-    """An upright tube with a chart that unrolls it: u around (0.5 in front), v up; the seam's vertices are doubled."""
+    """An upright tube with an atlas that unrolls it: u around (0.5 in front), v up; the seam's vertices are doubled."""
     turn = torch.linspace(0, 1, columns + 1)
     u, v = torch.meshgrid(turn, torch.linspace(0, 1, rows), indexing="ij")
     angle = (u - 0.5) * 2 * torch.pi

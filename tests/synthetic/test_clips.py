@@ -12,7 +12,7 @@ from facemodel.base import Block
 from facemodel.linear import LinearModel
 from renderer import sh_basis
 from synthetic import CameraEffects, make_scene
-from synthetic.clips import GAZE, PITCH, YAW, random_performance
+from synthetic.clips import Ranges, random_performance
 from synthetic.performance import expression_of, expressions
 from synthetic.surroundings import facing, light_of, photograph, random_light
 
@@ -52,11 +52,12 @@ def test_a_seed_is_a_scene_and_another_seed_another(model, scene):
 
 
 def test_people_are_within_bounds(model):
+    within = Ranges()
     for seed in range(6):
         s = make_scene(model, seed, 1, 96)
         t = s.truth
-        assert t.rotation.norm() < YAW + PITCH + 0.3
-        assert t.gaze[..., 0].abs().max() < GAZE[0] + 0.03
+        assert t.rotation.norm() < np.radians(within.yaw + within.pitch) + 0.3
+        assert t.gaze[..., 0].abs().max() < np.radians(within.gaze[0]) + 0.03
         assert ((t.expression >= 0) & (t.expression <= 1)).all()
         assert t.expression[0].count_nonzero() >= 3
         assert ((s.landmarks > -10) & (s.landmarks < 106)).mean() > 0.95

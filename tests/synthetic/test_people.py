@@ -44,7 +44,7 @@ def test_a_seed_is_a_person(model, atlas, people):
 
 
 def test_detail_is_where_it_is_whatever_the_size(model, atlas, people):
-    """Twice as fine a atlas shows the same person: what differs is finer than a texel."""
+    """Twice as fine an atlas shows the same person: what differs is finer than a texel."""
     fine = make_person(model, SkinAtlas.of(model, 256), 3, 1).albedo
     small = torch.nn.functional.avg_pool2d(fine.movedim(-1, 0)[None], 2)[0].movedim(0, -1)
     inner = torch.from_numpy(atlas.island & (atlas.skin > 0.99))
