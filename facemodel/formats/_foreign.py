@@ -11,6 +11,7 @@ import numpy as np
 
 from facemodel.formats._assemble import Parts, assemble, refused
 from facemodel.formats._containers import Summary, summarize
+from facemodel.formats.strangers import describe
 from facemodel.linear import LinearModel
 from foundation.errors import PortraitError
 
@@ -30,7 +31,7 @@ class Extras:
                 return path
         return None
 
-    def all_used(self, title: str, describe: Callable[[Path], str]) -> None:
+    def all_used(self, title: str) -> None:
         """PortraitError where one is left over."""
         for path in self.paths:
             if path not in self.used:
@@ -76,8 +77,6 @@ class ForeignFormat(ABC):
         except Exception as error:  # whatever garbled content does to the arithmetic
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise refused(path, f"it is a garbled file of {self.title} ({reason})") from None
-        from facemodel.formats._strangers import describe
-
-        found.all_used(self.title, describe)
+        found.all_used(self.title)
         with np.errstate(all="ignore"):
             return assemble(parts, path, [*files, *found.used])
