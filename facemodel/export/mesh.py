@@ -1,6 +1,6 @@
 """Meshes for other programs, in the model's axes, with landmarks and camera: what all formats have in common.
 
-`export_mesh` takes a track's frame and writes files; a format is a file beside this one that adds itself to `EXPORTERS`.
+`export_mesh` writes a frame of a track; a format is a file beside this one that adds itself to `EXPORTERS`.
 Positions are in millimetres. glTF defines metres, so the node of a .glb scales them: programs show a head of its size.
 """
 
