@@ -64,9 +64,10 @@ def test_completion(model, weights, device, size):
 @pytest.mark.parametrize("complete", ["mirror", "network", None])
 def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device, complete):
     """What ``portrait uv --merge`` does between reading and writing."""
+    from portrait.progress import Progress
+
     from neural_render.uv_gan.filling import blend_weight, mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
-    from portrait.progress import Progress
     from portrait.services.uv import dressed, merged
     from portrait.services.uv_outputs import Face
     from renderer import main_island
