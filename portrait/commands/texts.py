@@ -132,7 +132,7 @@ def _(r: ExportedNetwork) -> list[str]:
 
 @lines.register
 def _(r: Description) -> list[str]:
-    return [r.headline, *(f"  {'  ' * fact.level}{fact.name:<14} {fact.text}" for fact in r.facts)]
+    return [r.headline, *(f"  {'  ' * fact.level}{fact.name:<11} {fact.text}" for fact in r.facts)]
 
 
 @lines.register

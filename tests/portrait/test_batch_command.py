@@ -11,9 +11,9 @@ import cv2
 import pytest
 import torch
 
-import fitting.landmarks.mediapipe
 import portrait.batch.job
 from facemodel import Track
+from fitting.landmarks import DETECTORS
 from portrait.batch.clips import find_clips
 from portrait.cli import main
 from portrait.commands.batch_display import BatchDisplay
@@ -42,8 +42,8 @@ def detectors(monkeypatch):
         for clip in clips:
             yield clip, work(clip, lambda news: None)
 
-    made, make = [], fitting.landmarks.mediapipe.MediaPipeDetector
-    monkeypatch.setattr("fitting.landmarks.mediapipe.MediaPipeDetector", lambda *args: made.append(make()) or made[-1])
+    made, make = [], DETECTORS["mediapipe"]
+    monkeypatch.setitem(DETECTORS._values, "mediapipe", lambda device: made.append(make(device)) or made[-1])
     monkeypatch.setattr("portrait.services.batch.run_on_cores", one_by_one)
     portrait.batch.job._finder.cache_clear()
     threads = torch.get_num_threads(), cv2.getNumThreads()
