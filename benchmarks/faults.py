@@ -7,7 +7,7 @@ import numpy as np
 from torch import Generator
 
 from fitting.landmarks.base import Face, LandmarkDetector
-from synthetic.scenes import Scene, uniform
+from synthetic import Scene, uniform
 
 HAND = (85.0, 190.0)  # mm, width and length
 SMALL = 40  # px, the longer side of a small face

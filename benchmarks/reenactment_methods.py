@@ -16,7 +16,7 @@ from foundation.progress import Report, ignore
 from neural_render import Clip, Settings, Weights, inference_network, synthesize_crops
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
-from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 
 POSE = ("expression", "rotation", "translation", "gaze")
 

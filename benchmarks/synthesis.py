@@ -39,8 +39,9 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
 from neural_render.training import order

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from facemodel import Track
+from geometry.color import to_uint8
 from renderer import Camera
 
 BAR = 22  # px of the label above a panel
@@ -17,9 +17,9 @@ def camera_of(track: Track) -> Camera:
     return Camera(float(track.parameters.focal.flatten()[0]), track.width, track.height)
 
 
-def to_uint8(values: Tensor) -> np.ndarray:
-    """Values in [0, 1] as uint8, of any shape; those beyond are clamped."""
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+def as_bytes(values: Tensor) -> np.ndarray:
+    """Values in [0, 1] of any shape, wherever they lie, as an array of uint8."""
+    return to_uint8(values).cpu().numpy()
 
 
 def resize(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -32,9 +32,9 @@ def resize(frame: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(frame, (width, height), interpolation=how)
 
 
-def fit_height(picture: np.ndarray, height: int, aspect: float = 1.0) -> np.ndarray:
-    """A picture scaled to a height, its shape kept; ``aspect`` is a pixel's width over its height."""
-    return resize(picture, max(2, round(picture.shape[1] * aspect * height / picture.shape[0])), height)
+def fit_height(picture: np.ndarray, height: int) -> np.ndarray:
+    """A picture scaled to a height, its shape kept."""
+    return resize(picture, max(2, round(picture.shape[1] * height / picture.shape[0])), height)
 
 
 def labelled(picture: np.ndarray, text: str) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import PortraitError
+from foundation.progress import Report, ignore
 from recognition.folder import FaceFolder, listed, read_folder
 from recognition.model import Embedded, Embedder, embed_files
 from recognition.poses import BINS, gallery_and_probes, pose_pairs
@@ -18,7 +19,6 @@ from recognition.settings import Evaluation
 from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
 
 CURVE = 400  # points of a stored ROC
-Progress = Callable[[float, float, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,17 @@ class Result:
         return confidence(np.array(self.accuracies))
 
 
-def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progress | None = None) -> list[Result]:
+def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, report: Report = ignore) -> list[Result]:
     """Runs one protocol. base: the folder that its paths start from. Raises PortraitError for what can't be used."""
     name, folder = wanted.name or wanted.protocol, base / wanted.folder
-    tell = None if progress is None else (lambda done, total: progress(done, total, name, ""))
     if wanted.protocol == "poses":
-        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, tell)
+        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, report)
     needed = {"lfw": ["pairs"], "pairs": ["pairs"], "ijb": ["pairs", "templates"]}.get(wanted.protocol, [])
     for setting in needed:
         if not getattr(wanted, setting):
             raise PortraitError(f"[[evaluate]] {name}: needs '{setting}', the protocol's list; see docs/recognition.md")
     if wanted.protocol == "ijb":
-        return [_evaluate_ijb(embedder, wanted, base, name, tell)]
+        return [_evaluate_ijb(embedder, wanted, base, name, report)]
     if wanted.protocol == "lfw":
         pairs = read_lfw(folder, base / wanted.pairs)
     elif wanted.protocol == "pairs":
@@ -70,7 +69,7 @@ def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progr
     else:
         pairs = read_cfp(folder, wanted.protocol.removeprefix("cfp-").upper())
     yaw = read_yaw(base / wanted.yaw, folder, pairs.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(pairs.files), yaw, progress=tell)
+    embedded = embed_files(embedder, list(pairs.files), yaw, report=report, stage=name)
     return [replace(verify_pairs(embedded.features, pairs, name), unreadable=_named(embedded, pairs.files))]
 
 
@@ -103,11 +102,11 @@ def _thin(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.stack([false, true])
 
 
-def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=None) -> list[Result]:
+def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, report: Report = ignore) -> list[Result]:
     """A row a bin of |yaw|: frontal against turned, and rank-1 of the bin's pictures among the frontal ones."""
     if np.isnan(folder.yaw).any():
         raise PortraitError(f"data '{folder.root}': {int(np.isnan(folder.yaw).sum())} pictures have no yaw; add it")
-    embedded, results = embed_files(embedder, folder.paths, folder.yaw, progress=progress), []
+    embedded, results = embed_files(embedder, folder.paths, folder.yaw, report=report, stage=name), []
     features, unreadable = embedded.features, _named(embedded, folder.paths)
     for low, high in BINS:
         pairs, (gallery, probes) = pose_pairs(folder, low, high), gallery_and_probes(folder, low, high)
@@ -128,10 +127,10 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
     return results
 
 
-def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, progress) -> Result:
+def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, report: Report) -> Result:
     lists = read_ijb(base / wanted.folder, base / wanted.templates, base / wanted.pairs)
     yaw = read_yaw(base / wanted.yaw, base / wanted.folder, lists.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(lists.files), yaw, progress=progress)
+    embedded = embed_files(embedder, list(lists.files), yaw, report=report, stage=name)
     features, unreadable = embedded.features, _named(embedded, lists.files)
     fine = np.isfinite(features[:, 0])
     if not fine.any():

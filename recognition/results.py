@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foundation.atomic import write_file
 from foundation.errors import PortraitError
+from foundation.tensors import read_tensors, write_tensors
 from recognition.evaluation import Result
-from recognition.files import read_tensors, write_tensors, write_text
 from recognition.verification import RATES, confidence
 
 MAKE = "portrait recognize evaluate SETTINGS FOLDER"
@@ -37,8 +38,8 @@ def write_results(folder: Path, results: dict[int, list[Result]]) -> Path:
                 | {"folds": " ".join(f"{a:.6f}" for a in r.accuracies)}
             )
             curves[f"{seed}/{r.protocol}"] = torch.from_numpy(r.curve)
-    write_tensors(folder / "curves.safetensors", "curves", curves, {})
-    write_text(folder / "results.csv", table.getvalue())
+    write_tensors(folder / "curves.safetensors", "curves", 1, curves, {})
+    write_file(folder / "results.csv", table.getvalue(), "results")
     return folder / "results.csv"
 
 
@@ -47,7 +48,7 @@ def read_results(folder: Path) -> dict[int, list[Result]]:
     path = folder / "results.csv"
     if not path.is_file():
         raise PortraitError(f"results '{path}': no such file; make it with '{MAKE}'")
-    curves, _ = read_tensors(folder / "curves.safetensors", "curves", MAKE)
+    curves, _ = read_tensors(folder / "curves.safetensors", "curves", 1, MAKE)
     results: dict[int, list[Result]] = {}
     number = lambda text: float(text) if text else float("nan")  # noqa: E731
     try:

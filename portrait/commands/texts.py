@@ -74,7 +74,7 @@ def _(r: Mixed) -> list[str]:
 
 @lines.register
 def _(r: Rendered) -> list[str]:
-    padding = lambda wide: "" if r.still else padding_note(wide, r.height)  # noqa: E731
+    padding = lambda wide: "" if r.still else padding_note(wide, r.height, r.pixel_aspect)  # noqa: E731
     size = f"{r.width} x {r.height}"
     if r.over is not None:
         what = f"{r.maps[0]} over {r.over.name}, {size}{padding(r.width)}"
@@ -104,7 +104,7 @@ def _(r: Trained) -> list[str]:
 
 @lines.register
 def _(r: Synthesized) -> list[str]:
-    size = f"{r.width} x {r.height}{padding_note(r.width, r.height)}"
+    size = f"{r.width} x {r.height}{padding_note(r.width, r.height, r.pixel_aspect)}"
     return [f"{r.path}: {r.frames} frames, {size}; labelled as synthetic in its metadata"]
 
 

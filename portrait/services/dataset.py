@@ -22,7 +22,7 @@ from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
 from portrait.services.checks import check_folder, check_number
 from portrait.services.setup import Setup
-from synthetic import RandomScenes, Shot, SkinChart, make_person, shoot
+from synthetic import RandomShots, Shot, SkinAtlas, make_person, shoot
 
 TEXELS = 256  # texels a side of a person's skin
 ALIGNED_FROM, FILL = 240, 0.6  # px of the picture that SphereFace's crop is cut from, and what the head fills of it
@@ -37,7 +37,7 @@ class Plan:
     pictures: int
     size: int | None  # px of square pictures; None is SphereFace's crop
     test: float  # share of the people in the split "test"
-    scenes: RandomScenes
+    scenes: RandomShots
 
     def shots(self, identity: int) -> list[Shot]:
         draw = np.random.default_rng([self.seed, identity, 5])
@@ -79,9 +79,7 @@ class DatasetOptions:
     @property
     def plan(self) -> Plan:
         """What decides every pixel."""
-        scenes = RandomScenes(
-            yaw=self.max_yaw_deg, yaws=self.yaws_deg, lights=self.lights, expressions=self.expressions
-        )
+        scenes = RandomShots(yaw=self.max_yaw_deg, yaws=self.yaws_deg, lights=self.lights, expressions=self.expressions)
         return Plan(self.seed, self.pictures, self.size, self.test, scenes)
 
 
@@ -155,10 +153,10 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     from fitting.landmarks.base import Face
     from recognition.alignment import align_face
     from renderer import project, to_camera
-    from synthetic.scene import stand
+    from synthetic import frame_shot
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
-    p, camera = stand(model, person, shot, ALIGNED_FROM, FILL)
+    p, camera = frame_shot(model, person, shot, ALIGNED_FROM, FILL)
     marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
     points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
     return align_face(picture, Face(points, "mediapipe478", 1.0))
@@ -205,7 +203,7 @@ def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
 @cache
 def _model_and_skin(setup: Setup):  # once a process
     model = setup.started().face_model("cpu")
-    return model, SkinChart.of(model, TEXELS)
+    return model, SkinAtlas.of(model, TEXELS)
 
 
 def _one_thread() -> None:

@@ -176,7 +176,9 @@ def _frames(path: Path) -> Iterator:
         yield "frames", f"{frames.frame_count or 'unknown'}, {frames.fps:.2f} a second"
         yield "sound", "yes" if frames.audio else "no"
     if frames.pixel_aspect != 1:
-        yield "pixels", f"{frames.pixel_aspect.numerator}:{frames.pixel_aspect.denominator}"
+        shape = f"{frames.pixel_aspect.numerator}:{frames.pixel_aspect.denominator}"
+        yield "pixels", f"{shape}, stored as {frames.stored[0]} x {frames.stored[1]}"
+    yield from (("note", said) for said in frames.notes)
     note = read_comment(frames.metadata)
     if not (note and note.get("synthetic")):
         yield "synthetic", "not labelled"

@@ -44,12 +44,3 @@ def named(report: Report, name: str) -> Report:
         report(event if isinstance(event, Finished | Begun | Noted) else replace(event, stage=f"{name}: {event.stage}"))
 
     return tell
-
-
-def stages(report: Report):
-    """A listener of the form ``(done, total, stage, note)`` that tells ``report``; floats are seconds."""
-
-    def tell(done: float, total: float | None, stage: str, note: str = "") -> None:
-        report(Event(stage, done, total, "s" if isinstance(done, float) else "frames", note))
-
-    return tell

@@ -11,7 +11,7 @@ import torch
 from facemodel import Track, export_mesh
 from foundation.progress import Report, ignore
 from neural_render.methods.base import method_of
-from portrait.pictures import to_uint8
+from portrait.pictures import as_bytes
 from portrait.services.checks import check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
@@ -85,4 +85,4 @@ def albedo_texture(model, track: Track, size: int) -> np.ndarray:
         texture = interpolate(fragments, albedo, model.triangles)[0]
         outside = (fragments.pix_to_face[0, ..., 0] < 0).numpy()
     rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
-    return to_uint8(texture)[rows, columns]
+    return as_bytes(texture)[rows, columns]

@@ -148,11 +148,7 @@ def work_folder(output: Path) -> Path:
 
 def shape_warnings(frames) -> list[str]:
     """What a track says of the shape of its pictures."""
-    found = []
-    aspect = frames.source["pixel_aspect"]
-    if aspect[0] != aspect[1]:
-        shape = ":".join(map(str, aspect))
-        found.append(f"pixels aren't square ({shape}): the face is fitted as stored, not as played")
+    found = list(frames.notes)
     if getattr(frames, "several_sizes", False):
         found.append(
             f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"

@@ -206,14 +206,14 @@ class TargetMixer:
     """Puts a tracked driver's performance on the target, counted from the frames that identity was solved over."""
 
     def __init__(self, model, target: Track, tracker: OnlineTracker) -> None:
-        self.tracker, self.names = tracker, model.expression_names
+        self.tracker, self.model = tracker, model
         self.face, self.reference, self._mixer = steady_face(target), Reference.of_track(target, model), None
 
     def __call__(self, parameters):
         """The target's parameters of the driver's, neither with leading dimensions."""
         if self._mixer is None:
-            first = Reference.of_frames(self.tracker.first, self.names)
-            self._mixer = OnlineMixer(first, self.reference, self.face, self.names)
+            first = Reference.of_frames(self.tracker.first, self.model)
+            self._mixer = OnlineMixer(first, self.reference, self.face, self.model)
         return self._mixer(parameters)
 
 

@@ -21,15 +21,14 @@ from neural_render.methods.base import Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
 from portrait.files import file_hash, find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
-from portrait.pictures import camera_of, to_uint8
+from portrait.pictures import as_bytes, camera_of
 from portrait.reports.comparison import comparison_frames
 from portrait.reports.reenactment import Reenactment, write_report
 from portrait.services.checks import check_number, check_output, check_page
 from portrait.services.editing import Mixed, MixOptions
 from portrait.services.events import Begun, Finished, Notes
 from portrait.services.fitting import FitOptions, fit_clip, work_folder
-from portrait.services.methods import LONGEST, Footage, clip_of, find
-from portrait.services.rendering import pixel_aspect
+from portrait.services.methods import LONGEST, Footage, clip_of, find, has_track
 from portrait.services.setup import Setup
 from portrait.services.synthesis import (
     Synthesized,
@@ -310,21 +309,19 @@ class _Shown:
             with torch.inference_mode():
                 p = self.track.parameters[start : start + 8].to(self.model.mean.device)
                 drawn = render(self.model, p, camera, maps=["diffuse", "mask"], supersample=2)
-            yield from to_uint8(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
+            yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
 
 
 def write_comparison(
     path: Path, shown: _Shown, target: Clip, driver: Clip, result: Path, panels, report: Report
 ) -> None:
     """The comparison video, with the sound of the result. panels: of the method, by title, one set a frame."""
-    of_driver = 1.0 if shown.video is None else float(open_frames(shown.video).pixel_aspect)
     reader = VideoReader(result)
-    track = driver.track if "track" in driver.__dict__ else None
-    aspect = float(pixel_aspect(track)) if track is not None else float(reader.pixel_aspect)
+    track = driver.track if has_track(driver) else None
     times = [time for _, time, _ in reader] if track is None else (track.times - track.times[0]).tolist()
     frames = comparison_frames(
         shown.frames(), target.frames, reader, panels, order=None if track is None else target_frames(track),
-        height=panel_height(target), aspects=(of_driver, aspect),
+        height=panel_height(target),
     )  # fmt: skip
     made_from = {"file": result.name, "sha256": file_hash(result)}
     note = synthetic_note("comparison", result=made_from, mixed=track.facts.get("mixed") if track is not None else None)

@@ -12,15 +12,16 @@ from pathlib import Path
 from facemodel import PortraitError
 from foundation.atomic import write_file
 from foundation.progress import Report, ignore
+from neural_render.training import make_fabric
 from portrait.reports.recognition import comparison_html, results_html
 from portrait.services.checks import check_folder, check_page
-from portrait.services.events import Finished, Notes, stages
+from portrait.services.events import Finished, Notes, named
 from portrait.services.setup import pick_device
 from recognition.evaluation import evaluate
 from recognition.model import load_embedder
 from recognition.results import Comparison, compare, read_results, write_results
 from recognition.settings import Experiment, read_experiment
-from recognition.training import make_fabric, train, training_data
+from recognition.training import train, training_data
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,18 @@ def train_run(settings: Path, output: Path, *, device: str = "auto", report: Rep
     """
     experiment, device = read_experiment(settings), pick_device(device)
     check_folder(output, "seed-0")
-    fabric = make_fabric(experiment.training, device)
-    if experiment.training.devices > 1:
-        fabric.launch()
+    fabric = make_fabric(device, precision=experiment.training.precision, devices=experiment.training.devices)
     main = fabric.is_global_zero  # one process speaks for all
-    tell, notes, seeds = stages(report) if main else None, Notes(report), []
-    data = training_data(experiment, tell)
+    report = report if main else ignore
+    notes, seeds = Notes(report), []
+    data = training_data(experiment, report)
     if main:
         report(Finished("data", 1, 1, result=_told(data)))
     if main and data.skipped:
         path = write_file(output / "skipped.csv", "file\n" + "".join(f"{name}\n" for name in data.skipped))
         notes.add(f"{len(data.skipped)} pictures can't be decoded and are left out: '{path}'")
     for seed in experiment.training.seeds:
-        done = train(fabric, experiment, data, output / f"seed-{seed}", seed, tell)
+        done = train(fabric, experiment, data, output / f"seed-{seed}", seed, named(report, f"seed {seed}"))
         if main:
             seeds.append(Seed(done.weights, done.steps, done.seconds, done.resumed_at, done.losses))
             report(Finished(f"seed {seed}", 1, 1, result=seeds[-1]))
@@ -112,10 +112,10 @@ def evaluate_run(settings: Path, run: Path, *, device: str = "auto", report: Rep
     experiment, device = read_experiment(settings), pick_device(device)
     if not experiment.evaluate:
         raise PortraitError(f"settings '{settings}': no [[evaluate]] in it; docs/recognition.md has the protocols")
-    results, notes, tell = {}, Notes(report), stages(report)
+    results, notes = {}, Notes(report)
     for seed, weights in _weights(run).items():
         embedder, _ = load_embedder(weights, device)
-        rows = [evaluate(embedder, wanted, experiment.base, tell) for wanted in experiment.evaluate]
+        rows = [evaluate(embedder, wanted, experiment.base, report) for wanted in experiment.evaluate]
         results[seed] = [row for some in rows for row in some]
     table = write_results(run, results)
     rows = compare({run.name: results})

@@ -16,12 +16,12 @@ from facemodel.editing.mixing import is_mixed, target_frames
 from foundation.progress import Report, counted, ignore
 from neural_render import FrameCursor
 from portrait.files import file_hash, synthetic_note, track_facts
-from portrait.pictures import camera_of, resize, to_uint8
+from portrait.pictures import as_bytes, camera_of, resize
 from portrait.reports.pictures import SUFFIX, write_picture
 from portrait.services.checks import check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
-from portrait.tracks import check_video, load_track, other_file_note
+from portrait.tracks import check_video, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter
 from portrait.video.writer import FORMATS, check_writable
 from renderer import MAPS, overlay, render
@@ -69,6 +69,7 @@ class Rendered:
     height: int
     frames: int
     still: bool  # a picture, not a video
+    pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
 
 
@@ -94,7 +95,7 @@ def render_track(
     width, height = options.picture_size(track)
     note = synthetic_note("render", track=track_facts(path, track))
     show = lambda frames: counted(frames, report, "render", len(track))  # noqa: E731
-    made = {"width": width, "height": height, "frames": len(track), "still": still}
+    made = {"width": width, "height": height, "frames": len(track), "still": still, "pixel_aspect": pixel_aspect(track)}
     if options.overlay is not None:
         names = options.maps[:1]
         check_writable(output, options.overlay)
@@ -145,7 +146,7 @@ def write_still(path: Path, frames: Iterable[np.ndarray], track: Track, *, audio
 def map_frames(model, track: Track, names: tuple[str, ...], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:
     """Pictures of each map for every frame: name -> (height, width, 3) uint8."""
     for drawn in _drawn(model, track, names, width, height):
-        yield {n: to_uint8(drawn[n].expand(*drawn[n].shape[:-1], 3)) for n in names}
+        yield {n: as_bytes(drawn[n].expand(*drawn[n].shape[:-1], 3)) for n in names}
 
 
 def overlay_frames(
@@ -191,11 +192,6 @@ def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict
         for time, frame in zip(times[1:], frames):
             writer.write(frame, time)
     return path
-
-
-def pixel_aspect(track: Track) -> Fraction:
-    """A pixel's width over its height in the track's clip."""
-    return Fraction(*((track.facts.get("source") or {}).get("pixel_aspect") or (1, 1)))
 
 
 def write_each(folder: Path, drawn, names: tuple[str, ...], track: Track, note: dict) -> None:

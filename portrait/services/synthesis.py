@@ -19,9 +19,8 @@ from portrait.files import file_hash, find_file, synthetic_note, track_facts
 from portrait.services.checks import check_output
 from portrait.services.events import Notes
 from portrait.services.methods import find, times_of
-from portrait.services.rendering import pixel_aspect
 from portrait.services.setup import Setup
-from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note
+from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter, has_sound, open_frames
 
 
@@ -33,6 +32,7 @@ class Synthesized:
     frames: int
     width: int  # px of a frame; H.264 stores even sizes
     height: int
+    pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
 
 
@@ -90,7 +90,7 @@ def synthesize(
         output, chosen, loaded, target, drive, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
         report=report,
     )  # fmt: skip
-    return Synthesized(output, *made, tuple(notes))
+    return Synthesized(output, *made, notes=tuple(notes))
 
 
 def _pictures(path: Path, model) -> Clip:
@@ -101,15 +101,15 @@ def _pictures(path: Path, model) -> Clip:
 def write_result(
     output: Path, method: Method, weights, target: Clip, driver: Clip, *, audio: Path | None, note: dict, setup: Setup,
     report: Report = ignore,
-) -> tuple[int, int, int]:  # fmt: skip
-    """Writes what a method makes; frames, width and height."""
+) -> tuple[int, int, int, Fraction]:  # fmt: skip
+    """Writes what a method makes; frames, width, height and the shape of the file's pixels."""
     method.target.check([target], "target")
     method.driver.check([driver], "driver")
     pictures = method.animate(weights, target, driver, device=setup.device)
     times = times_of(driver)
     aspect = pixel_aspect(target.track) if "track" in target.__dict__ else Fraction(target.frames.pixel_aspect)
     shown = counted(pictures, report, f"synthesize {output.name}", len(times))
-    return write_frames(output, shown, times, driver.fps, aspect, audio=audio, note=note)
+    return *write_frames(output, shown, times, driver.fps, aspect, audio=audio, note=note), aspect
 
 
 def write_frames(

@@ -170,6 +170,7 @@ def load_completer(complete: str | None, model, device: str):
     if complete is None:
         return None
     if complete == MIRROR:
+        model.require("symmetric atlas", "completing a texture from its mirrored side")
         return mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
 

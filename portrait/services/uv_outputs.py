@@ -15,11 +15,12 @@ from torch import Tensor
 from facemodel import FaceModel, FaceParameters, Track, export_mesh
 from fitting.landmarks.base import Face as Found
 from foundation.progress import Report, counted
-from portrait.pictures import to_uint8
+from portrait.pictures import as_bytes
 from portrait.reports.pictures import write_picture
 from portrait.video.writer import VideoWriter
 from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
-from synthetic.scene import head_rotation, light_of
+from synthetic.performance import head_turn
+from synthetic.surroundings import light_of
 
 PICTURE = 512  # px a side, of pictures and turntable
 FRAMES = 100  # of a turntable, 4 seconds
@@ -46,7 +47,7 @@ class Face:
         """The face turned by ``yaw`` degrees, positive to its left, in even light; a camera of ``size`` px a side."""
         focal = FOCAL * size
         turned = self.parameters.replace(
-            rotation=head_rotation(yaw, 0.0, 0.0).to(self.texture.device),
+            rotation=head_turn(yaw).to(self.texture.device),
             translation=self.texture.new_tensor([-30.0 * math.sin(math.radians(yaw)), -18.0, FOCAL * HEIGHT]),
             illumination=light_of(0).to(self.texture.device),
         )
@@ -55,7 +56,7 @@ class Face:
     def at_yaw(self, yaw: float, size: int) -> np.ndarray:
         """(size, size, 3) uint8 sRGB over grey: the face in that pose."""
         picture, alpha = render_textured(self.model, *self.pose(yaw, size), self.texture, lit=self.lit)
-        return to_uint8((picture * alpha + 0.25 * (1 - alpha))[0])
+        return as_bytes((picture * alpha + 0.25 * (1 - alpha))[0])
 
     def landmarks(self, yaw: float, size: int) -> Found:
         """MediaPipe's landmarks where they are in that picture."""
@@ -99,16 +100,16 @@ def write_maps(output: Path, texture: Tensor, weight: Tensor, skin, whole: Tenso
     seen = linear_to_srgb(torch.cat([texture.clamp(0, 1), texture.new_zeros(*weight.shape, 1)], -1))
     seen[..., 3] = weight
     if whole is None:
-        write_picture(output / "texture.png", to_uint8(seen))
+        write_picture(output / "texture.png", as_bytes(seen))
     else:
-        write_picture(output / "observed.png", to_uint8(seen))
-        write_picture(output / "texture.png", to_uint8(linear_to_srgb(whole)))
-    write_picture(output / "visibility.png", to_uint8(skin.visible.float()))
-    write_picture(output / "confidence.png", to_uint8(skin.confidence))
+        write_picture(output / "observed.png", as_bytes(seen))
+        write_picture(output / "texture.png", as_bytes(linear_to_srgb(whole)))
+    write_picture(output / "visibility.png", as_bytes(skin.visible.float()))
+    write_picture(output / "confidence.png", as_bytes(skin.confidence))
 
 
 def write_mesh(output: Path, model, track: Track, frame: int, texture: Tensor) -> None:
     """face.glb and face.obj with the texture (S, S, 3) linear RGB on them."""
-    pixels = to_uint8(linear_to_srgb(texture))
+    pixels = as_bytes(linear_to_srgb(texture))
     for name in ("face.glb", "face.obj"):
         export_mesh(track, frame, model, output / name, pixels)

@@ -11,6 +11,7 @@ import torch
 
 from facemodel import PortraitError
 from foundation.progress import Report, ignore
+from geometry.color import to_uint8
 from neural_render.training import make_fabric, resume, run
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from neural_render.uv_gan.samples import MASK_SIZE, TextureSet, seen_from, synthetic_set
@@ -19,17 +20,16 @@ from neural_render.uv_gan.trainer import UVTrainer, check_losses
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights
 from portrait.batch.clips import VIDEO_SUFFIXES
 from portrait.files import VERSION, file_hash
-from portrait.pictures import to_uint8
 from portrait.services.checks import check_number, check_output
-from portrait.services.events import Notes, named, stages
+from portrait.services.events import Notes, named
 from portrait.services.fitting import fit_clip, work_folder
 from portrait.services.setup import Setup
 from portrait.services.uv import choose_frame, merged
 from portrait.video import open_frames
-from portrait.video.reader import IMAGE_SUFFIXES
+from portrait.video.images import IMAGE_SUFFIXES
 from renderer import Camera, linear_to_srgb, main_island
-from synthetic import RandomScenes
-from synthetic.scene import head_rotation
+from synthetic import RandomShots
+from synthetic.performance import head_turn
 
 MASKS = 8  # of each real person, at yaws of its own
 FACE = 7 / 8  # of the atlas' height: below are eyeballs, teeth and tongue
@@ -117,8 +117,8 @@ def train_uv(
     trainer = UVTrainer(settings, data, device, embed=load_embedding(options.identity, device), fabric=fabric)
     checkpoint, belongs = work / "checkpoint.safetensors", {"data": data.name}
     resume(trainer, checkpoint, belongs)
-    tell = stages(named(report, output.name))
-    done = run(trainer, checkpoint, seconds=60 * options.minutes, identity=belongs, progress=tell, logs=work)
+    tell = named(report, output.name)
+    done = run(trainer, checkpoint, seconds=60 * options.minutes, identity=belongs, report=tell, logs=work)
     header = CompletionHeader(
         model=model.name, fingerprint=model.fingerprint, size=options.size, width=options.width, norm=settings.norm,
         steps=trainer.step, seconds=round(trainer.seconds, 2), textures=len(trainer.trained_on), people=people,
@@ -150,7 +150,7 @@ def training_set(
     if files:
         parts.append(real_set(model, files, options, work, setup, notes, left_out, report))
     if options.synthetic:
-        parts.append(synthetic_set(model, options.synthetic, options.size, seed=options.seed, progress=stages(report)))
+        parts.append(synthetic_set(model, options.synthetic, options.size, seed=options.seed, report=report))
     data = TextureSet.join(parts)
     data.save(path, facts)
     return data, tuple(left_out)
@@ -177,7 +177,7 @@ def real_set(
             left_out.append(f"{file.name}: shows less than {100 * LEAST:.0f} % of the skin")
             continue
         lit = mirror_fill(skin.delit * skin.light, weight, skin.albedo * skin.light)
-        rows.append((as_bytes(linear_to_srgb(lit)), weight > 0.5, skin.parameters))
+        rows.append((to_uint8(linear_to_srgb(lit)), weight > 0.5, skin.parameters))
     for line in left_out:
         notes.add(f"left out: {line}")
     if not rows:
@@ -194,13 +194,13 @@ def real_set(
 
 def turned_mask(model, parameters, size: int, island, draw: np.random.Generator) -> tuple[torch.Tensor, float]:
     """What is seen of a fitted head turned by chance: (S, S) uint8, and its yaw in degrees."""
-    shot = RandomScenes(pitch=25.0).shot(draw)
+    shot = RandomShots(pitch=25.0).shot(draw)
     focal = shot.focal * MASK_SIZE
     p = parameters.replace(
-        rotation=head_rotation(shot.yaw, shot.pitch, shot.roll),
+        rotation=head_turn(shot.yaw, shot.pitch, shot.roll),
         translation=torch.tensor([0.0, -20.0, shot.focal * 300.0]),
     )
-    return as_bytes(seen_from(model, p, Camera(focal, MASK_SIZE, MASK_SIZE), size, island)), shot.yaw
+    return to_uint8(seen_from(model, p, Camera(focal, MASK_SIZE, MASK_SIZE), size, island)), shot.yaw
 
 
 def load_embedding(identity: Path | None, device: str):
@@ -219,8 +219,3 @@ def load_embedding(identity: Path | None, device: str):
         return embedder(small, small.new_zeros(len(small)))
 
     return embed
-
-
-def as_bytes(values: torch.Tensor) -> torch.Tensor:
-    """Values in [0, 1] as a tensor of uint8."""
-    return torch.from_numpy(to_uint8(values))

@@ -60,7 +60,7 @@ def check_on_cpu(track):
 
 @cache
 def scene(model):
-    from synthetic.scenes import make_scene
+    from synthetic import make_scene
 
     try:
         return make_scene(model, 3, 1, SIZE)
@@ -172,7 +172,7 @@ def test_small_pictures(model, gpu_model, device):
     from fitting.pixels import Drawing
     from fitting.small import solve_small
     from fitting.tracking.frame import Fitter
-    from synthetic.scenes import make_scene
+    from synthetic import make_scene
     from tests.fitting.test_pixels import pixels_of, state_of
 
     try:

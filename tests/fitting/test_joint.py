@@ -18,7 +18,7 @@ from fitting.policy.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, OF
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 
 SIZE = 384
 

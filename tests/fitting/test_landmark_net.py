@@ -10,7 +10,7 @@ from fitting.landmarks.network import NetDetector
 from fitting.observation.crop import cut_out, observe
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 from tests.fitting.rendered import FAST
 
 

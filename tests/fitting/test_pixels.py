@@ -12,7 +12,7 @@ from fitting.observation.crop import SMALL, Crop, Pixels, cut_out
 from fitting.pixels import Drawing, _Surface, guess_behind
 from fitting.solver.state import FitState, Layout
 from renderer import Camera, linear_to_srgb, render, rotation_matrix, sh_basis
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 
 BLUR = torch.tensor(0.7)
 STEPS = {

@@ -18,7 +18,7 @@ from fitting.small import solve_small
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from renderer import Camera, axis_angle, render
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 from tests.fitting.test_pixels import pixels_of, state_of
 
 SEEDS = 302, 303

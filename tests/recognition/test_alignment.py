@@ -13,7 +13,7 @@ import facemodel
 from fitting.landmarks.base import Face
 from portrait.cli import main
 from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
-from synthetic import Shot, SkinChart, make_person, shoot
+from synthetic import Shot, SkinAtlas, make_person, shoot
 
 
 @given(st.floats(-3, 3), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
@@ -116,7 +116,7 @@ def test_a_real_face_is_where_the_crop_wants_it(aligned):
 def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
     folder, output = aligned
     model = facemodel.load()
-    person = make_person(model, SkinChart.of(model, 128), 5, 0)
+    person = make_person(model, SkinAtlas.of(model, 128), 5, 0)
     (tmp_path / "raw" / "a").mkdir(parents=True)
     picture = shoot(model, person, Shot(40.0, 0.0, 0.0, 0, 0, 2.5), 320, 0.6)
     cv2.imwrite(str(tmp_path / "raw" / "a" / "turned.png"), picture[..., ::-1])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fitting.landmarks.network import SIZE
-from synthetic.scenes import background
+from synthetic.surroundings import photograph
 from tools.train_landmarks.pictures import ROOM
 
 BACKGROUNDS = 200
@@ -20,7 +20,7 @@ class Augmentation:
 
     def __init__(self, seed: int = 0) -> None:
         self.g = torch.Generator().manual_seed(seed)
-        scenes = np.stack([background(self.g, SIZE) for _ in range(BACKGROUNDS)])
+        scenes = np.stack([photograph(self.g, SIZE) for _ in range(BACKGROUNDS)])
         self.backgrounds = torch.from_numpy(scenes).permute(0, 3, 1, 2).contiguous().float()
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
@@ -58,7 +58,7 @@ class Augmentation:
         return seen, where
 
     def before_background(self, seen: Tensor, where: Tensor) -> Tensor:
-        """(N, 3, SIZE, SIZE): a photograph and a garment behind (N, 4 or more, SIZE, SIZE) colour and cover."""
+        """(N, 3, SIZE, SIZE): a photograph and a garment behind (N, 4 or more, SIZE, SIZE) colour and alpha."""
         n = len(seen)
         behind = self.backgrounds[torch.randint(BACKGROUNDS, (n,), generator=self.g)]
         behind = (behind * self.uniform(0.3, 1.3, n, 1, 1, 1)).clamp(0, 1)
@@ -72,8 +72,8 @@ class Augmentation:
         cx = (middle[:, 0] + self.uniform(-0.1, 0.1, n))[:, None, None]
         cy = (middle[:, 1] + self.uniform(0.9, 1.2, n))[:, None, None]
         inside = ((x - cx) / self.uniform(0.5, 0.9, n, 1, 1)) ** 2 + ((y - cy) / self.uniform(0.45, 0.7, n, 1, 1)) ** 2
-        cover = (inside < 1).float()[:, None] * self.sometimes(0.8, n)
-        return behind * (1 - cover) + self.uniform(0, 0.8, n, 3, 1, 1) * cover
+        alpha = (inside < 1).float()[:, None] * self.sometimes(0.8, n)
+        return behind * (1 - alpha) + self.uniform(0, 0.8, n, 3, 1, 1) * alpha
 
     def _shadow(self, picture: Tensor) -> Tensor:
         n = len(picture)
@@ -98,8 +98,8 @@ class Augmentation:
                 end = centre + self.uniform(-0.35, 0.35, 2).numpy() * SIZE
                 thick = int(self.uniform(4, 12))
                 cv2.line(mask, tuple(map(int, centre)), tuple(map(int, end)), 1.0, thick, cv2.LINE_AA)
-            cover = torch.from_numpy(mask)
-            out[k] = out[k] * (1 - cover) + self.uniform(0, 0.9, 3, 1, 1) * cover
+            alpha = torch.from_numpy(mask)
+            out[k] = out[k] * (1 - alpha) + self.uniform(0, 0.9, 3, 1, 1) * alpha
         return out
 
     def _camera(self, picture: Tensor) -> Tensor:
