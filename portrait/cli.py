@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from foundation.threads import wait_passively
 from portrait.commands import about, editing, live, rendering, tracking, training, uv
 from portrait.commands.recognize import app as recognize
 
@@ -55,6 +56,10 @@ def options(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; the exit code."""
+    wait_passively()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text at all
     try:
         code = app(arguments, prog_name="portrait", standalone_mode=False)
         if code == 130:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 from foundation.progress import Event
 
@@ -77,15 +78,15 @@ class Progress:
             self._logged = now
             share = f" of {_amount(total, event.unit)}" if total else ""
             print(
-                f"  {event.stage}: {_amount(done, event.unit)}{share}{self._left(done, total, now)}"
+                f"  {event.stage}: {_amount(done, event.unit)}{share}{self._left(event, now)}"
                 f"{f' ({note})' if note else ''}",
                 flush=True,
             )
 
-    def _left(self, done: float, total: float | None, now: float) -> str:
+    def _left(self, event: Event, now: float) -> str:
         """The time left, by the pace since this run took the stage up."""
-        made = done - self._start
-        return f", {_clock((now - self._began) * (total - done) / made)} left" if total and made > 0 else ""
+        seconds = replace(event, begun=max(event.begun, self._start)).left(now - self._began)
+        return "" if seconds is None else f", {_clock(seconds)} left"
 
 
 def _amount(value: float, unit: str) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from facemodel import FrameStatus, PortraitError, Track
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
 from fitting.tracking.online import OnlineFrame, OnlineTracker
 from foundation.progress import Report, ignore
+from foundation.threads import threads
 from neural_render.methods.base import LiveSynthesizer, Method, method_of
 from neural_render.methods.clip import Clip
 from neural_render.methods.weights import WeightsHeader
@@ -118,7 +118,9 @@ class LiveSession:
         method, loaded, target, model = self._parts
         options, device = self.options, self.setup.device
         with contextlib.ExitStack() as stack:
-            stack.enter_context(one_thread_each())
+            stack.enter_context(
+                threads(1)
+            )  # a frame's work is too little for a second: tracker and network have one each
             synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
             self._tracker = mix = None
             self._queues = [stack.enter_context(NewestFrame(self.stream.frames))]
@@ -163,17 +165,6 @@ class LiveSession:
             self.notes.add(f"nothing was made: {why_nothing(self._tracker, counts.taken)}")
         counts.notes = tuple(self.notes)
         return counts
-
-
-@contextlib.contextmanager
-def one_thread_each():
-    """The tracker's and the network's work on a frame is too little for a second thread; they have one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def why_nothing(tracker: OnlineTracker, taken: int) -> str:

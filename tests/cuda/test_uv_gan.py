@@ -64,8 +64,6 @@ def test_completion(model, weights, device, size):
 @pytest.mark.parametrize("complete", ["mirror", "network", None])
 def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device, complete):
     """What ``portrait uv --merge`` does between reading and writing."""
-    from portrait.progress import Progress
-
     from neural_render.uv_gan.filling import blend_weight, mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
     from portrait.services.uv import dressed, merged
@@ -77,8 +75,7 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
     short.status[2:] = 0  # two frames are enough
     pictures = []
     for head, where in ((model, "cpu"), (gpu_model, device)):
-        with Progress() as progress:
-            skin = merged(head, short, Frames(clip[1]), 0, 128, progress)
+        skin = merged(head, short, Frames(clip[1]), 0, 128)
         completers = {"mirror": mirror_fill, "network": CompletionWeights.load(weights, model).completer(where)}
         island = main_island(head, 128)
         weight = blend_weight(skin.confidence, island)

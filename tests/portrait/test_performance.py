@@ -6,7 +6,7 @@ import torch
 
 import facemodel
 from portrait.performance import BLINKS, Key, sample, scripted_performance
-from portrait.reports.comparison import BAR, fit_height, labelled
+from portrait.pictures import BAR, fit_height, labelled
 from portrait.reports.plots import line_plot
 from portrait.services.pipeline import DEMO_MINUTES, Timings, remaining_minutes
 
