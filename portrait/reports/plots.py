@@ -45,4 +45,4 @@ def svg(figure: Figure, legend=None) -> str:
     with matplotlib.rc_context(STYLE):
         figure.savefig(written, format="svg", facecolor="white", metadata=NOTHING)
     text = written.getvalue()
-    return text[text.index("<svg") :]
+    return text[text.index("<svg") :].strip()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -29,22 +28,16 @@ COMMANDS = [
 ]
 
 
-def test_help_lists_the_commands_fast():
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        done = run("--help")
-        times.append(time.perf_counter() - began)
+def test_help_lists_the_commands():
+    done = run("--help")
     assert done.returncode == 0
-    for name in COMMANDS:
-        assert name in done.stdout
-    assert min(times) < 0.5, times  # the least of five: other processes may be busy
+    assert all(name in done.stdout for name in COMMANDS)
 
 
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from portrait.cli import main; main(['--help']); main(['fit', '--help']);"
-        "heavy = {'torch', 'av', 'numba', 'cv2', 'numpy', 'mediapipe', 'facemodel'} & set(sys.modules);"
+        "heavy = {'torch', 'av', 'numba', 'cv2', 'numpy', 'mediapipe', 'facemodel', 'matplotlib'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
