@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from foundation.threads import wait_passively
 from portrait.commands import about, editing, live, rendering, tracking, training, uv
 from portrait.commands.recognize import app as recognize
 
@@ -56,7 +55,6 @@ def options(
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; the exit code."""
-    wait_passively()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text at all

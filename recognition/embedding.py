@@ -10,14 +10,13 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
+from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 
 SAME = 0.6
 """Distance below which two embeddings are of the same person."""
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-ALIGNED = (263, 362, 33, 133, 2)
-"""MediaPipe's points for dlib's five: outer and inner corner of the subject's left eye, of the right, nose base."""
 
 
 class FaceEmbedding:
@@ -35,17 +34,24 @@ class FaceEmbedding:
     def __call__(self, picture: np.ndarray, face: Face) -> np.ndarray:
         """(128,) float32 of a face in an (H, W, 3) uint8 RGB picture.
 
-        face: of the scheme "mediapipe478", whose eyes and nose align the picture as dlib's training did.
+        face: of any scheme; the corners of its eyes and the base of its nose align the picture as dlib's training did.
         """
         import dlib
 
-        if face.scheme != "mediapipe478":
-            raise ValueError(f"face: expected landmarks of the scheme 'mediapipe478', got '{face.scheme}'")
-        points = [dlib.point(round(x), round(y)) for x, y in face.points[list(ALIGNED)] - 0.5]
+        points = [dlib.point(round(x), round(y)) for x, y in face.points[dlib_points(face.scheme)] - 0.5]
         left, top, right, bottom = (round(v) for v in face.box)
         shape = dlib.full_object_detection(dlib.rectangle(left, top, right, bottom), dlib.points(points))
         found = self._net.compute_face_descriptor(np.ascontiguousarray(picture), shape)
         return np.asarray(found, dtype=np.float32)
+
+
+def dlib_points(name: str) -> list[int]:
+    """Of a landmark scheme dlib's five: outer and inner corner of the subject's left eye, of the right, nose base."""
+    scheme = SCHEMES[name]
+    if scheme.nose_base is None:
+        raise PortraitError(f"embedding: the landmark scheme '{name}' has no nose base; choose another detector")
+    left, right = scheme.eye_corners
+    return [*left, *right, scheme.nose_base]
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -50,6 +50,8 @@ class Needs:
         for clip in clips:
             if self.pictures and clip.frames is None:
                 raise PortraitError(f"{role}: expected the pictures of {clip}, got its track alone; give the video")
+            if self.track and clip.model is None:
+                raise PortraitError(f"{role}: expected the face model of {clip} with its track, got none")
             for what in ("track", "landmarks", "action_units"):
                 if getattr(self, what) and not clip.has(what):
                     raise PortraitError(f"{role}: expected {what.replace('_', ' ')} of {clip}, got none; fit it first")

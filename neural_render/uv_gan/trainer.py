@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError, unknown_name
+from geometry.color import to_uint8
 from neural_render.losses.adversarial import adversarial
 from neural_render.losses.terms import embedding_distance, l1
 from neural_render.networks import PatchDiscriminator
@@ -135,7 +136,7 @@ class UVTrainer(BaseTrainer):
         real, shown, made = self.complete(rows, rows % len(self.data.masks))
         seen = shown * (real + 1) - 1
         sheet = torch.cat([torch.cat(list(t), -1) for t in (seen, made, real)], 1)
-        return ((sheet.movedim(0, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return to_uint8((sheet.movedim(0, -1) + 1) / 2).cpu().numpy()
 
 
 def check_losses(weights: dict[str, float]) -> None:

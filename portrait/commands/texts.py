@@ -203,7 +203,8 @@ def _(r: TrainedRun) -> list[str]:
 def _(r: Comparison) -> list[str]:
     parts = [f"EER {100 * r.eer:.2f} %"]
     if not isnan(r.accuracy):
-        parts.insert(0, f"accuracy {100 * r.accuracy:.2f} +- {100 * r.interval:.2f} %")
+        interval = "" if isnan(r.interval) else f" +- {100 * r.interval:.2f}"
+        parts.insert(0, f"accuracy {100 * r.accuracy:.2f}{interval} %")
     if not isnan(r.tar[0.01]):
         parts.append(f"TAR {100 * r.tar[0.01]:.2f} % at FAR 0.01")
     return [f"{r.run}, {r.protocol}: {', '.join(parts)}"]

@@ -13,7 +13,7 @@ from facemodel import PortraitError
 from foundation.atomic import write_file
 from foundation.progress import Report, ignore
 from neural_render.training import make_fabric
-from portrait.reports.recognition import comparison_html, results_html
+from portrait.reports.recognition import comparison_html, notes_of, results_html
 from portrait.services.checks import check_folder, check_page
 from portrait.services.events import Finished, Notes, named
 from portrait.services.setup import pick_device
@@ -114,12 +114,15 @@ def evaluate_run(settings: Path, run: Path, *, device: str = "auto", report: Rep
         raise PortraitError(f"settings '{settings}': no [[evaluate]] in it; docs/recognition.md has the protocols")
     results, notes = {}, Notes(report)
     for seed, weights in _weights(run).items():
-        embedder, _ = load_embedder(weights, device)
-        rows = [evaluate(embedder, wanted, experiment.base, report) for wanted in experiment.evaluate]
+        embedder, facts = load_embedder(weights, device)
+        known = facts.get("identities", ())  # weights of earlier versions don't say
+        rows = [evaluate(embedder, wanted, experiment.base, report, trained_on=known) for wanted in experiment.evaluate]
         results[seed] = [row for some in rows for row in some]
     table = write_results(run, results)
     rows = compare({run.name: results})
     page = write_file(run / "results.html", results_html(run.name, _facts(experiment), rows, {run.name: results}))
+    for note in notes_of({run.name: results}):
+        notes.add(note)
     left_out = sum(r.left_out for some in results.values() for r in some)
     unreadable = {name: None for some in results.values() for r in some for name in r.unreadable}
     if unreadable:

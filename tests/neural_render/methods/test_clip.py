@@ -111,7 +111,8 @@ def test_needs_are_checked_before_anything_is_found():
     for needs, clips, reason in [
         (Needs(), [], "target: expected one clip, got 0"),
         (Needs(), [photo, photo], "target: expected one clip, got 2"),
-        (Needs(track=True), [photo], "target: expected track of clip 'ada'"),
+        (Needs(track=True), [photo], "target: expected the face model of clip 'ada'"),
+        (Needs(track=True), [Clip(pictures(1), 8, 8, model=object())], "target: expected track of clip"),
         (Needs(landmarks=True), [photo], "expected landmarks"),
         (Needs(action_units=True), [photo], "expected action units"),
         (Needs(frames=8), [photo], "at least 8 frames, clip 'ada' has 1"),
