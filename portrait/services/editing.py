@@ -104,7 +104,7 @@ def edit_track(
         rate = max(1, round(track.fps))
         curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate)
         track = facemodel.apply_curves(track, model, curves, head=options.curves.head)
-        for note in (held_note(curves, track), clamped_note(curves)):
+        for note in (held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
             if note:
                 notes.add(note)
         track = track.with_parameters(track.parameters, curves=read.name)
@@ -141,6 +141,14 @@ def clamped_note(curves: Curves) -> str:
         return ""
     more = f" and {len(named) - NAMED} more columns" if len(named) > NAMED else ""
     return f"{sum(counts.values())} values outside 0 to 1 are clamped: {', '.join(named[:NAMED])}{more}"
+
+
+def unused_note(curves: Curves, model) -> str:
+    """Where columns mean nothing to the model; empty where all mean something."""
+    if not (unused := curves.unused(model)):
+        return ""
+    more = f" and {len(unused) - NAMED} more" if len(unused) > NAMED else ""
+    return f"columns that mean nothing here are skipped: {', '.join(unused[:NAMED])}{more}"
 
 
 def lids_note(options: EditOptions) -> str:
