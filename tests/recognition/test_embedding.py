@@ -9,10 +9,11 @@ from skimage.data import astronaut
 from facemodel.landmark_schemes import IBUG68
 from fitting import make_detector
 from fitting.landmarks.base import Face
+from fitting.landmarks.embedding import dlib_points
 from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from recognition.embedding import SAME, FaceEmbedding, dlib_points, similarity
+from recognition.embedding import SAME, FaceEmbedding, similarity
 
 
 def test_the_same_person_is_near_and_another_far():
@@ -30,6 +31,6 @@ def test_any_scheme_with_a_nose_base_aligns(monkeypatch):
     assert dlib_points("mediapipe478") == [263, 362, 33, 133, 2]
     assert dlib_points("ibug68") == [45, 42, 36, 39, 33]
     bare = replace(IBUG68, name="bare", nose_base=None)
-    monkeypatch.setattr("recognition.embedding.SCHEMES", {"bare": bare})
+    monkeypatch.setattr("fitting.landmarks.embedding.SCHEMES", {"bare": bare})
     with pytest.raises(PortraitError, match="'bare' has no nose base"):
         FaceEmbedding()(astronaut(), Face(np.zeros((68, 2)), "bare", 1.0))
