@@ -3,8 +3,8 @@
     python -m benchmarks.recognition --work recognition.work --pictures sheets [--weights uv.weights.safetensors]
 
 People for training and for testing are different ones, and UV-GAN's training has others again. Every picture is fitted
-by itself, with landmarks that are the true places with a deviation of 1 px; pose, light, expression and lens change
-from picture to picture. One network in one recipe is trained anew on each kind of picture:
+by itself, with landmarks that are the true places with a standard deviation of 1 px; pose, light, expression and focal
+length change from picture to picture. One network in one recipe is trained anew on each kind of picture:
 
 - ``aligned``: SphereFace's crop of the photograph; ``dream-stitched``, ``dream`` with Cao et al.'s block on it;
 - ``holes``: the texture as far as it is seen; ``mean`` to ``navier-stokes``: completed by the baselines of
