@@ -47,7 +47,7 @@ some of them don't have."""
 
 
 class Blanked:
-    """A clip's training data with channels of its maps at zero, as where nothing is drawn."""
+    """A clip's training data with channels of its maps at zero, as where nothing is seen."""
 
     def __init__(self, cache, channels: tuple[int, ...]) -> None:
         self.cache, self.channels = cache, list(channels)
@@ -145,8 +145,8 @@ def pasted(maps: np.ndarray, behind: np.ndarray) -> np.ndarray:
 
     Without the outermost pixels, which are half black.
     """
-    drawn = maps[..., FACE].max(-1) > 0
-    inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in drawn])
+    seen = maps[..., FACE].max(-1) > 0
+    inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in seen])
     return np.where(inner[..., None], maps[..., :3], behind)
 
 

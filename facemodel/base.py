@@ -169,7 +169,7 @@ class FaceModel(torch.nn.Module, ABC):
 
         state = (identity, expression, joints)
         slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
-        return Linearization(surface(*state), *(s.movedim(-1, 0).to(self.mean) for s in slopes))
+        return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
 
     # -- what it may have -----------------------------------------------------------------------------------------
 

@@ -81,13 +81,11 @@ def load_embedder(path: Path, device: str = "cpu") -> tuple[Embedder, dict]:
     """The network in evaluation mode, and its header. PortraitError for any other file."""
     tensors, header = read_tensors(path, KIND, VERSION, MAKE)
     if header.get("format") != FORMAT:
-        raise PortraitError(
-            f"weights '{path}': expected a face embedding's, found others; make it with '{MAKE}'"
-        )
+        raise PortraitError(f"weights '{path}': expected a face embedding's, found others; make it with '{MAKE}'")
     try:
         embedder = Embedder(ModelSettings(**header["model"]))
         embedder.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise PortraitError(f"weights '{path}': don't fit their own settings ({reason}); train again") from None
     return embedder.to(device).eval(), header

@@ -17,6 +17,15 @@ from foundation.progress import Report, counted, ignore
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
+def find_picture(path: Path) -> Path:
+    """The path, or where nothing is there the same name with another ending: lists say .jpg, pictures may be .png."""
+    if not path.is_file():
+        for ending in ENDINGS:
+            if (other := path.with_suffix(ending)).is_file():
+                return other
+    return path
+
+
 def read_picture(path: Path) -> np.ndarray | None:
     """(H, W, 3) uint8 RGB; None where the file is missing or can't be decoded."""
     try:

@@ -171,6 +171,7 @@ def _write_weights(trainer: Trainer, path: Path, report: Report) -> None:
     experiment, folder, embedder = trainer.experiment, trainer.folder, trainer.objective.embedder.eval()
     seed = trainer.settings.seed
     facts = {"seed": seed, "steps": trainer.step, "settings": experiment.identity()}
+    facts["identities"] = list(folder.identities)  # so that a test can say whom it shares with the training
     if embedder.settings.dream == "stitched":
         embedded = embed_files(embedder, folder.paths, mirror=False, report=report, stage="embedding for DREAM")
         fine = ~np.isnan(embedded.features[:, 0])

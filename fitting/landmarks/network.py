@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fitting.landmarks.base import SQUARE, Face, LandmarkDetector, square_crop
+from fitting.landmarks.base import SQUARE, Face, LandmarkDetector, search, square_crop
 
 SIZE = 128  # px, the square it sees (SQUARE times the face's box)
 HEAT = 16  # px, side of the heat maps
@@ -99,6 +99,16 @@ def load_landmark_net(device: str = "cpu") -> LandmarkNet:
     return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
+def uncertainty(pictures: np.ndarray) -> np.ndarray:
+    """(N,) mean logarithm of the landmarks' standard deviations, of squares about upright faces; (N, S, S, 3) uint8."""
+    import cv2
+
+    small = np.stack([cv2.resize(p, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for p in pictures])
+    with torch.inference_mode():
+        guess = load_landmark_net()(torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255)
+    return guess.sigma.log().mean(1).numpy()
+
+
 class NetDetector:
     """A detector's faces with the network's landmarks; it shares the detector, which isn't closed with it."""
 
@@ -109,6 +119,9 @@ class NetDetector:
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         return [self.improve(picture, face) for face in self.inner.detect(picture)]
+
+    def search(self, picture: np.ndarray) -> list[Face]:
+        return [self.improve(picture, face) for face in search(self.inner, picture)]
 
     def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
         face = self.inner.refine(picture, centre, size)

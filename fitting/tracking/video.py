@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +30,8 @@ from fitting.tracking.assembly import as_track
 from fitting.tracking.checkpoint import Checkpoint, Rows
 from fitting.tracking.follow import FaceFollower, FollowerState
 from fitting.tracking.frame import Fitter
-from fitting.tracking.keyframes import Candidate, Survey, choose, survey
+from fitting.tracking.keyframes import SMALL, choose, survey
+from fitting.tracking.people import Candidate, Memory, people, pick, pictures
 from fitting.tracking.shared import FEW, solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.errors import PortraitError
@@ -38,7 +40,7 @@ from geometry.rotation import axis_angle
 
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
-SOLVER = 7  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 8  # counts up where a checkpoint of before can't be gone on from
 DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
@@ -107,6 +109,7 @@ def fit_video(
     settings: Settings | None = None,
     report: Report = ignore,
     checkpoint: str | Path | None = None,
+    person: int | np.ndarray | None = None,
 ) -> Track:
     """Fits every frame of a clip.
 
@@ -121,6 +124,8 @@ def fit_video(
         checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was. It
             stays there when the fit is done: remove it once the track is saved, since a full disk or a kill in between
             would lose the fit otherwise.
+        person: who is followed where several people are seen: a number from 1, who is shown most; or a picture of them,
+            (H, W, 3) uint8 RGB; None is the first.
 
     Returns:
         A Track, on the CPU, with one row for every frame of the clip. Frames without a face have status NO_FACE,
@@ -136,7 +141,7 @@ def fit_video(
         with contextlib.closing(make_detector(detector, device)) as finder:
             return fit_video(
                 frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
-                report=report, checkpoint=checkpoint,
+                report=report, checkpoint=checkpoint, person=person,
             )  # fmt: skip
     settings = settings or Settings()
     model = facemodel.load(device=device) if model is None else model.on(device)
@@ -153,14 +158,16 @@ def fit_video(
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
         "ordered": ordered,
+        "person": hashlib.sha256(person.tobytes()).hexdigest() if isinstance(person, np.ndarray) else person,
     }
     store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
     rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
     with torch.inference_mode(), _one_thread():
         if shared is None:
-            shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings)
+            shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings, person)
+            follower = FollowerState(*facts.pop("place") or ())
             if store:  # of a long clip that is the longest wait without anything to show
-                store.save(rows, shared, FollowerState(), previous, facts)
+                store.save(rows, shared, follower, previous, facts)
         # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
         lights = 2 if facts["clean"] or len(facts["key_frames"]) <= FEW else 1
         fitter.adapt(float(facts["clean"]), lights if facts["parted"] else 0)
@@ -168,7 +175,9 @@ def fit_video(
             detector = NetDetector(detector, device)
         begun = time.perf_counter()
         timings["solver"] = 0.0
-        ahead = _look_ahead(frames, detector, follower, len(rows), settings.levels, device, ordered, timings)
+        memory, alone = Memory.from_json(facts["known"]), facts["people"]["of"] == 1
+        following = FaceFollower(detector, follower, ordered, memory, alone)
+        ahead = _look_ahead(frames, following, len(rows), settings.levels, device, timings)
         with contextlib.closing(ahead):
             last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
             for item in ahead:
@@ -182,13 +191,25 @@ def fit_video(
                 timings["solver"] += time.perf_counter() - solving
                 report(Event("tracking", len(rows), facts["frames"]))
                 if store and time.perf_counter() - saved > SAVE_EVERY:
+                    facts["known"] = memory.as_json()
                     store.save(rows, shared, follower, previous, facts)
                     saved = time.perf_counter()
         if store:
-            store.save(rows, shared, follower or FollowerState(), previous, facts)
+            store.save(rows, shared, follower, previous, facts)
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
+    del facts["known"]
     return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
+
+
+def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> list[Track]:
+    """A track of each person of a clip, who is shown most first; see `fit_video`, whose options these are."""
+    tracks: list[Track] = []
+    while not tracks or len(tracks) < tracks[0].facts.get("people", {"of": 1})["of"]:
+        number = len(tracks) + 1
+        work = None if checkpoint is None else Path(checkpoint) / f"person_{number}"
+        tracks.append(fit_video(frames, checkpoint=work, person=number, **options))
+    return tracks
 
 
 def _solve_frame(
@@ -235,7 +256,7 @@ def _one_thread():
         torch.set_num_threads(before)
 
 
-def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings) -> tuple[FitState, dict]:
+def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings, person) -> tuple[FitState, dict]:
     begun = time.perf_counter()
     found = survey(
         frames,
@@ -249,12 +270,15 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
     if not found.candidates:
         raise PortraitError(
-            f"video: no face found in any of {found.looked_at} frames looked at; "
-            "a face must be visible, nearly upright and at least about 20 pixels wide"
+            f"video: no face found in any of {found.looked_at} frames looked at, {found.searched} of them searched for "
+            f"faces from {_least(finder, frames):.0f} pixels on; a face must be visible and nearly upright"
         )
+    seen_people = people(found.candidates, found.stride, getattr(frames, "ordered", True))
+    place, faces = pick(seen_people, person, finder)
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    chosen = _key_frames(found, fitter, device)
+    small = SMALL * max(frames.width, frames.height)
+    chosen = _key_frames(faces, fitter, device)
     seen = [Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])]
     if finder.scheme == NetDetector.scheme:
         net = NetDetector(finder, device)
@@ -267,6 +291,10 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
     return result.state, {
         "frames": found.frames,
         "key_frames": [c.index for c in chosen],
+        "people": {"of": len(seen_people), "followed": place + 1},
+        # A small face isn't found again by looking at the whole picture.
+        "place": [faces[0].face.centre.tolist(), faces[0].face.size] if faces[0].face.size < small else None,
+        "known": Memory(pictures(chosen)).as_json(),
         "landmarks": (DETECTOR, NETWORK)[result.source],
         "unexplained": result.unexplained,
         "clean": result.clean,
@@ -276,25 +304,29 @@ def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings
     }
 
 
-def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
-    seen = Observation.concatenate([c.crop.observe((), device) for c in found.candidates])
+def _least(finder, frames) -> float:
+    """Size in px of the smallest faces that were searched for."""
+    size = frames.width, frames.height
+    return finder.least(*size) if hasattr(finder, "least") else max(size) / 20
+
+
+def _key_frames(faces: list[Candidate], fitter: Fitter, device: str) -> list[Candidate]:
+    seen = Observation.concatenate([c.crop.observe((), device) for c in faces])
     start = fitter.start(seen)
     turn = axis_angle(start.rotation)
     a, b = fitter.marks.on_lips.unbind(1)
     mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
     eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
     features = torch.stack([turn[:, 1] / 0.2, turn[:, 0] / 0.2, mouth / 0.1, eyes / 0.3], -1)
-    return choose(found.candidates, features.cpu().numpy(), fitter.settings.key_frames)
+    return choose(faces, features.cpu().numpy(), fitter.settings.key_frames)
 
 
 def _look_ahead(
     frames,
-    finder,
-    state: FollowerState | None,
+    follower: FaceFollower,
     skip: int,
     levels: tuple[int, ...],
     device: str,
-    ordered: bool,
     timings: dict[str, float],
 ) -> Iterator[_Frame]:
     """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
@@ -313,7 +345,6 @@ def _look_ahead(
             timings[stage], begun = timings.get(stage, 0.0) + now - begun, now
 
         try:
-            follower = FaceFollower(finder, state, ordered)
             for index, seconds, picture in frames:
                 spent("decoding")
                 if stop.is_set():

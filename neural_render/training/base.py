@@ -119,11 +119,15 @@ class BaseTrainer(ABC):
 
     @contextlib.contextmanager
     def random(self, step: int):
-        """Random numbers that depend on seed, step, rollbacks and process; the caller's generator stays as it was."""
+        """Random numbers that depend on seed, step, rollbacks and process; the caller's generator stays as it was.
+
+        What is drawn before the first step (below 0), as weights are, is alike in all processes.
+        """
+        rank = self.fabric.global_rank if step >= 0 else 0
         devices = [self.device] if self.device.type == "cuda" else []
         seed = self.settings.seed * 1_000_003 + step + 1 + 7_777_777 * self.rollbacks
         with torch.random.fork_rng(devices):
-            torch.manual_seed((seed + 99_999_989 * self.fabric.global_rank) % 2**63)
+            torch.manual_seed((seed + 99_999_989 * rank) % 2**63)
             yield
 
     def share(self, samples: np.ndarray) -> np.ndarray:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError, unknown_name
+from geometry.color import to_uint8
 from neural_render.losses.adversarial import adversarial
 from neural_render.losses.terms import embedding_distance, l1
 from neural_render.networks import PatchDiscriminator
 from neural_render.training import BaseTrainer, make_fabric, order
 from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
-from neural_render.uv_gan.samples import TextureSet
-from neural_render.uv_gan.settings import LOCAL, Settings
+from neural_render.uv_gan.samples import Box, TextureSet
+from neural_render.uv_gan.settings import Settings
 
 Embed = Callable[[Tensor], Tensor]
 """Textures (N, 3, S, S) in [-1, 1] to embeddings (N, D), differentiable, its own weights fixed."""
@@ -102,7 +103,7 @@ class UVTrainer(BaseTrainer):
     def _discriminate(self, name: str, x: Tensor, made: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Trains a discriminator; what the generator is to make smaller, and the losses."""
         if name == "local":
-            x, made, real = (middle(t) for t in (x, made, real))
+            x, made, real = (middle(t, self.data.middle) for t in (x, made, real))
         fake = made.detach().requires_grad_()
         with self.fabric.autocast():
             on_made, on_real = self.networks[name].compare(x, fake, real)
@@ -135,7 +136,7 @@ class UVTrainer(BaseTrainer):
         real, shown, made = self.complete(rows, rows % len(self.data.masks))
         seen = shown * (real + 1) - 1
         sheet = torch.cat([torch.cat(list(t), -1) for t in (seen, made, real)], 1)
-        return ((sheet.movedim(0, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return to_uint8((sheet.movedim(0, -1) + 1) / 2).cpu().numpy()
 
 
 def check_losses(weights: dict[str, float]) -> None:
@@ -148,9 +149,9 @@ def check_losses(weights: dict[str, float]) -> None:
             raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
 
 
-def middle(pictures: Tensor) -> Tensor:
-    """The middle of the face, eyes, nose and mouth, of (N, C, S, S)."""
-    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in LOCAL)
+def middle(pictures: Tensor, box: Box) -> Tensor:
+    """What is in a box of (N, C, S, S)."""
+    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in box)
     return pictures[..., top:bottom, left:right]
 
 

@@ -14,7 +14,7 @@ from foundation.atomic import write_file
 from foundation.progress import Event, ignore
 from neural_render.training import make_fabric
 from portrait.progress import Progress, say
-from portrait.reports.recognition import comparison_html, results_html
+from portrait.reports.recognition import comparison_html, notes_of, results_html
 from portrait.tracks import pick_device
 from portrait.video.writer import check_writable
 from recognition.evaluation import evaluate
@@ -76,14 +76,20 @@ def evaluate_run(settings: Path, run: Path, *, device: str) -> None:
     results = {}
     with Progress() as progress:
         for seed, weights in _weights(run).items():
-            embedder, _ = load_embedder(weights, device)
-            rows = [evaluate(embedder, wanted, experiment.base, _shown(progress)) for wanted in experiment.evaluate]
+            embedder, facts = load_embedder(weights, device)
+            known = facts.get("identities", ())  # weights of earlier versions don't say
+            rows = [
+                evaluate(embedder, wanted, experiment.base, _shown(progress), trained_on=known)
+                for wanted in experiment.evaluate
+            ]
             results[seed] = [row for some in rows for row in some]
     table = write_results(run, results)
     rows = compare({run.name: results})
     write_file(run / "results.html", results_html(run.name, _facts(experiment), rows, {run.name: results}))
     for row in rows:
         say(_line(row))
+    for note in notes_of({run.name: results}):
+        say(f"  note: {note}")
     left_out = sum(r.left_out for some in results.values() for r in some)
     unreadable = {name: None for some in results.values() for r in some for name in r.unreadable}
     if unreadable:
@@ -147,7 +153,8 @@ def _line(row: Comparison) -> str:
     """What the terminal says of a row."""
     parts = [f"EER {100 * row.eer:.2f} %"]
     if not isnan(row.accuracy):
-        parts.insert(0, f"accuracy {100 * row.accuracy:.2f} +- {100 * row.interval:.2f} %")
+        interval = "" if isnan(row.interval) else f" +- {100 * row.interval:.2f}"
+        parts.insert(0, f"accuracy {100 * row.accuracy:.2f}{interval} %")
     if not isnan(row.tar[0.01]):
         parts.append(f"TAR {100 * row.tar[0.01]:.2f} % at FAR 0.01")
     return f"{row.run}, {row.protocol}: {', '.join(parts)}"

@@ -118,7 +118,8 @@ def training_set(
     if files:
         parts.append(real_set(model, files, size, seed, work, progress, device))
     if synthetic:
-        parts.append(synthetic_set(model, synthetic, size, seed=seed, report=lambda e: progress.update(e.done, e.total, e.stage)))
+        show = lambda e: progress.update(e.done, e.total, e.stage)  # noqa: E731
+        parts.append(synthetic_set(model, synthetic, size, seed=seed, report=show))
     data = TextureSet.join([p for p in parts if p is not None])
     data.save(path, facts)
     return data

@@ -12,6 +12,7 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
 from geometry.camera import Camera, project
+from geometry.color import to_uint8
 from neural_render.images import Crop
 from renderer import correspondence_colors, render, surface_points
 
@@ -102,7 +103,7 @@ def render_maps(
         parameters = gained(parameters, model, gains)
         maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
     stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
-    return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+    return to_uint8(stacked).cpu().numpy()
 
 
 def mouth_colors(model) -> Tensor:
@@ -154,5 +155,4 @@ def to_network(images: Tensor) -> Tensor:
 
 def to_pixels(images: Tensor) -> np.ndarray:
     """(N, 3, H, W) in [-1, 1] -> (N, H, W, 3) uint8."""
-    x = images.float().add(1).mul(127.5).round().clamp(0, 255)
-    return x.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return to_uint8(images.float().add(1).mul(0.5)).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -41,14 +41,11 @@ class Options(TrainingBudget):
     held_out: float = option(0.0, "share of the frames that scores the training and ends it early; 0 trains on all")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size not in (64, 128, 256, 512):
             raise PortraitError(f"size: expected 64, 128, 256 or 512, got {self.size}")
-        if not (self.minutes > 0 and self.width >= 4):
-            raise PortraitError(
-                f"minutes and width: expected more than 0 and at least 4, got {self.minutes} and {self.width}"
-            )
-        if self.batch is not None and self.batch < 1:
-            raise PortraitError(f"batch: expected at least 1, got {self.batch}")
+        if self.width < 4:
+            raise PortraitError(f"width: expected at least 4, got {self.width}")
         if not 0 <= self.held_out < 1:
             raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {self.held_out}")
 

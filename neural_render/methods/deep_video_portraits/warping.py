@@ -93,7 +93,7 @@ def performances(track: Track, model, copies: int, seed: int = 0, policy: WarpPo
     status = track.status[rows].clone()
     status[::count] |= int(FrameStatus.CUT)
     return replace(
-        track, parameters=p.replace(expression=couple_lids(expression, gaze, model.expression_names), gaze=gaze),
+        track, parameters=p.replace(expression=couple_lids(expression, gaze, model), gaze=gaze),
         times=track.times[rows], status=status, confidence=track.confidence[rows], landmarks=None, energies={},
         spread={},
     )  # fmt: skip
@@ -105,7 +105,7 @@ def shown(real: FaceParameters, performed: FaceParameters, model, policy: WarpPo
     real: of the frame that it is made from, as the fit found it.
     """
     gaze = real.gaze + policy.gaze_gain * (performed.gaze - real.gaze)
-    expression = couple_lids(performed.expression, gaze, model.expression_names)
+    expression = couple_lids(performed.expression, gaze, model)
     return gained(performed.replace(expression=expression, gaze=gaze), model)
 
 

@@ -54,7 +54,7 @@ def test_warp_is_scipys_interpolation():
     np.testing.assert_allclose(warp(image, flow)[0, 0].numpy(), expected, atol=1e-5)
 
 
-def test_adain_gives_each_map_its_mean_and_deviation():
+def test_adain_gives_each_map_its_mean_and_std():
     x, scale, shift = torch.randn(2, 3, 8, 8) * 4 + 1, torch.rand(2, 3) + 0.5, torch.randn(2, 3)
     y = adain(x, scale, shift)
     torch.testing.assert_close(y.mean((2, 3)), shift, atol=1e-5, rtol=0)
@@ -119,7 +119,7 @@ def test_resnet_generator_is_cyclegans():
         small(torch.randn(1, 9, 30, 32))
 
 
-def test_each_scale_judges_the_picture_averaged_down():
+def test_each_scale_sees_the_picture_averaged_down():
     net = MultiScaleDiscriminator(2, 3, 4, scales=3).eval()
     x, y = torch.randn(2, 2, 128, 128), torch.randn(2, 3, 128, 128)
     logits = net(x, y)

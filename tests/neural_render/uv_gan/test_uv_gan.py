@@ -13,7 +13,7 @@ from facemodel import PortraitError
 from neural_render.training import resume, run, save
 from neural_render.uv_gan.filling import mirror_fill_batch
 from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
-from neural_render.uv_gan.samples import TextureSet, synthetic_set
+from neural_render.uv_gan.samples import TextureSet, face_middle, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer, augment, mean_texture, middle
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights, complete
@@ -111,13 +111,13 @@ def test_training_learns(data):
     assert hole_error(trainer) < 0.8 * start
 
 
-def test_judges_join_after_a_while(data):
+def test_discriminators_join_after_a_while(data):
     trainer = UVTrainer(TINY, data)
     named = [set(trainer.advance()) for _ in range(3)]
     assert named == [{"l1"}, {"l1"}, {"l1", "global", "global-discriminator"}]
 
 
-def test_the_middle_of_the_face_is_judged_too(model):
+def test_the_middle_of_the_face_has_a_discriminator_too(model):
     trainer = UVTrainer(Settings(size=64, width=4, batch=2, adversarial_after=0), synthetic_set(model, 1, 64))
     before = {n: [p.clone() for p in m.parameters()] for n, m in trainer.modules.items()}
     assert set(trainer.advance()) == {"l1", "global", "global-discriminator", "local", "local-discriminator"}
@@ -211,9 +211,10 @@ def test_the_local_discriminator_sees_eyes_nose_and_mouth(model):
     marks = torch.zeros(len(model.mean), 1)
     corners = model.triangles[model.embedding("ibug68").triangles[27:]]  # nose, eyes, mouth
     marks[corners.flatten()] = 1
-    drawn = atlas_values(model, marks, 128)[None, ..., 0][None]
-    assert float(middle(drawn).sum()) > 0.9 * float(drawn.sum())
-    assert middle(drawn).shape[-1] < 0.6 * 128
+    marked = atlas_values(model, marks, 128)[None, ..., 0][None]
+    seen = middle(marked, face_middle(model))
+    assert float(seen.sum()) > 0.9 * float(marked.sum()) and seen.shape[-1] < 0.6 * 128
+    assert face_middle(model) == (7 / 32, 25 / 32, 8 / 32, 26 / 32)
 
 
 def test_weights_and_completion_of_a_larger_texture(model, data, tmp_path):

@@ -58,6 +58,7 @@ def test_bad_arguments(tmp_path, track, clip, model):
         ({"minutes": float("nan")}, "minutes"),
         ({"width": 1}, "width"),
         ({"batch": 0}, "batch"),
+        ({"steps": 0}, "steps"),
         ({"held_out": 1.0}, "held-out"),
         ({"losses": {"l2": 1.0}}, "unknown loss 'l2'"),
         ({"losses": {"perceptual": 1.0}, "vgg": str(tmp_path / "none")}, "no such file"),

@@ -172,9 +172,9 @@ def test_warped_steps_leave_the_discriminator_alone_and_held_out_samples_out():
     trainer = Trainer(settings, disc, warped=Made(disc.maps.numpy(), 255 - disc.images.numpy()))
     np.testing.assert_array_equal(trainer.warped_on, trainer.trained_on)
     assert {"adversarial", "discriminator"} <= trainer.advance().keys()
-    judge = {k: v.clone() for k, v in trainer.discriminator.state_dict().items()}
+    before = {k: v.clone() for k, v in trainer.discriminator.state_dict().items()}
     assert trainer.advance().keys() == {"l1"}
-    assert all(torch.equal(v, judge[k]) for k, v in trainer.discriminator.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in trainer.discriminator.state_dict().items())
     plain = Trainer(dataclasses.replace(settings, warped_every=0), disc, warped=trainer.warped)
     plain.advance()
     assert "discriminator" in plain.advance()
