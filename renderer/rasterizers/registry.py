@@ -68,8 +68,6 @@ def resolve(name: str | None, device: str | torch.device) -> Rasterizer:
     name = _current if name is None else name
     if name == AUTO:
         name = "torch" if torch.device(device).type == "cuda" else "numba"
-    if name not in RASTERIZERS:
-        raise unknown_name("rasterizer", name, names())
     return RASTERIZERS[name]
 
 
