@@ -145,7 +145,8 @@ class DeepVideoPortraits(Method):
                 "excluded": excluded, "seed": settings.seed, "held_out": len(trainer.held_out), "score": score,
             },
         )  # fmt: skip
-        generator = trainer.final_generator().state_dict()
+        with trainer.on_threads():
+            generator = trainer.final_generator().state_dict()
         if fabric.is_global_zero:
             Weights(header, generator, cache.head_region()).save(out)
         fabric.barrier()
