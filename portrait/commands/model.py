@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+from portrait.commands.options import Argument, Output
+from portrait.commands.progress import say
+from portrait.commands.running import run
+
 app = typer.Typer(
     name="model",
     help="Import other people's face models, say what one is, list what is known, draw a sheet of one.\n\n"
@@ -26,8 +30,8 @@ Source = Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="Defau
     "portrait model import ICT-FaceKit -o ict.model",
 )
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A model; its format is found by its content.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the imported model goes.")],
+    source: Annotated[Path, Argument("FILE|FOLDER", "A model; its format is found by its content.")],
+    output: Annotated[Path, Output("FILE", "Where the imported model goes.")],
     extras: Annotated[
         list[Path] | None,
         typer.Option("--with", metavar="FILE", help="A file that belongs to it and lies apart; again for each."),
@@ -40,7 +44,7 @@ def import_(
     """Read a face model of another project and keep it in one file, in millimetres, checked, without pickles."""
     from portrait.services.models import import_file
 
-    _say(_lines(import_file(source, output, extras=extras or (), format=format, force=force)))
+    _say(_lines(run(import_file, source, output, extras=extras or (), format=format, force=force)))
 
 
 @app.command(epilog="Examples: portrait model info   |   portrait model info flame.model")
@@ -48,7 +52,7 @@ def info(source: Source = None) -> None:
     """What a face model is: counts, what it has and lacks, its terms, which checks it passes."""
     from portrait.services.models import describe_model
 
-    _say(_lines(describe_model(source)))
+    _say(_lines(run(describe_model, source)))
 
 
 @app.command("list")
@@ -56,27 +60,25 @@ def list_() -> None:
     """The models that are there by name, and the formats that can be read."""
     from portrait.services.models import known_models
 
-    named, formats = known_models()
+    named, formats = run(known_models)
     _say(["models", *(f"  {m.name:<14} {m.title}" for m in named), "formats"])
     _say(f"  {f.name:<14} {f.title}{f'; with {f.extras}' if f.extras else ''}" for f in formats)
 
 
 @app.command(epilog="Examples: portrait model show -o sheet.png   |   portrait model show ict.model -o ict.png")
 def show(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PICTURE", help="Where the sheet goes: png or jpg.")
-    ],
+    output: Annotated[Path, Output("PICTURE", "Where the sheet goes: png or jpg.")],
     source: Source = None,
 ) -> None:
     """Draw a sheet: the mean from all sides, identity at -2 and +2 std, expressions by name, joints, gaze."""
     from portrait.services.models import draw_sheet
 
-    _say([f"{draw_sheet(source, output)}: mean, identity, expressions, joints"])
+    _say([f"{run(draw_sheet, source, output)}: mean, identity, expressions, joints"])
 
 
 def _say(lines) -> None:
     for line in lines:
-        print(line, flush=True)
+        say(line)
 
 
 def _lines(report) -> Iterator[str]:
