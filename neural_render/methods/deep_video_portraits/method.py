@@ -140,7 +140,7 @@ class DeepVideoPortraits(Method):
             frame_height=track.height, conditions=CONDITIONS, norm=settings.norm, steps=trainer.step,
             seconds=round(trainer.seconds, 2), sources=(dict(clip.source),),
             target={
-                "source": dict(clip.source), "clip_frames": len(track), "frames": len(trainer.trained_on),
+                "clip_frames": len(track), "frames": len(trainer.trained_on),
                 "excluded": excluded, "seed": settings.seed, "held_out": len(trainer.held_out), "score": score,
             },
         )  # fmt: skip
