@@ -31,8 +31,6 @@ def bare() -> LinearModel:
 class TestBlocks:
     def test_bounds(self):
         block = Block(("a", "b"), torch.tensor([-1.0, 0]), torch.tensor([1, torch.inf]), torch.zeros(2), torch.ones(2))
-            ("a", "b"), torch.tensor([-1.0, 0]), torch.tensor([1.0, torch.inf]), torch.zeros(2), torch.ones(2)
-        )
         values = torch.tensor([[-3.0, -3.0], [3.0, 3.0]], dtype=torch.float64)
         assert block.clamp(values).tolist() == [[-1, 0], [1, 3]] and block.clamp(values).dtype == torch.float64
 
