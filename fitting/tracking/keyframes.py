@@ -12,8 +12,6 @@ from fitting.observation.crop import Crop, cut_out
 from fitting.tracking.follow import FaceFollower
 from foundation.progress import Event, Report, ignore
 
-LOOKED_AT = 48  # at most twice as many frames are looked at, evenly over the clip
-
 
 @dataclass
 class Candidate:
@@ -38,16 +36,17 @@ def survey(
     size: int,
     count: int | None = None,
     ordered: bool = True,
+    looked_at: int = 48,
     report: Report = ignore,
 ) -> Survey:
     """Decodes the clip once and looks for the largest face in frames evenly spread, however long it is.
 
-    ``size`` px is the side of the squares that are kept.
+    ``size`` px is the side of the squares that are kept; at most twice ``looked_at`` frames are looked at.
     ``count`` is the number of frames where it's known. Where it isn't, or is wrong, the stride doubles whenever
     enough frames were looked at, so that memory is bounded and every part of the clip counts alike. Pictures that
     aren't ``ordered`` are one shot.
     """
-    found, stride, shot = Survey(), max(1, (count or 0) // LOOKED_AT), 0
+    found, stride, shot = Survey(), max(1, (count or 0) // looked_at), 0
     cuts = FaceFollower(detector)
     for index, _, picture in frames:
         found.frames = index + 1
@@ -57,7 +56,7 @@ def survey(
             face = next(iter(detector.detect(picture)), None)
             if face is not None:
                 found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size)))
-            if index // stride >= 2 * LOOKED_AT:
+            if index // stride >= 2 * looked_at:
                 stride *= 2
                 found.candidates = [c for c in found.candidates if c.index % stride == 0]
         report(Event("looking for key frames", index + 1, count))
