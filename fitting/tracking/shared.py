@@ -170,9 +170,9 @@ class _KeyFrames:
         if not x.unexplained < limits.coarse:
             return None
         x = self._fine(x, trusted=True)
-        if x.unexplained < limits.fine and implausibility(x.state, policy) < limits.implausible:
-            return self._result(self._absorbed(x), trusted=True)
-        return None
+        y = self._absorbed(x)
+        passes = x.unexplained < limits.fine and implausibility(y.state, policy) < limits.implausible
+        return self._result(y, trusted=True) if passes else None
 
     def _usual(self, x: _Solution, skin: _Solution | None = None) -> SharedResult:
         """``skin`` knows what is skin, for the reflectance alone, where that isn't to count for the shape."""

@@ -1,4 +1,4 @@
-"""Drawn people as the landmark network's training has them, and with them where their face is."""
+"""Drawn people and with them where their face is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from facemodel import FaceParameters
 from renderer import Camera, interpolate, rasterize, to_camera
-from tools.train_landmarks.pictures import as_bytes, model, portrait
+from tools.train_mask.people import as_bytes, model, portrait
 
 FACE = ("face", "lips", "eyes", "mouth_inside", "teeth", "tongue")  # regions; the rest of the head is hair on most
 LARGER = 2  # times, drawn so and averaged

@@ -21,7 +21,7 @@ from synthetic.scenes import head_rotation, person, true_landmarks, uniform
 from synthetic.skin import paint
 
 SIZE = 160  # px of the stored square
-ROOM = 1.25  # its side over that of the square the network sees, for the augmentation to move in
+ROOM = 1.25  # its side over that of the square that is seen, for the augmentation to move in
 TURN = [math.radians(a) for a in (72, 24, 18)]  # largest yaw, pitch, roll
 SKINS = 120  # painted skins, laid over any reflectance
 CHART = 256
@@ -32,7 +32,7 @@ FIRST_SEED = 10_000_000  # far from the benchmarks'
 class Drawn:
     """N pictures."""
 
-    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover; another tool may add channels
+    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover; and the share of the face
     points: np.ndarray  # (N, 478, 2) float32, px of the square
 
     def __len__(self) -> int:
@@ -77,12 +77,6 @@ def _skin(seed: int) -> Tensor:
     return torch.from_numpy(paint(base, _chart(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
 
 
-def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """One picture as `Drawn` has them."""
-    drawn = portrait(seed)
-    return as_bytes(drawn.picture), drawn.points
-
-
 def as_bytes(picture: Tensor) -> np.ndarray:
     return (picture * 255).round().byte().numpy()
 
@@ -120,7 +114,7 @@ def _zoomed(window, side: float):
     )
 
 
-def draw_chunks(folder: Path, count: int, chunk: int = 2000, draw: Callable = draw) -> None:
+def draw_chunks(folder: Path, count: int, chunk: int, draw: Callable) -> None:
     """Draws ``count`` pictures into FOLDER/NUMBER.npz, ``chunk`` a file; files that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(-(-count // chunk)):
