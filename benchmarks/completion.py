@@ -33,9 +33,17 @@ from neural_render.uv_gan.samples import lit_texture, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
-from renderer import extend, linear_to_srgb, main_island, render_textured, srgb_to_linear, to_camera, unwrap_view
-from synthetic import Person, Shot, SkinChart, make_person
-from synthetic.scene import stand
+from renderer import (
+    extend,
+    linear_to_srgb,
+    main_island,
+    render_textured,
+    srgb_to_linear,
+    surface_points,
+    to_uint8,
+    unwrap_view,
+)
+from synthetic import Person, Shot, SkinAtlas, frame_shot, make_person
 
 YAWS = (0, 15, 30, 45, 60, 75, 90)
 STRANGERS = 1_000_003  # seed of the people that are tested with; trainings have others
@@ -47,14 +55,14 @@ OURS = "network"
 def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """The truth (S, S, 3) uint8, and what a picture shows of it, (S, S, 3) uint8, with a weight (S, S) 0 to 1."""
     truth, _ = lit_texture(model, person, shot, island)
-    parameters, camera = stand(model, person, shot, PICTURE)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    photograph = (picture * cover * 255).round().to(torch.uint8)[0]
-    p = parameters
-    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
-    view = unwrap_view(photograph, points, model, camera, (len(island), len(island)), grazing=80.0)
+    parameters, camera = frame_shot(model, person, shot, PICTURE)
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    photograph = to_uint8(picture * alpha)[0]
+    view = unwrap_view(
+        photograph, surface_points(model, parameters), model, camera, (len(island), len(island)), grazing=80.0
+    )
     weight = blend_weight(sight(model, view), island)
-    return truth.numpy(), (view.texture * 255).round().to(torch.uint8).numpy(), weight
+    return truth.numpy(), to_uint8(view.texture).numpy(), weight
 
 
 def mean_of(network) -> np.ndarray:
@@ -69,7 +77,7 @@ def methods(network, mean: np.ndarray) -> dict[str, Callable[[np.ndarray, Tensor
         return srgb_to_linear(torch.from_numpy(picture).float() / 255)
 
     def to_bytes(texture: Tensor) -> np.ndarray:
-        return (linear_to_srgb(texture.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
+        return to_uint8(linear_to_srgb(texture.clamp(0, 1))).numpy()
 
     def mirror(seen: np.ndarray, weight: Tensor) -> np.ndarray:
         return np.where(weight.flip(1).numpy()[..., None] > 0.5, seen[:, ::-1], mean)
@@ -106,11 +114,11 @@ def score(made: np.ndarray, truth: np.ndarray, hole: np.ndarray, island: np.ndar
 def evaluate(model, network, people: int, sheet: Path | None) -> dict[int, dict[str, dict[str, float]]]:
     """Mean scores by yaw and method."""
     size = network.size
-    chart, island = SkinChart.of(model, size), main_island(model, size)
+    atlas, island = SkinAtlas.of(model, size), main_island(model, size)
     skin = island.numpy()
     filling, rows, pictures = methods(network, mean_of(network)), {}, []
     for number in range(people):
-        person = make_person(model, chart, STRANGERS, number)
+        person = make_person(model, atlas, STRANGERS, number)
         draw = np.random.default_rng([STRANGERS, number])
         for k, yaw in enumerate(YAWS):
             light, expression = (int(s) for s in draw.integers(1, 2**31, 2))

@@ -23,8 +23,8 @@ from fitting.texture import FrameTexture, TextureMerger, frame_texture, gain_bet
 from neural_render.uv_gan.filling import blend_weight
 from neural_render.uv_gan.samples import MASK_SIZE, seen_from
 from portrait.video import open_frames
-from renderer import Camera, linear_to_srgb, main_island
-from synthetic.scene import head_rotation
+from renderer import Camera, linear_to_srgb, main_island, to_uint8
+from synthetic.performance import head_turn
 
 CHOSEN, MERGED = 4, 60  # turned frames a clip; others that are merged, at most
 TURNS = (0.0, 45.0, 60.0, 75.0)  # degrees; 0 is what the frame itself hides
@@ -84,14 +84,12 @@ def holes_of(
 def shown_when_turned(model, parameters: FaceParameters, yaw: float, island: Tensor) -> Tensor:
     """(S, S) 0 to 1: what of a head's skin a camera would see if it were turned by ``yaw`` degrees."""
     focal = 3.0 * MASK_SIZE
-    turned = parameters.replace(
-        rotation=head_rotation(float(yaw), 0.0, 0.0), translation=torch.tensor([0.0, -20.0, 3.0 * 300.0])
-    )
+    turned = parameters.replace(rotation=head_turn(float(yaw)), translation=torch.tensor([0.0, -20.0, 3.0 * 300.0]))
     return seen_from(model, turned, Camera(focal, MASK_SIZE, MASK_SIZE), len(island), island)
 
 
 def to_bytes(linear: Tensor) -> np.ndarray:
-    return (linear_to_srgb(linear.clamp(0, 1)) * 255).round().to(torch.uint8).numpy()
+    return to_uint8(linear_to_srgb(linear.clamp(0, 1))).numpy()
 
 
 def evaluate_clips(

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Generator
 
 from fitting.landmarks.base import Face, LandmarkDetector
-from synthetic.scenes import Scene, uniform
+from synthetic import Scene, uniform
 
 HAND = (85.0, 190.0)  # mm, width and length
 DARK = 0.25  # share of the light that is left in a shadow

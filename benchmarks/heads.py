@@ -30,7 +30,7 @@ import fitting
 from benchmarks.heads_pictures import save_errors
 from benchmarks.measures import rigid
 from foundation.errors import PortraitError
-from portrait.video.reader import read_image
+from portrait.video.images import read_image
 
 INNER = slice(17, 68)  # iBUG 68 without the jaw line
 LEFT_OUT = 0.1  # share of the scan's points, the worst, that the alignment doesn't look at

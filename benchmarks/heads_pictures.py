@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.sheets import save_sheet
 from portrait.reports.comparison import fit_height, labelled
-from portrait.video.reader import read_image
+from portrait.video.images import read_image
 
 WORST = 4.0  # mm that are drawn in the last colour
 PIXEL = 0.75  # mm

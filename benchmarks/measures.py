@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facemodel import FaceParameters
 from facemodel.gaze import gaze_direction
-from renderer import Camera, rasterize, render, rotation_matrix, to_camera
+from renderer import Camera, rasterize, render, rotation_matrix, surface_points
 
 
 def rigid(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -54,10 +54,8 @@ def after_scale(a: Tensor, b: Tensor) -> float:
 
 def skin_pixels(model, parameters: FaceParameters, camera: Camera) -> Tensor:
     """(H, W) bool: where one face's skin or lips are the nearest surface."""
-    vertices = model.vertices(parameters.identity, parameters.expression, parameters.gaze)
-    points = to_camera(vertices, parameters.rotation, parameters.translation)
-    nearest = rasterize(points, model.triangles, camera).pix_to_face[0, ..., 0]
-    skin = (model.regions["skin"] | model.regions["lips"])[model.triangles].all(1)
+    nearest = rasterize(surface_points(model, parameters), model.triangles, camera).pix_to_face[0, ..., 0]
+    skin = (model.region("skin") | model.region("lips"))[model.triangles].all(1)
     return (nearest >= 0) & skin[nearest.clamp_min(0)]
 
 
@@ -71,6 +69,6 @@ def photometric_error(
         skin = skin_pixels(model, own, camera)
         if not skin.any():
             continue
-        drawn = render(model, own, camera)["diffuse"][0][skin] * 255
-        out.append(float((drawn - torch.from_numpy(picture)[skin]).abs().mean()))
+        shaded = render(model, own, camera)["diffuse"][0][skin] * 255
+        out.append(float((shaded - torch.from_numpy(picture)[skin]).abs().mean()))
     return out

@@ -46,11 +46,11 @@ from benchmarks.recognition_views import (  # fmt: skip
     write_person,
 )
 from benchmarks.sheets import save_sheet
+from foundation.atomic import write_file
 from foundation.errors import PortraitError
 from neural_render.uv_gan.weights import CompletionWeights
 from portrait.files import file_hash
 from portrait.services.uv_training import train_uv
-from recognition.files import write_text
 from recognition.pictures import read_picture
 from recognition.results import Comparison, compare
 from recognition.settings import LossSettings
@@ -77,7 +77,7 @@ def settle(folder: Path, facts: dict) -> None:
     path, wanted = folder / "settings.json", json.loads(json.dumps(facts))
     if path.is_file() and (found := json.loads(path.read_text(encoding="utf-8"))) != wanted:
         raise PortraitError(f"'{folder}': was made with {found}, not {wanted}; choose another --work")
-    write_text(path, json.dumps(wanted))
+    write_file(path, json.dumps(wanted))
 
 
 def people_of(o: argparse.Namespace) -> list[tuple[int, bool]]:

@@ -23,11 +23,10 @@ from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
-from recognition.files import read_tensors, write_tensors
+from foundation.tensors import read_tensors, write_tensors
 from recognition.poses import BINS, FRONTAL
 from renderer import project, to_camera
-from synthetic import RandomScenes, Shot, SkinChart, make_person, shoot
-from synthetic.scene import stand
+from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
 CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
@@ -60,11 +59,11 @@ class Photos:
     def save(self, path: Path, facts: dict) -> None:
         fitted = {f.name: getattr(self.parameters, f.name) for f in fields(self.parameters)}
         arrays = {"pictures": self.pictures, "yaw": self.yaw, "landmarks": self.landmarks}
-        write_tensors(path, "photographs", {k: torch.from_numpy(v) for k, v in arrays.items()} | fitted, facts)
+        write_tensors(path, "photographs", 1, {k: torch.from_numpy(v) for k, v in arrays.items()} | fitted, facts)
 
     @classmethod
     def load(cls, path: Path) -> Photos:
-        tensors, _ = read_tensors(path, "photographs", MAKE)
+        tensors, _ = read_tensors(path, "photographs", 1, MAKE)
         arrays = [tensors.pop(name).numpy() for name in ("pictures", "yaw", "landmarks")]
         return cls(*arrays, FaceParameters(**tensors))
 
@@ -72,7 +71,7 @@ class Photos:
 def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
     """A person's circumstances: any yaw to 90 degrees; for a test two frontal ones and as many of each bin of yaw."""
     draw = np.random.default_rng([SEED, number, 5])
-    drawn = [RandomScenes().shot(draw) for _ in range(pictures)]
+    drawn = [RandomShots().shot(draw) for _ in range(pictures)]
     if not test:
         return drawn
     bins = ((0.0, FRONTAL), *BINS)
@@ -81,9 +80,9 @@ def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
 
 
 @cache
-def tools() -> tuple[FaceModel, SkinChart, Fitter]:
+def tools() -> tuple[FaceModel, SkinAtlas, Fitter]:
     model = facemodel.load()
-    return model, SkinChart.of(model, CHART), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
+    return model, SkinAtlas.of(model, CHART), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
 
 
 @torch.inference_mode()
@@ -102,7 +101,7 @@ def photograph(number: int, pictures: int, *, test: bool) -> Photos:
     circumstances = shots(number, pictures, test=test)
     for shot in circumstances:
         picture = shoot(model, person, shot, PICTURE, FILL)
-        p, camera = stand(model, person, shot, PICTURE, FILL)
+        p, camera = frame_shot(model, person, shot, PICTURE, FILL)
         points = landmark_pixels(model, p, camera) + draw.normal(0, NOISE, (478, 2))
         taken.append(picture)
         marks.append(points.astype(np.float32))

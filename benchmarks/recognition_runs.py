@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from neural_render.training import make_fabric
 from recognition.dream import stitch
 from recognition.evaluation import Result, verify_pairs
 from recognition.folder import FaceFolder, read_folder
@@ -18,7 +19,7 @@ from recognition.model import Embedder, embed_files, load_embedder
 from recognition.poses import BINS, pose_pairs
 from recognition.results import read_results, write_results
 from recognition.settings import DataSettings, Experiment, LossSettings, ModelSettings, TrainingSettings
-from recognition.training import make_fabric, train, training_data
+from recognition.training import train, training_data
 
 FAR = (60.0, 90.0)  # degrees of the figure that counts
 ALL = (*BINS, FAR)
@@ -60,7 +61,7 @@ class Trainer:
             folder = self.runs / name / f"seed-{seed}"
             if not (folder / "weights.safetensors").is_file():
                 data = training_data(experiment)
-                done = train(make_fabric(experiment.training, "cpu"), experiment, data, folder, seed)
+                done = train(make_fabric("cpu"), experiment, data, folder, seed)
                 losses = ", ".join(f"{k} {v:.3f}" for k, v in done.losses.items())
                 print(
                     f"  {name}, seed {seed}: {done.steps} steps, {done.seconds / 60:.1f} minutes; {losses}", flush=True

@@ -23,11 +23,11 @@ from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
 from fitting.landmarks.base import Face as Found
 from fitting.texture import FrameTexture, frame_texture
+from foundation.atomic import write_file
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv_outputs import Face
 from recognition.alignment import align_face
-from recognition.files import write_text
-from renderer import extend, linear_to_srgb, main_island, srgb_to_linear
+from renderer import extend, linear_to_srgb, main_island, srgb_to_linear, to_uint8
 from renderer.unwrapping import uv_fragments
 
 SIZE = 64  # texels a side
@@ -57,7 +57,7 @@ class Views:
     def textures(self, frame: FrameTexture) -> dict[str, np.ndarray]:
         """(SIZE, SIZE, 3) uint8 by folder, visible texels as they are; "holes" is black where nothing was seen."""
         weight, skin = blend_weight(frame.confidence, self.island), self.island.numpy()[..., None]
-        seen = to_bytes(linear_to_srgb(frame.color.clamp(0, 1)))
+        seen = to_uint8(linear_to_srgb(frame.color.clamp(0, 1))).numpy()
         kept = weight.numpy()[..., None]
         made = {name: kept * seen + (1 - kept) * fill(seen, weight) for name, fill in self.fillings.items()}
         return {name: (t * skin).round().astype(np.uint8) for name, t in ({HOLES: kept * seen} | made).items()}
@@ -103,10 +103,6 @@ def crop(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return cv2.resize(aligned, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
 
 
-def to_bytes(values: torch.Tensor) -> np.ndarray:
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-
 def write_person(root: Path, name: str, views: dict[str, dict[str, np.ndarray]]) -> None:
     """Writes ``root/VIEW/NAME/*.png``; each folder appears whole, "aligned" last, which says that all are there."""
     for view in sorted(views, key=lambda v: v == ALIGNED):
@@ -130,4 +126,4 @@ def write_metadata(root: Path, people: list[tuple[str, bool, np.ndarray]]) -> No
         for name, (split, yaw) in known.items():
             for file in sorted((root / view / name).glob("*.png")):
                 table.writerow((f"{name}/{file.name}", name, f"{yaw[int(file.name[:3])]:.3f}", split))
-        write_text(root / view / "metadata.csv", text.getvalue())
+        write_file(root / view / "metadata.csv", text.getvalue())

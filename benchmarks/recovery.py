@@ -43,7 +43,7 @@ from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
 from geometry.mesh import vertex_normals
 from renderer import Camera, rotation_matrix, sh_basis
-from synthetic.scenes import Scene, make_scene
+from synthetic import Scene, make_scene
 
 BARS = {
     "single_ratio": 0.45,

@@ -11,7 +11,7 @@ both, ``cross_ablations`` has the correlations of ``DRIVEN``.
 Minutes are of processor time, all threads together.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
-ours), each with what ``reenactment_scores.Judge`` says; ``cross``.
+ours), each with what ``reenactment_scores.Scorer`` says; ``cross``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from benchmarks.reenactment_methods import (
     synthesised,
     train_variant,
 )
-from benchmarks.reenactment_scores import Held, Judge, to_crop
+from benchmarks.reenactment_scores import Held, Scorer, to_crop
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import TAKE
 from fitting import make_detector
@@ -174,7 +174,7 @@ def main() -> None:
     bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options)
     held = held_out(bench)
     detector, embedding = make_detector(), FaceEmbedding()
-    judge = Judge(held, detector, embedding)
+    score = Scorer(held, detector, embedding)
 
     trained = {"dvp": bench.train("dvp", o.minutes)}
     trained |= {name: bench.train(name, o.ablation_minutes) for name in ABLATIONS if o.ablations}
@@ -182,7 +182,7 @@ def main() -> None:
         name: synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
         for name, weights in trained.items()
     } | baselines(bench, held)
-    methods = {name: judge(made) for name, made in pictures.items()}
+    methods = {name: score(made) for name, made in pictures.items()}
     show(methods)
     if o.pictures:
         write_sheet(o.pictures / "self.png", {"real": held.pictures} | {name: pictures[name] for name in SHEET[1:]})

@@ -16,7 +16,7 @@ from foundation.progress import Report, ignore
 from neural_render import Clip, Settings, Weights, inference_network, synthesize_crops
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
-from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 
 POSE = ("expression", "rotation", "translation", "gaze")
 
@@ -47,7 +47,7 @@ some of them don't have."""
 
 
 class Blanked:
-    """A clip's training data with channels of its maps at zero, as where nothing is drawn."""
+    """A clip's training data with channels of its maps at zero, as where nothing is seen."""
 
     def __init__(self, cache, channels: tuple[int, ...]) -> None:
         self.cache, self.channels = cache, list(channels)
@@ -145,8 +145,8 @@ def pasted(maps: np.ndarray, behind: np.ndarray) -> np.ndarray:
 
     Without the outermost pixels, which are half black.
     """
-    drawn = maps[..., FACE].max(-1) > 0
-    inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in drawn])
+    seen = maps[..., FACE].max(-1) > 0
+    inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in seen])
     return np.where(inner[..., None], maps[..., :3], behind)
 
 

@@ -50,7 +50,7 @@ def to_crop(points: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     return (points - [crop.x0, crop.y0]) * (size / crop.side)
 
 
-class Judge:
+class Scorer:
     """Scores clips of crops; the real ones' landmarks and embeddings are found once."""
 
     def __init__(self, held: Held, detector: LandmarkDetector, embedding: FaceEmbedding) -> None:

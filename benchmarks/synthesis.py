@@ -39,8 +39,9 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
 from neural_render.training import order
@@ -111,14 +112,15 @@ class PlainTrainer(Trainer):
         fake = self.generator(x)
         on_real, on_fake = d(d.embed(x), y), d(d.embed(x), fake.detach())
         self.optimizers["discriminator"].zero_grad()
-        self.judgement.discriminator(on_real, on_fake).backward()
+        self.adversarial.discriminator(on_real, on_fake).backward()
         self.optimizers["discriminator"].step()
-        loss = s.losses["l1"] * l1(fake, y) + self.judgement.generator(d(d.embed(x), fake))
+        apart = l1(fake, y)
+        loss = s.losses["l1"] * apart + self.adversarial.generator(d(d.embed(x), fake))
         self.optimizers["generator"].zero_grad()
         loss.backward()
         self.optimizers["generator"].step()
         self.step += 1
-        return {"l1": loss.item()}
+        return {"l1": apart.item()}
 
 
 def moving_track(model, frames: int) -> Track:

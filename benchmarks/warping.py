@@ -1,10 +1,10 @@
-"""What the fit finds of the movements that warped training pictures show (``neural_render.methods.deep_video_portraits.warping``).
+"""What the fit finds of the movements that warped training pictures of Deep Video Portraits show.
 
     python -m benchmarks.warping --video V [--size 128]
 
 The clip is fitted, warped as for a training, brought to the network's resolution, and fitted again. Of each moved shape
 and of the gaze: ``correlation`` of what is asked for with what is found, and ``slope``, how much is found of one unit
-asked for. ``conditioning.GAINS`` and ``warping.GAZE_GAIN`` are there to bring it near one. The last line is one JSON
+asked for. ``conditioning.GAINS`` and ``WarpPolicy.gaze_gain`` are there to bring it near one. The last line is one JSON
 object.
 """
 
@@ -21,7 +21,7 @@ from rich.table import Table
 import facemodel
 from neural_render import head_crop
 from neural_render.images import cut_out, resize_square
-from neural_render.methods.deep_video_portraits.warping import MOVES, WarpedFrames, performances
+from neural_render.methods.deep_video_portraits.warping import WarpedFrames, WarpPolicy, performances
 from portrait.services.fitting import fit_file
 from portrait.video import VideoReader, VideoWriter
 
@@ -35,7 +35,7 @@ def main() -> None:
     work = o.work or Path(o.video.name + ".warping")
     model = facemodel.load()
     track = fit_file(o.video, work / "target.track", device="cpu", model=model, replace=True)
-    asked = performances(track, model.expression_names, 1)
+    asked = performances(track, model, 1)
     crop, output = head_crop(track, model), work / f"warped-{o.size}.mp4"
     pictures = WarpedFrames(model, track, asked, VideoReader(o.video), crop, 2 * o.size)
     with VideoWriter(output, track.width, track.height, track.fps) as writer:
@@ -58,8 +58,8 @@ def main() -> None:
 
 def columns(track, model) -> dict:
     """(F,) activations of the shapes that warps move, and the mean gaze of both eyes."""
-    names = [n for n in model.expression_names if n.startswith(tuple(m.shape for m in MOVES))]
-    shapes = {n: track.parameters.expression[:, model.expression_index(n)] for n in names}
+    names = [n for n in model.arkit if n.startswith(tuple(m.shape for m in WarpPolicy().moves))]
+    shapes = {n: track.parameters.expression[:, model.arkit[n]] for n in names}
     gaze = track.parameters.gaze.mean(1)
     return {**shapes, "gaze_yaw": gaze[:, 0], "gaze_pitch": gaze[:, 1]}
 

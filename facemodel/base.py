@@ -21,6 +21,7 @@ from torch import Tensor
 
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.gaze import gaze_rotation
+from facemodel.provenance import Provenance
 from foundation.errors import PortraitError, unknown_name
 
 CAPABILITIES = {
@@ -133,6 +134,8 @@ class FaceModel(torch.nn.Module, ABC):
     license: str
     fingerprint: str
     """Of the model's content: tracks, weights and exports carry it."""
+    provenance: Provenance | None = None
+    """Of a model that was read from somebody else's file."""
     linear: bool = False
     """Whether the derivatives of `linearize` are the same in all states, so that they are asked for once."""
     mean: Tensor  # (V, 3) mm, the vertices with all coefficients at their prior's mean
@@ -166,7 +169,7 @@ class FaceModel(torch.nn.Module, ABC):
 
         state = (identity, expression, joints)
         slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
-        return Linearization(surface(*state), *(s.movedim(-1, 0).to(self.mean) for s in slopes))
+        return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
 
     # -- what it may have -----------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ class LandmarkScheme:
     mouth_corners: tuple[int, int]  # left, right
     chin: int
     forehead: int | None = None  # highest point in the middle, where the scheme has one
+    nose_base: int | None = None  # where the nose meets the upper lip, in the middle
     irises: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the left eye, of the right, the centre first
 
     @property
@@ -66,6 +67,7 @@ IBUG68 = SCHEMES.add("ibug68", LandmarkScheme(
     nose_tip=30,
     mouth_corners=(54, 48),
     chin=8,
+    nose_base=33,
 ))  # fmt: skip
 
 MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
@@ -80,5 +82,6 @@ MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
     mouth_corners=(291, 61),
     chin=152,
     forehead=10,
+    nose_base=2,
     irises=((473, 474, 475, 476, 477), (468, 469, 470, 471, 472)),
 ))  # fmt: skip

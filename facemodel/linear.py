@@ -55,7 +55,8 @@ class LinearModel(FaceModel):
         for key, value in tensors.items():
             kept = value.float() if value.is_floating_point() else value.long()
             self.register_buffer(key, value.bool() if key == "region_masks" else kept, persistent=False)
-        self._schemes = tuple(k.removeprefix("landmark_weights_") for k in tensors if k.startswith("landmark_weights_"))
+        schemes = (k.removeprefix("landmark_weights_") for k in tensors if k.startswith("landmark_weights_"))
+        self._schemes = tuple(sorted(schemes))
         blocks = {"identity": Block.standard("identity", len(tensors["identity_basis"])), "expression": expression}
         if "albedo_basis" in tensors:
             blocks["reflectance"] = Block.standard("reflectance", len(tensors["albedo_basis"]))

@@ -95,7 +95,7 @@ def build_tucker(faces: Tensor, ranks: tuple[int, int, int] | None = None, toler
     tensor = faces.flatten(2)
     factors, counts = [], []
     for mode in range(3):
-        left, values, _ = torch.linalg.svd(tensor.movedim(mode, 0).flatten(1), full_matrices=False)
+        left, values = _left_singular(tensor.movedim(mode, 0).flatten(1))
         factors.append(left)
         counts.append(max(1, int((values > tolerance * values[0]).sum())))
     if ranks is None:
@@ -105,3 +105,15 @@ def build_tucker(faces: Tensor, ranks: tuple[int, int, int] | None = None, toler
             raise PortraitError(f"tucker rank of {mode}: expected 1 to {factor.shape[1]}, got {rank}")
     a, b, c = (factor[:, :rank] for factor, rank in zip(factors, ranks))
     return TuckerModel(torch.einsum("abc,ai,bj,ck->ijk", tensor, a, b, c), a, b, c)
+
+
+def _left_singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Left singular vectors (N, K) and singular values (K,) of (N, M), largest first; the right ones, which can be
+    gigabytes, are never made."""
+    wide = matrix.double()
+    if len(wide) > wide.shape[1]:
+        outer, inner = torch.linalg.qr(wide)
+        left, values, _ = torch.linalg.svd(inner)
+        return (outer @ left).to(matrix), values.to(matrix)
+    squared, vectors = torch.linalg.eigh(wide @ wide.T)
+    return vectors.flip(-1).to(matrix), squared.flip(-1).clamp_min(0).sqrt().to(matrix)

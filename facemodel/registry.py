@@ -21,6 +21,19 @@ FORMATS: Registry = Registry("face model format")
 """A `Format` by name: each a file in `facemodel.formats`."""
 
 FORMATS.add("default", "facemodel.formats.default:READER")
+FORMATS.add("flame", "facemodel.formats.flame:READER")
+FORMATS.add("gnm", "facemodel.formats.gnm:READER")
+FORMATS.add("ict-facekit", "facemodel.formats.ict:READER")
+FORMATS.add("bfm2009", "facemodel.formats.bfm2009:FULL")
+FORMATS.add("bfm-front", "facemodel.formats.bfm2009:FRONT")
+FORMATS.add("face3d", "facemodel.formats.bfm2009:FACE3D")
+FORMATS.add("3ddfa", "facemodel.formats.bfm2009:THREE_DDFA")
+FORMATS.add("statismo", "facemodel.formats.statismo:READER")
+FORMATS.add("sfm", "facemodel.formats.sfm:READER")
+FORMATS.add("lsfm", "facemodel.formats.lsfm:LSFM")
+FORMATS.add("lyhm", "facemodel.formats.lsfm:LYHM")
+FORMATS.add("facewarehouse", "facemodel.formats.bilinear:FACEWAREHOUSE")
+FORMATS.add("facescape", "facemodel.formats.bilinear:FACESCAPE")
 MODELS.add(DEFAULT, "facemodel.formats.default:load_default")
 
 
@@ -53,14 +66,6 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     for known in FORMATS:
         if FORMATS[known].sniff(path):
             return FORMATS[known].read(path).to(device)
-    found = "a pickle or zip, which is never loaded: convert it" if _is_pickle(path) else "another kind of file"
-    raise PortraitError(
-        f"model '{name}': expected a model of a known format ({', '.join(FORMATS)}), found {found}, or a truncated one"
-    )
+    from facemodel.formats.strangers import describe  # late: it brings the libraries of all formats
 
-
-def _is_pickle(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK")
+    raise PortraitError(f"model '{name}': {describe(path)}")

@@ -18,6 +18,13 @@ class Event:
     total: float | None  # None where it isn't known
     unit: str = "frames"  # of both: "frames", "steps", "pictures", "s"
     note: str = ""
+    begun: float = 0.0  # what of `done` had been there before, where a stopped job goes on
+
+    def left(self, elapsed: float) -> float | None:
+        """Seconds left of a stage that has been at it for ``elapsed`` seconds; None where it can't be told yet."""
+        if self.total is None or self.done <= self.begun:
+            return None
+        return elapsed * max(0.0, self.total - self.done) / (self.done - self.begun)
 
 
 Report = Callable[[Event], None]

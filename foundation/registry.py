@@ -67,7 +67,9 @@ class Registry(Generic[T]):
             return
         self._looked = True
         if self.package is not None:
+            given = dict(self._values)  # what a caller put in a name's place stays there
             for found in iter_modules(import_module(self.package).__path__):
                 import_module(f"{self.package}.{found.name}")
+            self._values.update(given)
         for point in entry_points(group=f"video_portraits.{self.kind.replace(' ', '_')}"):
             self._values.setdefault(point.name, point.value)

@@ -1,4 +1,4 @@
-"""The sRGB transfer function. Shading happens in linear RGB; pictures on disk and on screen are sRGB."""
+"""The sRGB transfer function, and bytes. Shading happens in linear RGB; pictures on disk and on screen are sRGB."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def linear_to_srgb(color: Tensor) -> Tensor:
     low = color * 12.92
     high = 1.055 * color.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(color <= 0.0031308, low, high)
+
+
+def to_uint8(values: Tensor) -> Tensor:
+    """Values (any) in [0, 1] as the nearest of 0 to 255, what is beyond clamped."""
+    return (values * 255).round().clamp(0, 255).to(torch.uint8)

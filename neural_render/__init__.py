@@ -13,7 +13,7 @@ _HOME = {
     "METHODS": "methods.base",
     "Method": "methods.base",
     "Needs": "methods.base",
-    "Settings": "methods.deep_video_portraits.trainer",
+    "Settings": "methods.deep_video_portraits.settings",
     "Target": "methods.reenactor",
     "Trainer": "methods.deep_video_portraits.trainer",
     "TrainingOptions": "methods.reenactor",

@@ -36,7 +36,7 @@ def changed_mask(
 ) -> np.ndarray:
     """(S, S) float32 in [0, 1]: where the synthesised picture is needed; elsewhere the original shows the same.
 
-    One over the head, with a margin for hair, wherever it is drawn now; and wherever the two pictures disagree, the
+    One over the head, with a margin for hair, wherever it is now; and wherever the two pictures disagree, the
     place the original's head was at included: rising from ``low`` to ``high`` levels of difference, both smoothed.
     What is left is background, which keeps its own resolution and its own motion.
 
@@ -75,7 +75,7 @@ def paste(frame: np.ndarray, image: np.ndarray, crop: Crop, mask: np.ndarray) ->
 def composite(frame: np.ndarray, image: np.ndarray, head: np.ndarray, crop: Crop, feather: np.ndarray) -> np.ndarray:
     """The original frame (H, W, 3) uint8 with a synthesised crop (S, S, 3) uint8 where that is needed.
 
-    head: (S, S) bool, where the model is drawn. feather: of ``feather_mask``. A new array; see ``changed_mask``.
+    head: (S, S) bool, where the model is seen. feather: of ``feather_mask``. A new array; see ``changed_mask``.
     """
     original = cut_out(frame, crop)
     needed = changed_mask(image, resize_square(original, image.shape[0]), head)

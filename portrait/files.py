@@ -26,12 +26,17 @@ def file_hash(path: str | os.PathLike) -> str:
 def source_facts(reader) -> dict:
     """What a track remembers of its input."""
     aspect = reader.pixel_aspect
-    return {
+    facts = {
         "file": reader.path.name,
         "sha256": file_hash(reader.path),
         "pixel_aspect": [aspect.numerator, aspect.denominator],
         "sound": bool(reader.audio),
     }
+    if aspect != 1:  # frames, and so the track, have square pixels
+        facts["stored"] = list(reader.stored)
+    if transfer := getattr(reader, "transfer", None):
+        facts["tone_mapped"] = transfer
+    return facts
 
 
 def find_file(source: dict | None, *beside: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import facemodel
@@ -10,6 +11,7 @@ from facemodel import PortraitError, Track
 from facemodel.editing.mixing import is_mixed
 from portrait.progress import say
 from portrait.video import ImageReader, VideoReader, WithoutPadding, open_frames
+from portrait.video.images import square_size, stored_shape
 from portrait.video.writer import check_no_input, check_writable, stored_size
 
 
@@ -38,6 +40,12 @@ def load_track(path: Path, model=None) -> Track:
 
 def is_track(path: Path) -> bool:
     return os.path.isfile(path / "track.json")  # False, too, in a folder that may not be looked into
+
+
+def pixel_aspect(track: Track) -> Fraction:
+    """Width over height of a pixel of the file that a track was fitted to, and of videos made of it."""
+    source = track.facts.get("source") or {}
+    return Fraction(*source["pixel_aspect"]) if "stored" in source else Fraction(1)
 
 
 def altered(track: Track) -> str | None:
@@ -78,8 +86,16 @@ def check_video(video: Path, track: Track) -> VideoReader | ImageReader | Withou
     Raises PortraitError where it has another size or fewer frames.
     """
     frames, size = open_frames(video), (track.width, track.height)
-    if isinstance(frames, VideoReader) and (frames.width, frames.height) == stored_size(*size) != size:
-        frames = WithoutPadding(frames, *size)
+    if isinstance(frames, VideoReader):
+        aspect = frames.pixel_aspect
+        if aspect != 1 and size == frames.stored:
+            raise PortraitError(
+                f"track of '{video}': an earlier version fitted its pixels ({aspect.numerator}:{aspect.denominator}) "
+                "as if they were square; fit it again"
+            )
+        padded = square_size(*stored_size(*stored_shape(*size, aspect)), aspect)
+        if (frames.width, frames.height) == padded != size:
+            frames = WithoutPadding(frames, *size)
     if (frames.width, frames.height) != size:
         raise PortraitError(
             f"video '{video}': expected {track.width} x {track.height} as the track has it, "

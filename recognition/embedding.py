@@ -1,51 +1,12 @@
-"""A pretrained face embedding as a measure of identity: dlib's ResNet, with ``face_recognition_models``' weights.
-
-It has no gradients: it measures, and nothing is trained on it. Dlib calls two faces the same person where their
-embeddings are nearer than 0.6 (99.4 % right on LFW, by its own account).
-"""
+"""How alike two faces are by a pretrained embedding, for benchmarks and tests; see `fitting.landmarks.embedding`."""
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
-
 import numpy as np
 
-from fitting.landmarks.base import Face
-from foundation.errors import PortraitError
+from fitting.landmarks.embedding import SAME, FaceEmbedding
 
-SAME = 0.6
-"""Distance below which two embeddings are of the same person."""
-WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-ALIGNED = (263, 362, 33, 133, 2)
-"""MediaPipe's points for dlib's five: outer and inner corner of the subject's left eye, of the right, nose base."""
-
-
-class FaceEmbedding:
-    """Embeds the faces that a landmark detector has found; about 75 ms a face on a CPU core."""
-
-    def __init__(self) -> None:
-        import dlib
-
-        path = files("face_recognition_models") / "models" / WEIGHTS
-        with as_file(path) as file:
-            if not file.is_file():
-                raise PortraitError(f"embedding: '{file}' is missing; run 'pip install face-recognition-models'")
-            self._net = dlib.face_recognition_model_v1(str(file))
-
-    def __call__(self, picture: np.ndarray, face: Face) -> np.ndarray:
-        """(128,) float32 of a face in an (H, W, 3) uint8 RGB picture.
-
-        face: of the scheme "mediapipe478", whose eyes and nose align the picture as dlib's training did.
-        """
-        import dlib
-
-        if face.scheme != "mediapipe478":
-            raise ValueError(f"face: expected landmarks of the scheme 'mediapipe478', got '{face.scheme}'")
-        points = [dlib.point(round(x), round(y)) for x, y in face.points[list(ALIGNED)] - 0.5]
-        left, top, right, bottom = (round(v) for v in face.box)
-        shape = dlib.full_object_detection(dlib.rectangle(left, top, right, bottom), dlib.points(points))
-        found = self._net.compute_face_descriptor(np.ascontiguousarray(picture), shape)
-        return np.asarray(found, dtype=np.float32)
+__all__ = ["SAME", "FaceEmbedding", "similarity"]
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

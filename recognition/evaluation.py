@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import PortraitError
+from foundation.progress import Report, ignore
+from recognition.audit import folds_of_one_kind, notes_of, notes_of_templates
 from recognition.folder import FaceFolder, listed, read_folder
 from recognition.model import Embedded, Embedder, embed_files
+from recognition.pictures import find_picture
 from recognition.poses import BINS, gallery_and_probes, pose_pairs
 from recognition.protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
 from recognition.settings import Evaluation
 from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
 
 CURVE = 400  # points of a stored ROC
-Progress = Callable[[float, float, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Result:
     rank_one: float = np.nan
     curve: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))  # (2, K) false and true accept rates
     unreadable: tuple[str, ...] = ()  # pictures; not in results.csv
+    notes: tuple[str, ...] = ()  # what is wrong with the list, in words
 
     @property
     def accuracy(self) -> float:
         return float(np.mean(self.accuracies)) if self.accuracies else np.nan
 
     @property
-    def deviation(self) -> float:
+    def std(self) -> float:
         """Standard deviation of the folds' accuracies."""
         return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else np.nan
 
@@ -51,18 +54,23 @@ class Result:
         return confidence(np.array(self.accuracies))
 
 
-def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progress | None = None) -> list[Result]:
-    """Runs one protocol. base: the folder that its paths start from. Raises PortraitError for what can't be used."""
+def evaluate(
+    embedder: Embedder, wanted: Evaluation, base: Path, report: Report = ignore, *, trained_on: Collection[str] = ()
+) -> list[Result]:
+    """Runs one protocol. Raises PortraitError for what can't be used.
+
+    base: the folder that its paths start from. trained_on: names of the identities of the training, so that results
+    can say who is tested too; they are in the header of weights (`recognition.model.load_embedder`).
+    """
     name, folder = wanted.name or wanted.protocol, base / wanted.folder
-    tell = None if progress is None else (lambda done, total: progress(done, total, name, ""))
     if wanted.protocol == "poses":
-        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, tell)
+        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, report, trained_on)
     needed = {"lfw": ["pairs"], "pairs": ["pairs"], "ijb": ["pairs", "templates"]}.get(wanted.protocol, [])
     for setting in needed:
         if not getattr(wanted, setting):
             raise PortraitError(f"[[evaluate]] {name}: needs '{setting}', the protocol's list; see docs/recognition.md")
     if wanted.protocol == "ijb":
-        return [_evaluate_ijb(embedder, wanted, base, name, tell)]
+        return [_evaluate_ijb(embedder, wanted, base, name, report)]
     if wanted.protocol == "lfw":
         pairs = read_lfw(folder, base / wanted.pairs)
     elif wanted.protocol == "pairs":
@@ -70,8 +78,9 @@ def evaluate(embedder: Embedder, wanted: Evaluation, base: Path, progress: Progr
     else:
         pairs = read_cfp(folder, wanted.protocol.removeprefix("cfp-").upper())
     yaw = read_yaw(base / wanted.yaw, folder, pairs.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(pairs.files), yaw, progress=tell)
-    return [replace(verify_pairs(embedded.features, pairs, name), unreadable=_named(embedded, pairs.files))]
+    embedded = embed_files(embedder, list(pairs.files), yaw, report=report, stage=name)
+    result = verify_pairs(embedded.features, pairs, name)
+    return [replace(result, unreadable=_named(embedded, pairs.files), notes=result.notes + notes_of(pairs, trained_on))]
 
 
 def _named(embedded: Embedded, files: Sequence[Path]) -> tuple[str, ...]:
@@ -84,8 +93,12 @@ def verify_pairs(features: np.ndarray, pairs: Pairs, name: str) -> Result:
     if not fine.any():
         raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
     first, second = features[pairs.first[fine]], features[pairs.second[fine]]
-    done = verify(first, second, pairs.same[fine], pairs.folds[fine])
-    return replace(_scored(name, done), accuracies=tuple(done.accuracies.tolist()), left_out=int((~fine).sum()))
+    same, folds = pairs.same[fine], pairs.folds[fine]
+    done = verify(first, second, same, folds)
+    return replace(
+        _scored(name, done), accuracies=tuple(done.accuracies.tolist()), left_out=int((~fine).sum()),
+        notes=folds_of_one_kind(same, folds),
+    )  # fmt: skip
 
 
 def _scored(name: str, done: Verification) -> Result:
@@ -103,11 +116,13 @@ def _thin(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.stack([false, true])
 
 
-def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=None) -> list[Result]:
+def evaluate_poses(
+    embedder: Embedder, folder: FaceFolder, name: str, report: Report = ignore, trained_on: Collection[str] = ()
+) -> list[Result]:
     """A row a bin of |yaw|: frontal against turned, and rank-1 of the bin's pictures among the frontal ones."""
     if np.isnan(folder.yaw).any():
         raise PortraitError(f"data '{folder.root}': {int(np.isnan(folder.yaw).sum())} pictures have no yaw; add it")
-    embedded, results = embed_files(embedder, folder.paths, folder.yaw, progress=progress), []
+    embedded, results = embed_files(embedder, folder.paths, folder.yaw, report=report, stage=name), []
     features, unreadable = embedded.features, _named(embedded, folder.paths)
     for low, high in BINS:
         pairs, (gallery, probes) = pose_pairs(folder, low, high), gallery_and_probes(folder, low, high)
@@ -119,7 +134,8 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
         found = np.nan
         if len(probes):
             found = rank_one(features[gallery], folder.labels[gallery], features[probes], folder.labels[probes])
-        results.append(replace(result, rank_one=found, unreadable=unreadable))
+        notes = result.notes + notes_of(pairs, trained_on)
+        results.append(replace(result, rank_one=found, unreadable=unreadable, notes=notes))
     if not results:
         raise PortraitError(
             f"data '{folder.root}': no bin of yaw has one person's frontal (to 15 degrees) and turned pictures in two "
@@ -128,10 +144,10 @@ def evaluate_poses(embedder: Embedder, folder: FaceFolder, name: str, progress=N
     return results
 
 
-def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, progress) -> Result:
+def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, report: Report) -> Result:
     lists = read_ijb(base / wanted.folder, base / wanted.templates, base / wanted.pairs)
     yaw = read_yaw(base / wanted.yaw, base / wanted.folder, lists.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(lists.files), yaw, progress=progress)
+    embedded = embed_files(embedder, list(lists.files), yaw, report=report, stage=name)
     features, unreadable = embedded.features, _named(embedded, lists.files)
     fine = np.isfinite(features[:, 0])
     if not fine.any():
@@ -144,14 +160,15 @@ def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str,
     blocks = np.array_split(np.arange(len(same)), len(same) // 100_000 + 1)
     scores = np.concatenate([cosines(pooled[first[b]], pooled[second[b]]) for b in blocks])
     done = Verification(scores, same, np.zeros(len(same), np.int64), np.empty(0))
-    return replace(_scored(name, done), left_out=int((~there).sum()), unreadable=unreadable)
+    notes = notes_of_templates(lists.first, lists.second, lists.same)
+    return replace(_scored(name, done), left_out=int((~there).sum()), unreadable=unreadable, notes=notes)
 
 
 def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:
     """(N,) yaws in degrees from a CSV with the columns file (in ``folder``) and yaw; every file has to be there."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            known = {folder / row["file"]: float(row["yaw"]) for row in csv.DictReader(file)}
+            known = {find_picture(folder / row["file"]): float(row["yaw"]) for row in csv.DictReader(file)}
     except OSError as error:
         raise PortraitError(f"yaw '{path}': can't be read ({error.strerror})") from None
     except (KeyError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What is trained: the embedder, and the objective that it is trained with."""
+"""What is trained: the embedder, and the objective that it is trained with; weights on disk; embeddings of files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import PortraitError
+from foundation.progress import Event, Report, ignore
+from foundation.tensors import read_tensors, write_tensors
 from recognition.backbones import make_backbone
 from recognition.dream import Dream
-from recognition.files import read_tensors, write_tensors
 from recognition.heads import make_head
 from recognition.losses import CenterLoss, ExclusiveLoss, RingLoss, UniformLoss
 from recognition.pictures import prepare, read_picture
 from recognition.settings import LossSettings, ModelSettings
+
+FORMAT, KIND, VERSION = "video-portraits recognition", "weights", 1
+MAKE = "portrait recognize train SETTINGS -o FOLDER"
 
 
 class Embedder(nn.Module):
@@ -69,16 +73,19 @@ class Objective(nn.Module):
 
 def save_embedder(path: Path, embedder: Embedder, facts: dict) -> None:
     """Writes weights with what they are: the model's settings and ``facts`` (JSON)."""
-    write_tensors(path, "weights", embedder.state_dict(), {"model": asdict(embedder.settings), **facts})
+    header = {"format": FORMAT, "model": asdict(embedder.settings), **facts}
+    write_tensors(path, KIND, VERSION, embedder.state_dict(), header)
 
 
 def load_embedder(path: Path, device: str = "cpu") -> tuple[Embedder, dict]:
     """The network in evaluation mode, and its header. PortraitError for any other file."""
-    tensors, header = read_tensors(path, "weights", "portrait recognize train SETTINGS -o FOLDER")
+    tensors, header = read_tensors(path, KIND, VERSION, MAKE)
+    if header.get("format") != FORMAT:
+        raise PortraitError(f"weights '{path}': expected a face embedding's, found others; make it with '{MAKE}'")
     try:
         embedder = Embedder(ModelSettings(**header["model"]))
         embedder.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise PortraitError(f"weights '{path}': don't fit their own settings ({reason}); train again") from None
     return embedder.to(device).eval(), header
@@ -95,7 +102,7 @@ class Embedded:
 @torch.inference_mode()
 def embed_files(
     embedder: Embedder, files: list[Path], yaw: np.ndarray | None = None, *, batch: int = 64, mirror: bool = True,
-    progress=None,
+    report: Report = ignore, stage: str = "embedding",
 ) -> Embedded:  # fmt: skip
     """Embeddings of the picture and of its mirror image, side by side, as SphereFace's evaluation has them.
 
@@ -114,6 +121,5 @@ def embed_files(
             images = torch.stack([prepare(pictures[k], s.height, s.width_px) for k in rows]).to(device)
             halves = [embedder(x, turned) for x in ([images, images.flip(3)] if mirror else [images])]
             features[[start + k for k in rows]] = torch.cat(halves, 1).float().cpu().numpy()
-        if progress is not None:
-            progress(min(start + batch, len(files)), len(files))
+        report(Event(stage, min(start + batch, len(files)), len(files), "pictures"))
     return Embedded(features, tuple(np.flatnonzero(np.isnan(features[:, 0])).tolist()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +12,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from foundation.errors import PortraitError
+from foundation.progress import Report, counted, ignore
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def find_picture(path: Path) -> Path:
+    """The path, or where nothing is there the same name with another ending: lists say .jpg, pictures may be .png."""
+    if not path.is_file():
+        for ending in ENDINGS:
+            if (other := path.with_suffix(ending)).is_file():
+                return other
+    return path
 
 
 def read_picture(path: Path) -> np.ndarray | None:
@@ -39,16 +48,12 @@ def prepare(picture: np.ndarray, height: int, width: int, *, mirrored: bool = Fa
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
 
 
-def unreadable(files: list[Path], progress: Callable[[int, int], None] | None = None) -> list[int]:
+def unreadable(files: list[Path], report: Report = ignore) -> list[int]:
     """Indices of the files that can't be decoded; reads each once, on several threads."""
-    bad = []
     with ThreadPoolExecutor() as pool:
-        for index, fine in enumerate(pool.map(lambda f: read_picture(f) is not None, files)):
-            if not fine:
-                bad.append(index)
-            if progress is not None:
-                progress(index + 1, len(files))
-    return bad
+        readable = pool.map(lambda f: read_picture(f) is not None, files)
+        fine = list(counted(readable, report, "checking pictures", len(files), "pictures"))
+    return [index for index, could in enumerate(fine) if not could]
 
 
 class Pictures(Dataset):

@@ -47,7 +47,8 @@ def pose_pairs(folder: FaceFolder, low: float, high: float, *, seed: int = 0) ->
     if len(np.unique(table[:, 2])) < 2:
         return None
     truth = np.arange(len(table)) < len(same)
-    return Pairs(tuple(folder.paths), table[:, 0], table[:, 1], truth, table[:, 2])
+    people = tuple(folder.identities[k] for k in folder.labels)
+    return Pairs(tuple(folder.paths), table[:, 0], table[:, 1], truth, table[:, 2], people)
 
 
 def _different(a: np.ndarray, b: np.ndarray, labels: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ circulate for LFW, CFP and AgeDB are Python pickles, which this project doesn't 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from foundation.errors import PortraitError
 from recognition.folder import LISTED, listed
+from recognition.pictures import find_picture
 
 LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
 CFP_FROM = "CFP (cfp-dataset.zip) comes from http://www.cfpw.io/"
@@ -28,14 +30,21 @@ class Pairs:
     second: np.ndarray  # (P,)
     same: np.ndarray  # (P,) bool
     folds: np.ndarray  # (P,) int64, from 0
+    people: tuple[str, ...] | None = None  # of each file, where the list says who is on it
 
 
-def make_pairs(rows: list[tuple[Path, Path, bool, int]], where: str, source: str) -> Pairs:
-    """Pairs from (file, file, same, fold); PortraitError that lists the files that aren't there."""
+def make_pairs(
+    rows: list[tuple[Path, Path, bool, int]], where: str, source: str, person: Callable[[Path], str]
+) -> Pairs:
+    """Pairs from (file, file, same, fold); PortraitError that lists the files that aren't there.
+
+    A file that isn't there may have another ending (`find_picture`). person: of a listed file, who is on it;
+    taken where it agrees with what the list says of its pairs.
+    """
     if not rows:
         raise PortraitError(f"{where}: has no pairs; {source}")
-    files = {f: None for row in rows for f in row[:2]}
-    missing = [str(f) for f in files if not f.is_file()]
+    files = {f: find_picture(f) for f in dict.fromkeys(f for row in rows for f in row[:2])}
+    missing = [str(f) for f, found in files.items() if not found.is_file()]
     if missing:
         raise missing_pictures(where, missing, len(files), source)
     number = {f: k for k, f in enumerate(files)}
@@ -44,7 +53,9 @@ def make_pairs(rows: list[tuple[Path, Path, bool, int]], where: str, source: str
     same, folds = np.array(columns[2], bool), np.array(columns[3], np.int64)
     if same.all() or not same.any():
         raise PortraitError(f"{where}: has pairs of one kind only; expected some of one person and some of two")
-    return Pairs(tuple(files), first, second, same, folds)
+    names = np.array([person(f) for f in files])
+    agrees = bool((names != "").all() and ((names[first] == names[second]) == same).all())
+    return Pairs(tuple(files.values()), first, second, same, folds, tuple(names.tolist()) if agrees else None)
 
 
 def missing_pictures(where: str, missing: list[str], total: int, source: str) -> PortraitError:
@@ -55,9 +66,10 @@ def missing_pictures(where: str, missing: list[str], total: int, source: str) ->
 
 
 def read_lfw(folder: Path, pairs: Path) -> Pairs:
-    """LFW's View 2: ``Name/Name_0001.jpg`` under ``folder``; pairs.txt with "folds<TAB>pairs of a kind" on top.
+    """LFW's View 2: ``Name/Name_0001.jpg`` (or .png) under ``folder``; pairs.txt.
 
-    Then, fold by fold, so many lines "Name 1 4" and so many "Name 1 Other 2", parted by tabs.
+    Its first line is "folds<TAB>pairs of a kind"; then, fold by fold, so many lines "Name 1 4" and so many
+    "Name 1 Other 2", with tabs between.
     """
     where = f"'{pairs}'"
     lines = _lines(pairs, LFW_FROM)
@@ -82,7 +94,7 @@ def read_lfw(folder: Path, pairs: Path) -> Pairs:
         except ValueError:
             raise PortraitError(f"{where} line {k + 2}: expected picture numbers, got '{line}'") from None
         rows.append((*paths, same, k // (2 * count)))
-    return make_pairs(rows, where, LFW_FROM)
+    return make_pairs(rows, where, LFW_FROM, lambda file: file.parent.name)
 
 
 def read_cfp(folder: Path, kind: str) -> Pairs:
@@ -110,7 +122,7 @@ def read_cfp(folder: Path, kind: str) -> Pairs:
                         f"got '{line}'"
                     ) from None
                 rows.append((one, two, same, fold))
-    return make_pairs(rows, f"'{split}'", CFP_FROM)
+    return make_pairs(rows, f"'{split}'", CFP_FROM, lambda file: file.parent.parent.name)
 
 
 def _cfp_list(path: Path) -> dict[int, Path]:
@@ -138,7 +150,13 @@ def read_pairs_csv(folder: Path, pairs: Path) -> Pairs:
             rows.append((folder / row["file_a"], folder / row["file_b"], same, int(row["fold"])))
         except (KeyError, ValueError, TypeError):
             raise PortraitError(f"{where} line {reader.line_num}: can't be used ({dict(row)}); {source}") from None
-    return make_pairs(rows, where, source)
+    return make_pairs(rows, where, source, lambda file: _top_folder(file, folder))
+
+
+def _top_folder(file: Path, root: Path) -> str:
+    """The folder in ``root`` that a file lies in; "" for none."""
+    inside = file.parts[len(root.parts) :] if file.is_relative_to(root) else ()
+    return inside[0] if len(inside) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +183,7 @@ def read_ijb(folder: Path, templates: Path, pairs: Path) -> Templates:
         words = line.split()
         if len(words) != 3 or not all(w.lstrip("-").isdigit() for w in words[1:]):
             raise PortraitError(f"'{templates}' line {number}: expected 'picture template medium', got '{line}'")
-        names.append(folder / words[0])
+        names.append(find_picture(folder / words[0]))
         ids.append((int(words[1]), int(words[2])))
     table = []
     for number, line in enumerate(_lines(pairs, source), 1):

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foundation.atomic import write_file
 from foundation.errors import PortraitError
+from foundation.tensors import read_tensors, write_tensors
 from recognition.evaluation import Result
-from recognition.files import read_tensors, write_tensors, write_text
 from recognition.verification import RATES, confidence
 
 MAKE = "portrait recognize evaluate SETTINGS FOLDER"
+BETWEEN = " | "  # two notes of a row
 COLUMNS = (
-    "protocol", "seed", "pairs", "left_out", "accuracy", "interval", "deviation", "eer", "auc",
-    *(f"tar_{far:g}" for far in RATES), "rank_one", "folds",
+    "protocol", "seed", "pairs", "left_out", "accuracy", "interval", "std", "eer", "auc",
+    *(f"tar_{far:g}" for far in RATES), "rank_one", "folds", "notes",
 )  # fmt: skip
 
 
@@ -29,16 +31,16 @@ def write_results(folder: Path, results: dict[int, list[Result]]) -> Path:
     writer.writeheader()
     for seed, rows in results.items():
         for r in rows:
-            numbers = {"accuracy": r.accuracy, "interval": r.interval, "deviation": r.deviation, "eer": r.eer}
+            numbers = {"accuracy": r.accuracy, "interval": r.interval, "std": r.std, "eer": r.eer}
             numbers |= {"auc": r.auc, "rank_one": r.rank_one} | {f"tar_{far:g}": v for far, v in r.tar.items()}
             writer.writerow(
                 {"protocol": r.protocol, "seed": seed, "pairs": r.pairs, "left_out": r.left_out}
                 | {k: "" if np.isnan(v) else f"{v:.6f}" for k, v in numbers.items()}
-                | {"folds": " ".join(f"{a:.6f}" for a in r.accuracies)}
+                | {"folds": " ".join(f"{a:.6f}" for a in r.accuracies), "notes": BETWEEN.join(r.notes)}
             )
             curves[f"{seed}/{r.protocol}"] = torch.from_numpy(r.curve)
-    write_tensors(folder / "curves.safetensors", "curves", curves, {})
-    write_text(folder / "results.csv", table.getvalue())
+    write_tensors(folder / "curves.safetensors", "curves", 1, curves, {})
+    write_file(folder / "results.csv", table.getvalue(), "results")
     return folder / "results.csv"
 
 
@@ -47,7 +49,7 @@ def read_results(folder: Path) -> dict[int, list[Result]]:
     path = folder / "results.csv"
     if not path.is_file():
         raise PortraitError(f"results '{path}': no such file; make it with '{MAKE}'")
-    curves, _ = read_tensors(folder / "curves.safetensors", "curves", MAKE)
+    curves, _ = read_tensors(folder / "curves.safetensors", "curves", 1, MAKE)
     results: dict[int, list[Result]] = {}
     number = lambda text: float(text) if text else float("nan")  # noqa: E731
     try:
@@ -58,6 +60,7 @@ def read_results(folder: Path) -> dict[int, list[Result]]:
                     tuple(float(v) for v in row["folds"].split()), number(row["eer"]), number(row["auc"]),
                     {far: number(row[f"tar_{far:g}"]) for far in RATES}, number(row["rank_one"]),
                     curves[f"{row['seed']}/{row['protocol']}"].numpy(),
+                    notes=tuple(n for n in (row.get("notes") or "").split(BETWEEN) if n),
                 )  # fmt: skip
                 results.setdefault(int(row["seed"]), []).append(result)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:

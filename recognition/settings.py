@@ -1,4 +1,4 @@
-"""An experiment's settings: one TOML file, checked when it is read.
+"""An experiment's settings: one TOML file, checked when it is read. `read_experiment` gives an `Experiment`.
 
 [data]
 folder = "synthetic"           # a folder an identity; see docs/recognition.md
@@ -21,67 +21,73 @@ folder = "synthetic"
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import get_type_hints
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from foundation.errors import PortraitError, unknown_name
 from recognition.backbones import BACKBONES
 from recognition.heads import HEADS
 
-DREAM = ("none", "stitched", "end-to-end")
-PROTOCOLS = ("lfw", "cfp-ff", "cfp-fp", "pairs", "ijb", "poses")
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0)]
+settings = partial(dataclass, frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 
 
-@dataclass(frozen=True)
+@settings
 class DataSettings:
     folder: str  # a folder an identity; a path beside the settings' file
     split: str = ""  # only pictures whose metadata.csv says this; "" takes all
-    min_pictures: int = 1  # identities with fewer are left out
+    min_pictures: Count = 1  # identities with fewer are left out
     balanced: bool = False  # draw identities, rather than pictures, with equal chances
 
 
-@dataclass(frozen=True)
+@settings
 class ModelSettings:
-    backbone: str = "resnet20"
-    features: int = 512
-    width: int = 64  # channels of the first stage
-    height: int = 112  # px of the network's pictures
-    width_px: int = 96
-    dream: str = "none"
-    dropout: float = 0.0  # on the embedding before the head, in training; DREAM end to end: 0.7
+    backbone: Literal[BACKBONES] = "resnet20"
+    features: Count = 512
+    width: Count = 64  # channels of the first stage
+    height: Count = 112  # px of the network's pictures
+    width_px: Count = 96
+    dream: Literal["none", "stitched", "end-to-end"] = "none"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # on the embedding before the head; DREAM end to end: 0.7
 
 
-@dataclass(frozen=True)
+@settings
 class LossSettings:
-    head: str = "a-softmax"
-    margin: float | None = None  # None: the head's usual one
-    center: float = 0.0  # weights of the added losses; 0 leaves one out. Usual: 0.008
-    ring: float = 0.0  # 0.01
-    exclusive: float = 0.0  # 2
-    uniform: float = 0.0  # 1
+    head: Literal[HEADS] = "a-softmax"
+    margin: Share | None = None  # None: the head's usual one
+    center: Share = 0.0  # weights of the added losses; 0 leaves one out. Usual: 0.008
+    ring: Share = 0.0  # 0.01
+    exclusive: Share = 0.0  # 2
+    uniform: Share = 0.0  # 1
 
 
-@dataclass(frozen=True)
+@settings
 class TrainingSettings:
-    iterations: int = 28_000
-    batch: int = 256  # over all devices
-    rate: float = 0.1
+    iterations: Count = 28_000
+    batch: Count = 256  # over all devices
+    rate: Annotated[float, Field(gt=0)] = 0.1
     drops: tuple[int, ...] = (16_000, 24_000)  # iterations at which the rate falls to a tenth
-    momentum: float = 0.9
-    decay: float = 5e-4
-    dream_iterations: int = 10_000  # of the stitched block
+    momentum: Share = 0.9
+    decay: Share = 5e-4
+    dream_iterations: Count = 10_000  # of the stitched block
     seeds: tuple[int, ...] = (0,)  # one training each
-    workers: int = 2  # processes that read pictures
-    precision: str = "32-true"  # or "16-mixed", "bf16-mixed"
-    devices: int = 1
-    checkpoint_every: int = 1000
+    workers: Annotated[int, Field(ge=0)] = 2  # processes that read pictures
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    devices: Count = 1
+    checkpoint_every: Count = 1000
 
 
-@dataclass(frozen=True)
+@settings
 class Evaluation:
-    protocol: str
+    protocol: Literal["lfw", "cfp-ff", "cfp-fp", "pairs", "ijb", "poses"]
     folder: str
     pairs: str = ""  # lfw: pairs.txt; pairs: a CSV; ijb: ..._template_pair_label.txt
     templates: str = ""  # ijb: ..._face_tid_mid.txt
@@ -90,7 +96,7 @@ class Evaluation:
     name: str = ""  # in tables; "" is the protocol's
 
 
-@dataclass(frozen=True)
+@settings
 class Experiment:
     data: DataSettings
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -112,6 +118,19 @@ class Experiment:
         return {"data": data, "model": asdict(self.model), "loss": asdict(self.loss), "training": training}
 
 
+SECTIONS = {
+    "data": DataSettings, "model": ModelSettings, "loss": LossSettings, "training": TrainingSettings,
+    "evaluate": Evaluation,
+}  # fmt: skip
+EXPECTED = {
+    "int_type": "a whole number", "float_type": "a number", "string_type": "a text", "bool_type": "true or false",
+    "tuple_type": "a list of whole numbers", "greater_than": "a positive number", "less_than": "a number below {lt:g}",
+    "greater_than_equal": "a number from {ge:g}", "finite_number": "a finite number",
+    "literal_error": "one of {expected}", "dataclass_type": "a table of names and values",
+}  # fmt: skip
+"""What was expected, by pydantic's kinds of errors."""
+
+
 def read_experiment(path: Path) -> Experiment:
     """Reads the TOML file. Raises PortraitError for a missing file, bad TOML, unknown names and values out of range."""
     try:
@@ -121,78 +140,42 @@ def read_experiment(path: Path) -> Experiment:
         raise PortraitError(f"settings '{path}': can't be read ({error.strerror}); see docs/recognition.md") from None
     except tomllib.TOMLDecodeError as error:
         raise PortraitError(f"settings '{path}': not TOML ({error}); see docs/recognition.md") from None
-    sections = {"data": DataSettings, "model": ModelSettings, "loss": LossSettings, "training": TrainingSettings}
     for name in raw:
-        if name not in (*sections, "evaluate"):
-            raise unknown_name("section of the settings", name, [*sections, "evaluate"])
-    made = {name: _table(kind, raw.get(name, {}), f"[{name}]", path) for name, kind in sections.items()}
-    tables = raw.get("evaluate", [])
-    if not isinstance(tables, list):
+        if name not in SECTIONS:
+            raise unknown_name("section of the settings", name, SECTIONS)
+    if not isinstance(raw.get("evaluate", []), list):
         raise PortraitError(f"settings '{path}': write [[evaluate]] with two brackets, once for each protocol")
-    made["evaluate"] = tuple(_table(Evaluation, t, "[[evaluate]]", path) for t in tables)
-    experiment = Experiment(**made, base=Path(path).parent)
-    _check(experiment)
-    return experiment
+    try:  # as JSON, in which a list may stand for a tuple
+        made = TypeAdapter(Experiment).validate_json(json.dumps({"data": {}} | raw, default=str))
+    except ValidationError as error:
+        raise _said(error.errors()[0], path) from None
+    _check(made)
+    return replace(made, base=Path(path).parent)
 
 
-def _table(kind: type, values: dict, section: str, path: Path):
-    if not isinstance(values, dict):
-        raise PortraitError(f"settings '{path}': {section} should be a table of names and values")
-    hints, result = get_type_hints(kind), {}
-    known = {f.name: f for f in fields(kind)}
-    for name, value in values.items():
-        if name not in known:
-            raise unknown_name(f"setting in {section}", name, known)
-        result[name] = _value(hints[name], value, f"{section} {name}")
-    for f in known.values():
-        if f.default is MISSING and f.default_factory is MISSING and f.name not in result:
-            raise PortraitError(f"settings '{path}': {section} needs {f.name}; see docs/recognition.md")
-    return kind(**result)
-
-
-def _value(wanted, value, where: str):
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted == tuple[int, ...]:
-        if isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-            return tuple(value)
-        raise PortraitError(f"{where}: expected a list of whole numbers, got {value!r}")
-    if wanted in (float, float | None) and number:
-        return float(value)
-    if wanted in (int, str, bool) and type(value) is wanted:
-        return value
-    name = {int: "a whole number", str: "a text", bool: "true or false"}.get(wanted, "a number")
-    raise PortraitError(f"{where}: expected {name}, got {value!r}")
+def _said(error: dict, path: Path) -> PortraitError:
+    """One of pydantic's errors as this project says it: the setting, what was expected, what came."""
+    section, *inner = error["loc"]
+    names = [word for word in inner if isinstance(word, str)]
+    where = f"[[{section}]]" if section == "evaluate" else f"[{section}]"
+    kind, got, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "missing":
+        return PortraitError(f"settings '{path}': {where} needs {names[0]}; see docs/recognition.md")
+    if kind == "unexpected_keyword_argument":
+        return unknown_name(f"setting in {where}", names[0], [f.name for f in fields(SECTIONS[section])])
+    if kind == "literal_error" and isinstance(got, str):
+        return unknown_name(names[0], got, context["expected"].replace(" or ", ", ").replace("'", "").split(", "))
+    expected = EXPECTED.get(kind, error["msg"]).format(**context)
+    return PortraitError(f"{' '.join([where, *names[:1]])}: expected {expected}, got {got!r}")
 
 
 def _check(e: Experiment) -> None:
-    choices = [
-        ("backbone", e.model.backbone, BACKBONES), ("dream", e.model.dream, DREAM), ("head", e.loss.head, HEADS),
-        *(("protocol", v.protocol, PROTOCOLS) for v in e.evaluate),
-        ("precision", e.training.precision, ("32-true", "16-mixed", "bf16-mixed")),
-    ]  # fmt: skip
-    for what, value, known in choices:
-        if value not in known:
-            raise unknown_name(what, value, known)
-    t, m = e.training, e.model
-    positive = {
-        "iterations": t.iterations, "batch": t.batch, "rate": t.rate, "devices": t.devices, "features": m.features,
-        "checkpoint_every": t.checkpoint_every, "width": m.width, "min_pictures": e.data.min_pictures,
-        "dream_iterations": t.dream_iterations,
-    }  # fmt: skip
-    not_negative = {"workers": t.workers, "momentum": t.momentum, "decay": t.decay} | {
-        k: v for k, v in asdict(e.loss).items() if isinstance(v, float)
-    }
-    for name, value in (positive | not_negative).items():
-        if value < 0 or (name in positive and value == 0):
-            raise PortraitError(
-                f"{name}: expected a {'positive number' if name in positive else 'number from 0'}, got {value}"
-            )
+    """What settings have to be to each other."""
+    t = e.training
     if t.batch % t.devices:
         raise PortraitError(f"batch: expected a multiple of the {t.devices} devices, got {t.batch}")
     if not t.seeds or len(set(t.seeds)) != len(t.seeds):
         raise PortraitError(f"seeds: expected one or more different numbers, got {list(t.seeds)}")
-    if not 0 <= m.dropout < 1:
-        raise PortraitError(f"dropout: expected 0 to below 1, got {m.dropout}")
     names = [v.name or v.protocol for v in e.evaluate]
     if len(set(names)) != len(names):
         raise PortraitError(f"evaluate: two have the same name ({', '.join(names)}); give each its own 'name'")

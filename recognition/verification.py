@@ -24,7 +24,7 @@ class Verification:
     scores: np.ndarray  # (P,) with each fold's own mean subtracted
     same: np.ndarray  # (P,) bool
     folds: np.ndarray  # (P,) int64
-    accuracies: np.ndarray  # (K,) of each fold, at the threshold that was best on the others
+    accuracies: np.ndarray  # (K,) of each fold of both kinds of pairs, at the threshold that was best on the others
 
     @property
     def accuracy(self) -> float:
@@ -47,9 +47,10 @@ def verify(first: np.ndarray, second: np.ndarray, same: np.ndarray, folds: np.nd
     """The fold protocol of LFW, CFP and AgeDB on (P, D) embeddings of the pairs' two sides.
 
     As SphereFace's evaluation: for each fold the mean embedding of the other folds is subtracted, embeddings are scaled
-    to length 1, the threshold that is best on the other folds decides. PortraitError for rows that aren't finite.
+    to length 1, the threshold that is best on the other folds decides. A fold that has, or leaves, pairs of one kind
+    only has no accuracy. PortraitError for rows that aren't finite.
     """
-    names = np.unique(folds)
+    names, same = np.unique(folds), same.astype(bool)
     if len(names) < 2:
         raise PortraitError(f"folds: expected two or more, got {len(names)}; the threshold comes from the others")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
@@ -59,10 +60,11 @@ def verify(first: np.ndarray, second: np.ndarray, same: np.ndarray, folds: np.nd
         own = folds == name
         mean = np.concatenate([first[~own], second[~own]]).mean(0)
         moved = cosines(first - mean, second - mean)
-        threshold = best_threshold(moved[~own], same[~own])
-        accuracies.append(np.mean((moved[own] >= threshold) == same[own]))
         scores[own] = moved[own]
-    return Verification(scores, same.astype(bool), folds, np.array(accuracies))
+        if all(part.any() and not part.all() for part in (same[own], same[~own])):
+            threshold = best_threshold(moved[~own], same[~own])
+            accuracies.append(np.mean((moved[own] >= threshold) == same[own]))
+    return Verification(scores, same, folds, np.array(accuracies))
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -116,11 +118,12 @@ def true_accept_rate(scores: np.ndarray, same: np.ndarray, far: float) -> float:
 
 
 def confidence(values: np.ndarray) -> float:
-    """Half the width of the mean's 95 % confidence interval, by Student's t over the folds; NaN for one value.
+    """Half the width of the mean's 95 % confidence interval, by Student's t over the folds; NaN for one or two values.
 
-    Folds share people and training pairs, so it is a guide: the truth is somewhat wider.
+    Of two it would be nine times their distance, which says nothing. Folds share people and training pairs, so it is a
+    guide: the truth is somewhat wider.
     """
-    if len(values) < 2:
+    if len(values) < 3:
         return float("nan")
     return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 

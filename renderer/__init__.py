@@ -1,7 +1,7 @@
 """Camera, rasterisation, shading, conditioning maps and UV unwrapping."""
 
 from geometry.camera import Camera, opencv_extrinsics, project, to_camera
-from geometry.color import linear_to_srgb, srgb_to_linear
+from geometry.color import linear_to_srgb, srgb_to_linear, to_uint8
 from geometry.rotation import axis_angle, rotation_matrix
 from geometry.spherical_harmonics import sh_basis, shade
 from renderer.fragments import Fragments
@@ -10,7 +10,7 @@ from renderer.maps import MAPS, render
 from renderer.overlays import overlay
 from renderer.rasterizers import rasterize
 from renderer.scene import correspondence_colors, surface_points
-from renderer.texturing import chart_light, chart_values, extend, main_island, render_textured
+from renderer.texturing import atlas_light, atlas_values, extend, main_island, render_textured
 from renderer.unwrapping import View, unwrap, unwrap_view
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Fragments",
     "View",
     "axis_angle",
-    "chart_light",
-    "chart_values",
+    "atlas_light",
+    "atlas_values",
     "correspondence_colors",
     "extend",
     "interpolate",
@@ -38,6 +38,7 @@ __all__ = [
     "srgb_to_linear",
     "surface_points",
     "to_camera",
+    "to_uint8",
     "unwrap",
     "unwrap_view",
 ]

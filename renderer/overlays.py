@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError
+from geometry.color import to_uint8
 
 
 def overlay(image: Tensor, picture: Tensor, mask: Tensor | None = None, alpha: float = 0.6) -> Tensor:
@@ -33,4 +34,4 @@ def overlay(image: Tensor, picture: Tensor, mask: Tensor | None = None, alpha: f
     below = image.to(picture.device)
     below = below.to(picture.dtype) / 255 if image.dtype == torch.uint8 else below.to(picture.dtype)
     blended = below + weight * (picture - below)
-    return (blended * 255).round().clamp(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else blended
+    return to_uint8(blended) if image.dtype == torch.uint8 else blended

@@ -1,4 +1,4 @@
-"""Textures over the model's chart: drawn into it, lit in it, and seen by a camera."""
+"""Textures over the model's atlas: drawn into it, lit in it, and seen by a camera."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from renderer.scene import behind_skin, surface_points
 from renderer.unwrapping import uv_fragments
 
 
-def chart_values(model, values: Tensor, size: int) -> Tensor:
-    """Values of the vertices (V, C) drawn into the chart: (size, size, C), zero outside it. Row 0 is v = 1."""
+def atlas_values(model, values: Tensor, size: int) -> Tensor:
+    """Values of the vertices (V, C) drawn into the atlas: (size, size, C), zero outside it. Row 0 is v = 1."""
     return interpolate(uv_fragments(model, (size, size)), values, model.triangles)[0]
 
 
-def chart_light(model, parameters, size: int) -> Tensor:
+def atlas_light(model, parameters, size: int) -> Tensor:
     """(size, size, 3) linear RGB: the light that one fitted face (no leading dimensions) has at each texel.
 
-    A texel's radiance is its albedo times this. Outside the chart it is that of no normal.
+    A texel's radiance is its albedo times this. Outside the atlas it is that of no normal.
     """
     points = surface_points(model, parameters)
     normals = vertex_normals(points, model.triangles) * points.new_tensor(FLIP)
-    normals = F.normalize(chart_values(model, normals, size), dim=-1)
+    normals = F.normalize(atlas_values(model, normals, size), dim=-1)
     return sh_basis(normals) @ parameters.illumination
 
 
 def main_island(model, size: int) -> Tensor:
-    """(size, size) bool: the chart's largest connected part, which is the skin of face, scalp and neck.
+    """(size, size) bool: the atlas' largest connected part, which is the skin of face, scalp and neck.
 
     Eyeballs, teeth, tongue and the inside of the mouth are islands of their own.
     """
@@ -70,12 +70,12 @@ def render_textured(
 
     Args:
         parameters: FaceParameters, leading dimensions () or (N,). Its ``focal`` isn't used: the camera's is.
-        texture: (H_uv, W_uv, 3) linear RGB, row 0 at v = 1, extended beyond the chart's borders (``extend``).
+        texture: (H_uv, W_uv, 3) linear RGB, row 0 at v = 1, extended beyond the atlas' borders (``extend``).
         lit: the texture is radiance already; else it is albedo, and the parameters' light falls on it.
         supersample: draw that many times larger and average the light.
 
     Returns:
-        pictures (N, H, W, 3) sRGB in [0, 1], on the outline the face's own colour, and cover (N, H, W, 1) in [0, 1].
+        pictures (N, H, W, 3) sRGB in [0, 1], on the outline the face's own colour, and alpha (N, H, W, 1) in [0, 1].
     """
     model.require("atlas", "drawing a texture")
     points = behind_skin(model, surface_points(model, parameters), parameters.expression)
@@ -92,8 +92,8 @@ def render_textured(
         normals = F.normalize(interpolate(fragments, normals, model.triangles), dim=-1)
         light = parameters.illumination.expand(len(points), 9, 3)
         radiance = radiance * torch.einsum("nhwk,nkc->nhwc", sh_basis(normals), light)
-    cover = fragments.mask[..., None].to(radiance)
-    small, mask = _average(radiance.clamp(0, 1) * cover, supersample), _average(cover, supersample)
+    alpha = fragments.mask[..., None].to(radiance)
+    small, mask = _average(radiance.clamp(0, 1) * alpha, supersample), _average(alpha, supersample)
     return linear_to_srgb(small / mask.clamp_min(1e-6)).clamp(0, 1), mask
 
 

@@ -1,10 +1,12 @@
-"""From a picture to the model's UV chart: which texels the picture shows, and their colours."""
+"""From a picture to the model's UV atlas: which texels the picture shows, and their colours."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,18 +19,23 @@ from renderer.rasterizers import rasterize
 DEPTH_TOLERANCE = 2.0
 """mm that a texel may lie behind the depth buffer and still count as seen."""
 
+BEYOND = 3.0
+"""mm, the spread of the Gaussian window over which the picture beyond the outline is averaged."""
+
 OVERLAP_DEPTH = 1e-3
-"""Depth given to the chart to order what overlaps; so small that barycentrics change by less than that."""
+"""Depth given to the atlas to order what overlaps; so small that barycentrics change by less than that."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What one picture shows of the chart, (H_uv, W_uv, ...); zero or False where it shows nothing."""
+    """What one picture shows of the atlas, (H_uv, W_uv, ...); zero or False where it shows nothing."""
 
     texture: Tensor  # (..., C) float, the picture's own colour space, bilinear
     visible: Tensor  # bool
     cosine: Tensor  # of the angle between normal and line of sight: 1 is seen straight on
     scale: Tensor  # picture pixels a millimetre of the surface, along its shorter side
+    margin: Tensor  # px from the head's outline in the picture; inf where no outline is in it
+    beyond: Tensor  # (..., C) float, mean of the picture beyond the outline's nearest place
 
 
 def unwrap(
@@ -40,7 +47,7 @@ def unwrap(
     *,
     grazing: float = 75.0,
 ) -> tuple[Tensor, Tensor]:
-    """Samples a picture into the UV chart: texture and visibility of ``unwrap_view``, which has the arguments."""
+    """Samples a picture into the UV atlas: texture and visibility of ``unwrap_view``, which has the arguments."""
     view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing)
     return view.texture, view.visible
 
@@ -54,7 +61,7 @@ def unwrap_view(
     *,
     grazing: float = 75.0,
 ) -> View:
-    """Samples a picture into the UV chart.
+    """Samples a picture into the UV atlas.
 
     A texel is visible where its point of the surface lies within the picture, faces the camera by less than
     ``grazing`` degrees between normal and line of sight, and isn't behind another part of the mesh.
@@ -99,20 +106,58 @@ def unwrap_view(
     colors = torch.nn.functional.grid_sample(
         picture.movedim(-1, 0)[None], grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
     )[0, :, 0].T
+    margin, beyond = _outline(zbuf >= 0, picture, row, column, BEYOND / float(pixel_size[visible].mean()))
     scatter = lambda values: texels.scatter(torch.where(visible[:, None], values, 0.0))[0]  # noqa: E731
     return View(
         texture=scatter(colors),
         visible=scatter(torch.ones_like(cosine)[:, None])[..., 0] > 0.5,
         cosine=scatter(cosine[:, None])[..., 0],
         scale=scatter((cosine / pixel_size)[:, None])[..., 0],
+        margin=scatter(margin[:, None])[..., 0],
+        beyond=scatter(beyond),
     )
 
 
+def _outline(head: Tensor, picture: Tensor, row: Tensor, column: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """How far pixels (P,) of the head (H, W) bool are from its outline, and what is beyond it there.
+
+    Returns px to the nearest pixel that isn't the head's (P,), inf where all are, and the picture's mean colour (P, C)
+    about that pixel, of what isn't the head's, under a Gaussian of ``sigma`` px.
+    """
+    nothing = picture.new_full((len(row),), math.inf), picture.new_zeros(len(row), picture.shape[-1])
+    inside = head.cpu().numpy()
+    reach = math.ceil(3 * sigma) + 1 if math.isfinite(sigma) else 0
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    if not reach or not len(rows):
+        return nothing
+    top, left = max(rows[0] - reach, 0), max(columns[0] - reach, 0)
+    window = slice(top, rows[-1] + reach + 1), slice(left, columns[-1] + reach + 1)
+    inside = inside[window]
+    outside = ~inside
+    if not outside.any():
+        return nothing
+    distance, label = cv2.distanceTransformWithLabels(
+        inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place = np.zeros(label.max() + 1, np.int64)
+    place[label[outside]] = np.flatnonzero(outside)
+    weight = outside.astype(np.float32)[..., None]
+    blurred = cv2.GaussianBlur(np.concatenate([picture[window].cpu().numpy() * weight, weight], -1), (0, 0), sigma)
+    mean = blurred.reshape(-1, blurred.shape[-1])
+    at = (
+        (row.cpu().numpy() - top).clip(0, inside.shape[0] - 1),
+        (column.cpu().numpy() - left).clip(0, inside.shape[1] - 1),
+    )
+    colour = mean[place[label[at]]]
+    back = lambda array: torch.from_numpy(array).to(picture)  # noqa: E731
+    return back(distance[at]), back(colour[:, :-1] / colour[:, -1:].clip(1e-6))
+
+
 def uv_fragments(model, size: tuple[int, int]):
-    """Fragments (1, H_uv, W_uv, ...) of the chart itself: which triangle, and where in it, each texel is.
+    """Fragments (1, H_uv, W_uv, ...) of the atlas itself: which triangle, and where in it, each texel is.
 
     The triangles' numbers are those of ``model.triangles`` as well, so vertex attributes can be interpolated
-    into the chart with them. Where parts of the chart overlap (the inside of the mouth lies under the lips, as seen
+    into the atlas with them. Where parts of the atlas overlap (the inside of the mouth lies under the lips, as seen
     from the head's axis), the outermost of the mean head wins.
     """
     model.require("atlas", "a texture")
@@ -122,6 +167,6 @@ def uv_fragments(model, size: tuple[int, int]):
     outside[atlas.triangles.reshape(-1)] = (radius / radius.max())[model.triangles.reshape(-1)]
     depth = 1 + OVERLAP_DEPTH * (1 - outside)
     u, v = atlas.coordinates.unbind(-1)
-    chart = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
+    flat = torch.stack([u * width * depth, (1 - v) * height * depth, depth], dim=-1)
     camera = Camera(focal=1.0, width=width, height=height, cx=0.0, cy=0.0)
-    return rasterize(chart[None], atlas.triangles, camera)
+    return rasterize(flat[None], atlas.triangles, camera)

@@ -1,6 +1,27 @@
-"""People who don't exist: drawn from the morphable model, with skin of their own, under light of our choosing."""
+"""People who don't exist, with all that is true of them: for training, benchmarks and tests.
 
-from synthetic.person import Person, SkinChart, make_person
-from synthetic.scene import RandomScenes, Shot, shoot
+Who: a `Person` (`make_person`). What they do: `synthetic.performance`. Where: light and background,
+`synthetic.surroundings`. Through which camera: `CameraEffects`. Put together as single pictures in chosen poses
+(`shoot`, of `Shot`) or as clips whose every parameter is drawn (`make_scene`). Everything follows from a seed.
+"""
 
-__all__ = ["Person", "RandomScenes", "Shot", "SkinChart", "make_person", "shoot"]
+from synthetic.camera_effects import CameraEffects
+from synthetic.chance import uniform
+from synthetic.clips import Scene, make_scene
+from synthetic.person import Person, make_person
+from synthetic.skin import SkinAtlas
+from synthetic.stills import RandomShots, Shot, frame_shot, shoot
+
+__all__ = [
+    "CameraEffects",
+    "Person",
+    "RandomShots",
+    "Scene",
+    "Shot",
+    "SkinAtlas",
+    "frame_shot",
+    "make_person",
+    "make_scene",
+    "shoot",
+    "uniform",
+]

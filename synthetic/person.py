@@ -1,4 +1,4 @@
-"""A synthetic person: identity, reflectance, and skin detail painted into the chart, all from one seed."""
+"""A synthetic person: identity, reflectance and, where it's painted, skin of their own."""
 
 from __future__ import annotations
 
@@ -8,60 +8,53 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from renderer import chart_values, extend, main_island
-from renderer.unwrapping import uv_fragments
-from synthetic import skin
+from renderer import Camera, atlas_values, extend, render, render_textured
+from synthetic.chance import Chance, NumpyChance
+from synthetic.skin import SkinAtlas, paint
 
 WITHIN = 2.5  # standard deviations: the model isn't meant beyond
-
-
-@dataclass(frozen=True)
-class SkinChart:
-    """What painting needs of a model's chart, once for all people. All (S, S, ...) numpy arrays, row 0 at v = 1."""
-
-    points: np.ndarray  # (S, S, 3) float32 mm, on the mean head
-    skin: np.ndarray  # (S, S) float32, 0 to 1: how far a texel belongs to the face's skin
-    scalp: np.ndarray
-    lips: np.ndarray
-    island: np.ndarray  # (S, S) bool, the main island
-    known: np.ndarray  # (S, S) bool, the whole chart
-    landmarks: np.ndarray  # (68, 3) mm, iBUG's on the mean head
-
-    @property
-    def size(self) -> int:
-        return len(self.points)
-
-    @classmethod
-    def of(cls, model, size: int) -> SkinChart:
-        """``size``: texels a side."""
-        region = lambda name: chart_values(model, model.regions[name].float()[:, None], size)[..., 0].numpy()  # noqa: E731
-        return cls(
-            points=chart_values(model, model.mean, size).numpy(),
-            skin=region("skin"),
-            scalp=region("scalp"),
-            lips=region("lips"),
-            island=main_island(model, size).numpy(),
-            known=uv_fragments(model, (size, size)).mask[0].numpy(),
-            landmarks=model.landmarks(model.mean, "ibug68").numpy(),
-        )
 
 
 @dataclass(frozen=True)
 class Person:
     """Who doesn't change from picture to picture."""
 
-    seed: tuple[int, ...]
-    identity: Tensor  # (I,) standard deviations
+    identity: Tensor  # (I,)
     reflectance: Tensor  # (A,)
-    albedo: Tensor  # (S, S, 3) linear RGB, detail included, extended beyond the chart
+    albedo: Tensor | None = None  # (S, S, 3) linear RGB, painted, extended beyond the atlas; None is the model's own
+
+    def draw(self, model, parameters, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Pictures of the head under parameters that have this identity: (N, H, W, 3) sRGB times alpha, and alpha.
+
+        Alpha is (N, H, W, 1) in [0, 1]: black where nothing is.
+        """
+        if self.albedo is None:
+            maps = render(model, parameters, camera, maps=("diffuse", "mask"), supersample=2)
+            return maps["diffuse"], maps["mask"]
+        picture, alpha = render_textured(model, parameters, camera, self.albedo)
+        return alpha * picture, alpha
 
 
-def make_person(model, chart: SkinChart, *seed: int) -> Person:
-    """The person of a seed (any whole numbers from 0): the same on every call, whatever was drawn before."""
-    draw = np.random.default_rng([*seed, 0])
-    normal = lambda n: torch.from_numpy(draw.standard_normal(n).clip(-WITHIN, WITHIN)).float()  # noqa: E731
-    identity, reflectance = normal(len(model.identity_basis)), normal(len(model.albedo_basis))
-    base = chart_values(model, model.albedo(reflectance), chart.size).numpy()
-    painted = skin.paint(base, chart, np.random.default_rng([*seed, 1]))
-    albedo = extend(torch.from_numpy(painted), torch.from_numpy(chart.known))
-    return Person(seed, identity, reflectance, albedo.clamp(0.005, 0.98).contiguous())
+def drawn_coefficients(model, block: str, chance: Chance) -> Tensor:
+    """(K,) of a block's prior; (0,) where the model hasn't that block."""
+    if not model.count(block):
+        return torch.zeros(0)
+    prior = model.blocks[block]
+    return prior.clamp(prior.mean + prior.std * chance.normal(len(prior), WITHIN).float())
+
+
+def random_person(model, chance: Chance) -> Person:
+    """Somebody with the model's own skin."""
+    return Person(drawn_coefficients(model, "identity", chance), drawn_coefficients(model, "reflectance", chance))
+
+
+def make_person(model, atlas: SkinAtlas, *seed: int) -> Person:
+    """The person of a seed (any whole numbers from 0): the same on every call, whatever was drawn before.
+
+    With a painted skin, which needs a model that a `SkinAtlas` can be made of.
+    """
+    who = random_person(model, NumpyChance(np.random.default_rng([*seed, 0])))
+    base = atlas_values(model, model.albedo(who.reflectance), atlas.size).numpy()
+    painted = paint(base, atlas, np.random.default_rng([*seed, 1]))
+    albedo = extend(torch.from_numpy(painted), torch.from_numpy(atlas.known))
+    return Person(who.identity, who.reflectance, albedo.clamp(0.005, 0.98).contiguous())

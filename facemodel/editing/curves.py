@@ -1,5 +1,9 @@
 """Expression curves as CSV, as the app Live Link Face writes them, both ways.
 
+`write_curves` takes a track, `apply_curves` gives one. In both, EyeBlink is 1 where the lids meet, whatever coefficient
+that takes on this face (`contact`). A model's own expressions and joints, without ARKit names, are columns after the
+app's.
+
 One row a frame: ``Timecode`` (hh:mm:ss:ff.fff, frames and thousandths of a frame), ``BlendShapeCount`` (61), the 52
 ARKit shapes in the app's order, then nine angles in radians. Angles of the head: yaw to the subject's left, pitch up,
 roll counter-clockwise as the viewer sees it, applied in that order (R = R_y(yaw) R_x(-pitch) R_z(roll), model axes).
@@ -14,20 +18,24 @@ import io
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.editing.edits import couple_lids
+from facemodel.base import FaceModel
+from facemodel.editing.contact import LIDS, Contacts
+from facemodel.editing.edits import NAMED, couple_lids
+from facemodel.editing.neutral import neutral_expression, neutral_frame
+from facemodel.editing.poses import head_angles, head_rotation
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look_to_gaze, gaze_to_eye_look
+from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.atomic import write_file
-from foundation.errors import PortraitError, unknown_name
+from foundation.errors import PortraitError
 
 ANGLES = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
@@ -39,7 +47,11 @@ APP_ORDER: tuple[str, ...] = tuple(_SWAPPED.get(n, n) for n in ARKIT_NAMES)
 
 HEADER: tuple[str, ...] = ("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in APP_ORDER), *ANGLES)
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
+KNOWN = (*ARKIT_NAMES, *ANGLES)
 _TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
+
+
+BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 @dataclass(frozen=True)
@@ -47,44 +59,65 @@ class Curves:
     """Columns of a curves file over time."""
 
     times: np.ndarray  # (R,) seconds after the first row
-    values: dict[str, np.ndarray]  # ARKit name or angle name -> (R,), empty cells NaN
+    values: dict[str, np.ndarray]  # ARKit name, angle's name or as the file has it -> (R,), empty cells NaN
+    skipped: tuple[str, ...] = field(default=())  # columns that hold no numbers and aren't known
 
     def at(self, name: str, times: np.ndarray) -> np.ndarray:
-        """A column at other times: linear between its known rows, held beyond its ends."""
+        """A column at other times: linear between its known rows, held beyond its ends; angles the short way round."""
         column = self.values[name]
         known = np.isfinite(column)
-        return np.interp(times, self.times[known], column[known])
+        column = np.unwrap(column[known]) if name in ANGLES else column[known]
+        return np.interp(times, self.times[known], column)
+
+    def unused(self, model: FaceModel) -> tuple[str, ...]:
+        """Columns that `apply_curves` leaves alone, since they mean nothing to this model."""
+        return (*self.skipped, *(n for n in self.values if n not in ANGLES and _meaning(n, model) is None))
 
 
-def write_curves(track: Track, model, path: str | os.PathLike) -> Path:
-    """Writes a track's expression, gaze and head pose. The file appears whole or not at all.
+def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Path:
+    """Writes a track's expression, joints, gaze and head pose. The file appears whole or not at all.
 
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
-    parameters = track.parameters.expanded()
+    parameters, arkit = track.parameters.expanded(), model.arkit
     columns = {name: np.zeros(len(track)) for name in APP_ORDER}
-    for k, name in enumerate(model.expression_names):
-        if name in columns:
-            columns[name] = parameters.expression[:, k].double().numpy()
+    columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
+    columns |= _touching_lids(track, model, columns)
     columns |= {name: value.double().numpy() for name, value in gaze_to_eye_look(parameters.gaze).items()}
     columns |= _angles(parameters.rotation, parameters.gaze)
+    for block in NAMED:
+        for k, name in enumerate(model.blocks[block].names if model.count(block) else ()):
+            if block != "expression" or k not in arkit.values():
+                columns[name] = getattr(parameters, block)[:, k].double().numpy()
     rate = max(1, round(track.fps))
-    times = (track.times - track.times[0]).double().numpy()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for k, time in enumerate(times):
-        row = [f"{columns[name][k]:.8f}" for name in (*APP_ORDER, *ANGLES)]
-        writer.writerow([timecode(time, rate), len(row), *row])
+    writer.writerow((*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES))))
+    for k, time in enumerate((track.times - track.times[0]).tolist()):
+        row = [f"{columns[name][k]:.8f}" for name in columns]
+        writer.writerow([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
     return write_file(path, text.getvalue(), "curves")
 
 
-def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_rate: float = 60.0) -> Curves:
-    """Reads a curves file; names may begin with a capital or not, and any columns may be missing.
+def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """EyeBlink columns that go to 1 as the lids come to touch; none for a model without contacts."""
+    if not track.tracked.any():
+        return {}
+    p = track.parameters.expanded()
+    rest = neutral_expression(track, neutral_frame(track, model))
+    contacts = Contacts.of(model, p.identity[0], rest)
+    if contacts is None:
+        return {}
+    looseness = contacts.looseness(p.expression, p.joints).double().numpy()
+    return {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
 
-    rate: frames a second that the timecodes count. None: the lowest standard rate that holds the frame numbers
-    found, where the file is a second or longer, else ``default_rate``.
+
+def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_rate: float = 60.0) -> Curves:
+    """Reads a curves file; names may begin with a capital or not, and any columns may be missing or be others.
+
+    rate: frames a second that the timecodes count. None: what the step from one second to the next says; where the
+    file has none, ``default_rate``, or the lowest standard rate that holds the frame numbers found.
     Raises PortraitError with row and column for what isn't as it should be. Row 1 is the header.
     """
     path = Path(path)
@@ -101,47 +134,76 @@ def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_r
     body = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(cell.strip() for cell in row)]
     if not body:
         raise PortraitError(f"curves '{path}': holds a header but no rows; export it again")
-    table = {name: np.full(len(body), math.nan) for name in names if name not in ("Timecode", "BlendShapeCount")}
-    codes = []
-    for k, (number, row) in enumerate(body):
+    for number, row in body:
         if len(row) != len(names):
             raise PortraitError(f"curves '{path}', row {number}: expected {len(names)} cells, got {len(row)}")
-        for name, title, cell in zip(names, rows[0], row):
-            if name == "Timecode":
-                codes.append(_timecode(path, number, cell))
-            elif name != "BlendShapeCount":
-                table[name][k] = _number(path, number, title.strip(), cell)
-    empty = [name for name, column in table.items() if not np.isfinite(column).any()]
-    return Curves(_times(path, codes, [n for n, _ in body], rate, default_rate), {
-        name: column for name, column in table.items() if name not in empty
-    })  # fmt: skip
+    codes, values, skipped = [], {}, []
+    for position, name in enumerate(names):
+        cells = [(number, row[position]) for number, row in body]
+        if name == "Timecode":
+            codes = [_timecode(path, number, cell) for number, cell in cells]
+        elif name in KNOWN:
+            values[name] = np.array([_number(path, number, rows[0][position].strip(), cell) for number, cell in cells])
+        elif name != "BlendShapeCount":
+            try:
+                values[name] = np.array([_number(path, number, name, cell) for number, cell in cells])
+            except PortraitError:
+                skipped.append(name)
+    values = {name: column for name, column in values.items() if np.isfinite(column).any()}
+    return Curves(_times(path, codes, [n for n, _ in body], rate, default_rate), values, tuple(skipped))
 
 
-def apply_curves(track: Track, model, curves: Curves, *, head: bool = False) -> Track:
-    """The track with these curves, resampled to its times; the first row falls on the first frame.
+def apply_curves(track: Track, model: FaceModel, curves: Curves, *, head: bool = False) -> Track:
+    """The track with these curves, placed by their times; the first row falls on the first frame.
 
-    Shapes without a column keep their values; after the last row its values are held. The eyeLook columns turn the
-    eyes as well as the lids. head: take HeadYaw, HeadPitch and HeadRoll too (see this module's conventions).
+    Shapes without a column keep their values; after the last row its values are held. Columns that mean nothing to the
+    model (`Curves.unused`) are left alone. The eyeLook columns turn the eyes as well as the lids; where EyeBlink says
+    that lids touch, this face's do. head: take HeadYaw, HeadPitch and HeadRoll too (see this module's conventions).
     """
     times = (track.times - track.times[0]).double().numpy()
     parameters = track.parameters.expanded()
-    expression, gaze, rotation = parameters.expression.clone(), parameters.gaze, parameters.rotation
-    names = model.expression_names
+    changes = {name: getattr(parameters, name).clone() for name in (*NAMED, "gaze", "rotation")}
     for name in curves.values:
-        if name in names and name not in EYE_LOOK_NAMES:
-            value = torch.from_numpy(curves.at(name, times)).to(expression)
-            expression[:, names.index(name)] = value.clamp(0.0, 1.0)
+        found = _meaning(name, model)
+        if found is not None and name not in EYE_LOOK_NAMES:
+            block, k = found
+            changes[block][:, k] = torch.from_numpy(curves.at(name, times)).to(changes[block])
+    for block in NAMED:
+        if model.count(block):
+            changes[block] = model.blocks[block].clamp(changes[block])
     if any(name in curves.values for name in EYE_LOOK_NAMES):
-        look = gaze_to_eye_look(gaze)
-        look |= {n: torch.from_numpy(curves.at(n, times)).to(gaze) for n in EYE_LOOK_NAMES if n in curves.values}
-        gaze = eye_look_to_gaze({n: v.clamp(0.0, 1.0) for n, v in look.items()})
-        expression = couple_lids(expression, gaze, names)
+        look = gaze_to_eye_look(changes["gaze"])
+        look |= {n: torch.from_numpy(curves.at(n, times)).to(look[n]) for n in EYE_LOOK_NAMES if n in curves.values}
+        changes["gaze"] = eye_look_to_gaze({n: v.clamp(0.0, 1.0) for n, v in look.items()})
+        changes["expression"] = couple_lids(changes["expression"], changes["gaze"], model)
+    changes["expression"] = _close_lids(changes["expression"], changes["joints"], curves, times, model, parameters)
     if head:
         angles = [curves.at(n, times) if n in curves.values else np.zeros(len(times)) for n in ANGLES[:3]]
-        turned = Rotation.from_euler("YXZ", np.stack([angles[0], -angles[1], angles[2]], -1)).as_rotvec()
-        rotation = torch.from_numpy(turned).to(rotation)
-    changes = {"expression": expression, "gaze": gaze, "rotation": rotation}
+        changes["rotation"] = head_rotation(np.stack(angles, -1)).to(changes["rotation"])
     return track.with_parameters(track.parameters.replace(**changes))
+
+
+def _close_lids(
+    expression: Tensor, joints: Tensor, curves: Curves, times: np.ndarray, model: FaceModel, person: FaceParameters
+) -> Tensor:
+    """Expression (F, E) whose lids touch where the curves' EyeBlink says so."""
+    blinks = [curves.at(n, times) if n in curves.values else np.zeros(len(times)) for n in BLINKS]
+    contacts = Contacts.of(model, person.identity[0]) if any(n in curves.values for n in BLINKS) else None
+    if contacts is None:
+        return expression
+    openness = torch.from_numpy(np.stack([*(1 - b for b in blinks), np.ones(len(times))], -1)).to(expression)
+    return contacts.close(expression, joints, contacts.loosened(openness))
+
+
+def _meaning(name: str, model: FaceModel) -> tuple[str, int] | None:
+    """The block and the index of a column, by ARKit's names, then by the model's own; None where it has neither."""
+    if name in model.arkit:
+        return "expression", model.arkit[name]
+    for block in NAMED:
+        names = [n.lower() for n in model.blocks[block].names] if model.count(block) else []
+        if name.lower() in names:
+            return block, names.index(name.lower())
+    return None
 
 
 def timecode(time: float, rate: int) -> str:
@@ -152,27 +214,26 @@ def timecode(time: float, rate: int) -> str:
 
 
 def _angles(rotation: Tensor, gaze: Tensor) -> dict[str, np.ndarray]:
-    yaw, pitch, roll = Rotation.from_rotvec(rotation.double().numpy()).as_euler("YXZ").T
+    yaw, pitch, roll = head_angles(rotation).T
     eyes = gaze.double().numpy()
     zero = np.zeros(len(yaw))
-    columns = (yaw, -pitch, roll, eyes[:, 0, 0], eyes[:, 0, 1], zero, eyes[:, 1, 0], eyes[:, 1, 1], zero)
+    columns = (yaw, pitch, roll, eyes[:, 0, 0], eyes[:, 0, 1], zero, eyes[:, 1, 0], eyes[:, 1, 1], zero)
     return dict(zip(ANGLES, columns))
 
 
 def _columns(path: Path, header: list[str]) -> list[str]:
-    """The header in this project's spelling."""
-    known = {n.lower(): n for n in (*ARKIT_NAMES, *ANGLES, "Timecode", "BlendShapeCount")}
+    """The header in this project's spelling; names that it doesn't know as they are."""
+    known = {n.lower(): n for n in (*KNOWN, "Timecode", "BlendShapeCount")}
     names = []
     for position, cell in enumerate(header, start=1):
-        if cell.lower() not in known:
-            hint = unknown_name("name", cell, known.values())
-            raise PortraitError(f"curves '{path}', row 1, column {position}: {hint}")
-        name = known[cell.lower()]
+        name = known.get(cell.lower(), cell or f"column {position}")
         if name in names:
             raise PortraitError(f"curves '{path}', row 1, column {position}: '{cell}' comes twice")
         names.append(name)
     if "Timecode" not in names:
         raise PortraitError(f"curves '{path}', row 1: expected a column 'Timecode', found {', '.join(header[:3])}...")
+    if not any(name not in ("Timecode", "BlendShapeCount") for name in names):
+        raise PortraitError(f"curves '{path}', row 1: expected columns of curves beside 'Timecode', found none")
     return names
 
 
@@ -199,12 +260,11 @@ def _timecode(path: Path, row: int, cell: str) -> tuple[int, float]:
 
 
 def _times(path: Path, codes: list, numbers: list[int], rate: float | None, default_rate: float) -> np.ndarray:
-    highest = max(frames for _, frames in codes)
+    """(R,) seconds after the first row, of whole seconds and frames."""
+    highest = int(max(frames for _, frames in codes))
     if rate is None:
-        fitting = [r for r in STANDARD_RATES if r > int(highest)]
-        whole_second = codes[-1][0] - codes[0][0] >= 2  # so that every frame number occurs
-        rate = default_rate if not whole_second and default_rate > highest else (fitting or [highest + 1])[0]
-    elif int(highest) >= round(rate):
+        rate = _rate(codes, highest) or (default_rate if default_rate > highest else _standard(highest + 1))
+    elif highest >= round(rate):
         raise PortraitError(f"curves '{path}': frame number {highest:g} in a timecode, but the rate is {rate:g}")
     seconds = np.array([second + frames / rate for second, frames in codes])
     if codes[-1][0] < codes[0][0]:  # over midnight
@@ -216,3 +276,18 @@ def _times(path: Path, codes: list, numbers: list[int], rate: float | None, defa
             "before; sort the rows by time"
         )
     return seconds - seconds[0]
+
+
+def _rate(codes: list[tuple[int, float]], highest: int) -> float | None:
+    """Frames a second, by where frame numbers begin again as the second goes up; None where they never do."""
+    steps = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(codes, codes[1:])]
+    within = [frames for seconds, frames in steps if seconds == 0 and frames > 0]
+    step = float(np.median(within)) if within else 1.0
+    wraps = [step - frames for seconds, frames in steps if seconds == 1 and frames < 0]
+    # Rows that are missing at a wrap make the rate look lower; thousandths of a frame, a little higher.
+    return _standard(max(highest + 1, math.ceil(max(wraps) - 1))) if wraps else None
+
+
+def _standard(rate: int) -> float:
+    """The lowest standard rate that is at least this one; else itself."""
+    return next((r for r in STANDARD_RATES if r >= rate), rate)

@@ -1,4 +1,7 @@
-"""One clip's performance on another clip's face: identity, reflectance, light and focal stay the target's."""
+"""One clip's performance on another clip's face: identity, reflectance, light and focal stay the target's.
+
+`mix` takes two tracks and gives one, to be drawn over the target's frames; `online_mixing` does it frame by frame.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from facemodel.base import check_same_model
+from facemodel.base import FaceModel, check_same_model
+from facemodel.editing.contact import Contacts, carry_contacts
 from facemodel.editing.edits import couple_lids
-from facemodel.editing.neutral import neutral_expression, neutral_frame, relative_expression
+from facemodel.editing.neutral import (
+    neutral_expression,
+    neutral_frame,
+    neutral_joints,
+    relative_expression,
+    relative_joints,
+)
+from facemodel.editing.poses import PoseReference, limit_rotation, relative_pose, same_place
 from facemodel.editing.smoothing import smooth_parameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError, unknown_name
@@ -23,12 +33,13 @@ TAKE = ("expression", "pose", "gaze")
 def mix(
     source: Track,
     target: Track,
-    model,
+    model: FaceModel,
     take: Sequence[str] = TAKE,
     *,
     absolute: bool = False,
     source_neutral: int | None = None,
     target_neutral: int | None = None,
+    beyond: bool = False,
     smooth: float = 0.0,
 ) -> Track:
     """The target's face doing what the source does.
@@ -38,11 +49,11 @@ def mix(
     backwards in turn while the source lasts: ``facts["target_frames"]`` says which of its frames is behind each
     frame, so that the result can be drawn over the target's video. A frame is TRACKED where both are.
 
-    - expression: relative to neutral frames, clamp(target's neutral + source - source's neutral, 0, 1), so that
-      what the fit put into the source's expression to explain its identity stays behind. Lids keep their range:
-      a source that closes its eyes closes the target's.
-    - pose: relative to the first tracked frames. R = R_source R_source0^T R_target0; the head moves across the
-      picture by as many head widths, and grows in the same proportion, as in the source.
+    - expression, joints: relative to neutral frames, target's neutral + source - source's neutral within the model's
+      bounds, so that what the fit put into the source's expression to explain its identity stays behind. Lids and
+      lips that touch in the source touch in the result (`contact`).
+    - pose: relative to each clip's most frontal poses (`poses`). The head moves across the picture by as many head
+      widths, and grows in the same proportion, as in the source, and turns no further than either clip does.
     - gaze: relative to each clip's median, which is mostly "into the camera": it takes out the constant error
       of a person's eye axes. Lids (eyeLook shapes) follow the gaze of the result.
 
@@ -51,6 +62,7 @@ def mix(
         absolute: copy expression and gaze as they are, and the pose so that the head is at the same place in the
             picture and as tall against it as in the source.
         source_neutral, target_neutral: frames; None finds them (``neutral_frame``).
+        beyond: let relative poses turn further than either clip does.
         smooth: seconds, see ``smoothing.smooth_parameters``.
 
     Raises:
@@ -68,27 +80,36 @@ def mix(
     }
     backing = backing_frames(source.times, target.times)
     s, t = source.parameters.expanded(), target.parameters.expanded()
-    behind = t[backing]
-    changes: dict[str, Tensor] = {name: getattr(behind, name) for name in ("illumination", "gaze")}
-    changes |= {name: getattr(behind, name) for name in ("expression", "rotation", "translation")}
-    if "expression" in take:
-        changes["expression"] = s.expression.clone()
-        if not absolute:
-            of_source = neutral_expression(source, neutral["source"])
-            of_target = neutral_expression(target, neutral["target"])
-            changes["expression"] = relative_expression(s.expression, of_source, of_target, model.expression_names)
-    if "pose" in take:
-        pose = _absolute_pose(source, target) if absolute else _relative_pose(source, target)
-        changes["rotation"], changes["translation"] = pose
+    names = ("illumination", "gaze", "expression", "joints", "rotation", "translation")
+    changes: dict[str, Tensor] = {name: getattr(t[backing], name) for name in names}
+    facts: dict = {"take": list(take), "absolute": absolute, "neutral": neutral, "smooth": smooth}
+    if "pose" in take and absolute:
+        zoom = (t.focal[0] / target.height) / (s.focal[0] / source.height)
+        changes["rotation"], changes["translation"] = same_place((s.rotation, s.translation), float(zoom))
+    elif "pose" in take:
+        references = [PoseReference.of_track(track) for track in (source, target)]
+        rotation, changes["translation"] = relative_pose((s.rotation, s.translation), *references)
+        limited, further = limit_rotation(rotation, *references)
+        changes["rotation"] = rotation if beyond else limited
+        facts["pose"] = {
+            **{role: reference.facts() for role, reference in zip(("source", "target"), references)},
+            "beyond": beyond,
+            "limited_frames": 0 if beyond else int(further.sum()),
+        }
     if "gaze" in take:
-        offset = 0 if absolute else _median_gaze(target) - _median_gaze(source)
-        changes["gaze"] = s.gaze + offset
-    changes["expression"] = couple_lids(changes["expression"].clamp(0, 1), changes["gaze"], model.expression_names)
+        changes["gaze"] = s.gaze + (0 if absolute else median_gaze(target) - median_gaze(source))
+    if "expression" in take:
+        changes |= _expression(source, target, model, neutral, absolute)
+    expression = couple_lids(model.blocks["expression"].clamp(changes["expression"]), changes["gaze"], model)
+    if "expression" in take and (contacts := _contacts(source, target, model, neutral)):
+        expression = carry_contacts((contacts[0], s.expression, s.joints), (contacts[1], expression, changes["joints"]))
+    changes["expression"] = expression
 
     status = _status(source.status, target.status[backing])
     parameters = target.parameters.replace(**changes)
     if smooth:
-        parameters = smooth_parameters(parameters, status, source.fps, smooth)
+        parameters = smooth_parameters(parameters, model, status, source.fps, smooth)
+    facts |= {role: track.facts.get("source") for role, track in (("source", source), ("target", target))}
     return replace(
         target,
         parameters=parameters,
@@ -97,19 +118,34 @@ def mix(
         confidence=torch.minimum(source.confidence, target.confidence[backing]),
         landmarks=None,
         energies={},
-        facts={
-            "source": target.facts.get("source"),
-            "target_frames": backing.tolist(),
-            "mixed": {
-                "take": list(take),
-                "absolute": absolute,
-                "neutral": neutral,
-                "smooth": smooth,
-                "source": source.facts.get("source"),
-                "target": target.facts.get("source"),
-            },
-        },
+        spread={},
+        facts={"source": target.facts.get("source"), "target_frames": backing.tolist(), "mixed": facts},
     )
+
+
+def _expression(
+    source: Track, target: Track, model: FaceModel, neutral: dict[str, int], absolute: bool
+) -> dict[str, Tensor]:
+    """(F, E) expression and (F, J) joints of the result; see `mix`."""
+    s = source.parameters.expanded()
+    if absolute:
+        return {"expression": s.expression.clone(), "joints": s.joints.clone()}
+    frames = (source, neutral["source"]), (target, neutral["target"])
+    of_source, of_target = (neutral_expression(*frame) for frame in frames)
+    return {
+        "expression": relative_expression(s.expression, of_source, of_target, model),
+        "joints": relative_joints(s.joints, *(neutral_joints(*frame) for frame in frames), model),
+    }
+
+
+def _contacts(
+    source: Track, target: Track, model: FaceModel, neutral: dict[str, int]
+) -> tuple[Contacts, Contacts] | None:
+    found = [
+        Contacts.of(model, track.parameters.expanded().identity[0], neutral_expression(track, neutral[role]))
+        for role, track in (("source", source), ("target", target))
+    ]
+    return None if None in found else tuple(found)
 
 
 def backing_frames(source_times: Tensor, target_times: Tensor) -> Tensor:
@@ -124,57 +160,15 @@ def backing_frames(source_times: Tensor, target_times: Tensor) -> Tensor:
     return torch.from_numpy(np.searchsorted(middles, folded - 1e-6, side="left")).long()
 
 
-def _check(role: str, track: Track, model) -> None:
+def _check(role: str, track: Track, model: FaceModel) -> None:
     check_same_model(f"{role} track: fitted", track, model)
     if not track.tracked.any():
         raise PortraitError(f"{role} track: no face was found in any of its {len(track)} frames; use another video")
 
 
-def _first(track: Track) -> int:
-    return int(torch.nonzero(track.tracked)[0])
-
-
-def _median_gaze(track: Track) -> Tensor:
-    """(2, 2) radians."""
+def median_gaze(track: Track) -> Tensor:
+    """(2, 2) radians, of the frames with a face."""
     return track.parameters.expanded().gaze[track.tracked].median(0).values
-
-
-def _relative_pose(source: Track, target: Track) -> tuple[Tensor, Tensor]:
-    """(F, 3) axis-angle and (F, 3) mm. See ``mix``."""
-    s, t = source.parameters.expanded(), target.parameters.expanded()
-    first, reference = _first(source), _first(target)
-    return relative_pose(
-        (s.rotation, s.translation),
-        (s.rotation[first], s.translation[first]),
-        (t.rotation[reference], t.translation[reference]),
-    )
-
-
-Pose = tuple[Tensor, Tensor]
-"""Rotation (..., 3) axis-angle and translation (..., 3) mm."""
-
-
-def relative_pose(pose: Pose, of_source: Pose, of_target: Pose) -> Pose:
-    """The target's pose of_target, changed as the source's changed from of_source to pose, (F, 3) each; see ``mix``."""
-    turns = Rotation.from_rotvec(pose[0].double().cpu().numpy())
-    first, start = (Rotation.from_rotvec(p[0].double().cpu().numpy()) for p in (of_source, of_target))
-    rotation = (turns * first.inv() * start).as_rotvec()
-
-    moved, origin, goal = (p[1].double() for p in (pose, of_source, of_target))
-    depth = goal[2] * moved[:, 2:] / origin[2]
-    # x / z is the place in the picture; times the first depth it is mm beside the first head, so head widths
-    shift = moved[:, :2] / moved[:, 2:] * origin[2] - origin[:2]
-    beside = (goal[:2] + shift) * depth / goal[2]
-    translation = torch.cat([beside, depth], -1)
-    return torch.from_numpy(rotation).to(pose[0]), translation.to(pose[1])
-
-
-def _absolute_pose(source: Track, target: Track) -> tuple[Tensor, Tensor]:
-    s, t = source.parameters.expanded(), target.parameters.expanded()
-    zoom = (t.focal[0] / target.height) / (s.focal[0] / source.height)
-    translation = s.translation.clone()
-    translation[:, 2] *= zoom  # x and y in mm stay, since focal over depth does
-    return s.rotation.clone(), translation
 
 
 def _status(source: Tensor, target: Tensor) -> Tensor:

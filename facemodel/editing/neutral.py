@@ -1,6 +1,7 @@
-"""A clip's neutral expression, which is where its expressions are counted from.
+"""A clip's neutral expression, which is where its expressions and joints are counted from.
 
-A fit explains part of who someone is by expression: a face at rest has a little of some shapes.
+A fit explains part of who someone is by expression: a face at rest has a little of some shapes. Mixing and
+`edits.from_neutral` ask for the frame at rest, and count from it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from facemodel.base import FaceModel
+from facemodel.gaze import EYE_LOOK_NAMES
+from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
 
 MAX_LID_GAIN = 1.5
 
 
-def neutral_frame(track: Track, model, frame: int | None = None, role: str = "track") -> int:
-    """The tracked frame with the least expression (sum of all shapes but eyeLook), or ``frame`` checked.
+def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role: str = "track") -> int:
+    """The tracked frame with the least expression (`activity`), or ``frame`` checked.
 
     Doubtful frames are passed over where there are others.
     """
@@ -25,15 +29,41 @@ def neutral_frame(track: Track, model, frame: int | None = None, role: str = "tr
         if not track.tracked[frame]:
             raise PortraitError(f"{role} neutral frame {frame}: no face was found in it; choose another frame")
         return frame
-    usable = track.tracked & ((track.status & int(FrameStatus.UNCERTAIN)) == 0)
-    frames = torch.nonzero(usable if usable.any() else track.tracked).flatten()
-    counted = [k for k, name in enumerate(model.expression_names) if not name.startswith("eyeLook")]
-    activity = track.parameters.expanded().expression[frames][:, counted].sum(-1)
-    return int(frames[int(activity.argmin())])
+    frames = confident_frames(track)
+    return int(frames[int(activity(track.parameters.expanded()[frames], model).argmin())])
+
+
+def confident_frames(track: Track) -> Tensor:
+    """(N,) int64: the tracked frames, without doubtful ones where there are others."""
+    certain = track.tracked & ((track.status & int(FrameStatus.UNCERTAIN)) == 0)
+    return torch.nonzero(certain if certain.any() else track.tracked).flatten()
+
+
+def activity(parameters: FaceParameters, model: FaceModel) -> Tensor:
+    """(F,): how far all expressions but the eyeLook shapes, and all joints, are from rest, in standard deviations."""
+    looks = {model.arkit[name] for name in EYE_LOOK_NAMES if name in model.arkit}
+    counted = [k for k in range(model.count("expression")) if k not in looks]
+    total = _distances(parameters.expression, model, "expression")[..., counted].sum(-1)
+    return total + _distances(parameters.joints, model, "joints").sum(-1) if model.count("joints") else total
+
+
+def _distances(values: Tensor, model: FaceModel, name: str) -> Tensor:
+    block = model.blocks[name]
+    return ((values - block.mean.to(values)) / block.std.to(values)).abs()
 
 
 def neutral_expression(track: Track, frame: int, reach: int = 2) -> Tensor:
     """(E,) expression of a neutral frame: the median with its tracked neighbours of the same shot, against jitter."""
+    return track.parameters.expanded().expression[_neighbours(track, frame, reach)].median(0).values
+
+
+def neutral_joints(track: Track, frame: int, reach: int = 2) -> Tensor:
+    """(J,) radians, as `neutral_expression` has it."""
+    joints = track.parameters.expanded().joints
+    return joints[_neighbours(track, frame, reach)].median(0).values if joints.shape[-1] else joints[0]
+
+
+def _neighbours(track: Track, frame: int, reach: int) -> list[int]:
     frames = [frame]
     for step in (-1, 1):
         k = frame
@@ -45,19 +75,24 @@ def neutral_expression(track: Track, frame: int, reach: int = 2) -> Tensor:
             if not 0 <= k < len(track) or not track.tracked[k]:
                 break
             frames.append(k)
-    return track.parameters.expanded().expression[sorted(frames)].median(0).values
+    return sorted(frames)
 
 
-def relative_expression(expression: Tensor, of_source: Tensor, of_target: Tensor, names: tuple[str, ...]) -> Tensor:
-    """clamp(of_target + expression - of_source, 0, 1), with the lids' way to closed kept whole.
+def relative_expression(expression: Tensor, of_source: Tensor, of_target: Tensor, model: FaceModel) -> Tensor:
+    """of_target + expression - of_source within the model's bounds, with the lids' way to closed kept whole.
 
     expression: (F, E); of_source, of_target: (E,) neutral ones. eyeBlink above the source's neutral is scaled so
     that 1 stays 1, by at most ``MAX_LID_GAIN``.
     """
     change = expression - of_source
     gain = torch.ones_like(of_source)
-    for k, name in enumerate(names):
+    for name, k in model.arkit.items():
         if name.startswith("eyeBlink"):
             gain[k] = ((1 - of_target[k]) / (1 - of_source[k]).clamp_min(1e-6)).clamp(0, MAX_LID_GAIN)
     change = torch.where(change > 0, change * gain, change)
-    return (of_target + change).clamp(0.0, 1.0)
+    return model.blocks["expression"].clamp(of_target + change)
+
+
+def relative_joints(joints: Tensor, of_source: Tensor, of_target: Tensor, model: FaceModel) -> Tensor:
+    """of_target + joints - of_source (F, J) within the model's bounds; as they are where a model has none."""
+    return model.blocks["joints"].clamp(of_target + joints - of_source) if model.count("joints") else joints

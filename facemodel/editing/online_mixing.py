@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from facemodel.base import FaceModel
+from facemodel.editing.contact import Contacts, carry_contacts
 from facemodel.editing.edits import couple_lids
-from facemodel.editing.mixing import relative_pose
-from facemodel.editing.neutral import neutral_expression, neutral_frame, relative_expression
+from facemodel.editing.mixing import median_gaze
+from facemodel.editing.neutral import (
+    activity,
+    neutral_expression,
+    neutral_frame,
+    neutral_joints,
+    relative_expression,
+    relative_joints,
+)
+from facemodel.editing.poses import PoseReference, limit_rotation, relative_pose
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
@@ -22,27 +31,39 @@ class Reference:
     """What one person's performance is counted against."""
 
     expression: Tensor  # (E,) neutral
+    joints: Tensor  # (J,) neutral, radians
     gaze: Tensor  # (2, 2) rad, looking into the camera
-    rotation: Tensor  # (3,) axis-angle, of the first frame
-    translation: Tensor  # (3,) mm, of the first frame
+    pose: PoseReference
+    contacts: Contacts | None
 
     @classmethod
-    def of_track(cls, track: Track, model) -> Reference:
+    def of_track(cls, track: Track, model: FaceModel) -> Reference:
         """As ``mix`` has it. PortraitError where no frame has a face."""
         if not track.tracked.any():
             raise PortraitError(f"track: no face was found in any of its {len(track)} frames; use another video")
-        p, first = track.parameters.expanded()[track.tracked], int(torch.nonzero(track.tracked)[0])
-        expression = neutral_expression(track, neutral_frame(track, model))
-        start = track.parameters.expanded()[first]
-        return cls(expression, p.gaze.median(0).values, start.rotation, start.translation)
+        frame = neutral_frame(track, model)
+        expression, identity = neutral_expression(track, frame), track.parameters.expanded().identity[0]
+        return cls(
+            expression,
+            neutral_joints(track, frame),
+            median_gaze(track),
+            PoseReference.of_track(track),
+            Contacts.of(model, identity, expression),
+        )
 
     @classmethod
-    def of_frames(cls, frames: FaceParameters, names: tuple[str, ...]) -> Reference:
-        """Of a performance's first frames (F, ...): the median expression of the calmest, gaze's median, first pose."""
+    def of_frames(cls, frames: FaceParameters, model: FaceModel) -> Reference:
+        """Of a performance's first frames (F, ...): the calmest ones' median, gaze's median, the most frontal pose.
+
+        How far the performance will turn isn't known then, so that the result may turn as far as it does.
+        """
         p = frames.expanded()
-        counted = [k for k, name in enumerate(names) if not name.startswith("eyeLook")]
-        calmest = p.expression[:, counted].sum(-1).argsort()[:CALM]
-        return cls(p.expression[calmest].median(0).values, p.gaze.median(0).values, p.rotation[0], p.translation[0])
+        calmest = p[activity(p, model).argsort()[:CALM]]
+        expression = calmest.expression.median(0).values
+        joints = calmest.joints.median(0).values if model.count("joints") else calmest.joints[0]
+        contacts = Contacts.of(model, p.identity[0], expression)
+        pose = PoseReference.of_frames(p).unlimited()
+        return cls(expression, joints, p.gaze.median(0).values, pose, contacts)
 
 
 @dataclass(frozen=True)
@@ -55,22 +76,23 @@ class OnlineMixer:
     source: Reference
     target: Reference
     face: FaceParameters
-    names: tuple[str, ...]  # of the expression shapes
+    model: FaceModel
 
     def __call__(self, frame: FaceParameters) -> FaceParameters:
         """Parameters of a frame of the target, of those of a frame of the source; neither has leading dimensions."""
-        expression = relative_expression(
-            frame.expression[None], self.source.expression, self.target.expression, self.names
-        )
-        rotation, translation = relative_pose(
-            (frame.rotation[None], frame.translation[None]),
-            (self.source.rotation, self.source.translation),
-            (self.target.rotation, self.target.translation),
-        )
-        gaze = frame.gaze + self.target.gaze - self.source.gaze
+        source, target, model = self.source, self.target, self.model
+        expression = relative_expression(frame.expression[None], source.expression, target.expression, model)
+        joints = relative_joints(frame.joints[None], source.joints, target.joints, model)
+        rotation, translation = relative_pose((frame.rotation[None], frame.translation[None]), source.pose, target.pose)
+        gaze = frame.gaze + target.gaze - source.gaze
+        expression = couple_lids(expression, gaze[None], model)
+        if source.contacts and target.contacts:
+            performed = source.contacts, frame.expression[None], frame.joints[None]
+            expression = carry_contacts(performed, (target.contacts, expression, joints))
         return self.face.replace(
-            expression=couple_lids(expression[0], gaze, self.names),
-            rotation=rotation[0],
+            expression=expression[0],
+            joints=joints[0],
+            rotation=limit_rotation(rotation, source.pose, target.pose)[0][0],
             translation=translation[0],
             gaze=gaze,
         )

@@ -6,10 +6,11 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 
-SMOOTHED = ("expression", "rotation", "translation", "gaze")
+SMOOTHED = ("expression", "joints", "rotation", "translation", "gaze")
 
 
 def shots(status: Tensor) -> list[slice]:
@@ -19,12 +20,14 @@ def shots(status: Tensor) -> list[slice]:
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
 
 
-def smooth_parameters(parameters: FaceParameters, status: Tensor, fps: float, seconds: float) -> FaceParameters:
-    """Expression, pose and gaze smoothed by a Savitzky-Golay filter, a window of ``seconds``, not across cuts.
+def smooth_parameters(
+    parameters: FaceParameters, model: FaceModel, status: Tensor, fps: float, seconds: float
+) -> FaceParameters:
+    """Expression, joints, pose and gaze smoothed by a Savitzky-Golay filter, a window of ``seconds``, not across cuts.
 
     The filter fits parabolas, so that it removes jitter and leaves the height of a peak that is wider than the
-    window. Expression is clamped to [0, 1] afterwards. ``seconds`` of 0, or a window below 5 frames at this
-    rate, changes nothing (a parabola goes through 3 points).
+    window. Expression and joints are kept within the model's bounds afterwards. ``seconds`` of 0, or a window below
+    5 frames at this rate, changes nothing (a parabola goes through 3 points).
     """
     changes = {name: getattr(parameters, name).clone() for name in SMOOTHED}
     for shot in shots(status):
@@ -32,12 +35,14 @@ def smooth_parameters(parameters: FaceParameters, status: Tensor, fps: float, se
         if window < 5:
             continue
         for name, value in changes.items():
-            if value.shape[0] != len(status):
-                continue  # one for the whole clip
+            if value.shape[0] != len(status) or not value.shape[-1]:
+                continue  # one for the whole clip, or none
             part = value[shot].detach().cpu().double().numpy()
             filtered = _smooth_rotations(part, window) if name == "rotation" else _filter(part, window)
             value[shot] = torch.from_numpy(filtered).to(value)
-    changes["expression"] = changes["expression"].clamp(0.0, 1.0)
+    for name in ("expression", "joints"):
+        if model.count(name):
+            changes[name] = model.blocks[name].clamp(changes[name])
     return parameters.replace(**changes)
 
 

@@ -1,4 +1,8 @@
-"""glTF 2.0 in one binary file (.glb): a mesh with morph targets, as Blender, three.js and game engines read it."""
+"""glTF 2.0 in one binary file (.glb): a mesh with morph targets, as Blender, three.js and game engines read it.
+
+See `facemodel.export.mesh.EXPORTERS`. Written by hand: pygltflib takes 0.4 s to import and 0.26 s to read such a file
+(here 0.4 ms), and its caller lays out buffers and accessors as `_Buffer` does.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,17 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
+
+from facemodel.export.mesh import Mesh, png_bytes
+from geometry.color import srgb_to_linear
+from geometry.mesh import vertex_normals
 
 FLOAT, USHORT, UINT = 5126, 5123, 5125  # glTF's component types
+METRES = 0.001  # a millimetre
 MATERIAL = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
 
 
@@ -19,6 +30,32 @@ class Shape:
 
     positions: np.ndarray  # (V, 3)
     normals: np.ndarray  # (V, 3)
+
+
+def files(mesh: Mesh, texture: np.ndarray | None, path: Path, facts: dict) -> dict[Path, bytes]:
+    """A vertex has one texture coordinate there: split along the atlas' seams."""
+    seams = np.zeros_like(mesh.triangles) if texture is None else mesh.uv_triangles
+    corners = np.stack([mesh.triangles.ravel(), seams.ravel()], -1)
+    pairs, index = np.unique(corners, axis=0, return_inverse=True)
+    at = pairs[:, 0]
+    rest = _normals(mesh, mesh.neutral)
+    shapes = {
+        name: Shape(added[at], (_normals(mesh, mesh.neutral + added) - rest)[at])
+        for name, added in zip(mesh.shape_names, mesh.shapes)
+    }
+    colors = srgb_to_linear(torch.from_numpy(mesh.colors[at] / 255)).numpy()  # as glTF's vertex colours are
+    look = {"colors": colors} if texture is None else {"uv": mesh.uv[pairs[:, 1]]}
+    kept = {name: facts[name] for name in ("model", "fingerprint", "source", "frame", "time")}
+    data = glb_bytes(
+        mesh.neutral[at], rest[at], index.reshape(-1, 3), scale=METRES, shapes=shapes, weights=mesh.activations,
+        texture=None if texture is None else png_bytes(texture), facts=kept, **look,
+    )  # fmt: skip
+    return {path: data}
+
+
+def _normals(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals of vertices (V, 3)."""
+    return vertex_normals(torch.from_numpy(vertices), torch.from_numpy(mesh.triangles)).numpy()
 
 
 def glb_bytes(

@@ -18,12 +18,13 @@ from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from facemodel.base import Block
+from facemodel.formats import _kinds
 from facemodel.linear import LinearModel
 from foundation.atomic import write_file
 from foundation.errors import PortraitError
 
 FORMAT = "video-portraits face model"
-VERSION = 1
+VERSION, EXTENDED = 1, 2  # the second has what `facemodel.formats._kinds` adds
 FACTS = ("format", "version", "name", "license", "sources", "expression_names", "region_names")
 DEFAULT_MODEL = Path(__file__).parents[1] / "data" / "default.safetensors"
 
@@ -47,10 +48,17 @@ GROUPS: tuple[dict[str, tuple[str | int | None, ...]], ...] = (
         "eye_radius_basis": ("I", 2),
     },
     {"mirror": ("V",)},  # of files written before: their atlas is symmetric, and nothing else reads it
+    *_kinds.GROUPS,
 )
 _LANDMARKS: dict[str, tuple[str | int | None, ...]] = {"triangles": (), "barycentric": (3,), "weights": ()}
 # Tensors of indices, and the size they index.
-_INDICES = {"triangles": "V", "uv_triangles": "U", "mirror": "V", "eye_vertices_left": "V", "eye_vertices_right": "V"}
+_INDICES = {
+    "triangles": "V",
+    "uv_triangles": "U",
+    "mirror": "V",
+    "eye_vertices_left": "V",
+    "eye_vertices_right": "V",
+} | _kinds.INDICES
 
 
 def _shapes(path: str, names: set[str]) -> dict[str, tuple[str | int | None, ...]]:
@@ -78,12 +86,19 @@ def _refused(path: str, reason: str) -> PortraitError:
 
 def write_model_file(path: str | os.PathLike, tensors: dict[str, Tensor], facts: dict) -> str:
     """Writes a model file, whole or not at all; returns its fingerprint. ``facts``: FACTS less format, version."""
-    facts = {"format": FORMAT, "version": VERSION, **facts}
+    facts = {"format": FORMAT, "version": EXTENDED if "kind" in facts else VERSION, **facts}
     metadata = {"facts": json.dumps(facts, sort_keys=True)}  # one key, since the order of several isn't kept
     _check(str(path), tensors, facts)
     data = save_bytes({k: v.contiguous() for k, v in sorted(tensors.items())}, metadata)
     write_file(path, data, "model")
     return _fingerprint(data)
+
+
+def write_model(path: str | os.PathLike, model: LinearModel) -> str:
+    """Writes a model of any kind, whole or not at all; returns the file's fingerprint."""
+    small = {torch.int64: torch.int32, torch.bool: torch.uint8}
+    tensors = {k: v.to(small.get(v.dtype, v.dtype)) for k, v in model.flatten().items()}
+    return write_model_file(path, tensors, _kinds.facts_of(model))
 
 
 def read_model_file(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict, str]:
@@ -103,7 +118,7 @@ def read_model_file(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict, s
 
 def _read_header(path: Path, data: bytes) -> dict:
     """The header's metadata, its values parsed; PortraitError where this is no model file of this version."""
-    expected = f"expected a {FORMAT} version {VERSION} (.safetensors)"
+    expected = f"expected a {FORMAT} version {VERSION} or {EXTENDED} (.safetensors)"
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= size <= len(data) - 8:
         raise PortraitError(f"model '{path}': {expected}, found another kind of file or a truncated one")
@@ -113,7 +128,7 @@ def _read_header(path: Path, data: bytes) -> dict:
         found = f"{facts.get('format')!r} version {facts.get('version')!r}"
     except (ValueError, AttributeError, TypeError):
         raise PortraitError(f"model '{path}': {expected}, found another kind of file") from None
-    if facts.get("format") != FORMAT or facts.get("version") != VERSION:
+    if facts.get("format") != FORMAT or facts.get("version") not in (VERSION, EXTENDED):
         raise PortraitError(f"model '{path}': {expected}, found {found}; rebuild it with python -m tools.build_model")
     return facts
 
@@ -163,6 +178,11 @@ class DefaultFormat:
     def read(self, path: Path) -> LinearModel:
         tensors, facts, fingerprint = read_model_file(path)
         mirrored = tensors.pop("mirror", None) is not None
+        if facts["version"] == EXTENDED:
+            try:
+                return _kinds.build(tensors, facts, fingerprint)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise PortraitError(f"model '{path}': garbled header ({_line(error)}); import it again") from None
         return LinearModel(
             tensors,
             name=facts["name"],

@@ -61,6 +61,14 @@ class LandmarkDetector(Protocol):
         """Gives back its memory and threads; to be called by who made it."""
 
 
+def search(detector: LandmarkDetector, picture: np.ndarray) -> list[Face]:
+    """All faces, the smallest that the detector can find too, the largest first. Slow where there is none.
+
+    A detector may have a method of this name, and ``least(width, height)``, the size in px of what that finds.
+    """
+    return getattr(detector, "search", detector.detect)(picture)
+
+
 def square_crop(picture: np.ndarray, centre: np.ndarray, side: float, size: int) -> np.ndarray:
     """The (size, size) square of ``side`` px about ``centre``, enlarged or reduced; black outside the picture."""
     import cv2

@@ -53,6 +53,14 @@ def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, ti
     warnings = []
     if count < len(rows):
         warnings.append(f"{len(rows) - count} of {len(rows)} frames have no face; their parameters are interpolated")
+    if facts["people"]["of"] == 1:
+        del facts["people"]
+    else:
+        seen = facts["people"]
+        warnings.append(
+            f"{seen['of']} people are seen, of whom number {seen['followed']} by how long they are shown is followed; "
+            "--person picks another, --all-people fits each"
+        )
     return Track(
         model=model.name,
         fingerprint=model.fingerprint,

@@ -13,6 +13,7 @@ from torch import Tensor
 from facemodel.track import FrameStatus
 from fitting.solver.state import OWN, FitState
 from fitting.tracking.follow import FollowerState
+from fitting.tracking.people import Memory
 from fitting.tracking.plan import ClipPlan, SharedSpread
 from foundation.errors import PortraitError
 from foundation.tensors import read_tensors, write_tensors
@@ -93,8 +94,9 @@ class Progress:
 
     rows: Rows
     shared: Shared | None = None
-    follower: FollowerState | None = None
+    follower: FollowerState = field(default_factory=FollowerState)
     previous: FitState | None = None  # the last frame's
+    memory: Memory = field(default_factory=Memory)  # of who is followed
 
 
 class Checkpoint:
@@ -123,9 +125,10 @@ class Checkpoint:
             "confidence": rows.confidence,
             "energies": rows.energies,
             "known": known,
-            "follower": (progress.follower or FollowerState()).as_json(),
+            "follower": progress.follower.as_json(),
             "plan": shared.plan.as_json(),
             "spread": shared.spread.as_json(),
+            "memory": progress.memory.as_json(),
         }
         write_tensors(self.path, self.KIND, self.version, tensors, table)
 
@@ -151,4 +154,6 @@ class Checkpoint:
         if "previous.rotation" in tensors:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
             previous = replace(state, **own)
-        return Progress(rows, shared, FollowerState.from_json(table["follower"]), previous)
+        return Progress(
+            rows, shared, FollowerState.from_json(table["follower"]), previous, Memory.from_json(table["memory"])
+        )

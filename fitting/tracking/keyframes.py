@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fitting.landmarks.base import Face, LandmarkDetector
-from fitting.observation.crop import Crop, cut_out
+from fitting.landmarks.base import LandmarkDetector, search
+from fitting.observation.crop import cut_out
 from fitting.tracking.follow import FaceFollower
+from fitting.tracking.people import Candidate, chip_of
 from foundation.progress import Event, Report, ignore
 
-
-@dataclass
-class Candidate:
-    index: int
-    shot: int
-    face: Face
-    crop: Crop
+FACES = 4  # of a frame, at most
+SEARCHES = 4  # of a clip's frames: each may take seconds, while no face was found
+SMALL = 0.08  # of a picture's longer side: faces up to this size are followed where they were
+LESSER = 0.3  # of the size of the largest face: smaller ones are bystanders'
 
 
 @dataclass
 class Survey:
     """What one quick run over a clip tells."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)  # of a frame the largest face first
     frames: int = 0
     looked_at: int = 0
+    searched: int = 0  # of those, in how many small faces were searched for
+    stride: int = 1  # frames from one that was looked at to the next
 
 
 def survey(
@@ -39,26 +39,40 @@ def survey(
     looked_at: int = 48,
     report: Report = ignore,
 ) -> Survey:
-    """Decodes the clip once and looks for the largest face in frames evenly spread, however long it is.
+    """Decodes the clip once and looks for faces in frames evenly spread, however long it is.
 
     ``size`` px is the side of the squares that are kept; at most twice ``looked_at`` frames are looked at.
     ``count`` is the number of frames where it's known. Where it isn't, or is wrong, the stride doubles whenever
     enough frames were looked at, so that memory is bounded and every part of the clip counts alike. Pictures that
     aren't ``ordered`` are one shot.
     """
-    found, stride, shot = Survey(), max(1, (count or 0) // looked_at), 0
+    found, stride, shot, segment = Survey(), max(1, (count or 0) // looked_at), 0, 0
     cuts = FaceFollower(detector)
+    frames_looked_at = min(count or 2 * looked_at, looked_at)
+    search_at = set(np.linspace(1, max(1, frames_looked_at), SEARCHES).astype(int).tolist())
     for index, _, picture in frames:
         found.frames = index + 1
-        shot += ordered and cuts.is_cut(picture)
+        if ordered:
+            cut = cuts.is_cut(picture)
+            shot, segment = shot + cut, segment + (cut or cuts.abrupt)
         if index % stride == 0:
             found.looked_at += 1
-            face = next(iter(detector.detect(picture)), None)
-            if face is not None:
-                found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size)))
+            faces = detector.detect(picture)[:FACES]
+            small = found.candidates and found.candidates[-1].face.size < SMALL * max(picture.shape)
+            if not faces and small:
+                last = found.candidates[-1].face
+                face = detector.refine(picture, last.centre, last.size)
+                faces = [] if face is None else [face]
+            if not faces and not found.candidates and (not ordered or found.looked_at in search_at):
+                faces = search(detector, picture)[:FACES]
+                found.searched += 1
+            for rank, face in enumerate(f for f in faces if f.size > LESSER * faces[0].size):
+                chip = chip_of(picture, face)
+                found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size), segment, rank, chip))
             if index // stride >= 2 * looked_at:
                 stride *= 2
                 found.candidates = [c for c in found.candidates if c.index % stride == 0]
+        found.stride = stride
         report(Event("looking for key frames", index + 1, count))
     return found
 

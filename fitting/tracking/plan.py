@@ -15,6 +15,8 @@ class ClipPlan:
     masked: bool  # a part of the face is hidden or in a cast shadow
     lights: int  # 0: all visible samples count in a frame; 1: those of skin; 2: those of skin in its usual light
     unexplained: float  # colour error that the key frames leave to the samples' own albedo, of 1
+    people: int = 1  # seen in the clip
+    followed: int = 1  # which of them, from 1: who is shown most
 
     def as_json(self) -> dict:
         return asdict(self)
@@ -28,6 +30,7 @@ class ClipPlan:
         return {
             "frames": self.frames,
             "key_frames": list(self.key_frames),
+            "people": {"of": self.people, "followed": self.followed},
             "unexplained": self.unexplained,
             "colours_trusted": self.trust > 0,
             "masked": self.masked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +29,8 @@ from fitting.tracking.assembly import as_track
 from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
 from fitting.tracking.follow import FaceFollower, FollowerState
 from fitting.tracking.frame import Fitter
-from fitting.tracking.keyframes import Candidate, Survey, choose, survey
+from fitting.tracking.keyframes import SMALL, choose, survey
+from fitting.tracking.people import Candidate, Memory, people, pick, pictures
 from fitting.tracking.plan import ClipPlan, SharedSpread
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
@@ -78,6 +80,7 @@ def fit_video(
     settings: Settings | None = None,
     report: Report = ignore,
     checkpoint: str | Path | None = None,
+    person: int | np.ndarray | None = None,
 ) -> Track:
     """Fits every frame of a clip.
 
@@ -92,6 +95,8 @@ def fit_video(
         checkpoint: a folder in which the work done so far is kept, so that a stopped run goes on where it was. It
             stays there when the fit is done: remove it once the track is saved, since a full disk or a kill in between
             would lose the fit otherwise.
+        person: who is followed where several people are seen: a number from 1, who is shown most; or a picture of them,
+            (H, W, 3) uint8 RGB; None is the first.
 
     Returns:
         A Track, on the CPU, with one row for every frame of the clip. Frames without a face have status NO_FACE,
@@ -107,7 +112,7 @@ def fit_video(
         with contextlib.closing(make_detector(detector, device)) as finder:
             return fit_video(
                 frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
-                report=report, checkpoint=checkpoint,
+                report=report, checkpoint=checkpoint, person=person,
             )  # fmt: skip
     settings = settings or Settings()
     model = facemodel.load(device=device) if model is None else model.on(device)
@@ -121,17 +126,20 @@ def fit_video(
         "settings": asdict(settings),
         "frames": [frames.width, frames.height, getattr(frames, "signature", None)],
         "ordered": ordered,
+        "person": hashlib.sha256(person.tobytes()).hexdigest() if isinstance(person, np.ndarray) else person,
     }
     store = Checkpoint(checkpoint, SOLVER, signature) if checkpoint is not None else None
     progress = store.load(device) if store else Progress(Rows())
     with torch.inference_mode(), _one_thread():
-        shared = progress.shared or _solve_shared(frames, fitter, detector, device, report, timings)
-        progress = replace(progress, shared=shared)
-        if store and not len(progress.rows):  # of a long clip that is the longest wait without anything to show
-            store.save(progress)
+        if progress.shared is None:
+            progress = _solve_shared(frames, fitter, detector, device, report, timings, person)
+            if store:  # of a long clip that is the longest wait without anything to show
+                store.save(progress)
+        shared = progress.shared
         fitter.adapt(shared.plan.trust, shared.plan.lights)
         begun = time.perf_counter()
-        ahead = _look_ahead(frames, detector, progress, settings, device, timings)
+        follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
+        ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings)
         with contextlib.closing(ahead):
             rows, previous, saved = progress.rows, progress.previous, time.perf_counter()
             last_time = rows.times[-1] if rows.times else 0.0
@@ -150,6 +158,16 @@ def fit_video(
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
     return as_track(rows, shared, fitter, frames, detector.scheme, timings)
+
+
+def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> list[Track]:
+    """A track of each person of a clip, who is shown most first; see `fit_video`, whose options these are."""
+    tracks: list[Track] = []
+    while not tracks or len(tracks) < tracks[0].facts.get("people", {"of": 1})["of"]:
+        number = len(tracks) + 1
+        work = None if checkpoint is None else Path(checkpoint) / f"person_{number}"
+        tracks.append(fit_video(frames, checkpoint=work, person=number, **options))
+    return tracks
 
 
 def _solve_frame(
@@ -191,8 +209,14 @@ def _one_thread():
 
 
 def _solve_shared(
-    frames, fitter: Fitter, detector: LandmarkDetector, device: str, report: Report, timings: dict[str, float]
-) -> Shared:
+    frames,
+    fitter: Fitter,
+    detector: LandmarkDetector,
+    device: str,
+    report: Report,
+    timings: dict[str, float],
+    person: int | np.ndarray | None,
+) -> Progress:
     begun, settings = time.perf_counter(), fitter.settings
     count, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
     size = max(settings.joint_levels or (64,))
@@ -201,12 +225,14 @@ def _solve_shared(
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
     if not found.candidates:
         raise PortraitError(
-            f"video: no face found in any of {found.looked_at} frames looked at; "
-            "a face must be visible, nearly upright and at least about 20 pixels wide"
+            f"video: no face found in any of {found.looked_at} frames looked at, {found.searched} of them searched for "
+            f"faces from {_least(detector, frames):.0f} pixels on; a face must be visible and nearly upright"
         )
+    seen_people = people(found.candidates, found.stride, ordered)
+    place, faces = pick(seen_people, person, detector)
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    chosen = _key_frames(found, fitter, device)
+    chosen = _key_frames(faces, fitter, device)
     seen = Observation.concatenate([c.crop.observe(settings.joint_levels, device) for c in chosen])
     result = solve_shared(fitter, seen, report)
     timings["identity"] = time.perf_counter() - begun
@@ -219,37 +245,47 @@ def _solve_shared(
         masked=result.masked,
         lights=lights if result.masked else 0,
         unexplained=result.unexplained,
+        people=len(seen_people),
+        followed=place + 1,
     )
     std, focal = result.spread, float(result.state.log_focal.exp())
     # A change of the logarithm is a relative change.
     spread = SharedSpread(std["identity"].tolist(), std["reflectance"].tolist(), float(std["log_focal"][0]) * focal)
-    return Shared(result.state, spread, plan)
+    # A small face isn't found again by looking at the whole picture.
+    first, small = faces[0].face, SMALL * max(frames.width, frames.height)
+    follower = FollowerState(tuple(first.centre.tolist()), first.size) if first.size < small else FollowerState()
+    return Progress(Rows(), Shared(result.state, spread, plan), follower, None, Memory(pictures(chosen)))
 
 
-def _key_frames(found: Survey, fitter: Fitter, device: str) -> list[Candidate]:
-    seen = Observation.concatenate([c.crop.observe((), device) for c in found.candidates])
+def _least(finder, frames) -> float:
+    """Size in px of the smallest faces that were searched for."""
+    size = frames.width, frames.height
+    return finder.least(*size) if hasattr(finder, "least") else max(size) / 20
+
+
+def _key_frames(faces: list[Candidate], fitter: Fitter, device: str) -> list[Candidate]:
+    seen = Observation.concatenate([c.crop.observe((), device) for c in faces])
     start = fitter.start(seen)
     turn = axis_angle(start.rotation)
     a, b = fitter.marks.on_lips.unbind(1)
     mouth = (seen.landmarks[:, a] - seen.landmarks[:, b]).norm(dim=-1).mean(-1) / seen.face_size
     eyes = eye_openness(seen.landmarks, fitter.marks).mean(-1)
     features = torch.stack([turn[:, 1] / 0.2, turn[:, 0] / 0.2, mouth / 0.1, eyes / 0.3], -1)
-    return choose(found.candidates, features.cpu().numpy(), fitter.settings.key_frames)
+    return choose(faces, features.cpu().numpy(), fitter.settings.key_frames)
 
 
 def _look_ahead(
     frames,
-    detector: LandmarkDetector,
-    progress: Progress,
+    follower: FaceFollower,
+    skip: int,
     settings: Settings,
     device: str,
     timings: dict[str, float],
 ) -> Iterator[_Frame]:
     """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
 
-    Adds to ``timings`` the seconds that each of them takes. Frames that ``progress`` has already are left out.
+    Adds to ``timings`` the seconds that each of them takes. The first ``skip`` frames are left out.
     """
-    skip, ordered = len(progress.rows), getattr(frames, "ordered", True)
     queue: Queue = Queue(AHEAD)
     stop = Flag()
 
@@ -262,7 +298,6 @@ def _look_ahead(
             timings[stage], begun = timings.get(stage, 0.0) + now - begun, now
 
         try:
-            follower = FaceFollower(detector, progress.follower, ordered)
             for index, seconds, picture in frames:
                 spent("decoding")
                 if stop.is_set():

@@ -1,111 +1,58 @@
-"""What a generator minimises: loss terms chosen by name, each with its weight."""
+"""What a generator minimises: losses chosen by name, each with its weight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
-from foundation.errors import PortraitError, unknown_name
-from neural_render.losses.terms import adversarial, feature_matching, l1
+from foundation.errors import PortraitError
+from neural_render.losses.base import LOSSES, Context, Options, Term
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """What a term may look at."""
-
-    made: Tensor  # (N, 3, H, W) in [-1, 1]
-    real: Tensor  # the same shape
-    weight: Tensor | None = None  # (N, 1, H, W): how much a pixel counts
-    on_made: Sequence[Tensor] = field(default_factory=list)  # the discriminator's activations, its logits last
-    on_real: Sequence[Tensor] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class LossOptions:
-    """What terms can be told."""
-
-    adversarial: str = "non-saturating"
-    vgg: str | None = None  # file of VGG-16's weights; None is torchvision's cache
-
-
-Term = Callable[[Pictures], Tensor]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """One entry of the table: how a term is made, and whether it needs a discriminator."""
-
-    make: Callable[[LossOptions], Term]
-    judged: bool = False
-
-
-def _perceptual(options: LossOptions) -> Term:
-    from neural_render.losses.perceptual import Perceptual
-
-    return _OnImages(Perceptual(options.vgg))
-
-
-class _OnImages(nn.Module):
-    """A module of two images as a term."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, p: Pictures) -> Tensor:
-        return self.module(p.made, p.real)
-
-
-def _adversarial(options: LossOptions) -> Term:
-    loss = adversarial(options.adversarial)
-    return lambda p: loss.generator(p.on_made[-1])
-
-
-LOSSES: dict[str, Loss] = {
-    "l1": Loss(lambda _: lambda p: l1(p.made, p.real, p.weight)),
-    "perceptual": Loss(_perceptual),
-    "adversarial": Loss(_adversarial, judged=True),
-    "feature-matching": Loss(lambda _: lambda p: feature_matching(p.on_made[:-1], p.on_real[:-1]), judged=True),
-}
-"""Loss terms by name. A new one is an entry here: a function of ``LossOptions`` that gives one of ``Pictures``."""
-
-
-def check_losses(weights: Mapping[str, float], options: LossOptions) -> None:
-    """PortraitError for an unknown loss, a negative weight, or a file that one of them needs and that isn't there."""
+def check_losses(weights: Mapping[str, float], options: Options) -> None:
+    """PortraitError for an unknown loss, a weight below 0, or options that one of them can't be made with."""
     for name, weight in weights.items():
-        if name not in LOSSES:
-            raise unknown_name("loss", name, LOSSES)
+        loss = LOSSES[name]
         if not weight >= 0:
             raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
-    if weights.get("perceptual"):
-        from neural_render.losses.perceptual import find_weights
-
-        find_weights(options.vgg)
-    adversarial(options.adversarial)
+        if weight:
+            loss.check(options)
 
 
 class Objective:
-    """A weighted sum of terms; those that need a discriminator's activations can be taken apart from the others.
+    """A weighted sum of losses, of which those can be taken alone that need the same.
 
-    weights: by name, >= 0; a term of weight zero isn't made. PortraitError as ``check_losses``.
+    weights: by name, >= 0; a loss of weight zero isn't made. given: what contexts will have, for a method that doesn't
+    have everything. PortraitError as ``check_losses``, and for a loss that needs what isn't given.
     """
 
-    def __init__(self, weights: Mapping[str, float], options: LossOptions, device: object = "cpu") -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        options: Options,
+        device: object = "cpu",
+        given: Iterable[str] = (),
+    ) -> None:
         check_losses(weights, options)
         self.weights = {name: float(weight) for name, weight in weights.items() if weight != 0}
         self.terms: dict[str, Term] = {}
         for name in self.weights:
+            missing = set(LOSSES[name].needs) - set(given)
+            if missing:
+                raise PortraitError(
+                    f"loss '{name}': needs {', '.join(sorted(missing))}, which this training doesn't have; leave it out"
+                )
             term = LOSSES[name].make(options)
             self.terms[name] = term.to(device) if isinstance(term, nn.Module) else term
 
-    @property
-    def judged(self) -> bool:
-        """Whether any term needs a discriminator."""
-        return any(LOSSES[name].judged for name in self.terms)
+    def needing(self, extra: str) -> tuple[str, ...]:
+        """Names of the losses that look at something."""
+        return tuple(name for name in self.terms if extra in LOSSES[name].needs)
 
-    def __call__(self, pictures: Pictures, *, judged: bool) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """The weighted sum of the terms that do, or don't, need a discriminator, and each one unweighted."""
-        values = {name: term(pictures) for name, term in self.terms.items() if LOSSES[name].judged == judged}
+    def __call__(
+        self, context: Context, names: Iterable[str] | None = None
+    ) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """The weighted sum of the losses of these names, all by default, and each one unweighted."""
+        values = {name: self.terms[name](context) for name in (self.terms if names is None else names)}
         return sum(self.weights[name] * value for name, value in values.items()), values

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foundation.errors import PortraitError
+from neural_render.losses.base import LOSSES, Context, Loss, Options
 
 CACHED = "vgg16-397923af.pth"
 LAYERS = (3, 8, 15, 22)
@@ -78,3 +79,17 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             wanted = self.features(real)
         return sum(F.l1_loss(a.float(), b.float()) for a, b in zip(self.features(made), wanted)) / len(wanted)
+
+
+class _Term(nn.Module):
+    """The loss of a context's pictures."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.perceptual = Perceptual(options.get("vgg"))
+
+    def forward(self, context: Context) -> Tensor:
+        return self.perceptual(context.made, context.real)
+
+
+LOSSES.add("perceptual", Loss(_Term, check=lambda options: find_weights(options.get("vgg"))))

@@ -1,66 +1,13 @@
-"""Loss terms of image synthesis: functions and small objects that know nothing of networks or training."""
+"""Losses that compare pictures, or what networks make of them: functions that know nothing of training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from foundation.errors import unknown_name
-
-
-class Adversarial(Protocol):
-    """A pair of losses on a discriminator's logits (any shape, positive for real); both are minimised."""
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
-
-    def generator(self, fake: Tensor) -> Tensor: ...
-
-
-class NonSaturating:
-    """Binary cross-entropy, the generator with flipped labels (Goodfellow et al., 2014). pix2pix halves the first."""
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean())
-
-    def generator(self, fake: Tensor) -> Tensor:
-        return F.softplus(-fake.float()).mean()
-
-
-class Hinge:
-    """Margins of one for the discriminator, the raw logit for the generator (Lim and Ye, 2017)."""
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * (F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean())
-
-    def generator(self, fake: Tensor) -> Tensor:
-        return -fake.float().mean()
-
-
-class LeastSquares:
-    """LSGAN: real towards 1, synthesised towards 0 (Mao et al., 2017)."""
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * ((real.float() - 1).square().mean() + fake.float().square().mean())
-
-    def generator(self, fake: Tensor) -> Tensor:
-        return (fake.float() - 1).square().mean()
-
-
-ADVERSARIAL: dict[str, type[Adversarial]] = {
-    "non-saturating": NonSaturating,
-    "hinge": Hinge,
-    "least-squares": LeastSquares,
-}
-
-
-def adversarial(name: str) -> Adversarial:
-    """The adversarial loss of that name; PortraitError, naming the nearest, for an unknown one."""
-    if name not in ADVERSARIAL:
-        raise unknown_name("adversarial loss", name, ADVERSARIAL)
-    return ADVERSARIAL[name]()
+from neural_render.losses.base import LOSSES, Loss
 
 
 def l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -81,3 +28,18 @@ def feature_matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     Wang et al., pix2pixHD, CVPR 2018, Eq. 4, with the mean in place of the sum over layers.
     """
     return sum(F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)) / len(made)
+
+
+def embedding_distance(made: Tensor, real: Tensor) -> Tensor:
+    """One minus the cosine between embeddings (N, D), the mean; the real ones are taken as given."""
+    return (1 - F.cosine_similarity(made, real.detach(), dim=-1)).mean()
+
+
+LOSSES.add("l1", Loss.of(lambda c: l1(c.made, c.real, c.get("weight"))))
+LOSSES.add(
+    "feature-matching", Loss.of(lambda c: feature_matching(c["on_made"][:-1], c["on_real"][:-1]), "on_made", "on_real")
+)
+LOSSES.add(
+    "identity",
+    Loss.of(lambda c: embedding_distance(c["embedded_made"], c["embedded_real"]), "embedded_made", "embedded_real"),
+)

@@ -11,6 +11,7 @@ place for that line, and torch is imported by what it names.
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,11 @@ class Needs:
         for clip in clips:
             if self.pictures and clip.frames is None:
                 raise PortraitError(f"{role}: expected the pictures of {clip}, got its track alone; give the video")
+            if self.track and clip.model is None:
+                raise PortraitError(f"{role}: expected the face model of {clip} with its track, got none")
+            for what in ("track", "landmarks", "action_units"):
+                if getattr(self, what) and not clip.has(what):
+                    raise PortraitError(f"{role}: expected {what.replace('_', ' ')} of {clip}, got none; fit it first")
             if clip.count is not None and clip.count < self.frames:
                 raise PortraitError(f"{role}: expected at least {self.frames} frames, {clip} has {clip.count}")
 
@@ -69,6 +75,15 @@ class TrainingBudget:
     seed: int = option(0, "of all random numbers")
     batch: int | None = option(None, "pictures a step; none leaves it to the method and the device")
 
+    def __post_init__(self) -> None:
+        """PortraitError for what no training can be told. Subclasses add their own checks."""
+        if not 0 < self.minutes < math.inf:
+            raise PortraitError(f"minutes: expected more than 0, got {self.minutes}")
+        for name in ("steps", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise PortraitError(f"{name}: expected at least 1, got {value}")
+
 
 @dataclass(frozen=True)
 class TrainingSummary:
@@ -83,6 +98,7 @@ class TrainingSummary:
     losses: Mapping[str, float] = field(default_factory=dict)  # of the last steps, averaged
     rollbacks: int = 0  # how often this run diverged and went back to its checkpoint
     score: float | None = None  # on the frames kept out, smaller is better; None where none were
+    note: str = ""  # where the budget ended it far too early: how few steps it had, and how to go on
 
 
 class LiveSynthesizer(Protocol):

@@ -125,6 +125,12 @@ class Clip:
     def action_units(self) -> ActionUnits:
         return self.find_action_units(self)
 
+    def has(self, what: str) -> bool:
+        """Whether "track", "landmarks" or "action_units" are there or can be found; finds nothing."""
+        default = {"landmarks": landmarks_of_track, "action_units": action_units_of_track}.get(what)
+        finder = getattr(self, f"find_{what}")
+        return what in self.__dict__ or (self.has("track") if default and finder is default else finder is not None)
+
     @property
     def count(self) -> int | None:
         """How many frames it has; None where that isn't known before they are read."""

@@ -10,11 +10,13 @@ from typing import Self
 
 from torch import Tensor
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from foundation.tensors import read_header, read_tensors, write_tensors
 
 KIND, VERSION = "weights", 1
 MAKE = "portrait train"
+AGAIN = "train again with this model"
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,8 @@ def load_weights(path: str | os.PathLike, header: type[WeightsHeader] = WeightsH
     tensors, raw = read_tensors(path, KIND, VERSION, MAKE)
     found = header.from_json(raw, path)
     if model is not None and found.fingerprint:
-        check_model(f"weights '{path}'", found, model)
+        check_same_model(f"weights '{path}': trained", found, model, AGAIN)
     return Weights(found, tensors)
-
-
-def check_model(what: str, header: WeightsHeader, model) -> None:
-    """PortraitError unless weights were trained with that face model."""
-    if header.fingerprint != model.fingerprint:
-        raise PortraitError(
-            f"{what}: trained with model '{header.model}' ({header.fingerprint}), but the model loaded is "
-            f"'{model.name}' ({model.fingerprint}); train again with this model"
-        )
 
 
 def weights_header(path: str | os.PathLike) -> dict:

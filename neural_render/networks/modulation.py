@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Adaptive instance normalisation (Huang and Belongie, 2017): each map's mean becomes shift, its deviation scale.
+    """Adaptive instance normalisation (Huang and Belongie, 2017): each map's mean becomes shift, its std scale.
 
     x (N, C, H, W); scale, shift (N, C).
     """

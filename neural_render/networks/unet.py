@@ -78,5 +78,5 @@ class RefinementUNet(nn.Module):
         x = self.to_rgb(x).float()
         if self.background is None:
             return torch.tanh(x)
-        rgb, cover = torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:])
-        return torch.lerp(self.background.float(), rgb, cover)
+        rgb, alpha = torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:])
+        return torch.lerp(self.background.float(), rgb, alpha)

@@ -1,13 +1,17 @@
-"""Training: the state that every step changes, the loop over steps, checkpoints, several processes, logs."""
+"""The one way to train, for neural rendering and recognition: a trainer's state and step, the loop, checkpoints, logs.
+
+A `BaseTrainer` goes in, with its data; `resume` and `run` change it and leave checkpoints, curves and sheets.
+"""
 
 from neural_render.training.base import BaseTrainer, order, split_held_out
 from neural_render.training.checkpoints import resume, save
-from neural_render.training.loop import Outcome, run
+from neural_render.training.loop import Outcome, Policy, run
 from neural_render.training.processes import is_main_process, make_fabric
 
 __all__ = [
     "BaseTrainer",
     "Outcome",
+    "Policy",
     "is_main_process",
     "make_fabric",
     "order",

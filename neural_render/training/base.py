@@ -1,4 +1,7 @@
-"""The state of a training and its step, whatever is trained."""
+"""The state of a training and its step, whatever is trained: networks, optimisers, averages, random numbers.
+
+Deep Video Portraits, UV-GAN and face recognition each subclass `BaseTrainer`; `neural_render.training.run` calls it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from foundation.threads import ThreadChoice, usable_threads
 
 AVERAGE_EVERY = 4
 """Steps between two updates of the averaged networks."""
@@ -53,8 +58,9 @@ class BaseTrainer(ABC):
 
     A subclass calls ``add`` for each network and gives ``losses``. The next step is a function of this state and the
     data alone, its random numbers coming from (seed, step). So a training that is stopped, saved and loaded goes on,
-    on the CPU, to the same bits. With several processes each takes its share of a batch (``share``); the gradients
-    are means over processes, so a loss has to be a mean over pictures for a step to be that of one process.
+    on the CPU, to the same bits, on the number of threads that the state says (`threads`). With several processes each
+    takes its share of a batch (``share``); the gradients are means over processes, so a loss has to be a mean over
+    pictures for a step to be that of one process.
     """
 
     watched: tuple[str, ...] = ()
@@ -65,6 +71,8 @@ class BaseTrainer(ABC):
         self.step, self.seconds = 0, 0.0
         self.rollbacks = 0  # how often divergence took the training back; each halves the rates
         self.scores: list[list[float]] = []  # [step, held-out score], smaller is better
+        self.recent: dict[str, float] = {}  # losses, averaged over about the last 20 steps
+        self.threads = ThreadChoice(usable_threads() if self.device.type == "cpu" else 1)
         self.modules: dict[str, nn.Module] = {}
         self.networks: dict[str, nn.Module] = {}  # the same, as Fabric wraps them: to be called in a step
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -111,11 +119,15 @@ class BaseTrainer(ABC):
 
     @contextlib.contextmanager
     def random(self, step: int):
-        """Random numbers that depend on seed, step, rollbacks and process; the caller's generator stays as it was."""
+        """Random numbers that depend on seed, step, rollbacks and process; the caller's generator stays as it was.
+
+        What is drawn before the first step (below 0), as weights are, is alike in all processes.
+        """
+        rank = self.fabric.global_rank if step >= 0 else 0
         devices = [self.device] if self.device.type == "cuda" else []
         seed = self.settings.seed * 1_000_003 + step + 1 + 7_777_777 * self.rollbacks
         with torch.random.fork_rng(devices):
-            torch.manual_seed((seed + 99_999_989 * self.fabric.global_rank) % 2**63)
+            torch.manual_seed((seed + 99_999_989 * rank) % 2**63)
             yield
 
     def share(self, samples: np.ndarray) -> np.ndarray:
@@ -124,8 +136,9 @@ class BaseTrainer(ABC):
 
     def together(self, values: list[float] | Tensor) -> list[float]:
         """The means of numbers over all processes."""
-        values = torch.as_tensor(values, dtype=torch.float64, device=self.device)
-        return (self.fabric.all_reduce(values) if self.fabric.world_size > 1 else values).tolist()
+        if self.fabric.world_size > 1:
+            values = self.fabric.all_reduce(torch.as_tensor(values, dtype=torch.float64, device=self.device))
+        return values.tolist() if isinstance(values, Tensor) else values
 
     def advance(self) -> dict[str, float]:
         """One step; its losses by name, means over processes."""
@@ -157,8 +170,8 @@ class BaseTrainer(ABC):
             torch._foreach_lerp_(list(average.parameters()), list(self.modules[name].parameters()), 1 - decay)
 
     def finite(self) -> bool:
-        """Whether every weight is a number."""
-        return all(bool(p.isfinite().all()) for m in self.modules.values() for p in m.parameters())
+        """Whether every weight, and what else the networks keep, is a number."""
+        return all(bool(t.isfinite().all()) for m in self.modules.values() for t in m.state_dict().values())
 
     def state(self) -> tuple[dict[str, Tensor], dict]:
         """Everything as named tensors, and a JSON header."""
@@ -168,8 +181,9 @@ class BaseTrainer(ABC):
                 tensors |= {f"{kind}.{name}.{k}": v for k, v in network.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             for index, slots in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{name}.{index}.{k}": v for k, v in slots.items()}
+                tensors |= {f"optimizer.{name}.{index}.{k}": v for k, v in slots.items() if v is not None}
         facts = {"step": self.step, "seconds": self.seconds, "rollbacks": self.rollbacks, "scores": self.scores}
+        facts |= {"losses": dict(self.recent), "threads": self.threads.state()}
         return tensors, {"settings": asdict(self.settings), **facts}
 
     def load_state(self, tensors: dict[str, Tensor], header: dict) -> None:
@@ -189,3 +203,5 @@ class BaseTrainer(ABC):
             optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
         self.step, self.seconds = int(header["step"]), float(header["seconds"])
         self.rollbacks, self.scores = int(header["rollbacks"]), [list(s) for s in header["scores"]]
+        self.recent = dict(header.get("losses", {}))  # earlier versions had neither
+        self.threads.load(header.get("threads", {}))

@@ -6,29 +6,36 @@ from dataclasses import asdict
 from pathlib import Path
 
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.weights import FORMAT, VERSION, read, write_atomic
+from foundation.tensors import read_tensors, write_tensors
 from neural_render.training.base import BaseTrainer
+
+KIND, VERSION = "checkpoint", 1
 
 
 def save(trainer: BaseTrainer, path: Path, identity: dict) -> None:
     """Writes a checkpoint; the old one stays until the new one is whole. The main process writes, all wait for it."""
     if trainer.fabric.is_global_zero:
         tensors, header = trainer.state()
-        header |= {"format": FORMAT, "kind": "checkpoint", "version": VERSION, "identity": identity}
-        write_atomic(path, tensors, header)
+        write_tensors(path, KIND, VERSION, tensors, header | {"identity": identity})
     trainer.fabric.barrier()
 
 
 def resume(trainer: BaseTrainer, path: Path, identity: dict) -> None:
     """Loads a checkpoint into the trainer, if there is one.
 
-    PortraitError where it is broken, of other settings, or of another clip (``identity``).
+    PortraitError where it is broken, of other settings, or of other data (``identity``); the file stays.
     """
     if not path.is_file():
         return
-    tensors, header = read(path, "checkpoint", str(trainer.device))
+    make = "the same command, once it is deleted"
+    tensors, header = read_tensors(path, KIND, VERSION, make, str(trainer.device))
     wanted = {**asdict(trainer.settings), **identity}
-    found = {**header.get("settings", {}), **header.get("identity", {})}
+    if not {"identity", "scores"} <= header.keys():
+        raise PortraitError(
+            f"checkpoint '{path}': written by an earlier version, which this one can't go on from; "
+            "delete it to train again, or choose another output"
+        )
+    found = {**header["settings"], **header["identity"]}
     differs = [k for k in wanted if found.get(k) != wanted[k]]
     if differs:
         what = ", ".join(f"{k} {found.get(k)} instead of {wanted[k]}" for k in differs[:3])

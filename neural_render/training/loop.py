@@ -1,4 +1,7 @@
-"""The loop over steps, within a time budget: checkpoints, held-out scores, divergence, interruption."""
+"""The loop over steps, within a budget: checkpoints, held-out scores, divergence, interruption, threads.
+
+`run` takes a trainer (`BaseTrainer`), whatever it trains; methods and commands call it.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,32 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from foundation.errors import PortraitError
+from foundation.progress import Event, Report, ignore
+from foundation.threads import threads
 from neural_render.training.base import BaseTrainer
 from neural_render.training.checkpoints import resume, save
-from neural_render.training.logs import EVERY, Log
+from neural_render.training.logs import Log
 
-CHECKPOINT_SECONDS = 60.0
-SCORE_EVERY = 250
-"""Steps between two held-out scores."""
-PATIENCE = 8
-"""Scores in a row without a better one, after which a training stops."""
-ROLLBACKS = 3
-"""How often a training that diverges is taken back before it is given up."""
-EXPLOSION = 30.0
-"""A watched loss so many times its recent average has diverged."""
-WARM_UP = 50
-"""Steps at the start of a run in which it may be."""
 
-Progress = Callable[[float, float, str, str], None]
-"""Called with what is done, the total it counts towards, the stage's name and a note."""
+@dataclass(frozen=True)
+class Policy:
+    """What a run does beside its steps, and when."""
+
+    save_seconds: float = 60.0  # between two checkpoints
+    save_steps: int | None = None  # as well, where it's given
+    log_every: int = 10  # steps between two points of a curve
+    score_every: int = 250  # steps between two held-out scores
+    patience: int = 8  # scores in a row without a better one, after which a training stops
+    rollbacks: int = 3  # how often a training that diverges is taken back before it is given up
+    explosion: float = 30.0  # a watched loss so many times its recent average has diverged
+    warm_up: int = 50  # steps at the start of a run in which it may be
+    enough: float = 0.8  # share of the steps that a method asks for; fewer are noted
 
 
 @dataclass
@@ -40,6 +47,7 @@ class Outcome:
     rollbacks: int = 0  # in this run
     steps: int = 0  # that the training came to
     stopped_early: bool = False  # held-out scores no longer improved
+    note: str = ""  # where the budget ended it with far fewer steps than the method asks for: how to go on
 
 
 @contextlib.contextmanager
@@ -62,11 +70,11 @@ def deferred_interrupt():
         signal.signal(signal.SIGINT, previous)
 
 
-def diverged(losses: dict[str, float], recent: dict[str, float], watched: tuple[str, ...]) -> bool:
-    """Whether a loss isn't a number, or a watched one has multiplied against its recent average."""
+def diverged(losses: dict[str, float], recent: dict[str, float], watched: tuple[str, ...], explosion: float) -> bool:
+    """Whether a loss isn't a number, or a watched one is ``explosion`` times its recent average."""
     if not all(math.isfinite(v) for v in losses.values()):
         return True
-    return any(losses[k] > EXPLOSION * recent[k] for k in watched if k in losses and k in recent)
+    return any(losses[k] > explosion * recent[k] for k in watched if k in losses and k in recent)
 
 
 def no_longer_improves(scores: list[list[float]], patience: int) -> bool:
@@ -79,58 +87,85 @@ def run(
     trainer: BaseTrainer,
     checkpoint: Path,
     *,
-    seconds: float,
+    seconds: float = math.inf,
     steps: int | None = None,
+    asked: int | None = None,
     identity: dict | None = None,
-    progress: Progress | None = None,
-    every: float = CHECKPOINT_SECONDS,
-    score_every: int = SCORE_EVERY,
-    patience: int = PATIENCE,
+    report: Report = ignore,
+    policy: Policy = Policy(),  # noqa: B008
     logs: Path | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Steps until the trainer's total time reaches ``seconds`` or its total steps ``steps``; saves as it goes.
 
-    every: seconds between checkpoints. On Ctrl-C the checkpoint is written first. Where the trainer gives a held-out
-    score, the state with the best one is kept beside the checkpoint ("best.safetensors"), the run ends early after
-    ``patience`` scores without a better one, and the trainer is left in the best state.
-    logs: folder for curves and sheets. clock: tells seconds; wall-clock time, or the processor's. A training that
-    diverges goes back to its last checkpoint with half the rates; PortraitError after ``ROLLBACKS`` times.
+    On Ctrl-C the checkpoint is written first. Where the trainer gives a held-out score, the state with the best one is
+    kept beside the checkpoint ("best.safetensors"), the run ends early where scores no longer improve, and the trainer
+    is left in the best state. A training that diverges goes back to its last checkpoint with half the rates.
+
+    Args:
+        asked: steps that the method needs for what it promises; a budget that gave far fewer is noted (`Outcome.note`).
+        identity: what the data is, for JSON: a checkpoint of other data is refused.
+        logs: folder for curves and sheets.
+        clock: tells seconds; wall-clock time, or the processor's.
+
+    Raises:
+        PortraitError: the weights aren't finite to begin with, or it diverged more than ``policy.rollbacks`` times.
     """
     main = trainer.fabric.is_global_zero
-    start, outcome = trainer.step, Outcome({})
-    with deferred_interrupt() as interrupted, Log(logs if main else None, start) as log:
-        keeper = _Keeper(trainer, checkpoint, identity or {}, log, outcome)
+    report = report if main else ignore
+    start, outcome = trainer.step, Outcome(trainer.recent)
+    event = Event("training", *((start, steps, "steps") if steps is not None else (trainer.seconds, seconds, "s")))
+    event = replace(event, begun=event.done)
+    with deferred_interrupt() as interrupted, Log(logs if main else None, start) as log, threads():
+        keeper = _Keeper(trainer, checkpoint, identity or {}, log, outcome, policy, trainer.seconds)
         if not checkpoint.is_file() and not keeper.save():
             raise PortraitError("training: expected finite weights to begin with, found others; check the data")
-        saved = trainer.seconds
+        report(replace(event, note=_note(trainer)))
         while trainer.seconds < seconds and (steps is None or trainer.step < steps) and not outcome.stopped_early:
-            began = clock()
-            losses = trainer.advance()
-            trainer.seconds += trainer.together([clock() - began])[0]
+            losses = _timed_step(trainer, clock)
             if not keeper.accept(losses, start):
                 keeper.go_back(losses)
                 continue
-            if trainer.step % score_every == 0:
-                keeper.score(patience)
-            if progress and main:
-                timed = (min(trainer.seconds, seconds), seconds) if steps is None else (trainer.step, steps)
-                progress(*timed, "training", _note(trainer, outcome.losses))
+            if trainer.step % policy.score_every == 0:
+                keeper.score()
+            done = trainer.step if steps is not None else min(trainer.seconds, seconds)
+            report(replace(event, done=done, note=_note(trainer)))
             stop = trainer.together([float(interrupted.is_set())])[0] > 0  # all processes stop where one is to
-            if stop or trainer.seconds - saved >= every:
-                saved = trainer.seconds
-                if not keeper.save():
-                    keeper.go_back(losses)
+            if (stop or keeper.due()) and not keeper.save():
+                keeper.go_back(losses)
             if stop:
                 raise KeyboardInterrupt
         if trainer.step > start:
-            if trainer.step % score_every:
-                keeper.score(patience)
+            if trainer.step % policy.score_every:
+                keeper.score()
             if not keeper.save():
                 keeper.go_back(outcome.losses)
-        outcome.steps = trainer.step
+        outcome.steps, outcome.losses = trainer.step, dict(trainer.recent)
+        if asked and trainer.seconds >= seconds and outcome.steps < policy.enough * asked:
+            outcome.note = short_of(asked, trainer)
         keeper.take_best()
     return outcome
+
+
+def _timed_step(trainer: BaseTrainer, clock: Callable[[], float]) -> dict[str, float]:
+    """One step, its time spent and learnt from."""
+    step, began = trainer.step, clock()
+    if trainer.device.type == "cpu":
+        torch.set_num_threads(trainer.threads.count(step))
+    losses = trainer.advance()
+    spent = trainer.together([clock() - began])[0]
+    trainer.seconds += spent
+    trainer.threads.learn(step, spent)
+    return losses
+
+
+def short_of(asked: int, trainer: BaseTrainer) -> str:
+    """Says that a training is far from the steps it needs, and what goes on with it."""
+    minutes = math.ceil(trainer.seconds / 60 * asked / max(trainer.step, 1))
+    return (
+        f"{trainer.step} steps, where about {asked} are needed for a good result; the same command with "
+        f"--minutes {minutes} goes on from here"
+    )
 
 
 @dataclass
@@ -142,32 +177,43 @@ class _Keeper:
     identity: dict
     log: Log
     outcome: Outcome
+    policy: Policy
+    saved: float = 0.0  # seconds of training that the last checkpoint has
 
     @property
     def best(self) -> Path:
         return self.checkpoint.with_name("best.safetensors")
 
+    def due(self) -> bool:
+        """Whether it's time for a checkpoint."""
+        p, trainer = self.policy, self.trainer
+        by_steps = p.save_steps is not None and trainer.step % p.save_steps == 0
+        return by_steps or trainer.seconds - self.saved >= p.save_seconds
+
     def save(self) -> bool:
         """Writes the checkpoint, unless the state isn't worth it."""
+        self.saved = self.trainer.seconds
         if not self.trainer.finite():
             return False
         save(self.trainer, self.checkpoint, self.identity)
         self.log.sheet(self.trainer.step, self.trainer.sheet())
+        self.log.write()
         return True
 
     def accept(self, losses: dict[str, float], start: int) -> bool:
         """Adds a step's losses to the averages and curves; False where they have diverged."""
-        trainer, recent = self.trainer, self.outcome.losses
-        if diverged(losses, recent if trainer.step - start > WARM_UP else {}, trainer.watched):
+        trainer, recent = self.trainer, self.trainer.recent
+        settled = recent if trainer.step - start > self.policy.warm_up else {}
+        if diverged(losses, settled, trainer.watched, self.policy.explosion):
             return False
         for k, v in losses.items():
             recent[k] = v if k not in recent else 0.95 * recent[k] + 0.05 * v
-        if trainer.step % EVERY == 0:
+        if trainer.step % self.policy.log_every == 0:
             rates = {f"rate/{name}": optimizer.param_groups[0]["lr"] for name, optimizer in trainer.optimizers.items()}
             self.log.values(trainer.step, {**recent, **rates})
         return True
 
-    def score(self, patience: int) -> None:
+    def score(self) -> None:
         """Scores the training on what was kept out, if anything was; keeps the best state."""
         trainer = self.trainer
         value = trainer.score()
@@ -177,7 +223,7 @@ class _Keeper:
         self.log.values(trainer.step, {"held-out": value})
         if value <= min(s for _, s in trainer.scores):
             save(trainer, self.best, self.identity)
-        self.outcome.stopped_early = no_longer_improves(trainer.scores, patience)
+        self.outcome.stopped_early = no_longer_improves(trainer.scores, self.policy.patience)
 
     def take_best(self) -> None:
         """Leaves the trainer in the state with the best score, if it was scored."""
@@ -186,24 +232,23 @@ class _Keeper:
 
     def go_back(self, losses: dict[str, float]) -> None:
         """The last checkpoint's state, half the rates and other random numbers; the time spent stays spent."""
-        trainer = self.trainer
+        trainer, most = self.trainer, self.policy.rollbacks
         step, seconds, rollbacks = trainer.step, trainer.seconds, trainer.rollbacks + 1
         shown = ", ".join(f"{k} {v:.3g}" for k, v in losses.items())
-        if rollbacks > ROLLBACKS:
+        if rollbacks > most:
             raise PortraitError(
-                f"training diverged at step {step} ({shown}), as it had {ROLLBACKS} times before; '{self.checkpoint}' "
+                f"training diverged at step {step} ({shown}), as it had {most} times before; '{self.checkpoint}' "
                 "is from before; lower the rate or change the seed"
             )
         resume(trainer, self.checkpoint, self.identity)
         trainer.seconds, trainer.rollbacks = seconds, rollbacks
         save(trainer, self.checkpoint, self.identity)
         self.outcome.rollbacks += 1
-        self.outcome.losses.clear()
         self.log.event(trainer.step, f"diverged at step {step} ({shown}); went back to step {trainer.step}")
 
 
-def _note(trainer: BaseTrainer, recent: dict[str, float]) -> str:
-    parts = [f"step {trainer.step}", *(f"{k} {v:.3f}" for k, v in recent.items())]
+def _note(trainer: BaseTrainer) -> str:
+    parts = [f"step {trainer.step}", *(f"{k} {v:.3f}" for k, v in trainer.recent.items())]
     if trainer.scores:
         parts.append(f"held-out {trainer.scores[-1][1]:.4f}")
     if trainer.rollbacks:

@@ -13,18 +13,22 @@ TIMEOUT = timedelta(hours=12)
 """How long processes wait for each other: a long clip's maps are rendered by one of them."""
 
 
-def make_fabric(device: str = "cpu", *, bfloat16: bool = False):
+def make_fabric(device: str = "cpu", *, bfloat16: bool = False, precision: str | None = None, devices: int = 1):
     """A launched Fabric. Under ``torchrun`` each process takes part, with a GPU of its own on "cuda".
 
     Several machines need a common folder for what is read and written.
+
+    Args:
+        precision: Fabric's name for it, such as "16-mixed"; None for bfloat16 where that is asked for, else float32.
+        devices: without ``torchrun``, the other processes are started here, each with the same command.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would say on stderr which precision it has
     place = torch.device(device)
-    options = {"accelerator": place.type, "precision": "bf16-mixed" if bfloat16 else "32-true"}
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    options = {"accelerator": place.type, "precision": precision or ("bf16-mixed" if bfloat16 else "32-true")}
+    world = int(os.environ.get("WORLD_SIZE", str(devices)))
     if world > 1:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
         # Buffers are the statistics of SharedBatchNorm2d, alike everywhere as they are.
@@ -45,4 +49,4 @@ def _leave() -> None:
 
 def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0

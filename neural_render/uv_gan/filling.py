@@ -1,4 +1,4 @@
-"""Holes of a texture filled without a network: smoothly, or from the mirrored side (the chart is symmetric)."""
+"""Holes of a texture filled without a network: smoothly, or from the mirrored side (of a symmetric UV atlas)."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ from neural_render.uv_gan.filling import mirror_fill_batch
 
 INPUTS = 8
 """Channels of its input: texture 3, mirrored texture 3, where each is known 1 + 1."""
-DEEPEST = 6
-"""Down modules at most."""
 
 
 def generator_input(texture: Tensor, known: Tensor, noise: Tensor) -> Tensor:
@@ -32,11 +30,12 @@ class UVGenerator(nn.Module):
     short training improves on it.
 
     size: a power of two from 32. norm: of the blocks; "group" doesn't depend on who else is in the batch.
+    deepest: down modules at most.
     """
 
-    def __init__(self, size: int, width: int = 32, *, norm: str = "group") -> None:
+    def __init__(self, size: int, width: int = 32, *, norm: str = "group", deepest: int = 6) -> None:
         super().__init__()
-        levels = min(size.bit_length() - 3, DEEPEST)  # 4 px at the bottom, or more
+        levels = min(size.bit_length() - 3, deepest)  # 4 px at the bottom, or more
         if size < 32 or size & (size - 1):
             raise ValueError(f"size: expected a power of two from 32, got {size}")
         self.size, self.width = size, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,19 +14,21 @@ from torch import Tensor
 
 from fitting.texture import sight
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.weights import read, write_atomic
+from foundation.progress import Report, counted, ignore
+from foundation.tensors import read_tensors, write_tensors
 from neural_render.uv_gan.filling import blend_weight
-from renderer import Camera, chart_light, linear_to_srgb, main_island, to_camera, unwrap_view
-from synthetic import RandomScenes, Shot, SkinChart, make_person
-from synthetic.scene import stand
+from renderer import Camera, atlas_light, linear_to_srgb, main_island, surface_points, to_uint8, unwrap_view
+from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person
 
 MASK_SIZE = 192  # px of the view that says what is seen
-Progress = Callable[[int, int, str], None]
+KIND, VERSION = "textures", 1
+Box = tuple[float, float, float, float]
+"""Left, right, top and bottom, of the side of a texture."""
 
 
 @dataclass(frozen=True)
 class TextureSet:
-    """N textures of P people and M masks, over one chart. Any mask goes with any texture."""
+    """N textures of P people and M masks, over one UV atlas. Any mask goes with any texture."""
 
     textures: Tensor  # (N, S, S, 3) uint8 sRGB, under the light that they were taken in
     known: Tensor  # (N, S, S) bool: where the texture is true; a training is told of no more
@@ -34,6 +36,7 @@ class TextureSet:
     masks: Tensor  # (M, S, S) uint8, 255 where a turned head's skin is seen
     yaws: Tensor  # (M,) float degrees
     island: Tensor  # (S, S) bool: the skin; nothing is completed elsewhere
+    middle: Box = (0.0, 1.0, 0.0, 1.0)  # of the face, see `face_middle`
 
     def __len__(self) -> int:
         return len(self.textures)
@@ -58,39 +61,51 @@ class TextureSet:
 
     def save(self, path: Path, facts: dict) -> None:
         """Writes everything into one file, with ``facts`` that say what it was made of."""
-        write_atomic(path, self.tensors(), {**HEADER, "facts": facts})
+        write_tensors(path, KIND, VERSION, self.tensors(), {"facts": facts, "middle": self.middle})
 
     @classmethod
     def load(cls, path: Path, facts: dict) -> TextureSet | None:
         """What ``save`` wrote with the same facts; None where there is no such file, or of other facts."""
         if not path.is_file():
             return None
-        tensors, header = read(path, HEADER["kind"])
-        if header.get("facts") != facts:
+        tensors, header = read_tensors(path, KIND, VERSION, "portrait uv-train")
+        if header.get("facts") != facts or "middle" not in header:
             return None
         flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
-        return cls(**tensors, **flags)
+        return cls(**tensors, **flags, middle=tuple(header["middle"]))
 
     @staticmethod
     def join(parts: list[TextureSet]) -> TextureSet:
-        """Several sets of one chart as one; their people are different ones."""
+        """Several sets of one UV atlas as one; their people are different ones."""
         first, people, offset = parts[0], [], 0
         for part in parts:
             people.append(part.people + offset)
             offset += int(part.people.max()) + 1
         cat = lambda name: torch.cat([getattr(p, name) for p in parts])  # noqa: E731
         return TextureSet(
-            cat("textures"), cat("known"), torch.cat(people), cat("masks"), cat("yaws"), first.island
+            cat("textures"), cat("known"), torch.cat(people), cat("masks"), cat("yaws"), first.island, first.middle
         )  # fmt: skip
 
 
-HEADER = {"format": "video-portraits weights", "version": 1, "kind": "textures"}
+def face_middle(model) -> Box:
+    """Where the atlas shows eyes, nose and mouth, by their landmarks, with some skin around; on a grid of 32.
+
+    Without such landmarks, everything.
+    """
+    if "ibug68" not in model.embeddings:
+        return TextureSet.middle
+    marks, atlas = model.embedding("ibug68"), model.atlas
+    corners = atlas.coordinates[atlas.triangles[marks.triangles[27:]]]
+    u, v = (corners * marks.barycentric[27:, :, None]).sum(1).unbind(-1)
+    (left, right), (top, bottom) = ((float(x.min()), float(x.max())) for x in (u, 1 - v))
+    wide, high = right - left, bottom - top
+    box = (left - 0.19 * wide, right + 0.19 * wide, top - 0.35 * high, bottom + 0.19 * high)
+    return tuple(min(max(round(32 * edge), 0), 32) / 32 for edge in box)
 
 
 def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> Tensor:
     """(S, S) 0 to 1: which texels a camera sees well enough to be kept, by the head's own geometry alone."""
-    p = parameters
-    points = to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+    points = surface_points(model, parameters)
     blank = torch.zeros(camera.height, camera.width, 1)
     view = unwrap_view(blank, points, model, camera, (size, size), grazing=80.0)
     return blend_weight(sight(model, view), island)
@@ -102,8 +117,8 @@ def synthetic_set(
     size: int,
     *,
     seed: int = 0,
-    scenes: RandomScenes | None = None,
-    progress: Progress | None = None,
+    scenes: RandomShots | None = None,
+    report: Report = ignore,
 ) -> TextureSet:
     """People who don't exist, each under a light of their own, each with the mask of a turn of their own head.
 
@@ -111,27 +126,26 @@ def synthetic_set(
     """
     if people < 1:
         raise PortraitError(f"synthetic: expected at least one person, got {people}")
-    chart, island = SkinChart.of(model, size), main_island(model, size)
-    scenes = scenes or RandomScenes(pitch=25.0)
+    model.require("symmetric atlas", "a training of texture completion")
+    atlas, island = SkinAtlas.of(model, size), main_island(model, size)
+    scenes = scenes or RandomShots(pitch=25.0)
     count = 2 * people
     textures = torch.empty(count, size, size, 3, dtype=torch.uint8)
     masks, yaws = torch.empty(count, size, size, dtype=torch.uint8), torch.empty(count)
-    for k in range(people):
+    for k in counted(range(people), report, "synthetic textures", people, "people"):
         for row, (texture, weight, yaw) in zip(
-            (2 * k, 2 * k + 1), person_samples(model, chart, scenes, seed, k, island)
+            (2 * k, 2 * k + 1), person_samples(model, atlas, scenes, seed, k, island)
         ):
             textures[row], masks[row], yaws[row] = texture, weight, yaw
-        if progress:
-            progress(k + 1, people, "synthetic textures")
     numbers = torch.arange(count) // 2
-    return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island)
+    return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island, face_middle(model))
 
 
 def person_samples(
-    model, chart: SkinChart, scenes: RandomScenes, seed: int, number: int, island: Tensor
+    model, atlas: SkinAtlas, scenes: RandomShots, seed: int, number: int, island: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     """Two textures (S, S, 3) uint8, masks (S, S) uint8 and yaws of the synthetic person ``number``."""
-    person = make_person(model, chart, seed, number)
+    person = make_person(model, atlas, seed, number)
     draw = np.random.default_rng([seed, number, 8])
     for shot in (scenes.shot(draw, 2 * number), scenes.shot(draw, 2 * number + 1)):
         yield *lit_texture(model, person, shot, island), shot.yaw
@@ -140,8 +154,8 @@ def person_samples(
 def lit_texture(model, person, shot: Shot, island: Tensor) -> tuple[Tensor, Tensor]:
     """A person's complete texture under a shot's light (S, S, 3) uint8 sRGB, and the shot's mask (S, S) uint8."""
     size = len(island)
-    parameters, camera = stand(model, person, shot, MASK_SIZE)
-    lit = person.albedo * chart_light(model, parameters, size).clamp_min(0.02)
-    texture = (linear_to_srgb(lit.clamp(0, 1)) * 255).round().to(torch.uint8)
+    parameters, camera = frame_shot(model, person, shot, MASK_SIZE)
+    lit = person.albedo * atlas_light(model, parameters, size).clamp_min(0.02)
+    texture = to_uint8(linear_to_srgb(lit.clamp(0, 1)))
     seen = seen_from(model, parameters, camera, size, island)
-    return texture, (seen * 255).round().to(torch.uint8)
+    return texture, to_uint8(seen)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-LOCAL = (7 / 32, 25 / 32, 1 / 4, 13 / 16)
-"""Left, right, top and bottom of the middle of the face in the chart: eyes, nose and mouth."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,9 +23,9 @@ class Settings:
     seen_weight: float = 0.1  # how much L1 counts where a texel is seen, against 1 in a hole
     adversarial: str = "non-saturating"
     adversarial_after: int = 300  # steps without discriminators at the start
-    jitter: float = 0.15  # deviation of the logarithm of the light that a texture is multiplied by
+    jitter: float = 0.15  # standard deviation of the logarithm of the light that a texture is multiplied by
     occluders: float = 0.3  # share of samples with a hole of another kind, as hair and hands make them
-    noise: float = 0.2  # deviation of the noise in the holes
+    noise: float = 0.2  # standard deviation of the noise in the holes
     ema: float = 0.998  # decay of the averaged generator, which is the one that is kept
     norm: str = "group"
     held_out: float = 0.0  # share of the people kept out, to score the training by

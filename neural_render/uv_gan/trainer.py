@@ -6,21 +6,21 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError, unknown_name
-from neural_render.losses.terms import adversarial, l1
+from geometry.color import to_uint8
+from neural_render.losses.adversarial import adversarial
+from neural_render.losses.terms import embedding_distance, l1
 from neural_render.networks import PatchDiscriminator
 from neural_render.training import BaseTrainer, make_fabric, order
 from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
-from neural_render.uv_gan.samples import TextureSet
-from neural_render.uv_gan.settings import LOCAL, Settings
+from neural_render.uv_gan.samples import Box, TextureSet
+from neural_render.uv_gan.settings import Settings
 
 Embed = Callable[[Tensor], Tensor]
 """Textures (N, 3, S, S) in [-1, 1] to embeddings (N, D), differentiable, its own weights fixed."""
-JUDGES = ("global", "local")
-SCORED, SHOWN = 64, 6
+DISCRIMINATORS = ("global", "local")
 
 
 class UVTrainer(BaseTrainer):
@@ -30,6 +30,7 @@ class UVTrainer(BaseTrainer):
     """
 
     watched = ("l1",)
+    scored, shown = 64, 6  # textures that a score looks at, columns of a sheet
 
     def __init__(
         self, settings: Settings, data: TextureSet, device: str = "cpu", *, embed: Embed | None = None, fabric=None
@@ -44,14 +45,16 @@ class UVTrainer(BaseTrainer):
         self.trained_on, self.held_out = np.flatnonzero(~apart), np.flatnonzero(apart)
         if not len(self.trained_on):
             raise PortraitError(f"held_out: {s.held_out} of {len(people)} people leaves none to train on")
-        self.judgement = adversarial(s.adversarial)
+        self.adversarial = adversarial(s.adversarial)
         with self.random(-1):
             generator = UVGenerator(s.size, s.width, norm=s.norm)
-            judges = {n: PatchDiscriminator(INPUTS, 3, s.width, norm=s.norm) for n in JUDGES if s.losses.get(n)}
+            discriminators = {
+                n: PatchDiscriminator(INPUTS, 3, s.width, norm=s.norm) for n in DISCRIMINATORS if s.losses.get(n)
+            }
         generator.start_from(mean_texture(data, self.trained_on))
         self.generator = self.add("generator", generator, self._adam, averaged=True)
-        for name, judge in judges.items():
-            self.add(name, judge, self._adam, methods=("compare",))
+        for name, discriminator in discriminators.items():
+            self.add(name, discriminator, self._adam, methods=("compare",))
 
     def _check(self) -> None:
         s = self.settings
@@ -86,25 +89,27 @@ class UVTrainer(BaseTrainer):
         total = s.losses.get("l1", 0.0) * values["l1"]
         pasted = known * (shown * real + (1 - shown) * made) + (1 - known) * real
         if s.losses.get("identity"):
-            values["identity"] = identity_loss(self.embed, pasted, real)
+            with torch.no_grad():
+                wanted = self.embed(real)
+            values["identity"] = embedding_distance(self.embed(pasted), wanted)
             total = total + s.losses["identity"] * values["identity"]
         if self.step >= s.adversarial_after:
-            for name in (n for n in JUDGES if n in self.modules):
-                direction, judged = self._judge(name, x, pasted, real)
-                total, values = total + s.losses[name] * direction, {**values, **judged}
+            for name in (n for n in DISCRIMINATORS if n in self.modules):
+                direction, others = self._discriminate(name, x, pasted, real)
+                total, values = total + s.losses[name] * direction, {**values, **others}
         self.update("generator", total)
         return values
 
-    def _judge(self, name: str, x: Tensor, made: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _discriminate(self, name: str, x: Tensor, made: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Trains a discriminator; what the generator is to make smaller, and the losses."""
         if name == "local":
-            x, made, real = (middle(t) for t in (x, made, real))
+            x, made, real = (middle(t, self.data.middle) for t in (x, made, real))
         fake = made.detach().requires_grad_()
         with self.fabric.autocast():
             on_made, on_real = self.networks[name].compare(x, fake, real)
-        loss = self.judgement.generator(on_made[-1])
+        loss = self.adversarial.generator(on_made[-1])
         self.fabric.backward(loss, inputs=[fake], retain_graph=True)
-        own = self.judgement.discriminator(on_real[-1], on_made[-1])
+        own = self.adversarial.discriminator(on_real[-1], on_made[-1])
         self.update(name, own)
         return (made * fake.grad).sum(), {name: loss.detach(), f"{name}-discriminator": own.detach()}
 
@@ -119,7 +124,7 @@ class UVTrainer(BaseTrainer):
         """Mean L1 in the holes of textures of people kept out, of a range of 2."""
         if not len(self.held_out):
             return None
-        rows = self.held_out[np.linspace(0, len(self.held_out) - 1, min(SCORED, len(self.held_out))).astype(int)]
+        rows = self.held_out[np.linspace(0, len(self.held_out) - 1, min(self.scored, len(self.held_out))).astype(int)]
         real, shown, made = self.complete(rows, rows % len(self.data.masks))
         hole = (1 - shown) * self.data.known[rows].to(self.device)[:, None]
         return self.together([float(((made - real).abs().mean(1, keepdim=True) * hole).sum() / hole.sum())])[0]
@@ -127,16 +132,16 @@ class UVTrainer(BaseTrainer):
     def sheet(self) -> np.ndarray:
         """Rows: what is shown, what the network makes of it, the truth."""
         rows = self.held_out if len(self.held_out) else self.trained_on
-        rows = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
+        rows = rows[np.linspace(0, len(rows) - 1, min(self.shown, len(rows))).astype(int)]
         real, shown, made = self.complete(rows, rows % len(self.data.masks))
         seen = shown * (real + 1) - 1
         sheet = torch.cat([torch.cat(list(t), -1) for t in (seen, made, real)], 1)
-        return ((sheet.movedim(0, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        return to_uint8((sheet.movedim(0, -1) + 1) / 2).cpu().numpy()
 
 
 def check_losses(weights: dict[str, float]) -> None:
     """PortraitError for an unknown loss or a negative weight."""
-    known = ("l1", "identity", *JUDGES)
+    known = ("l1", "identity", *DISCRIMINATORS)
     for name, weight in weights.items():
         if name not in known:
             raise unknown_name("loss", name, known)
@@ -144,16 +149,9 @@ def check_losses(weights: dict[str, float]) -> None:
             raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
 
 
-def identity_loss(embed: Embed, made: Tensor, real: Tensor) -> Tensor:
-    """One minus the cosine between embeddings of completed and true textures (N, 3, S, S), the mean."""
-    with torch.no_grad():
-        target = embed(real)
-    return (1 - F.cosine_similarity(embed(made), target, dim=-1)).mean()
-
-
-def middle(pictures: Tensor) -> Tensor:
-    """The middle of the face, eyes, nose and mouth, of (N, C, S, S)."""
-    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in LOCAL)
+def middle(pictures: Tensor, box: Box) -> Tensor:
+    """What is in a box of (N, C, S, S)."""
+    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in box)
     return pictures[..., top:bottom, left:right]
 
 

@@ -10,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.weights import FORMAT, VERSION, read, write_atomic
+from foundation.tensors import read_tensors, write_tensors
 from neural_render.uv_gan.filling import mirror_fill, push_pull
 from neural_render.uv_gan.generator import UVGenerator, generator_input
 from renderer import linear_to_srgb, srgb_to_linear
 
-KIND = "uv-weights"
+KIND, VERSION = "uv-weights", 1
+MAKE = "portrait uv-train"
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,22 @@ class CompletionWeights:
 
     def save(self, path: Path) -> None:
         """Writes both; the file appears whole or the old one stays."""
-        header = {"format": FORMAT, "kind": KIND, "version": VERSION, **asdict(self.header)}
-        write_atomic(path, self.generator, header)
+        write_tensors(path, KIND, VERSION, self.generator, asdict(self.header))
 
     @classmethod
     def load(cls, path: Path, model=None) -> CompletionWeights:
-        """Reads weights. PortraitError where they are broken, or of another model than ``model``."""
-        tensors, raw = read(path, KIND)
+        """Reads weights.
+
+        PortraitError where they are broken, of another model than ``model``, or where that has no symmetric UV atlas.
+        """
+        tensors, raw = read_tensors(path, KIND, VERSION, MAKE)
         try:
             header = CompletionHeader(**{f.name: raw[f.name] for f in fields(CompletionHeader)})
         except KeyError as error:
             raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
-        if model is not None and header.fingerprint != model.fingerprint:
-            raise PortraitError(
-                f"weights '{path}': trained with model '{header.model}' ({header.fingerprint}), but the model loaded "
-                f"is '{model.name}' ({model.fingerprint}); train again with 'portrait uv-train'"
-            )
+        if model is not None:
+            check_same_model(f"weights '{path}': trained", header, model, f"train again with '{MAKE}'")
+            model.require("symmetric atlas", "completing a texture")
         return cls(header, tensors)
 
     def network(self, device: str = "cpu") -> UVGenerator:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facemodel import PortraitError
 from portrait.batch.work import Clip
-from portrait.video.reader import is_image
+from portrait.video.images import is_image
 
 VIDEO_SUFFIXES = {
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",

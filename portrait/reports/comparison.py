@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 
@@ -26,12 +25,11 @@ def comparison_frames(
     *,
     model,
     crop: Crop,
-    driver_aspect: float = 1.0,
     height: int | None = None,
 ) -> Iterator[np.ndarray]:
     """One picture a frame of the track, (H, W, 3) uint8.
 
-    driver: its frames in order, their pixels ``driver_aspect`` times as wide as high.
+    driver: its frames in order.
     target, result: re-iterables of (index, time, frame). track: mixed.
     crop: the square of the target's frame in which maps (and the result, once more) are shown close.
     """
@@ -42,7 +40,6 @@ def comparison_frames(
     half = height // 2
     behind, made = FrameCursor(target), FrameCursor(result)
     order = target_frames(track)
-    aspect = float(Fraction(*((track.facts.get("source") or {}).get("pixel_aspect") or (1, 1))))
     for start in range(0, len(track), CHUNK):
         frames = torch.arange(start, min(start + CHUNK, len(track)))
         maps = render_maps(model, track, frames, crop, half)
@@ -51,17 +48,17 @@ def comparison_frames(
             close = fit_height(picture[crop.y0 : crop.y0 + crop.side, crop.x0 : crop.x0 + crop.side], half)
             shading, correspondence, eyes = (stack[..., c : c + 3] for c in (0, 3, 6))
             grid = np.vstack([np.hstack([shading, correspondence]), np.hstack([eyes, close[:half, :half]])])
-            panels = [(next(driver), driver_aspect), (behind.at(order[k]), aspect), (grid, aspect), (picture, aspect)]
-            yield np.hstack([labelled(fit_height(p, height, a), text) for (p, a), text in zip(panels, LABELS)])
+            panels = [next(driver), behind.at(order[k]), grid, picture]
+            yield np.hstack([labelled(fit_height(p, height), text) for p, text in zip(panels, LABELS)])
     behind.close()
     made.close()
 
 
-def fit_height(picture: np.ndarray, height: int, aspect: float = 1.0) -> np.ndarray:
-    """A picture scaled to a height, its shape kept; ``aspect`` is a pixel's width over its height."""
+def fit_height(picture: np.ndarray, height: int) -> np.ndarray:
+    """A picture scaled to a height, its shape kept."""
     import cv2
 
-    width = max(2, round(picture.shape[1] * aspect * height / picture.shape[0]))
+    width = max(2, round(picture.shape[1] * height / picture.shape[0]))
     how = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_CUBIC
     return cv2.resize(picture, (width, height), interpolation=how)
 

@@ -16,14 +16,14 @@ def write_picture(path: Path, picture: np.ndarray, note: dict | None = None) -> 
     """(H, W), (H, W, 3) or (H, W, 4) uint8 sRGB as a PNG; ``note`` is kept in it as JSON, see `read_picture_note`."""
     from PIL import Image, PngImagePlugin
 
-    from neural_render.methods.deep_video_portraits.weights import replace_atomic  # late: torch
+    from foundation.atomic import write_file
 
     info = PngImagePlugin.PngInfo()
     if note is not None:
         info.add_itxt(KEY, json.dumps(note))
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, "PNG", pnginfo=info)
-    replace_atomic(path, lambda partial: partial.write_bytes(encoded.getvalue()))
+    write_file(path, encoded.getvalue())
 
 
 def read_picture_note(path: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def results_html(name: str, facts: dict[str, str], rows: Sequence[Comparison], r
     """The report of one run."""
     settings = "".join(f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items())
     seeds = "".join(
-        f"<tr><td>{seed}<td>{escape(r.protocol)}<td>{_percent(r.accuracy, r.interval)}<td>{_percent(r.deviation)}"
+        f"<tr><td>{seed}<td>{escape(r.protocol)}<td>{_percent(r.accuracy, r.interval)}<td>{_percent(r.std)}"
         f"<td>{r.pairs}<td>{r.left_out}"
         for some in runs.values()
         for seed, results in some.items()
@@ -35,7 +35,8 @@ def results_html(name: str, facts: dict[str, str], rows: Sequence[Comparison], r
     return _page(
         f"Recognition: {name}",
         _table(rows, compared=False),
-        "<h2>Each seed</h2><table><tr><th>seed<th>protocol<th>accuracy<th>deviation of folds<th>pairs<th>left out"
+        _notes(runs),
+        "<h2>Each seed</h2><table><tr><th>seed<th>protocol<th>accuracy<th>std of folds<th>pairs<th>left out"
         f"{seeds}</table>",
         "<h2>ROC</h2>" + _curves(runs),
         f"<h2>Settings</h2><table>{settings}</table>",
@@ -44,7 +45,23 @@ def results_html(name: str, facts: dict[str, str], rows: Sequence[Comparison], r
 
 def comparison_html(rows: Sequence[Comparison], runs: Runs) -> str:
     """The report of several runs side by side."""
-    return _page("Recognition: " + " against ".join(runs), _table(rows, compared=True), "<h2>ROC</h2>" + _curves(runs))
+    return _page(
+        "Recognition: " + " against ".join(runs), _table(rows, compared=True), _notes(runs),
+        "<h2>ROC</h2>" + _curves(runs),
+    )  # fmt: skip
+
+
+def notes_of(runs: Runs) -> list[str]:
+    """What is to be said of the protocols' lists, each once."""
+    protocols: dict[str, dict[str, None]] = {}
+    for result in (r for some in runs.values() for rows in some.values() for r in rows):
+        for note in result.notes:
+            protocols.setdefault(note, {})[result.protocol] = None
+    return [f"{', '.join(names)}: {note}" for note, names in protocols.items()]
+
+
+def _notes(runs: Runs) -> str:
+    return "".join(f"<p class=note>Note: {escape(note)}.</p>" for note in notes_of(runs))
 
 
 def _page(title: str, *sections: str) -> str:

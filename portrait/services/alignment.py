@@ -14,6 +14,7 @@ import numpy as np
 
 from facemodel import PortraitError
 from fitting.landmarks.registry import make_detector
+from foundation.atomic import write_file
 from foundation.errors import write_error
 from portrait.files import file_hash
 from portrait.progress import Progress, say
@@ -21,7 +22,6 @@ from portrait.services.frontalizing import Frontalizer
 from portrait.services.uv import MIRROR, load_completer
 from portrait.tracks import default_model
 from recognition.alignment import YawEstimate, align_face, centre_crop, middle_face
-from recognition.files import write_text
 from recognition.pictures import ENDINGS, read_picture
 
 UNFOUND, UNREADABLE = "no face: middle of the picture", "can't be decoded"
@@ -99,7 +99,7 @@ def _settle(output: Path, frontalize: str | None) -> None:
             f"output '{output}': its crops were made with another --frontalize ({found.get('frontalize')}, not "
             f"{weights}); choose another folder"
         )
-    write_text(path, json.dumps(wanted))
+    write_file(path, json.dumps(wanted))
 
 
 def _write_picture(path: Path, crop: np.ndarray) -> None:
@@ -129,4 +129,4 @@ def _write(output: Path, yaws: dict[str, str], troubles: dict[str, str]) -> None
     for name, column, table in (("yaw.csv", "yaw", yaws), ("unaligned.csv", "why", troubles)):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([("file", column), *table.items()])
-        write_text(output / name, text.getvalue())
+        write_file(output / name, text.getvalue())

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
+from foundation.atomic import write_file
 from foundation.errors import write_error
 from portrait.files import synthetic_note
 from portrait.progress import Progress, say
 from portrait.tracks import default_model
 from portrait.video.writer import check_writable
-from recognition.files import write_text
-from synthetic import RandomScenes, Shot, SkinChart, make_person, shoot
+from synthetic import RandomShots, Shot, SkinAtlas, make_person, shoot
 
 CHART = 256  # texels a side of a person's skin
 ALIGNED_FROM, FILL = 240, 0.6  # px of the picture that SphereFace's crop is cut from, and what the head fills of it
@@ -37,7 +37,7 @@ class Plan:
     pictures: int
     size: int | None  # px of square pictures; None is SphereFace's crop
     test: float  # share of the people in the split "test"
-    scenes: RandomScenes
+    scenes: RandomShots
 
     def shots(self, identity: int) -> list[Shot]:
         draw = np.random.default_rng([self.seed, identity, 5])
@@ -55,7 +55,7 @@ def synthesize_dataset(
 ) -> None:  # fmt: skip
     """Draws what isn't there yet, then writes metadata.csv. PortraitError for a folder of other settings."""
     check_numbers(identities, pictures, seed, max_yaw, test, size, processes)
-    scenes = RandomScenes(yaw=max_yaw, yaws=parse_yaws(yaws), lights=lights, expressions=expressions)
+    scenes = RandomShots(yaw=max_yaw, yaws=parse_yaws(yaws), lights=lights, expressions=expressions)
     plan = Plan(seed, pictures, size, test, scenes)
     settle_folder(output, plan)
     names = {k: f"{k:05d}" for k in range(identities)}
@@ -115,10 +115,10 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     from fitting.landmarks.base import Face
     from recognition.alignment import align_face
     from renderer import project, to_camera
-    from synthetic.scene import stand
+    from synthetic import frame_shot
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
-    p, camera = stand(model, person, shot, ALIGNED_FROM, FILL)
+    p, camera = frame_shot(model, person, shot, ALIGNED_FROM, FILL)
     marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
     points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
     return align_face(picture, Face(points, "mediapipe478", 1.0))
@@ -143,7 +143,7 @@ def settle_folder(output: Path, plan: Plan) -> None:
     elif output.is_dir() and any(output.iterdir()):
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
-        write_text(path, json.dumps(wanted, indent=1))
+        write_file(path, json.dumps(wanted, indent=1))
     for left in output.glob("*.partial"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -158,7 +158,7 @@ def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
             table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_text(output / "metadata.csv", text.getvalue())
+    write_file(output / "metadata.csv", text.getvalue())
 
 
 def check_numbers(
@@ -192,7 +192,7 @@ def parse_yaws(text: str | None) -> tuple[float, ...]:
 @cache
 def _model_and_chart():  # once a process
     model = default_model()
-    return model, SkinChart.of(model, CHART)
+    return model, SkinAtlas.of(model, CHART)
 
 
 def _one_thread() -> None:

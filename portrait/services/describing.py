@@ -160,7 +160,10 @@ def _frames(path: Path) -> None:
         say(f"  frames      {frames.frame_count or 'unknown'}, {frames.fps:.2f} a second")
         say(f"  sound       {'yes' if frames.audio else 'no'}")
     if frames.pixel_aspect != 1:
-        say(f"  pixels      {frames.pixel_aspect.numerator}:{frames.pixel_aspect.denominator}")
+        shape = f"{frames.pixel_aspect.numerator}:{frames.pixel_aspect.denominator}"
+        say(f"  pixels      {shape}, stored as {frames.stored[0]} x {frames.stored[1]}")
+    for said in frames.notes:
+        say(f"  note        {said}")
     note = read_comment(frames.metadata)
     if note and note.get("synthetic"):
         say("  synthetic   yes: made by this project")

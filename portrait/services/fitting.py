@@ -134,7 +134,7 @@ def fit_clip(
             focal=focal,
             settings=QUALITIES[quality],
             checkpoint=work,
-            report=lambda event: report(event.done, event.total, event.stage),
+            report=lambda event: report and report(event.done, event.total, event.stage),
         )
     except PortraitError as error:
         message = str(error)
@@ -144,10 +144,7 @@ def fit_clip(
             work.rmdir()
     camera = camera_facts(track, given=focal is not None)
     track = track.with_parameters(track.parameters, settings=settings, device=device, camera=camera)
-    if source["pixel_aspect"][0] != source["pixel_aspect"][1]:
-        shape = ":".join(map(str, source["pixel_aspect"]))
-        warning = f"pixels aren't square ({shape}): the face is fitted as stored, not as played"
-        track.facts.setdefault("warnings", []).append(warning)
+    track.facts.setdefault("warnings", []).extend(frames.notes)
     if getattr(frames, "several_sizes", False):
         warning = f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"
         track.facts.setdefault("warnings", []).append(warning)

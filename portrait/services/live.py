@@ -133,7 +133,7 @@ class _Loop:
     """Mixer and network, while the tracker is at the next frame on a thread of its own."""
 
     def __init__(self, model, target: Track, tracker: OnlineTracker, synthesizer: LiveSynthesizer) -> None:
-        self.tracker, self.synthesizer, self.names = tracker, synthesizer, model.expression_names
+        self.tracker, self.synthesizer, self.model = tracker, synthesizer, model
         self.face, self.reference, self.mixer = steady_face(target), Reference.of_track(target, model), None
 
     def picture(self, found: OnlineFrame) -> np.ndarray | None:
@@ -143,8 +143,8 @@ class _Loop:
         if found.parameters is None:
             return None
         if self.mixer is None:
-            first = Reference.of_frames(self.tracker.first, self.names)
-            self.mixer = OnlineMixer(first, self.reference, self.face, self.names)
+            first = Reference.of_frames(self.tracker.first, self.model)
+            self.mixer = OnlineMixer(first, self.reference, self.face, self.model)
         return self.synthesizer(self.mixer(found.parameters))
 
     def run(self, tracked: NewestFrame, counts: Counts, outputs: list, frames: int | None) -> None:

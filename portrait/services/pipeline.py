@@ -157,7 +157,6 @@ def write_comparison(
 ) -> Path:  # fmt: skip
     """The comparison video, with the sound of the result."""
     crop = head_crop(target_track, model)
-    aspect = 1.0 if source_video is None else float(open_frames(source_video).pixel_aspect)
     frames = comparison_frames(
         driver_frames(source, source_video, model),
         open_frames(target),
@@ -165,7 +164,6 @@ def write_comparison(
         VideoReader(result),
         model=model,
         crop=crop,
-        driver_aspect=aspect,
     )
     made_from = {"file": result.name, "sha256": file_hash(result)}
     note = synthetic_note("comparison", result=made_from, mixed=mixed.facts.get("mixed"))

@@ -10,36 +10,45 @@ from math import isnan
 from pathlib import Path
 
 from facemodel import PortraitError
+from foundation.atomic import write_file
+from foundation.progress import Event, ignore
+from neural_render.training import make_fabric
 from portrait.progress import Progress, say
-from portrait.reports.recognition import comparison_html, results_html
+from portrait.reports.recognition import comparison_html, notes_of, results_html
 from portrait.tracks import pick_device
 from portrait.video.writer import check_writable
 from recognition.evaluation import evaluate
-from recognition.files import write_text
 from recognition.model import load_embedder
 from recognition.results import Comparison, compare, read_results, write_results
 from recognition.settings import Experiment, read_experiment
-from recognition.training import TrainingData, make_fabric, train, training_data
+from recognition.training import TrainingData, train, training_data
 
 
 def train_run(settings: Path, output: Path, *, device: str) -> None:
     """Trains each seed of an experiment into ``output/seed-N``; what is there already goes on or stays."""
     experiment, device = read_experiment(settings), pick_device(device)
     _check_folder(output)
-    fabric = make_fabric(experiment.training, device)
-    if experiment.training.devices > 1:
-        fabric.launch()
+    settings = experiment.training
+    fabric = make_fabric(device, precision=settings.precision, devices=settings.devices)
     with Progress() as progress:
-        tell = progress.update if fabric.is_global_zero else None  # one process speaks for all
-        data = training_data(experiment, tell)
+        report = _shown(progress) if fabric.is_global_zero else ignore  # one process speaks for all
+        data = training_data(experiment, report)
         if fabric.is_global_zero:
             _tell_data(data, output)
         for seed in experiment.training.seeds:
-            done = train(fabric, experiment, data, output / f"seed-{seed}", seed, tell)
+            report = _shown(progress, f"seed {seed}: ") if fabric.is_global_zero else ignore
+            done = train(fabric, experiment, data, output / f"seed-{seed}", seed, report)
             if fabric.is_global_zero:
                 begun = f" (gone on at step {done.resumed_at})" if done.resumed_at else ""
                 losses = ", ".join(f"{k} {v:.3f}" for k, v in done.losses.items())
                 say(f"{done.weights}: {done.steps} steps in {done.seconds / 60:.1f} minutes{begun}; {losses}")
+
+
+def _shown(progress: Progress, title: str = ""):
+    def report(event: Event) -> None:
+        progress.update(event.done, event.total, title + event.stage, event.note)
+
+    return report
 
 
 def _check_folder(output: Path) -> None:
@@ -55,7 +64,7 @@ def _tell_data(data: TrainingData, output: Path) -> None:
         f"{counts.max()} each; {int((counts == 1).sum())} identities have one"
     )
     if data.skipped:
-        write_text(output / "skipped.csv", "file\n" + "".join(f"{name}\n" for name in data.skipped))
+        write_file(output / "skipped.csv", "file\n" + "".join(f"{name}\n" for name in data.skipped))
         say(f"  note: {len(data.skipped)} pictures can't be decoded and are left out: '{output / 'skipped.csv'}'")
 
 
@@ -67,18 +76,24 @@ def evaluate_run(settings: Path, run: Path, *, device: str) -> None:
     results = {}
     with Progress() as progress:
         for seed, weights in _weights(run).items():
-            embedder, _ = load_embedder(weights, device)
-            rows = [evaluate(embedder, wanted, experiment.base, progress.update) for wanted in experiment.evaluate]
+            embedder, facts = load_embedder(weights, device)
+            known = facts.get("identities", ())  # weights of earlier versions don't say
+            rows = [
+                evaluate(embedder, wanted, experiment.base, _shown(progress), trained_on=known)
+                for wanted in experiment.evaluate
+            ]
             results[seed] = [row for some in rows for row in some]
     table = write_results(run, results)
     rows = compare({run.name: results})
-    write_text(run / "results.html", results_html(run.name, _facts(experiment), rows, {run.name: results}))
+    write_file(run / "results.html", results_html(run.name, _facts(experiment), rows, {run.name: results}))
     for row in rows:
         say(_line(row))
+    for note in notes_of({run.name: results}):
+        say(f"  note: {note}")
     left_out = sum(r.left_out for some in results.values() for r in some)
     unreadable = {name: None for some in results.values() for r in some for name in r.unreadable}
     if unreadable:
-        write_text(run / "unreadable.csv", "file\n" + "".join(f"{name}\n" for name in unreadable))
+        write_file(run / "unreadable.csv", "file\n" + "".join(f"{name}\n" for name in unreadable))
         say(
             f"  note: {len(unreadable)} pictures can't be decoded, and {left_out} pairs with them were left out: "
             f"'{run / 'unreadable.csv'}'"
@@ -117,8 +132,8 @@ def compare_runs(runs: list[Path], output: Path) -> None:
     check_writable(output)
     results = {name: read_results(run) for name, run in zip(names, runs)}
     rows = compare(results)
-    write_text(output.with_suffix(".csv"), _csv(rows))
-    write_text(output, comparison_html(rows, results))
+    write_file(output.with_suffix(".csv"), _csv(rows))
+    write_file(output, comparison_html(rows, results))
     for row in rows:
         say(_line(row))
     say(f"{output}, {output.with_suffix('.csv')}")
@@ -138,7 +153,8 @@ def _line(row: Comparison) -> str:
     """What the terminal says of a row."""
     parts = [f"EER {100 * row.eer:.2f} %"]
     if not isnan(row.accuracy):
-        parts.insert(0, f"accuracy {100 * row.accuracy:.2f} +- {100 * row.interval:.2f} %")
+        interval = "" if isnan(row.interval) else f" +- {100 * row.interval:.2f}"
+        parts.insert(0, f"accuracy {100 * row.accuracy:.2f}{interval} %")
     if not isnan(row.tar[0.01]):
         parts.append(f"TAR {100 * row.tar[0.01]:.2f} % at FAR 0.01")
     return f"{row.run}, {row.protocol}: {', '.join(parts)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from neural_render import FrameCursor
 from portrait.files import file_hash, synthetic_note, track_facts
 from portrait.progress import Progress, say
 from portrait.reports.pictures import SUFFIX, write_picture
-from portrait.tracks import check_video, default_model, load_track, note_other_file, pick_device
+from portrait.tracks import check_video, default_model, load_track, note_other_file, pick_device, pixel_aspect
 from portrait.video import VideoWriter
 from portrait.video.writer import FORMATS, check_writable, padding_note
 from renderer import MAPS, Camera, overlay, render
@@ -38,7 +37,7 @@ def render_track(
     still = is_still(output, track)
     write = write_still if still else write_video
     width, height = picture_size(size, track.width, track.height)
-    padding = lambda wide: "" if still else padding_note(wide, height)  # noqa: E731
+    padding = lambda wide: "" if still else padding_note(wide, height, pixel_aspect(track))  # noqa: E731
     one = f"{width} x {height}{padding(width)}"
     note = synthetic_note("render", track=track_facts(path, track))
     with Progress() as progress:
@@ -129,11 +128,16 @@ def overlay_frames(
 
 def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict, width: int = 0) -> Path:
     """Frames (one a frame of the track) to a video with the track's times and pixel shape."""
-    aspect = Fraction(*((track.facts.get("source") or {}).get("pixel_aspect") or (1, 1)))
     frames = iter(frames)
     first = next(frames)
     writer = VideoWriter(
-        path, first.shape[1], first.shape[0], track.fps, audio_from=audio_from, metadata=note, pixel_aspect=aspect
+        path,
+        first.shape[1],
+        first.shape[0],
+        track.fps,
+        audio_from=audio_from,
+        metadata=note,
+        pixel_aspect=pixel_aspect(track),
     )
     times = (track.times - track.times[0]).tolist()
     with writer:

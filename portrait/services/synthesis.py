@@ -12,7 +12,16 @@ from neural_render.training import is_main_process
 from portrait.files import file_hash, find_file, synthetic_note, track_facts
 from portrait.progress import Progress, say
 from portrait.services.rendering import write_video
-from portrait.tracks import altered, check_video, default_model, is_other_file, load_track, note_other_file, pick_device
+from portrait.tracks import (
+    altered,
+    check_video,
+    default_model,
+    is_other_file,
+    load_track,
+    note_other_file,
+    pick_device,
+    pixel_aspect,
+)
 from portrait.video import has_sound, open_frames
 from portrait.video.writer import check_writable, padding_note
 
@@ -115,7 +124,7 @@ def synthesize_file(
     with Progress() as progress:
         shown = progress.over(pictures, len(track), f"synthesize {output.name}")
         write_video(output, shown, track, audio_from=audio, note=note)
-    size = f"{track.width} x {track.height}{padding_note(track.width, track.height)}"
+    size = f"{track.width} x {track.height}{padding_note(track.width, track.height, pixel_aspect(track))}"
     say(f"{output}: {len(track)} frames, {size}; labelled as synthetic in its metadata")
 
 

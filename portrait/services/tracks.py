@@ -54,6 +54,9 @@ def edit_track(
         say(f"{csv}: {len(curves.times)} rows, {curves.times[-1]:.2f} s, {len(curves.values)} columns")
         note_held(curves, track)
         note_clamped(curves)
+        if unused := curves.unused(model):
+            more = f" and {len(unused) - NAMED} more" if len(unused) > NAMED else ""
+            say(f"  note: columns that mean nothing here are skipped: {', '.join(unused[:NAMED])}{more}")
         track = track.with_parameters(track.parameters, curves=csv.name)
     if any(edits.values()) or edits["neutral"] is not None:
         track = facemodel.edit(track, model, **edits)

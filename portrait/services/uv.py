@@ -13,6 +13,7 @@ from torch import Tensor
 from facemodel import FaceParameters, PortraitError, Track
 from fitting import fit_image
 from fitting.texture import TextureMerger, frame_texture, gain_between
+from foundation.atomic import write_file
 from neural_render import FrameCursor
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from portrait.files import file_hash, synthetic_note
@@ -33,7 +34,6 @@ from portrait.services.uv_outputs import (  # fmt: skip
 from portrait.tracks import check_video, default_model, is_track, load_track, note_other_file, pick_device
 from portrait.video import is_image, open_frames, read_image
 from portrait.video.writer import check_writable
-from recognition.files import write_text
 from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
@@ -96,7 +96,7 @@ def texture_file(
         for name, yaw in turned.items():
             write_picture(output / name, face.at_yaw(yaw, PICTURE))
         turntable(face, output / "turntable.mp4", note, progress)
-        write_text(output / INDEX, json.dumps(note | {"files": files}, indent=1))
+        write_file(output / INDEX, json.dumps(note | {"files": files}, indent=1))
     share = float((weight > 0.5)[island].float().mean())
     filled = f"holes filled by {complete}" if completer else "holes show the fitted model (--complete fills them)"
     say(f"{output}: {size} x {size} texture, {100 * share:.0f} % of the head's skin seen; {filled}")
@@ -130,6 +130,7 @@ def load_completer(complete: str | None, model, device: str):
     if complete is None:
         return None
     if complete == MIRROR:
+        model.require("symmetric atlas", "completing a texture from its mirrored side")
         return mirror_fill
     path = Path(complete)
     if not path.is_file():

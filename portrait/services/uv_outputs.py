@@ -17,7 +17,8 @@ from portrait.progress import Progress
 from portrait.reports.pictures import write_picture
 from portrait.video.writer import VideoWriter
 from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
-from synthetic.scene import head_rotation, light_of
+from synthetic.performance import head_turn
+from synthetic.surroundings import light_of
 
 PICTURE = 512  # px a side, of pictures and turntable
 FRAMES = 100  # of a turntable, 4 seconds
@@ -44,7 +45,7 @@ class Face:
         """The face turned by ``yaw`` degrees, positive to its left, in even light; a camera of ``size`` px a side."""
         focal = FOCAL * size
         turned = self.parameters.replace(
-            rotation=head_rotation(yaw, 0.0, 0.0).to(self.texture.device),
+            rotation=head_turn(yaw).to(self.texture.device),
             translation=self.texture.new_tensor([-30.0 * math.sin(math.radians(yaw)), -18.0, FOCAL * HEIGHT]),
             illumination=light_of(0).to(self.texture.device),
         )

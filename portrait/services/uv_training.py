@@ -22,11 +22,11 @@ from portrait.services.fitting import fit_clip
 from portrait.services.uv import choose_frame, merged
 from portrait.tracks import default_model, pick_device
 from portrait.video import open_frames
-from portrait.video.reader import IMAGE_SUFFIXES
+from portrait.video.images import IMAGE_SUFFIXES
 from portrait.video.writer import check_writable
 from renderer import Camera, linear_to_srgb, main_island
-from synthetic import RandomScenes
-from synthetic.scene import head_rotation
+from synthetic import RandomShots
+from synthetic.performance import head_turn
 
 MASKS = 8  # of each real person, at yaws of its own
 FACE = 7 / 8  # of the chart's height: below are eyeballs, teeth and tongue
@@ -51,8 +51,8 @@ def train_uv(
         trainer = UVTrainer(settings, data, device, embed=load_embedding(identity, device), fabric=fabric)
         checkpoint, belongs = work / "checkpoint.safetensors", {"data": data.name}
         resume(trainer, checkpoint, belongs)
-        show = lambda done, total, stage, note: progress.update(done, total, f"{output.name}: {stage}", note)  # noqa: E731
-        done = run(trainer, checkpoint, seconds=60 * minutes, identity=belongs, progress=show, logs=work)
+        show = lambda e: progress.update(e.done, e.total, f"{output.name}: {e.stage}", e.note)  # noqa: E731
+        done = run(trainer, checkpoint, seconds=60 * minutes, identity=belongs, report=show, logs=work)
     header = CompletionHeader(
         model=model.name, fingerprint=model.fingerprint, size=size, width=width, norm=settings.norm,
         steps=trainer.step, seconds=round(trainer.seconds, 2), textures=len(trainer.trained_on), people=people,
@@ -118,7 +118,8 @@ def training_set(
     if files:
         parts.append(real_set(model, files, size, seed, work, progress, device))
     if synthetic:
-        parts.append(synthetic_set(model, synthetic, size, seed=seed, progress=progress.update))
+        show = lambda e: progress.update(e.done, e.total, e.stage)  # noqa: E731
+        parts.append(synthetic_set(model, synthetic, size, seed=seed, report=show))
     data = TextureSet.join([p for p in parts if p is not None])
     data.save(path, facts)
     return data
@@ -160,10 +161,10 @@ def real_set(model, files: list[Path], size: int, seed: int, work: Path, progres
 
 def turned_mask(model, parameters, size: int, island, draw: np.random.Generator) -> tuple[torch.Tensor, float]:
     """What is seen of a fitted head turned by chance: (S, S) uint8, and its yaw in degrees."""
-    shot = RandomScenes(pitch=25.0).shot(draw)
+    shot = RandomShots(pitch=25.0).shot(draw)
     focal = shot.focal * MASK_SIZE
     p = parameters.replace(
-        rotation=head_rotation(shot.yaw, shot.pitch, shot.roll),
+        rotation=head_turn(shot.yaw, shot.pitch, shot.roll),
         translation=torch.tensor([0.0, -20.0, shot.focal * 300.0]),
     )
     return to_bytes(seen_from(model, p, Camera(focal, MASK_SIZE, MASK_SIZE), size, island)), shot.yaw

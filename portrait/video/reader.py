@@ -15,30 +15,43 @@ import numpy as np
 from foundation.errors import PortraitError
 from portrait.files import source_facts
 from portrait.reports.pictures import read_picture_note
+from portrait.video.images import (
+    IMAGE_SUFFIXES,
+    check_readable_file,
+    credible_aspect,
+    image_size,
+    is_hidden,
+    is_image,
+    read_image,
+    square_size,
+)
+from portrait.video.tonemap import BT2020_PRIMARIES, TRANSFERS, to_sdr, wide_to_srgb
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
-TURNED = ("JPEG", "MPO", "PNG")  # by their EXIF, when OpenCV reads them
 DEFAULT_FPS = 25.0
+BT2020_MATRIX, UNSPECIFIED = 9, 2  # by the codes of ITU-T H.273
 
 
 class VideoReader:
     """The frames of a video file, decoded as they are asked for; can be iterated again and again.
 
     Iterating gives ``(index, time, frame)``: index from 0, time in seconds after the first frame, and the
-    frame as (height, width, 3) uint8 sRGB, turned upright (rotation metadata is applied). Grey, 10-bit and
-    other pixel formats become 8-bit RGB. Times are those of the file, so a variable frame rate is kept.
+    frame as (height, width, 3) uint8 sRGB, turned upright (rotation metadata is applied), of square pixels. Grey,
+    10-bit and other pixel formats become 8-bit RGB; HDR (HLG, PQ) is tone-mapped (`portrait.video.tonemap`), which
+    ``notes`` say. Times are those of the file, so a variable frame rate is kept.
 
-    ``pixel_aspect`` is the file's own pixel shape (1 = square); frames aren't stretched by it.
-    Raises PortraitError where the file is missing, isn't a video, holds no frame, or breaks off.
+    ``pixel_aspect`` is the file's own pixel shape (1 = square), which VideoWriter gives back to an output, ``stored``
+    the upright width and height of its frames by its own pixels.
+    square: False leaves frames as stored. Raises PortraitError where the file is missing, isn't a video, holds no
+    frame, or breaks off.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, square: bool = True):
         import av
 
         self.path = Path(path)
         check_readable_file(self.path, "video")
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(local(self.path)) as container:
                 if not container.streams.video:
                     raise PortraitError(f"video '{self.path}': holds no pictures (only sound); give a video")
                 stream = container.streams.video[0]
@@ -47,7 +60,8 @@ class VideoReader:
                     raise PortraitError(f"video '{self.path}': holds 0 frames; give a video with at least one")
                 check_whole(self.path, stream)
                 self._turns = round(first.rotation / 90) % 4
-                self._size = (first.width, first.height)
+                aspect = credible_aspect(Fraction(stream.sample_aspect_ratio or 1))
+                self._size = square_size(first.width, first.height, aspect if square else Fraction(1))
                 self._start = first.time or 0.0
                 self.audio = bool(container.streams.audio)
                 self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
@@ -55,12 +69,21 @@ class VideoReader:
                 self.pixel_format = stream.codec_context.pix_fmt
                 self.codec = stream.codec_context.name
                 self.metadata = dict(container.metadata)
-                aspect = Fraction(stream.sample_aspect_ratio or 1)
-        except (av.error.FFmpegError, OSError) as error:
+                self.transfer = TRANSFERS.get(int(first.color_trc))
+                self._wide = int(first.color_primaries) == BT2020_PRIMARIES
+        except PortraitError:
+            raise
+        except reading_errors() as error:
             raise _unreadable(self.path, error) from None
         swapped = self._turns % 2 == 1
         self.width, self.height = self._size[::-1] if swapped else self._size
-        self.pixel_aspect = (1 / aspect if swapped else aspect) if aspect > 0 else Fraction(1)
+        self.pixel_aspect = 1 / aspect if swapped else aspect
+        self.stored = (first.height, first.width) if swapped else (first.width, first.height)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done to the pixels that who sees the results should know."""
+        return [f"HDR video ({self.transfer}): tone-mapped to SDR by BT.2390"] if self.transfer else []
 
     @cached_property
     def source(self) -> dict:
@@ -77,14 +100,14 @@ class VideoReader:
 
         index = -1
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(local(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 for index, frame in enumerate(container.decode(stream)):
                     time = frame.time
                     time = index / self.fps if time is None else time - self._start
                     yield index, time, self._upright(frame)
-        except (av.error.FFmpegError, OSError) as error:
+        except reading_errors() as error:
             raise PortraitError(
                 f"video '{self.path}': breaks off after frame {index} of {self.frame_count or 'unknown'} "
                 f"({_reason(error)}); get a whole copy, or cut it there first"
@@ -92,11 +115,17 @@ class VideoReader:
 
     def _upright(self, frame) -> np.ndarray:
         """A decoded frame as (height, width, 3) uint8 sRGB in the size of the first."""
-        if (frame.width, frame.height) != self._size:
-            frame = frame.reformat(width=self._size[0], height=self._size[1])
-        image = frame.to_ndarray(format="rgb24")
+        width, height = self._size
+        if self.transfer or self._wide:
+            wide = BT2020_MATRIX if frame.colorspace == UNSPECIFIED else None
+            deep = frame.reformat(width, height, "rgb48le", src_colorspace=wide).to_ndarray()
+            image = to_sdr(deep, self.transfer) if self.transfer else wide_to_srgb(deep)
+        else:
+            if (frame.width, frame.height) != self._size:
+                frame = frame.reformat(width, height, "rgb24", interpolation="BICUBIC")
+            image = frame.to_ndarray(format="rgb24")
         # the display matrix' angle is counter-clockwise, and so is rot90
-        return np.ascontiguousarray(np.rot90(image, self._turns)) if self._turns else image
+        return np.ascontiguousarray(np.rot90(image, self._turns) if self._turns else image)
 
 
 class ImageReader:
@@ -110,7 +139,8 @@ class ImageReader:
     def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS):
         self.path, self.fps = Path(path), fps
         if self.path.is_dir():
-            self.files = sorted((p for p in self.path.iterdir() if is_image(p)), key=_natural)
+            shown = (p for p in self.path.iterdir() if is_image(p) and not is_hidden(p) and p.is_file())
+            self.files = sorted(shown, key=_natural)
             if not self.files:
                 raise PortraitError(f"folder '{self.path}': holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
         else:
@@ -122,6 +152,7 @@ class ImageReader:
         self.frame_count, self.audio = len(self.files), False
         self.metadata = read_picture_note(self.path)
         self.pixel_aspect, self.start = Fraction(1), 0.0
+        self.notes: list[str] = []
         self.codec, self.pixel_format = self.files[0].suffix[1:].lower(), "rgb24"
 
     @cached_property
@@ -178,56 +209,27 @@ def open_frames(path: str | os.PathLike) -> VideoReader | ImageReader:
     return ImageReader(path) if path.is_dir() or is_image(path) else VideoReader(path)
 
 
+def local(path: str | os.PathLike) -> str:
+    """A file's name as FFmpeg takes it for a file's: ``take:1.mp4`` has no protocol, ``-x.mp4`` is no option."""
+    return os.path.abspath(path)
+
+
+def reading_errors() -> tuple[type[Exception], ...]:
+    """What PyAV raises at files that are broken or no media."""
+    import av
+
+    return av.error.FFmpegError, OSError, ValueError, LookupError, OverflowError, MemoryError, ZeroDivisionError
+
+
 def has_sound(path: Path) -> bool:
     """Whether a file holds sound, with or without pictures."""
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(local(path)) as container:
             return bool(container.streams.audio)
-    except (av.error.FFmpegError, OSError):
+    except reading_errors():
         return False
-
-
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def read_image(path: Path) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 sRGB, upright; grey and 16-bit ones are converted."""
-    import cv2
-
-    check_readable_file(path, "image")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PortraitError(f"image '{path}': can't be read as an image; give a PNG or JPEG")
-    return np.ascontiguousarray(image[..., ::-1])
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file, upright, without reading all of it where its header tells."""
-    from PIL import Image
-
-    check_readable_file(path, "image")
-    try:
-        with Image.open(path) as image:
-            turned = image.format in TURNED and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        height, width = read_image(path).shape[:2]
-        return width, height
-
-
-def check_readable_file(path: Path, what: str) -> None:
-    """Raises PortraitError unless ``path`` is a file that can be opened and holds something."""
-    if not path.exists():
-        raise PortraitError(f"{what} '{path}': no such file; check the name")
-    if not path.is_file():
-        raise PortraitError(f"{what} '{path}': expected a file, found a folder")
-    if path.stat().st_size == 0:
-        raise PortraitError(f"{what} '{path}': is empty (0 bytes); get a whole copy")
-    if not os.access(path, os.R_OK):
-        raise PortraitError(f"{what} '{path}': may not be read (permissions)")
 
 
 def check_whole(path: Path, stream) -> None:

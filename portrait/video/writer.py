@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import PortraitError, write_error
+from portrait.video.images import stored_shape
 
 CLOCK = Fraction(1, 90000)  # seconds a tick of the video stream: holds any frame's time to 11 microseconds
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -24,7 +25,8 @@ class VideoWriter:
 
     path: .mp4, .mov or .mkv. width, height: of the frames, px. fps: the nominal rate.
     audio_from: a file whose sound is copied (re-encoded to AAC only where the container can't hold its codec),
-        cut to the pictures' length. pixel_aspect: shape of a pixel, as VideoReader has it.
+        cut to the pictures' length. pixel_aspect: shape of a pixel of the file, as VideoReader has it: the frames,
+        whose pixels are square, are stored so that a file of that shape gives its shape again.
     metadata: kept as JSON in the file's ``comment`` (``read_comment`` gives it back).
     Raises PortraitError for a path that can't be written and a full disk.
     """
@@ -54,12 +56,13 @@ class VideoWriter:
         self._closed, self._audio, self._container = False, None, None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self.partial), "w", format=FORMATS[self.path.suffix.lower()])
+            self._container = av.open(os.path.abspath(self.partial), "w", format=FORMATS[self.path.suffix.lower()])
             if metadata:
                 self._container.metadata["comment"] = json.dumps(metadata, ensure_ascii=False)
             rate = Fraction(self.fps).limit_denominator(1001)
             stream = self._container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
-            stream.width, stream.height = stored_size(width, height)
+            self._shape = stored_shape(width, height, pixel_aspect)
+            stream.width, stream.height = stored_size(*self._shape)
             stream.pix_fmt = "yuv420p"
             stream.time_base = stream.codec_context.time_base = CLOCK
             stream.codec_context.sample_aspect_ratio = pixel_aspect
@@ -84,8 +87,13 @@ class VideoWriter:
             time = self.frame_count / self.fps
         if self.frame_count and time <= self._last_time:
             time = self._last_time + float(CLOCK)
-        if self.height % 2 or self.width % 2:
-            frame = np.pad(frame, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        width, height = self._shape
+        if (width, height) != (self.width, self.height):
+            import cv2
+
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+        if height % 2 or width % 2:
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         picture.time_base, picture.pts = CLOCK, round(time / CLOCK)
@@ -165,7 +173,7 @@ class AudioCopy:
         """None where the file has no sound."""
         import av
 
-        source = av.open(str(path))
+        source = av.open(os.path.abspath(path))
         if not source.streams.audio:
             source.close()
             return None
@@ -223,10 +231,14 @@ def stored_size(width: int, height: int) -> tuple[int, int]:
     return width + width % 2, height + height % 2
 
 
-def padding_note(width: int, height: int) -> str:
-    """For a message that says a size: what is stored, where that is another."""
-    wide, high = stored_size(width, height)
-    return "" if (wide, high) == (width, height) else f" (stored as {wide} x {high}: H.264 needs even sizes)"
+def padding_note(width: int, height: int, pixel_aspect: Fraction = Fraction(1)) -> str:
+    """For a message that says the size of frames: what is stored, where that is another."""
+    shape = stored_shape(width, height, pixel_aspect)
+    wide, high = stored_size(*shape)
+    if (wide, high) == (width, height):
+        return ""
+    why = "H.264 needs even sizes" if shape == (width, height) else "pixels shaped as the original's"
+    return f" (stored as {wide} x {high}: {why})"
 
 
 def _tag_colours(codec) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 import facemodel
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from benchmarks.completion_real import TURNS, holes_of
 from fitting.texture import frame_texture
 from neural_render.uv_gan.generator import UVGenerator
 from renderer import main_island, render_textured
-from synthetic import Shot, SkinChart, make_person
-from synthetic.scene import stand
+from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 64
 
@@ -25,7 +24,7 @@ def model():
 
 def test_a_picture_shows_the_truth_where_it_shows_anything(model):
     island = main_island(model, SIZE)
-    person = make_person(model, SkinChart.of(model, SIZE), 1, 2)
+    person = make_person(model, SkinAtlas.of(model, SIZE), 1, 2)
     truth, seen, weight = observe(model, person, Shot(50.0, 0.0, 0.0, 3, 0, 2.5), island)
     shown = (weight > 0.9).numpy()
     assert 0.1 < shown[island.numpy()].mean() < 0.7
@@ -69,16 +68,16 @@ def test_gain_is_against_the_best_at_far_yaws():
 
 
 def test_what_a_real_turned_head_hides_is_known_from_others(model):
-    island, person = main_island(model, SIZE), make_person(model, SkinChart.of(model, SIZE), 1, 2)
-    parameters, camera = stand(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    frame = frame_texture(model, parameters, (picture * cover * 255).round().to(torch.uint8)[0], SIZE)
+    island, person = main_island(model, SIZE), make_person(model, SkinAtlas.of(model, SIZE), 1, 2)
+    parameters, camera = frame_shot(model, person, Shot(25.0, 0.0, 0.0, 3, 0, 2.5), PICTURE)
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    frame = frame_texture(model, parameters, (picture * alpha * 255).round().to(torch.uint8)[0], SIZE)
     # The others show the same skin without light, twice as bright.
     parts = holes_of(model, parameters, 25.0, frame, 2 * person.albedo, torch.ones(SIZE, SIZE), island)
     assert [p.turn for p in parts] == list(TURNS)
     shares = [p.hole.mean() for p in parts]
     assert 0 < shares[0] < shares[1] < shares[2] < shares[3]
-    right = np.arange(SIZE) < SIZE // 2  # in the chart the subject's right side is on the left; turned left, it shows
+    right = np.arange(SIZE) < SIZE // 2  # in the atlas the subject's right side is on the left; turned left, it shows
     assert parts[3].hole[:, ~right].mean() > 2 * parts[3].hole[:, right].mean()
     for part in parts:
         assert not (part.hole & (part.weight.numpy() >= 0.5)).any() and part.known[part.hole].all()

@@ -28,7 +28,7 @@ from neural_render.uv_gan.generator import UVGenerator
 from recognition.evaluation import Result
 from recognition.folder import read_folder
 from renderer import rotation_matrix
-from synthetic.scene import head_rotation
+from synthetic.performance import head_turn
 from tests.recognition.conftest import write_people
 
 
@@ -50,7 +50,7 @@ def test_each_picture_is_fitted_by_itself(photos, tmp_path):
     assert photos.pictures.shape == (6, PICTURE, PICTURE, 3) and len({t.yaw for t in shots(1, 6, test=True)}) == 6
     for k, shot in enumerate(shots(STRANGERS, 6, test=True)):
         found = rotation_matrix(photos.parameters.rotation[k])
-        off = found.T @ rotation_matrix(head_rotation(shot.yaw, shot.pitch, shot.roll))
+        off = found.T @ rotation_matrix(head_turn(shot.yaw, shot.pitch, shot.roll))
         assert torch.rad2deg(torch.acos(((off.trace() - 1) / 2).clamp(-1, 1))) < 15
     identities = photos.parameters.identity
     assert all(not torch.equal(identities[0], other) for other in identities[1:])

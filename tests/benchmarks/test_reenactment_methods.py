@@ -35,7 +35,7 @@ def test_nearest_is_the_frame_itself_and_ignores_light():
     assert nearest_frames(track, np.array([3]), np.arange(5, 12)).tolist() == [9]
 
 
-def test_pasted_shows_the_model_where_it_is_drawn():
+def test_pasted_shows_the_model_where_it_is_seen():
     maps, behind = np.zeros((1, 6, 6, CHANNELS), np.uint8), np.full((1, 6, 6, 3), 9, np.uint8)
     maps[0, 1:4, 3:] = 50
     picture = pasted(maps, behind)

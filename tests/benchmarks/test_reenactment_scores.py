@@ -5,7 +5,7 @@ import pytest
 from skimage.data import astronaut
 
 from benchmarks.image_metrics import ms_ssim, psnr, ssim
-from benchmarks.reenactment_scores import Held, Judge, mouth_and_eyes, to_crop
+from benchmarks.reenactment_scores import Held, Scorer, mouth_and_eyes, to_crop
 from fitting import make_detector
 from fitting.landmarks.base import Face
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, Crop
@@ -37,11 +37,11 @@ def test_scores_of_a_clip(points):
     maps = np.zeros((3, 192, 192, CHANNELS), np.uint8)
     maps[:, 40:150, 40:150, 3] = 9
     held = Held(np.array([5, 6, 8]), np.stack([PICTURE] * 3), maps, np.stack([points] * 3))
-    judge = Judge(held, KnownDetector(points), lambda picture, face: np.array([1.0, float(picture[0, 0, 0])]))
+    score = Scorer(held, KnownDetector(points), lambda picture, face: np.array([1.0, float(picture[0, 0, 0])]))
     made = held.pictures.copy()
     made[0] = made[0] // 2 + 60
     made[2] = 0
-    found = judge(made)
+    found = score(made)
     face = maps[0, ..., 3] > 0
     for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim)):
         whole = [metric(picture, PICTURE) for picture in made]

@@ -9,7 +9,7 @@ import torch
 from benchmarks.recognition_real import Seen, cosines
 from benchmarks.turned_frames import APART, apart, by_turn, yaws
 from facemodel import FaceParameters, Track
-from synthetic.scene import head_rotation
+from synthetic.performance import head_turn
 
 TURNS = (0.0, 20.0, -35.0, 5.0, -50.0)
 
@@ -20,7 +20,7 @@ def track(model) -> Track:
     p = FaceParameters.neutral(model, (len(TURNS),), distance=700.0)
     p = p.replace(
         identity=p.identity[0], reflectance=p.reflectance[0], focal=p.focal[0],
-        rotation=torch.stack([head_rotation(t, 10.0, 5.0) for t in TURNS]),
+        rotation=torch.stack([head_turn(t, 10.0, 5.0) for t in TURNS]),
     )  # fmt: skip
     count = len(TURNS)
     return Track(

@@ -60,7 +60,7 @@ def check_on_cpu(track):
 
 @cache
 def scene(model):
-    from synthetic.scenes import make_scene
+    from synthetic import make_scene
 
     try:
         return make_scene(model, 3, 1, SIZE)

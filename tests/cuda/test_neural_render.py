@@ -77,7 +77,8 @@ def test_live(trained, model, device):
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_steps_and_checkpoints(device, tmp_path, bfloat16):
     """Every loss that needs no weights of its own, shifts, held-out scores; then on from the checkpoint."""
-    from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+    from neural_render.methods.deep_video_portraits.settings import Settings
+    from neural_render.methods.deep_video_portraits.trainer import Trainer
     from neural_render.training import resume, run
     from tests.neural_render.arrays import moving_disc
 
@@ -99,7 +100,8 @@ def test_steps_and_checkpoints(device, tmp_path, bfloat16):
 
 
 def test_random_numbers_of_the_caller_stay(device):
-    from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+    from neural_render.methods.deep_video_portraits.settings import Settings
+    from neural_render.methods.deep_video_portraits.trainer import Trainer
     from tests.neural_render.arrays import moving_disc
 
     drawn = []

@@ -19,21 +19,23 @@ def folder(device, tmp_path_factory):
 
 def train(folder, device, output, *, iterations, dream="none", precision="32-true", **losses):
     """A short training on the device; what ``recognition.training.train`` says of it."""
+    from neural_render.training import make_fabric
     from recognition.settings import LossSettings
-    from recognition.training import make_fabric, train, training_data
+    from recognition.training import train, training_data
     from tests.recognition.conftest import MODEL, TRAINING, experiment
 
     training = replace(
         TRAINING, iterations=iterations, batch=8, checkpoint_every=2, dream_iterations=3, precision=precision
     )
     wanted = experiment(folder, loss=LossSettings(**losses), model=replace(MODEL, dream=dream), training=training)
-    return train(make_fabric(training, device), wanted, training_data(wanted), output, 0)
+    return train(make_fabric(device, precision=precision), wanted, training_data(wanted), output, 0)
 
 
 ALL = {"head": "a-softmax", "center": 0.1, "ring": 0.1, "exclusive": 1.0, "uniform": 1.0}
 CASES = {
     "all losses": ALL,
     "half precision": {"head": "softmax", "precision": "bf16-mixed"},
+    "half precision, scaled": {"head": "a-softmax", "precision": "16-mixed"},
     "dream": {"head": "softmax", "dream": "end-to-end"},
     "dream, stitched": {"head": "softmax", "dream": "stitched"},
 }

@@ -11,8 +11,8 @@ from facemodel import FaceParameters
 from renderer import (
     MAPS,
     Camera,
-    chart_light,
-    chart_values,
+    atlas_light,
+    atlas_values,
     extend,
     main_island,
     overlay,
@@ -129,12 +129,12 @@ def test_texturing(model, gpu_model, people, device):
     pictures = []
     for where, head, p in (("cpu", model, own), (device, gpu_model, own.to(device))):
         island = main_island(head, size)
-        albedo = chart_values(head, head.albedo(p.reflectance), size)
+        albedo = atlas_values(head, head.albedo(p.reflectance), size)
         texture = extend(albedo.clamp(0, 1), island)
-        light = chart_light(head, p, size)
-        drawn, cover = render_textured(head, people.to(where), Camera(260.0, 200, 120), texture)
-        shown = overlay(torch.zeros(3, 120, 200, 3, dtype=torch.uint8), drawn, cover)
-        pictures.append([t.float().cpu() for t in (island, texture, light, drawn * cover, shown / 255)])
+        light = atlas_light(head, p, size)
+        drawn, alpha = render_textured(head, people.to(where), Camera(260.0, 200, 120), texture)
+        shown = overlay(torch.zeros(3, 120, 200, 3, dtype=torch.uint8), drawn, alpha)
+        pictures.append([t.float().cpu() for t in (island, texture, light, drawn * alpha, shown / 255)])
         assert drawn.device == head.mean.device
     for a, b in zip(*pictures):
         off = (a - b).abs()

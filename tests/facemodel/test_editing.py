@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facemodel import FrameStatus, PortraitError, edit
-from facemodel.editing.edits import set_gaze, shape_name
+from facemodel.editing.edits import find_coefficient, set_gaze
 from facemodel.editing.smoothing import shots, smooth_parameters
 from tests.facemodel.clips import make_track, small_model
 
@@ -30,7 +30,7 @@ def test_set_scale_add_in_range():
 
 
 def test_names():
-    assert shape_name("EyeBlinkLeft", NAMES) == "eyeBlinkLeft"
+    assert find_coefficient(" EyeBlinkLeft ", MODEL) == ("expression", NAMES.index("eyeBlinkLeft"))
     with pytest.raises(PortraitError, match="did you mean 'jawOpen'"):
         edit(make_track(MODEL, 2), MODEL, set={"jawOpn": 0.5})
     with pytest.raises(PortraitError, match="expected a number"):
@@ -94,7 +94,7 @@ def test_smoothing_stays_within_shots():
     translation = torch.zeros(40, 3)
     translation[15:] = 100.0
     parameters = track.parameters.replace(translation=translation)
-    smoothed = smooth_parameters(parameters, status, 25.0, 0.4)
+    smoothed = smooth_parameters(parameters, MODEL, status, 25.0, 0.4)
     assert torch.allclose(smoothed.translation, translation, atol=1e-4)
     assert shots(status) == [slice(0, 15), slice(15, 40)]
 
@@ -105,6 +105,6 @@ def test_rotations_are_smoothed_as_rotations():
     angles = torch.where(angles > math.pi, angles - 2 * math.pi, angles)
     rotation = torch.stack([torch.zeros(30), angles, torch.zeros(30)], -1)
     parameters = make_track(MODEL, 30).parameters.replace(rotation=rotation)
-    smoothed = smooth_parameters(parameters, torch.ones(30, dtype=torch.int64), 30.0, 0.5).rotation
+    smoothed = smooth_parameters(parameters, MODEL, torch.ones(30, dtype=torch.int64), 30.0, 0.5).rotation
     difference = (smoothed - rotation).norm(dim=-1)
     assert torch.minimum(difference, (difference - 2 * math.pi).abs()).max() < 1e-4

@@ -12,8 +12,8 @@ import facemodel
 from facemodel import PortraitError, export_mesh
 from facemodel.export.mesh import frame_mesh
 from geometry.camera import Camera, opencv_extrinsics, project, to_camera
+from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
-from renderer import linear_to_srgb
 from tests.facemodel.clips import make_track
 
 
@@ -104,7 +104,7 @@ def test_meshes_read_back_in_millimetres(tmp_path, model, track, texture, name, 
     np.testing.assert_allclose(mesh.triangles, corners, atol=1e-3)  # the same triangles, wound the same way
     if textured and not name.endswith(".ply"):
         assert mesh.visual.kind == "texture"
-        uv = model.uv.numpy()[model.uv_triangles.numpy()]
+        uv = model.atlas.coordinates.numpy()[model.atlas.triangles.numpy()]
         np.testing.assert_allclose(mesh.visual.uv[mesh.faces], uv, atol=1e-4)
         material = mesh.visual.material
         image = material.baseColorTexture if name.endswith(".glb") else material.image

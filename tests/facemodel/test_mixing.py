@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from facemodel import FrameStatus, PortraitError, mix
 from facemodel.editing.mixing import backing_frames, target_frames
 from facemodel.editing.neutral import neutral_frame, relative_expression
+from facemodel.editing.poses import PoseReference, head_angles, head_rotation, relative_pose
 from geometry.camera import Camera, project, to_camera
 from geometry.rotation import rotation_matrix
 from tests.facemodel.clips import make_track, small_model
@@ -58,7 +60,7 @@ def test_eyes_that_close_close():
     of_source[blink] = 0.25
     closed = of_source.clone()
     closed[blink] = 1.0
-    assert relative_expression(closed, of_source, of_target, NAMES)[blink] == pytest.approx(1.0)
+    assert relative_expression(closed, of_source, of_target, MODEL)[blink] == pytest.approx(1.0)
 
 
 def test_neutral_is_the_quietest_frame_with_a_face():
@@ -85,7 +87,7 @@ def test_mixing_a_clip_with_itself_changes_nothing():
 
 def test_relative_pose_moves_the_head_as_far_in_head_widths():
     source, target = make_track(MODEL, 8, seed=1), make_track(MODEL, 8, seed=3, width=1280, height=720)
-    mixed = mix(source, target, MODEL)
+    mixed = mix(source, target, MODEL, beyond=True)
     centre = torch.zeros(1, 3)
 
     def place_and_size(track):
@@ -100,7 +102,43 @@ def test_relative_pose_moves_the_head_as_far_in_head_widths():
     assert torch.allclose(size_a / size_a[0], size_b / size_b[0], atol=1e-4)
     turn = lambda t: rotation_matrix(t.parameters.rotation) @ rotation_matrix(t.parameters.rotation[:1]).mT  # noqa: E731
     assert torch.allclose(turn(source), turn(mixed), atol=1e-5)
-    assert torch.allclose(mixed.parameters.rotation[0], target.parameters.rotation[0], atol=1e-5)
+    references = [PoseReference.of_track(track) for track in (source, target)]
+    at_rest = relative_pose((references[0].rotation[None], references[0].translation[None]), *references)
+    assert torch.allclose(at_rest[0][0], references[1].rotation, atol=1e-5)
+    assert torch.allclose(at_rest[1][0], references[1].translation, atol=1e-2)
+
+
+def turned(track, yaw, *, roll=0.0, status=None):
+    """The track with these yaws (F,) in degrees, and the frames' statuses."""
+    angles = np.stack([np.radians(yaw), np.zeros(len(yaw)), np.full(len(yaw), math.radians(roll))], -1)
+    track = track.with_parameters(track.parameters.replace(rotation=head_rotation(angles).float()))
+    return track if status is None else replace(track, status=torch.tensor(status))
+
+
+def yaws(track):
+    return np.degrees(head_angles(track.parameters.rotation)[:, 0])
+
+
+def test_a_source_that_begins_turned_doesnt_turn_the_target():
+    yaw = np.concatenate([np.full(30, -30.0), np.linspace(-30, 20, 30)])
+    source, target = turned(make_track(MODEL, 60, seed=1), yaw), turned(make_track(MODEL, 9, seed=2), np.full(9, 2.0))
+    mixed = mix(source, target, MODEL)
+    np.testing.assert_allclose(yaws(mixed), yaw + 2, atol=4)
+    said = mixed.facts["mixed"]["pose"]
+    assert abs(said["source"]["yaw"]) < 4 and said["target"]["yaw"] == pytest.approx(2, abs=0.1)
+    assert said["beyond"] is False and said["limited_frames"] == int((yaws(mixed) > 19.99).sum())
+    doubtful = [int(FrameStatus.TRACKED | FrameStatus.UNCERTAIN)] * 5 + [1] * 55
+    wild = np.where(np.arange(60) < 5, 0.0, -30.0)  # a doubtful fit isn't what counts
+    reference = PoseReference.of_track(turned(source, wild, status=doubtful)).facts()
+    assert reference["yaw"] == pytest.approx(-30, abs=0.1)
+
+
+def test_poses_turn_no_further_than_either_clip_unless_asked():
+    source = turned(make_track(MODEL, 21, seed=1), np.linspace(-20, 20, 21))
+    target = turned(make_track(MODEL, 5, seed=2), [30.0, 31, 32, 33, 34])
+    assert yaws(mix(source, target, MODEL)).max() == pytest.approx(34, abs=0.01)
+    assert yaws(mix(source, target, MODEL, beyond=True)).max() > 48
+    assert mix(source, target, MODEL).facts["mixed"]["pose"]["limited_frames"] > 0
 
 
 def test_absolute_pose_keeps_the_place_in_the_picture():

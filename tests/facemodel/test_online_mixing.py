@@ -5,6 +5,7 @@ import torch
 
 from facemodel.editing.mixing import mix
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
+from facemodel.editing.poses import PoseReference
 from foundation.errors import PortraitError
 from tests.facemodel.clips import make_track, small_model
 
@@ -21,7 +22,7 @@ def test_as_mix_does_it(model):
         Reference.of_track(source, model),
         Reference.of_track(target, model),
         steady_face(target),
-        model.expression_names,
+        model,
     )
     assert whole.expression.std() > 0.01 and whole.rotation.std() > 0.01
     for k in range(len(source)):
@@ -36,9 +37,10 @@ def test_reference_of_the_first_frames(model):
     p = make_track(model, frames=6, seed=3).parameters.expanded()
     expression = p.expression.clone()
     expression[1] = 1.0  # one wild frame doesn't change what is neutral
-    first = Reference.of_frames(p.replace(expression=expression), model.expression_names)
+    first = Reference.of_frames(p.replace(expression=expression), model)
     assert first.expression.max() < 1
-    assert torch.equal(first.rotation, p.rotation[0]) and torch.equal(first.translation, p.translation[0])
+    turned = PoseReference.of_frames(p)
+    assert torch.equal(first.pose.rotation, turned.rotation) and torch.isinf(first.pose.highest).all()
     assert torch.equal(first.gaze, p.gaze.median(0).values)
 
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import UPSIDE_DOWN, Face, square_crop
-from fitting.tracking.follow import LOOK_AROUND, FaceFollower
+from fitting.tracking.follow import FaceFollower, FollowPolicy
+
+LOOK_AROUND = FollowPolicy().look_around
 
 
 class Discs:

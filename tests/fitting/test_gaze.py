@@ -13,7 +13,7 @@ from fitting.observation.crop import observe
 from fitting.policy.settings import GazeSearch
 from fitting.solver.state import FitState
 from renderer import rotation_matrix
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 
 OFF = torch.tensor([0.2, 0.08])  # rad
 

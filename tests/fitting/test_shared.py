@@ -18,7 +18,7 @@ from fitting.policy.settings import JointSchedule, Occlusion, Settings
 from fitting.policy.weights import Priors
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import implausibility, solve_shared
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 
 SIZE = 384
 NEVER = TrustLimits(0.0, 0.0, 0.0)

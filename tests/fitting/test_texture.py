@@ -1,4 +1,4 @@
-"""Textures of frames: what is seen, what is believed, what many frames say together."""
+"""Textures of frames: what is seen, what is trusted, what many frames say together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 import facemodel
 from facemodel import PortraitError
 from fitting.texture import FrameTexture, TextureMerger, blur, frame_texture, gain_between, unoccluded
-from renderer import main_island, render_textured
-from synthetic import Shot, SkinChart, make_person
-from synthetic.scene import stand
+from neural_render.uv_gan.filling import blend_weight, mirror_fill
+from renderer import atlas_values, main_island, render_textured
+from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 96
 SIDE = Shot(yaw=40.0, pitch=0.0, roll=0.0, light=4, expression=0, focal=2.0)
@@ -25,14 +25,14 @@ def model():
 
 @pytest.fixture(scope="module")
 def person(model):
-    return make_person(model, SkinChart.of(model, SIZE), 2, 1)
+    return make_person(model, SkinAtlas.of(model, SIZE), 2, 1)
 
 
 def photograph(model, person, shot, size=192):
     """Parameters, and the picture (size, size, 3) uint8, over black."""
-    parameters, camera = stand(model, person, shot, size)
-    picture, cover = render_textured(model, parameters, camera, person.albedo)
-    return parameters, (picture * cover * 255).round().byte()[0]
+    parameters, camera = frame_shot(model, person, shot, size)
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    return parameters, (picture * alpha * 255).round().byte()[0]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,11 @@ def test_light_is_divided_out(model, person, seen):
 
 
 def test_the_far_side_and_the_neck_are_not_believed(model, seen):
-    """Turned to its left, which is on the right of picture and chart, a head shows its right side."""
+    """Turned to its left, which is on the right of picture and atlas, a head shows its right side."""
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())
     assert not (seen.confidence[~seen.visible] > 0).any()
-    from renderer import chart_values
-
-    neck = chart_values(model, model.regions["neck"].float()[:, None], SIZE)[..., 0]
+    neck = atlas_values(model, model.regions["neck"].float()[:, None], SIZE)[..., 0]
     assert float(seen.confidence[neck > 0.99].max()) < 1e-6
 
 
@@ -81,6 +79,49 @@ def test_an_occluder_is_found_and_a_mole_is_not(model, person, seen):
     assert unoccluded(spotted, torch.full_like(spotted, 0.3), everywhere).min() > 0.9
     # A darker exposure isn't an occluder.
     assert unoccluded(0.2 * spotted, torch.full_like(spotted, 0.3), everywhere).min() > 0.9
+
+
+def before_a_wall(model, person, yaw, aside):
+    """The picture of a head before a bright wall, and parameters by which it's ``aside`` mm from where it is."""
+    parameters, camera = frame_shot(model, person, replace(SIDE, yaw=yaw), 320)
+    picture, alpha = render_textured(model, parameters, camera, person.albedo)
+    picture = ((picture * alpha + 0.92 * (1 - alpha)) * 255).round().byte()[0]
+    return parameters.replace(translation=parameters.translation + torch.tensor([aside, 0.0, 0.0])), picture
+
+
+def share_of_wall(model, person, texture, light):
+    """Of the texels of the face, those that are twice as bright as the person is under that light."""
+    hidden = ["scalp", "neck"]
+    other = torch.stack([atlas_values(model, model.region(n).float()[:, None], SIZE)[..., 0] for n in hidden]).amax(0)
+    skin = main_island(model, SIZE) & (other < 0.5)
+    off = (texture.clamp_min(0.01) / (person.albedo * light).clamp_min(0.01)).log().mean(-1)
+    return float((off > 0.7)[skin].float().mean())
+
+
+@pytest.mark.parametrize(("yaw", "aside"), [(34.0, 6.0), (-34.0, -6.0), (0.0, 6.0)])
+def test_the_wall_behind_a_head_stays_out_of_its_texture(model, person, yaw, aside):
+    """Where the fitted outline is beyond the true one the picture shows the wall."""
+    f = frame_texture(model, *before_a_wall(model, person, yaw, aside), SIZE)
+    whole = mirror_fill(f.color, blend_weight(f.confidence, main_island(model, SIZE)), f.albedo * f.light)
+    assert share_of_wall(model, person, whole, f.light) < 0.015
+    # And where it isn't, no skin is lost.
+    parameters, picture = before_a_wall(model, person, yaw, 0.0)
+    exact = frame_texture(model, parameters, picture, SIZE)
+    black = frame_texture(model, parameters, torch.where((picture == 235).all(-1, keepdim=True), 0, picture), SIZE)
+    assert float((exact.confidence > 0.15).sum()) > 0.95 * float((black.confidence > 0.15).sum())
+
+
+def test_the_wall_stays_out_of_a_merged_texture(model, person):
+    """Of a clip whose outlines are all off to one side."""
+    frames = [frame_texture(model, *before_a_wall(model, person, yaw, 6.0), SIZE) for yaw in (22.0, 34.0, 46.0)]
+    merger = TextureMerger(SIZE)
+    for take in (merger.add, merger.refine):
+        for f in frames:
+            take(f)
+    texture, confidence = merger.result()
+    weight = blend_weight(confidence, main_island(model, SIZE))
+    whole = mirror_fill(texture, weight, frames[1].albedo)
+    assert share_of_wall(model, person, whole, torch.ones(3)) < 0.02
 
 
 def frame(color, confidence, light=1.0):

@@ -38,3 +38,18 @@ def test_installed_packages_are_asked_once_and_only_when_needed(monkeypatch):
 
     assert table["theirs"] is hashlib.md5 and table["ours"] == 1
     assert table.names() == ("ours", "theirs") and asked == ["video_portraits.face_model"]
+
+
+def test_files_of_a_package_add_themselves(tmp_path, monkeypatch):
+    folder = tmp_path / "toy_shapes"
+    (folder / "cube").mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "from foundation.registry import Registry\n\nSHAPES = Registry('shape', __name__)\n"
+    )
+    for file, name, sides in (("ball.py", "ball", 1), ("cube/__init__.py", "cube", 6)):
+        (folder / file).write_text(f"from toy_shapes import SHAPES\n\nSHAPES.add('{name}', {sides})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from toy_shapes import SHAPES
+
+    SHAPES.add("cube", 8)  # before the package's files are looked at
+    assert SHAPES["ball"] == 1 and SHAPES["cube"] == 8 and set(SHAPES) == {"ball", "cube"}

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import torch
 
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
-from neural_render.methods.deep_video_portraits.weights import read
-from neural_render.training import resume, run
+from foundation.tensors import read_tensors
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
+from neural_render.training import Policy, resume, run
 from tests.neural_render.arrays import moving_disc
 
 SETTINGS = Settings(size=64, width=4, batch=1, adversarial_after=2, seed=5)
@@ -37,7 +38,7 @@ def train(trainer: Trainer, folder: Path, steps: int) -> None:
             return losses
 
         trainer.advance = written
-        run(trainer, folder / "checkpoint.safetensors", seconds=1e9, steps=steps, every=0)
+        run(trainer, folder / "checkpoint.safetensors", steps=steps, policy=Policy(save_seconds=0))
 
 
 def forked(trainer: Trainer, folder: Path, steps: int) -> int:
@@ -63,7 +64,7 @@ def main(folder: Path, kills: int, steps: int) -> None:
         os.waitpid(child, 0)
         partial += (folder / "checkpoint.safetensors.partial").exists()
         if (folder / "checkpoint.safetensors").exists():
-            found.append(read(folder / "checkpoint.safetensors", "checkpoint")[1]["step"])
+            found.append(read_tensors(folder / "checkpoint.safetensors", "checkpoint", 1, "")[1]["step"])
     steps = max([*found, 0]) + steps
     _, status = os.waitpid(forked(trainer, folder, steps), 0)
     print(json.dumps({"steps": found, "partial": partial, "last": steps, "code": os.waitstatus_to_exitcode(status)}))

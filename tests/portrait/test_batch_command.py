@@ -27,7 +27,7 @@ from tests.portrait.conftest import ROOT
 
 def cut(path: Path, start: int, count: int) -> Path:
     """Some frames of the installed clip as a clip of their own."""
-    reader = VideoReader(carphone())
+    reader = VideoReader(carphone(), square=False)
     with VideoWriter(path, reader.width, reader.height, reader.fps) as writer:
         for index, _, frame in reader:
             if start <= index < start + count:

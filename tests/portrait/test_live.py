@@ -46,7 +46,7 @@ def weights(track, model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
     """Two seconds of a real clip."""
-    reader, path = VideoReader(carphone()), tmp_path_factory.mktemp("driver") / "driver.mp4"
+    reader, path = VideoReader(carphone(), square=False), tmp_path_factory.mktemp("driver") / "driver.mp4"
     with VideoWriter(path, reader.width, reader.height, reader.fps) as writer:
         for index, seconds, frame in reader:
             if index == 60:

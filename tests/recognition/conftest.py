@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from recognition.files import read_tensors
+from foundation.tensors import read_tensors
+from neural_render.training import make_fabric
 from recognition.settings import DataSettings, Experiment, LossSettings, ModelSettings, TrainingSettings
-from recognition.training import make_fabric, train, training_data
+from recognition.training import train, training_data
 
 SIZE = 32  # px
 YAWS = (0, 10, -5, 25, -40, 55, 70, -80)
@@ -52,12 +53,12 @@ def experiment(root, *, loss=None, model=MODEL, training=TRAINING, **data) -> Ex
 
 
 def run(wanted: Experiment, output, seed=0):
-    fabric = make_fabric(wanted.training, "cpu")
+    fabric = make_fabric("cpu", precision=wanted.training.precision)
     return train(fabric, wanted, training_data(wanted), output, seed)
 
 
 def tensors(path) -> dict:
-    return read_tensors(path, "weights", "")[0]
+    return read_tensors(path, "weights", 1, "")[0]
 
 
 @pytest.fixture(scope="session")

@@ -10,22 +10,32 @@ from hypothesis import strategies as st
 from skimage.data import astronaut
 
 import facemodel
+from facemodel.landmark_schemes import IBUG68, MEDIAPIPE478
 from fitting.landmarks.base import Face
+from foundation.errors import PortraitError
 from portrait.cli import main
-from recognition.alignment import PLACES, YawEstimate, align, centre_crop, middle_face, similarity
-from synthetic import Shot, SkinChart, make_person, shoot
+from recognition.alignment import (
+    PLACES,
+    YawEstimate,
+    align,
+    centre_crop,
+    five_points,
+    middle_face,
+    similarity_transform,
+)
+from synthetic import Shot, SkinAtlas, make_person, shoot
 
 
 @given(st.floats(-3, 3), st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
 def test_a_similarity_is_found_again(angle, scale, x, y):
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    found = similarity(PLACES, PLACES @ turn.T + [x, y])
+    found = similarity_transform(PLACES, PLACES @ turn.T + [x, y])
     np.testing.assert_allclose(found, np.column_stack([turn, [x, y]]), rtol=1e-6, atol=1e-5 * scale)
 
 
 def test_a_similarity_is_the_best_without_reflection():
     mirrored = PLACES * [-1, 1]
-    found = similarity(PLACES, mirrored)
+    found = similarity_transform(PLACES, mirrored)
     assert np.linalg.det(found[:, :2]) > 0
     error = lambda m: np.square(PLACES @ m[:, :2].T + m[:, 2] - mirrored).sum()  # noqa: E731
     for k in range(4):
@@ -58,16 +68,40 @@ def test_the_face_in_the_middle_is_meant():
     assert middle_face([], (60, 240, 3)) is None
 
 
+@pytest.mark.parametrize("scheme", [IBUG68, MEDIAPIPE478])
+def test_five_points_of_either_scheme_are_the_same_places_of_the_face(scheme):
+    model = facemodel.load()
+    points = model.landmarks(model.mean, scheme.name).double().numpy()[:, :2] * [1, -1]
+    right, left, nose, mouth_right, mouth_left = five_points(Face(points, scheme.name, 1.0))
+    assert right[0] < nose[0] < left[0] and mouth_right[0] < mouth_left[0]
+    assert max(right[1], left[1]) < nose[1] < min(mouth_right[1], mouth_left[1])
+    tip = model.mean[model.mean[:, 2].argmax()].double().numpy()[:2] * [1, -1]
+    assert np.linalg.norm(nose - tip) < 12  # mm
+
+
+def test_five_points_of_mediapipe_are_those_that_crops_were_made_with():
+    points = np.random.default_rng(0).random((478, 2))
+    rows = ((33, 133), (362, 263), (4,), (61,), (291,))
+    expected = np.stack([points[list(r)].mean(0) for r in rows])
+    np.testing.assert_array_equal(five_points(Face(points, "mediapipe478", 1.0)), expected)
+
+
+def test_landmarks_of_an_unknown_scheme_are_refused_in_one_line():
+    with pytest.raises(PortraitError, match="ibug6.*did you mean 'ibug68'"):
+        five_points(Face(np.zeros((6, 2)), "ibug6", 1.0))
+
+
+@pytest.mark.parametrize("scheme", ["mediapipe478", "ibug68"])
 @pytest.mark.parametrize("yaw", [0, 30, -45, 80])
 @pytest.mark.parametrize("pitch", [0, 20])
-def test_yaw_is_found_from_projected_landmarks(yaw, pitch):
+def test_yaw_is_found_from_projected_landmarks(yaw, pitch, scheme):
     model = facemodel.load()
-    points = model.landmarks(model.mean, "mediapipe478").double().numpy()
+    points = model.landmarks(model.mean, scheme).double().numpy()
     y, p = np.radians([yaw, pitch])
     about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     placed = points @ (about_y @ about_x).T * [1, -1, -1] + [50, 20, 6000]  # far: the view hardly matters
-    face = Face(6000 * placed[:, :2] / placed[:, 2:] + 300, "mediapipe478", 1.0)
+    face = Face(6000 * placed[:, :2] / placed[:, 2:] + 300, scheme, 1.0)
     assert YawEstimate(model)(face) == pytest.approx(yaw, abs=3)
 
 
@@ -116,7 +150,7 @@ def test_a_real_face_is_where_the_crop_wants_it(aligned):
 def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
     folder, output = aligned
     model = facemodel.load()
-    person = make_person(model, SkinChart.of(model, 128), 5, 0)
+    person = make_person(model, SkinAtlas.of(model, 128), 5, 0)
     (tmp_path / "raw" / "a").mkdir(parents=True)
     picture = shoot(model, person, Shot(40.0, 0.0, 0.0, 0, 0, 2.5), 320, 0.6)
     cv2.imwrite(str(tmp_path / "raw" / "a" / "turned.png"), picture[..., ::-1])

@@ -57,7 +57,7 @@ def work(tmp_path_factory):
 def test_a_run_has_weights_of_each_seed_and_what_was_skipped(work):
     for seed in (0, 1):
         names = {p.name for p in (work / "softmax" / f"seed-{seed}").iterdir()}
-        assert names == {"weights.safetensors", "checkpoint.safetensors", "log.csv"}
+        assert names == {"weights.safetensors", "checkpoint.safetensors", "log.csv", "tensorboard"}
     assert (work / "softmax" / "skipped.csv").read_text() == "file\nperson_00/2.png\n"
 
 

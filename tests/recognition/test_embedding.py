@@ -1,11 +1,16 @@
 """The pretrained embedding tells people apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from facemodel.landmark_schemes import IBUG68
 from fitting import make_detector
 from fitting.landmarks.base import Face
+from fitting.landmarks.embedding import dlib_points
+from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
 from recognition.embedding import SAME, FaceEmbedding, similarity
@@ -22,6 +27,10 @@ def test_the_same_person_is_near_and_another_far():
     assert similarity(np.array([1.0, 0.0]), np.array([3.0, 3.0])) == pytest.approx(0.5**0.5)
 
 
-def test_other_landmarks_are_refused():
-    with pytest.raises(ValueError, match="mediapipe478"):
-        FaceEmbedding()(astronaut(), Face(np.zeros((68, 2)), "ibug68", 1.0))
+def test_any_scheme_with_a_nose_base_aligns(monkeypatch):
+    assert dlib_points("mediapipe478") == [263, 362, 33, 133, 2]
+    assert dlib_points("ibug68") == [45, 42, 36, 39, 33]
+    bare = replace(IBUG68, name="bare", nose_base=None)
+    monkeypatch.setattr("fitting.landmarks.embedding.SCHEMES", {"bare": bare})
+    with pytest.raises(PortraitError, match="'bare' has no nose base"):
+        FaceEmbedding()(astronaut(), Face(np.zeros((68, 2)), "bare", 1.0))

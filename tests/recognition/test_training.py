@@ -1,6 +1,7 @@
 """Settings, the loop, its checkpoints, and what goes wrong; the smallest network on twelve coloured people."""
 
 import copy
+import csv
 import shutil
 from dataclasses import replace
 
@@ -9,13 +10,14 @@ import pytest
 import torch
 
 from foundation.errors import PortraitError
-from recognition.checkpoint import Run, check_finite, load_checkpoint
+from foundation.tensors import read_tensors, write_tensors
+from neural_render.training import Policy, make_fabric, resume
+from neural_render.training import run as train_on
 from recognition.evaluation import evaluate_poses
-from recognition.files import read_tensors
 from recognition.folder import read_folder
 from recognition.model import Embedder, Objective, embed_files, load_embedder
 from recognition.settings import LossSettings, TrainingSettings
-from recognition.training import learning_rate, parameter_groups, training_data
+from recognition.training import Trainer, learning_rate, parameter_groups, training_data
 from tests.recognition.conftest import MODEL, SIZE, TRAINING, experiment, run, tensors, write_people
 
 
@@ -28,23 +30,27 @@ def test_training_learns_people_apart(people, trained):
     untrained = evaluate_poses(Embedder(MODEL).eval(), read_folder(people), "poses")
     assert np.mean([r.accuracy for r in results]) > max(0.9, np.mean([r.accuracy for r in untrained]))
     assert [r.protocol for r in results][0] == "poses 15-30" and all(r.rank_one > 0.8 for r in results)
-    log = (folder / "log.csv").read_text().splitlines()
-    assert log[0] == "step,rate,loss,softmax" and [row.split(",")[0] for row in log[1:]] == ["20", "40"]
-    assert float(log[2].split(",")[1]) == pytest.approx(0.005)
+    with open(folder / "log.csv", newline="") as file:
+        log = list(csv.DictReader(file))
+    assert list(log[0]) == ["step", "loss", "softmax", "rate/objective"]
+    assert [row["step"] for row in log] == ["10", "20", "30", "40"]
+    assert float(log[-1]["rate/objective"]) == pytest.approx(0.005)
 
 
-def test_a_resumed_training_gives_the_same_weights(people, trained, tmp_path):
-    folder, _ = trained
-    first = run(experiment(people, training=replace(TRAINING, iterations=20)), tmp_path)
-    assert first.steps == 20
-    second = run(experiment(people), tmp_path)
-    assert second.resumed_at == 20
-    for name, value in tensors(folder / "weights.safetensors").items():
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_training_gives_the_same_weights(people, trained, tmp_path, workers):
+    """Workers don't matter, dropout's random numbers come from the step."""
+    model, training = replace(MODEL, dropout=0.3), replace(TRAINING, iterations=16)
+    whole = run(experiment(people, model=model, training=training), tmp_path / "whole")
+    parts = [replace(training, iterations=k, workers=workers) for k in (7, 16)]
+    first, second = (run(experiment(people, model=model, training=t), tmp_path / "parts") for t in parts)
+    assert (first.steps, second.steps, second.resumed_at) == (7, 16, 7)
+    for name, value in tensors(whole.weights).items():
         torch.testing.assert_close(tensors(second.weights)[name], value, rtol=0, atol=0)
-    third = run(experiment(people), tmp_path)  # nothing is left to do
-    assert third.resumed_at == 40 and third.losses == second.losses
-    fewer = run(experiment(people, training=replace(TRAINING, iterations=30)), tmp_path)  # it is further already
-    assert fewer.steps == 40 and load_embedder(fewer.weights)[1]["steps"] == 40
+    third = run(experiment(people, model=model, training=training), tmp_path / "parts")  # nothing is left to do
+    assert third.resumed_at == 16 and third.losses == second.losses == whole.losses
+    fewer = run(experiment(people, model=model, training=parts[0]), tmp_path / "parts")  # it is further already
+    assert fewer.steps == 16 and load_embedder(fewer.weights)[1]["steps"] == 16
 
 
 def test_seeds_differ(people, trained, tmp_path):
@@ -58,18 +64,17 @@ def test_every_loss_s_state_is_in_the_checkpoint(people, tmp_path):
     loss = LossSettings("a-softmax", center=0.1, ring=0.1, exclusive=1.0, uniform=1.0)
     wanted = experiment(people, loss=loss, training=replace(TRAINING, iterations=3, checkpoint_every=3))
     run(wanted, tmp_path)
-    saved, header = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", "")
-    assert header["step"] == 3 and saved["objective.head.iteration"] == 3 and saved["objective.ring.begun"]
-    for name in ("center.centers", "uniform.centers", "ring.radius"):
-        assert f"objective.{name}" in saved
-    assert "momentum.ring.radius" in saved and "momentum.head.weight" in saved
-    folder = training_data(wanted).folder
-    objective = Objective(wanted.model, loss, len(folder.identities))
-    optimizer = torch.optim.SGD(parameter_groups(objective, 0.1), lr=0.1, momentum=0.9)
-    assert load_checkpoint(tmp_path / "checkpoint.safetensors", Run(wanted, folder, 0), objective, optimizer) == 3
-    torch.testing.assert_close(objective.center.centers, saved["objective.center.centers"])
-    momentum = optimizer.state[objective.head.weight]["momentum_buffer"]
-    torch.testing.assert_close(momentum, saved["momentum.head.weight"])
+    saved, header = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", 1, "")
+    network = "network.objective."
+    assert header["step"] == 3 and saved[network + "head.iteration"] == 3 and saved[network + "ring.begun"]
+    trainer = Trainer(wanted, training_data(wanted).folder, 0, make_fabric())
+    resume(trainer, tmp_path / "checkpoint.safetensors", trainer.identity())
+    objective, optimizer = trainer.objective, trainer.optimizers["objective"]
+    assert trainer.step == 3
+    for name, value in objective.state_dict().items():
+        torch.testing.assert_close(value, saved[network + name], rtol=0, atol=0)
+    moments = [k for k in saved if k.startswith("optimizer.objective.") and k.endswith("momentum_buffer")]
+    assert len(moments) == len(list(objective.parameters())) == len(optimizer.state_dict()["state"])
     radius = next(g for g in optimizer.param_groups if any(p is objective.ring.radius for p in g["params"]))
     assert radius["weight_decay"] == 0
 
@@ -78,16 +83,16 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(people, trained, t
     shutil.copy(trained[0] / "checkpoint.safetensors", tmp_path)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     wider = replace(MODEL, backbone="resnet27")
-    with pytest.raises(PortraitError, match="made with backbone = resnet20, the settings say resnet27"):
+    with pytest.raises(PortraitError, match="another training .backbone resnet20 instead of resnet27"):
         run(experiment(people, model=wider), tmp_path)
-    with pytest.raises(PortraitError, match="made with head = softmax"):
+    with pytest.raises(PortraitError, match="head softmax instead of cosface"):
         run(experiment(people, loss=LossSettings("cosface")), tmp_path)
-    with pytest.raises(PortraitError, match="made with balanced = False"):
+    with pytest.raises(PortraitError, match="balanced False instead of True"):
         run(experiment(people, balanced=True), tmp_path)
-    with pytest.raises(PortraitError, match="made with seed 0, not 3"):
+    with pytest.raises(PortraitError, match="seed 0 instead of 3"):
         run(experiment(people), tmp_path, seed=3)
     few = write_people(tmp_path / "few", 5)
-    with pytest.raises(PortraitError, match="made with 12 identities, the data set has 5"):
+    with pytest.raises(PortraitError, match="identities 12 instead of 5, names"):
         run(experiment(few), tmp_path)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     (tmp_path / "checkpoint.safetensors").write_bytes(before[:-100])
@@ -95,23 +100,51 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(people, trained, t
         run(experiment(people), tmp_path)
 
 
+def test_a_run_of_an_earlier_version_is_tested_and_its_checkpoint_refused_in_one_line(people, trained, tmp_path):
+    old = {"format": "video-portraits recognition", "settings": {}, "identities": 12, "names": "f" * 64, "seed": 0}
+    path = tmp_path / "checkpoint.safetensors"
+    write_tensors(path, "checkpoint", 1, {"objective.head.bias": torch.zeros(12)}, old | {"step": 40})
+    with pytest.raises(PortraitError, match="written by an earlier version.*delete it to train again") as error:
+        run(experiment(people), tmp_path)
+    assert "\n" not in str(error.value)
+    weights, header = read_tensors(trained[1].weights, "weights", 1, "")
+    assert header["format"] == "video-portraits recognition"  # as they were
+    write_tensors(tmp_path / "weights.safetensors", "weights", 1, weights, {"format": "other", "model": "x"})
+    with pytest.raises(PortraitError, match="expected a face embedding's"):
+        load_embedder(tmp_path / "weights.safetensors")
+
+
 def test_weights_that_are_not_finite_never_replace_good_ones(people, trained, tmp_path):
-    shutil.copy(trained[0] / "checkpoint.safetensors", tmp_path)
-    objective = Objective(MODEL, LossSettings("softmax", center=0.1), 4)
-    check_finite(tmp_path / "checkpoint.safetensors", objective, 60)
-    for spoilt in (objective.head.weight, objective.center.centers):
+    wanted = experiment(people, loss=LossSettings("softmax", center=0.1))
+    trainer = Trainer(wanted, training_data(wanted).folder, 0, make_fabric())
+    assert trainer.finite()
+    for spoilt in (trainer.objective.head.weight, trainer.objective.center.centers):
         kept = spoilt[0, 0].item()
         spoilt.data[0, 0] = torch.nan
-        with pytest.raises(PortraitError, match="at step 60; .* still has the last good state"):
-            check_finite(tmp_path / "checkpoint.safetensors", objective, 60)
+        assert not trainer.finite()
         spoilt.data[0, 0] = kept
-    late = experiment(people, training=replace(TRAINING, rate=1e6, checkpoint_every=2))
-    with pytest.raises(PortraitError, match="no checkpoint was written"):
-        run(late, tmp_path / "late")
-    wild = experiment(people, training=replace(TRAINING, rate=1e6))
-    with pytest.raises(PortraitError, match="aren't finite at step 20; no checkpoint"):
+    wild = experiment(people, training=replace(TRAINING, rate=1e12))
+    with pytest.raises(PortraitError, match="diverged .* as it had 3 times before.*lower the rate"):
         run(wild, tmp_path / "wild")
+    kept, _ = read_tensors(tmp_path / "wild" / "checkpoint.safetensors", "checkpoint", 1, "")
+    assert all(bool(t.isfinite().all()) for t in kept.values())
     assert not (tmp_path / "wild" / "weights.safetensors").exists()
+
+
+def test_a_training_that_diverges_once_goes_on_from_its_checkpoint(people, tmp_path):
+    class Spoilt(Trainer):
+        def losses(self):
+            losses = super().losses()
+            if self.step == 7 and not self.rollbacks:
+                losses["loss"] = losses["loss"] * torch.nan
+            return losses
+
+    wanted = experiment(people)
+    trainer = Spoilt(wanted, training_data(wanted).folder, 0, make_fabric())
+    done = train_on(trainer, tmp_path / "c", steps=12, policy=Policy(save_steps=5))
+    assert (done.steps, done.rollbacks) == (12, 1)
+    assert trainer.rate("objective") == pytest.approx(0.05)
+    assert trainer.optimizers["objective"].param_groups[0]["lr"] == pytest.approx(0.025)
 
 
 def test_corrupt_pictures_and_lonely_people_are_left_out_by_name(tmp_path):
@@ -179,7 +212,7 @@ def test_mixed_precision_keeps_weights_and_centers_in_float32(people, tmp_path):
     loss = LossSettings("a-softmax", center=0.1, uniform=1.0)
     training = replace(TRAINING, iterations=3, precision="bf16-mixed")
     done = run(experiment(people, loss=loss, training=training), tmp_path)
-    saved, _ = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", "")
+    saved, _ = read_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", 1, "")
     assert all(t.dtype == torch.float32 for t in saved.values() if t.is_floating_point())
     whole = run(experiment(people, loss=loss, training=replace(training, precision="32-true")), tmp_path / "whole")
     assert done.losses["loss"] == pytest.approx(whole.losses["loss"], rel=0.05)

@@ -103,16 +103,16 @@ def test_irises_turn_with_the_gaze_and_lids_hide_them(model, neutral):
 
 
 def test_unwrap_then_render_gives_the_picture_back(model, neutral):
-    """Light is white and even, so the picture's texture is the albedo; drawn again from the chart it's the picture."""
+    """Light is white and even, so the picture's texture is the albedo; drawn again from the atlas it's the picture."""
     points = to_camera(model.vertices(), neutral.rotation, neutral.translation)
     picture = render(model, neutral, CAMERA)["diffuse"][0]
     texture, visibility = unwrap(picture, points, model, CAMERA, (512, 512))
     assert visibility.float().mean() > 0.1
-    chart = uv_fragments(model, (512, 512))
-    albedo = interpolate(chart, model.albedo(), model.triangles)[0]
+    atlas = uv_fragments(model, (512, 512))
+    albedo = interpolate(atlas, model.albedo(), model.triangles)[0]
     error = (srgb_to_linear(texture) / 0.8 - albedo).abs()[visibility].amax(-1)
     assert float((error < 0.03).float().mean()) > 0.95
-    # Back into the picture: chart coordinates of each pixel, looked up in the texture.
+    # Back into the picture: atlas coordinates of each pixel, looked up in the texture.
     fragments = rasterize(points, model.triangles, CAMERA)
     covered = fragments.covered()
     corners = model.uv[model.uv_triangles[covered.faces]]
@@ -132,5 +132,5 @@ def test_turned_away_less_of_the_chart_is_seen(model, neutral):
         _, visibility = unwrap(torch.ones(256, 256, 3), points, model, CAMERA, (128, 128))
         u = (torch.arange(128) + 0.5) / 128
         shares.append(float((visibility.float().sum(0) * u).sum() / visibility.sum()))
-    assert abs(shares[0] - 0.5) < 0.02  # the chart is symmetric about its middle
+    assert abs(shares[0] - 0.5) < 0.02  # the atlas is symmetric about its middle
     assert abs(shares[1] - 0.5) > 0.03

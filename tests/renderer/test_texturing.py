@@ -1,4 +1,4 @@
-"""Textures over the chart: drawn, lit, seen."""
+"""Textures over the atlas: drawn, lit, seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 import facemodel
 from facemodel import FaceParameters, PortraitError
-from renderer import Camera, chart_light, chart_values, extend, main_island, render, render_textured
+from renderer import Camera, atlas_light, atlas_values, extend, main_island, render, render_textured
 from renderer.unwrapping import uv_fragments
 
 SIZE = 256
@@ -31,15 +31,15 @@ def turned(model):
 @pytest.fixture(scope="module")
 def albedo(model):
     known = uv_fragments(model, (SIZE, SIZE)).mask[0]
-    return extend(chart_values(model, model.albedo_mean, SIZE), known)
+    return extend(atlas_values(model, model.albedo_mean, SIZE), known)
 
 
 def test_a_texture_of_the_albedo_looks_like_the_albedo(model, turned, albedo):
-    """Two ways to one picture: colours at vertices, and colours in the chart."""
+    """Two ways to one picture: colours at vertices, and colours in the atlas."""
     camera = Camera(300.0, 96, 96)
     expected = render(model, turned, camera, maps=("diffuse", "mask"))
-    picture, cover = render_textured(model, turned, camera, albedo, supersample=1)
-    assert torch.equal(cover, expected["mask"])
+    picture, alpha = render_textured(model, turned, camera, albedo, supersample=1)
+    assert torch.equal(alpha, expected["mask"])
     inside = expected["mask"][0, ..., 0] > 0
     error = (picture - expected["diffuse"])[0][inside].abs().mean(-1)
     assert float(error.mean()) < 0.004 and float(error.quantile(0.95)) < 0.02
@@ -48,20 +48,20 @@ def test_a_texture_of_the_albedo_looks_like_the_albedo(model, turned, albedo):
 def test_light_may_be_in_the_texture(model, turned, albedo):
     camera = Camera(300.0, 64, 64)
     known = uv_fragments(model, (SIZE, SIZE)).mask[0]
-    lit = extend(albedo * chart_light(model, turned, SIZE), known)
+    lit = extend(albedo * atlas_light(model, turned, SIZE), known)
     baked, _ = render_textured(model, turned, camera, lit, lit=True, supersample=1)
-    shaded, cover = render_textured(model, turned, camera, albedo, supersample=1)
-    error = (baked - shaded).abs().mean(-1)[cover[..., 0] > 0]
+    shaded, alpha = render_textured(model, turned, camera, albedo, supersample=1)
+    error = (baked - shaded).abs().mean(-1)[alpha[..., 0] > 0]
     assert float(error.mean()) < 0.005
 
 
 def test_supersampling_keeps_the_mean(model, turned, albedo):
-    coarse, cover = render_textured(model, turned, Camera(300.0, 64, 64), albedo, supersample=2)
+    coarse, alpha = render_textured(model, turned, Camera(300.0, 64, 64), albedo, supersample=2)
     fine, fine_cover = render_textured(model, turned, Camera(600.0, 128, 128), albedo, supersample=1)
     expected = torch.nn.functional.avg_pool2d(fine_cover.movedim(-1, 1), 2).movedim(1, -1)
-    torch.testing.assert_close(cover, expected)
-    assert set((cover * 4).unique().tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0}
-    whole = cover[..., 0] == 1
+    torch.testing.assert_close(alpha, expected)
+    assert set((alpha * 4).unique().tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0}
+    whole = alpha[..., 0] == 1
     small = torch.nn.functional.avg_pool2d(fine.movedim(-1, 1), 2).movedim(1, -1)
     assert float((coarse - small)[whole].abs().mean()) < 0.01
 
@@ -77,7 +77,7 @@ def test_several_pictures_and_lights(model, turned, albedo):
 def test_main_island_is_one_mirrored_piece_without_the_eyes(model):
     island = main_island(model, SIZE)
     assert torch.equal(island, island.flip(1)) and 0.7 < float(island.float().mean()) < 0.95
-    eyes = chart_values(model, model.regions["eyes"].float()[:, None], SIZE)[..., 0]
+    eyes = atlas_values(model, model.regions["eyes"].float()[:, None], SIZE)[..., 0]
     assert not island[eyes > 0.9].any()
 
 

@@ -1,4 +1,4 @@
-"""From a picture to the chart and back."""
+"""From a picture to the atlas and back."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import torch
 import trimesh
 
 from facemodel import PortraitError
-from renderer import Camera, interpolate, rasterize, to_camera, unwrap
+from renderer import Camera, interpolate, project, rasterize, to_camera, unwrap, unwrap_view
 from renderer.unwrapping import uv_fragments
 from tests.renderer.conftest import surface
 
 
 def cylinder_model(rows: int = 24, columns: int = 48, radius: float = 80.0, height: float = 200.0):
-    """An upright tube with a chart that unrolls it: u around (0.5 in front), v up; the seam's vertices are doubled."""
+    """An upright tube with an atlas that unrolls it: u around (0.5 in front), v up; the seam's vertices are doubled."""
     turn = torch.linspace(0, 1, columns + 1)
     u, v = torch.meshgrid(turn, torch.linspace(0, 1, rows), indexing="ij")
     angle = (u - 0.5) * 2 * torch.pi
@@ -97,3 +97,22 @@ def test_grazing_angle_and_size(tube):
     assert counts[0] < counts[1] < counts[2]
     with pytest.raises(PortraitError, match="unwrap image"):
         unwrap(picture[:-1], points, model, CAMERA, SIZE)
+
+
+def test_how_far_from_the_outline_and_what_is_beyond(tube):
+    """The tube of 160 mm is 134 px wide, 13 px from the picture's sides: red on its left, half green on its right."""
+    model, points = tube
+    picture = torch.zeros(200, 160, 3)
+    picture[:, :80, 0], picture[:, 80:, 1] = 1.0, 0.5
+    view = unwrap_view(picture, points, model, CAMERA, SIZE)
+    left, right = (int(view.visible[32].nonzero()[k]) for k in (0, -1))
+    torch.testing.assert_close(view.beyond[32, left], torch.tensor([1.0, 0, 0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(view.beyond[32, right], torch.tensor([0, 0.5, 0]), atol=1e-4, rtol=0)
+    u = project(interpolate(uv_fragments(model, SIZE), points, model.triangles)[0], CAMERA)[32, :, 0]
+    fragments = rasterize(points, model.triangles, CAMERA)
+    columns = fragments.mask[0, 100].nonzero().flatten()
+    expected = torch.minimum(u.long() - columns[0], columns[-1] - u.long()) + 1
+    seen = view.visible[32]
+    torch.testing.assert_close(view.margin[32, seen], expected[seen].float(), atol=0.5, rtol=0.05)
+    filled = unwrap_view(picture[80:120, 60:100], points, model, CAMERA.cropped(60, 80, 40), SIZE)
+    assert filled.margin[filled.visible].isinf().all() and filled.visible.any(), "no outline is in the picture"

@@ -24,7 +24,7 @@ from benchmarks.faults import DARK, PICTURE_FAULTS
 from fitting.landmarks.base import SQUARE, Face, square_crop
 from fitting.observation.crop import cut_out
 from fitting.occlusion.network import PARTS, SIZE, WEIGHTS, MaskNet
-from synthetic.scenes import make_scene
+from synthetic import make_scene
 from tools.train_mask.augmentation import GAMMA
 from tools.train_mask.pictures import face_cover
 from tools.train_mask.train import overlap

@@ -1,4 +1,4 @@
-"""Drawn people for training: the square about a face with its cover, and what is true of it."""
+"""Synthetic people for training: the square about a face with its alpha, and what is true of it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from torch import Tensor
 import facemodel
 from facemodel import FaceParameters
 from fitting.landmarks.base import SQUARE
-from renderer import Camera, chart_values, render, render_textured
-from synthetic import SkinChart
-from synthetic.scenes import head_rotation, person, true_landmarks, uniform
+from renderer import Camera, atlas_values
+from synthetic import Person, SkinAtlas, uniform
+from synthetic.clips import random_performance, true_landmarks
+from synthetic.performance import head_rotation
 from synthetic.skin import paint
 
 SIZE = 160  # px of the stored square
 ROOM = 1.25  # its side over that of the square that is seen, for the augmentation to move in
 TURN = [math.radians(a) for a in (72, 24, 18)]  # largest yaw, pitch, roll
 SKINS = 120  # painted skins, laid over any reflectance
-CHART = 256
+ATLAS = 256
 FIRST_SEED = 10_000_000  # far from the benchmarks'
 
 
@@ -32,7 +33,7 @@ FIRST_SEED = 10_000_000  # far from the benchmarks'
 class Drawn:
     """N pictures."""
 
-    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times cover, and cover; and the share of the face
+    pictures: np.ndarray  # (N, SIZE, SIZE, 5) uint8: sRGB times alpha, alpha, share of the face
     points: np.ndarray  # (N, 478, 2) float32, px of the square
 
     def __len__(self) -> int:
@@ -51,9 +52,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Portrait:
-    """One drawn person and what it was drawn from."""
+    """One synthetic person and what it was drawn from."""
 
-    picture: Tensor  # (SIZE, SIZE, 4) in [0, 1]: sRGB times cover, and cover
+    picture: Tensor  # (SIZE, SIZE, 4) in [0, 1]: sRGB times alpha, and alpha
     points: np.ndarray  # (478, 2) float32, px of the square
     truth: FaceParameters
     camera: Camera  # of the square
@@ -66,15 +67,15 @@ def model():
 
 
 @cache
-def _chart() -> SkinChart:
-    return SkinChart.of(model(), CHART)
+def _atlas() -> SkinAtlas:
+    return SkinAtlas.of(model(), ATLAS)
 
 
 @cache
 def _skin(seed: int) -> Tensor:
     """(S, S, 3) what a painted skin multiplies the albedo by."""
-    base = np.full((CHART, CHART, 3), 0.3)
-    return torch.from_numpy(paint(base, _chart(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
+    base = np.full((ATLAS, ATLAS, 3), 0.3)
+    return torch.from_numpy(paint(base, _atlas(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
 
 
 def as_bytes(picture: Tensor) -> np.ndarray:
@@ -84,7 +85,7 @@ def as_bytes(picture: Tensor) -> np.ndarray:
 def portrait(seed: int) -> Portrait:
     """A random person. Half of the people have a painted skin over the model's reflectance."""
     face, g = model(), torch.Generator().manual_seed(seed)
-    truth, camera = person(face, g, 1, 512)
+    truth, camera = random_performance(face, g, 1, 512)
     turns = [top * (torch.rand(1, generator=g) * 2 - 1) for top in TURN]
     truth = truth.replace(rotation=head_rotation(*turns))
     points = true_landmarks(face, truth, camera)[0]
@@ -93,15 +94,12 @@ def portrait(seed: int) -> Portrait:
     left, top = (low + high) / 2 - side / 2
     window = _zoomed(camera.cropped(float(left), float(top), 512), side)
     with torch.inference_mode():
-        if uniform(g, 0, 1) < 0.5:
-            maps = render(face, truth, window, maps=("diffuse", "mask"), supersample=2)
-            colour, cover = maps["diffuse"][0], maps["mask"][0]
-        else:
-            base = chart_values(face, face.albedo(truth.reflectance), CHART)
+        albedo = None
+        if uniform(g, 0, 1) >= 0.5:
+            base = atlas_values(face, face.albedo(truth.reflectance), ATLAS)
             albedo = (base * _skin(int(torch.randint(SKINS, (), generator=g)))).clamp(0.005, 0.98)
-            picture, mask = render_textured(face, truth, window, albedo)
-            colour, cover = picture[0] * mask[0], mask[0]
-    rgba = torch.cat([colour, cover], -1).clamp(0, 1)
+        drawn = Person(truth.identity, truth.reflectance, albedo).draw(face, truth, window)
+    rgba = torch.cat(drawn, -1)[0].clamp(0, 1)
     inside = (points - [left, top]) * (SIZE / side)
     return Portrait(rgba, inside.astype(np.float32), truth, window)
 

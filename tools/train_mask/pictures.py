@@ -1,4 +1,4 @@
-"""Drawn people and with them where their face is."""
+"""Synthetic people and with them where their face is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGER = 2  # times, drawn so and averaged
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(SIZE, SIZE, 5) uint8: colour times cover, cover, share of the face; and landmarks (478, 2) px."""
+    """(SIZE, SIZE, 5) uint8: colour times alpha, alpha, share of the face; and landmarks (478, 2) px."""
     drawn = portrait(seed)
     face = face_cover(model(), drawn.truth, drawn.camera)[..., None]
     return as_bytes(torch.cat([drawn.picture, face], -1)), drawn.points

@@ -11,7 +11,10 @@ from torch import Tensor
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
+from geometry.camera import Camera, project
+from geometry.color import to_uint8
 from neural_render.images import Crop
+from renderer import correspondence_colors, render, surface_points
 
 CONDITIONS = 3
 """Version of how parameters become what the network sees: weights of another one are refused."""
@@ -21,19 +24,18 @@ CHANNELS = 9
 FACE, EYES = slice(3, 6), slice(6, 9)
 """Channels that are zero wherever the head, or an eye, isn't."""
 GAINS = {"browInnerUp": 2.5, "browOuterUp": 3.5, "browDown": 2.5, "eyeBlink": 1.4}
-"""How many times as active as in the track some shapes are drawn, by the beginnings of their names.
+"""How many times as active as in the track some shapes are rendered, by the beginnings of their ARKit names.
 
 Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that
-are drawn of what was found differ by less than a pixel then, which a network is slow to see; these move as faces do.
+are rendered of what was found differ by less than a pixel then, which a network is slow to see; these move as faces do.
+Part of the conditions, as ``CONDITIONS`` counts them.
 """
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
 
 
-def camera_for(track: Track, crop: Crop | None = None, size: int | None = None):
+def camera_for(track: Track, crop: Crop | None = None, size: int | None = None) -> Camera:
     """The pinhole camera of a track's frames, or of a crop of them resized to ``size`` pixels."""
-    from geometry.camera import Camera
-
     camera = Camera(focal=track.parameters.focal, width=track.width, height=track.height)
     if crop is not None:
         camera = camera.cropped(crop.x0, crop.y0, crop.side, crop.side)
@@ -42,15 +44,12 @@ def camera_for(track: Track, crop: Crop | None = None, size: int | None = None):
 
 def head_boxes(track: Track, model, *, stride: int = 1) -> Tensor:
     """(F', 4) px: left, top, right, bottom of the projected head, without the neck's lower end, of tracked frames."""
-    from geometry.camera import project, to_camera
-
     frames = torch.nonzero(track.tracked).flatten()[::stride]
-    keep = ~model.regions["neck"]
+    keep = ~model.region("neck")
     camera, boxes = camera_for(track), []
     for chunk in frames.split(32):
-        p = track.parameters[chunk].to(model.mean.device)
-        vertices = model.vertices(p.identity, p.expression)[..., keep, :]
-        points = project(to_camera(vertices, p.rotation, p.translation), camera)
+        parameters = track.parameters[chunk].to(model.mean.device)
+        points = project(surface_points(model, parameters)[..., keep, :], camera)
         boxes.append(torch.cat([points.amin(-2), points.amax(-2)], dim=-1).cpu())
     return torch.cat(boxes) if boxes else torch.zeros(0, 4)
 
@@ -87,43 +86,42 @@ def _place(start: float, side: int, length: int) -> int:
     return last if start > last - sliver else int(round(start))
 
 
-def gained(parameters: FaceParameters, names: tuple[str, ...], gains: Mapping[str, float] = GAINS) -> FaceParameters:
-    """Parameters whose expression is as active as maps are drawn, see ``GAINS``; names: of the model's shapes."""
-    factors = [next((gain for shape, gain in gains.items() if name.startswith(shape)), 1.0) for name in names]
-    return parameters.replace(expression=parameters.expression * torch.tensor(factors).to(parameters.expression))
+def gained(parameters: FaceParameters, model, gains: Mapping[str, float] = GAINS) -> FaceParameters:
+    """Parameters whose expression is as active as maps show it, see ``GAINS``; as they are without ARKit's names."""
+    factors = torch.ones(model.count("expression"))
+    for name, index in model.arkit.items():
+        factors[index] = next((gain for shape, gain in gains.items() if name.startswith(shape)), 1.0)
+    return parameters.replace(expression=parameters.expression * factors.to(parameters.expression))
 
 
 def render_maps(
     model, track: Track, frames: Tensor, crop: Crop, size: int, gains: Mapping[str, float] = GAINS
 ) -> np.ndarray:
     """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop."""
-    from renderer import render
-
     with torch.no_grad():
         parameters = track.parameters[frames].expanded().to(model.mean.device)
-        parameters = gained(parameters, model.expression_names, gains)
+        parameters = gained(parameters, model, gains)
         maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
     stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
-    return (stacked.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+    return to_uint8(stacked).cpu().numpy()
 
 
 def mouth_colors(model) -> Tensor:
-    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours of the lips, and of teeth and tongue."""
-    regions = model.regions
-    return _color_boxes(model, regions["lips"], regions["teeth"] | regions["tongue"])
+    """(boxes, 2, 3) in [0, 1]: the least and the greatest correspondence colours of lips, and of teeth and tongue."""
+    return _color_boxes(model, model.region("lips"), model.region("teeth") | model.region("tongue"))
 
 
 def eye_colors(model) -> Tensor:
-    """(2, 2, 3) in [0, 1]: the least and the greatest correspondence colours around each eye, from lids to brow."""
-    around, side = model.regions["eyelids"] | model.regions["brows"], model.mean[:, 0] > 0
+    """(boxes, 2, 3) in [0, 1]: the least and the greatest correspondence colours around each eye, lids to brow."""
+    around, side = model.region("eyelids") | model.region("brows"), model.mean[:, 0] > 0
     return _color_boxes(model, around & side, around & ~side)
 
 
 def _color_boxes(model, *parts: Tensor) -> Tensor:
-    from renderer import correspondence_colors
-
+    """A box a part; none of a part that the model doesn't know."""
     colors = correspondence_colors(model)
-    return torch.stack([torch.stack([colors[part].amin(0), colors[part].amax(0)]) for part in parts]).cpu()
+    boxes = [torch.stack([colors[part].amin(0), colors[part].amax(0)]) for part in parts if part.any()]
+    return torch.stack(boxes).cpu() if boxes else torch.zeros(0, 2, 3)
 
 
 def shot_starts(track: Track) -> np.ndarray:
@@ -157,5 +155,4 @@ def to_network(images: Tensor) -> Tensor:
 
 def to_pixels(images: Tensor) -> np.ndarray:
     """(N, 3, H, W) in [-1, 1] -> (N, H, W, 3) uint8."""
-    x = images.float().add(1).mul(127.5).round().clamp(0, 255)
-    return x.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return to_uint8(images.float().add(1).mul(0.5)).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -15,7 +15,7 @@ import torch
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.atomic import write_file
-from foundation.errors import PortraitError
+from foundation.errors import PortraitError, write_error
 from foundation.progress import Event, Report, ignore
 from neural_render.images import Crop, cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import (
@@ -31,15 +31,13 @@ from neural_render.methods.deep_video_portraits.conditioning import (
 VERSION = 1
 CHUNK = 16
 """Frames rendered at a time while the cache is made."""
-SEGMENT = 96
-"""Frames in a row that are kept where a clip is too long for the cache."""
 
 
-def plan_frames(count: int, limit: int) -> np.ndarray:
-    """Sorted indices of the frames to keep: all, or evenly spread runs of ``SEGMENT`` of at most ``limit`` in total."""
+def plan_frames(count: int, limit: int, segment: int = 96) -> np.ndarray:
+    """Sorted indices of the frames to keep: all, or evenly spread runs of ``segment`` of at most ``limit`` in total."""
     if count <= limit:
         return np.arange(count)
-    segment = min(SEGMENT, limit)
+    segment = min(segment, limit)
     runs = limit // segment
     firsts = np.linspace(0, count - segment, runs).round().astype(np.int64)
     return np.unique((firsts[:, None] + np.arange(segment)).ravel())
@@ -63,7 +61,7 @@ class ClipCache:
     """Maps and head crops of a clip's frames, uint8, in two flat files.
 
     Files are mapped into memory for the time of one read, so what stays resident doesn't grow with the clip; their
-    total size is bounded by ``limit_bytes`` of ``build``, beyond which evenly spread runs of frames stand for the clip.
+    total size is bounded by ``limit_bytes`` of ``build``, beyond which only evenly spread runs of frames are kept.
     """
 
     def __init__(self, folder: Path, name: str, crop: Crop, size: int, kept: np.ndarray, track: Track) -> None:
@@ -152,9 +150,7 @@ class ClipCache:
         try:
             cache._write(track, frames, model, report)
         except OSError as error:
-            raise PortraitError(
-                f"'{folder}': can't be written ({error}); free some space or choose another folder"
-            ) from None
+            raise write_error("training data", folder, error) from None
         return cache
 
 

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
-from neural_render.losses.objective import LossOptions, check_losses
+from neural_render.losses.objective import check_losses
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits import warping
@@ -22,8 +23,9 @@ from neural_render.methods.deep_video_portraits.data import ClipCache
 from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
 from neural_render.methods.deep_video_portraits.panels import map_panels
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
 from neural_render.methods.deep_video_portraits.synthesis import synthesize
-from neural_render.methods.deep_video_portraits.trainer import Settings, Trainer, bfloat16_helps
+from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.training import make_fabric, resume, run
 
@@ -39,14 +41,11 @@ class Options(TrainingBudget):
     held_out: float = option(0.0, "share of the frames that scores the training and ends it early; 0 trains on all")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size not in (64, 128, 256, 512):
             raise PortraitError(f"size: expected 64, 128, 256 or 512, got {self.size}")
-        if not (self.minutes > 0 and self.width >= 4):
-            raise PortraitError(
-                f"minutes and width: expected more than 0 and at least 4, got {self.minutes} and {self.width}"
-            )
-        if self.batch is not None and self.batch < 1:
-            raise PortraitError(f"batch: expected at least 1, got {self.batch}")
+        if self.width < 4:
+            raise PortraitError(f"width: expected at least 4, got {self.width}")
         if not 0 <= self.held_out < 1:
             raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {self.held_out}")
 
@@ -62,6 +61,7 @@ class DeepVideoPortraits(Method):
     Options = Options
     Header = Header
     clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
+    steps_needed: ClassVar[int] = 4800  # with half of them unseen frames look worse; twice as many help little
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings
@@ -101,23 +101,25 @@ class DeepVideoPortraits(Method):
         self.training.check(clips, "training")
         clip, out = clips[0], Path(out)
         track, model = clip.track, clip.model
-        if track.fingerprint != model.fingerprint:
-            raise PortraitError(
-                f"track: fitted with model '{track.model}' ({track.fingerprint}), but the model loaded is "
-                f"'{model.name}' ({model.fingerprint}); fit the video again"
-            )
+        check_same_model("track: fitted", track, model)
         if out.is_dir():
             raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
-        check_losses(settings.losses, LossOptions(settings.adversarial, settings.vgg))
+        if settings.mouth_weight:
+            model.require("regions", "a weight of the mouth")
+        check_losses(settings.losses, settings.loss_options)
         work = Path(work) if work is not None else out.with_name(out.name + ".work")
         fabric = make_fabric(options.device, bfloat16=settings.bfloat16)
         with fabric.rank_zero_first():
             cache = self.prepare(clip, work, options, report)
-            warped = self.prepare_warped(cache, clip, work, report) if settings.warped_every else None
+            warped = None
+            if settings.warped_every and model.arkit:
+                warped = self.prepare_warped(cache, clip, work, report)
         excluded = int((~track.tracked).sum())
-        if excluded:
-            note = f"{excluded} of {len(track)} frames have no tracked face, are left out"
+        notes = [f"{excluded} of {len(track)} frames have no tracked face, are left out"] if excluded else []
+        if settings.warped_every and warped is None:
+            notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
+        for note in notes:
             report(Event("training", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
@@ -128,13 +130,9 @@ class DeepVideoPortraits(Method):
             identity["warped"] = warped.name
         resume(trainer, checkpoint, identity)
         resumed_at = trainer.step
-
-        def progress(done: float, total: float, stage: str, note: str) -> None:
-            report(Event(stage, done, total, "s" if options.steps is None else "steps", note))
-
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
-            progress=progress, logs=work, clock=self.clock,
+            asked=self.steps_needed, report=report, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
         header = Header(
@@ -153,7 +151,7 @@ class DeepVideoPortraits(Method):
         fabric.barrier()
         return TrainingSummary(
             out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses,
-            done.rollbacks, score,
+            done.rollbacks, score, done.note,
         )  # fmt: skip
 
     def load(self, path: str | os.PathLike, model=None) -> Weights:

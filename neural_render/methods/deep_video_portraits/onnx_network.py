@@ -7,11 +7,12 @@ import os
 import torch
 from torch import nn
 
+from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.methods.onnx_file import OnnxNetwork, open_onnx, write_onnx
-from neural_render.methods.weights import check_model
+from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 
 NAMES = ("condition", "image")
@@ -46,7 +47,7 @@ class OnnxWeights(Weights):
         session, header = open_onnx(path)
         header = Header.from_json(header, path)
         if model is not None:
-            check_model(f"onnx '{path}'", header, model)
+            check_same_model(f"onnx '{path}': trained", header, model, AGAIN)
         expected = shapes(header)
         found = {v.name: list(v.shape[1:]) for v in [*session.get_inputs(), *session.get_outputs()]}
         if found != expected:

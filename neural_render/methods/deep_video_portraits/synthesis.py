@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from facemodel.base import check_same_model
+from facemodel.editing.mixing import is_mixed
+from facemodel.editing.mixing import target_frames as frames_behind
 from facemodel.track import Track
 from foundation.errors import PortraitError
 from neural_render.compositing import composite, feather_mask
@@ -21,26 +24,25 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     to_pixels,
     window_frames,
 )
-from neural_render.methods.deep_video_portraits.trainer import bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 from neural_render.methods.deep_video_portraits.weights import Weights
+from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 
 
 def target_frames(track: Track, count: int | None = None) -> list[int]:
     """For each frame of the track the frame of the target clip it goes into.
 
-    ``track.facts["target_frames"]`` where it is there. Else frame k goes into frame k; where the target has only
-    ``count`` frames, the clip is played forwards and backwards in turn.
+    What the track says that was mixed. Else frame k goes into frame k; where the target has only ``count`` frames, the
+    clip is played forwards and backwards in turn.
     """
-    listed = track.facts.get("target_frames")
-    if listed is not None:
-        if len(listed) != len(track):
-            raise PortraitError(
-                f"track: expected one target frame for each of its {len(track)} frames, got {len(listed)}; mix again"
-            )
-        return [int(k) for k in listed]
-    if count is None or len(track) <= count:
-        return list(range(len(track)))
+    listed = frames_behind(track)
+    if len(listed) != len(track):
+        raise PortraitError(
+            f"track: expected one target frame for each of its {len(track)} frames, got {len(listed)}; mix again"
+        )
+    if is_mixed(track) or count is None or len(track) <= count:
+        return listed
     period = max(2 * count - 2, 1)
     return [k if k < count else period - k for k in (np.arange(len(track)) % period).tolist()]
 
@@ -55,7 +57,7 @@ def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
 def synthesize_crops(
     network: torch.nn.Module, weights: Weights, track: Track, *, model, device: str = "cpu", batch: int = 4
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For every frame of the track what ``network`` makes of its maps, and where the head is drawn. Streams.
+    """For every frame of the track what ``network`` makes of its maps, and where the head is. Streams.
 
     (size, size, 3) uint8 and (size, size) bool.
 
@@ -96,11 +98,8 @@ def synthesize(
     if not isinstance(weights, Weights):
         weights = Weights.load(weights, model=model)
     header = weights.header
-    if track.fingerprint != model.fingerprint or header.fingerprint != model.fingerprint:
-        raise PortraitError(
-            f"track and weights: made with models {track.fingerprint} and {header.fingerprint}, but the model loaded "
-            f"is {model.fingerprint}; fit and train again with one model"
-        )
+    check_same_model("track: made", track, model)
+    check_same_model("weights: trained", header, model, AGAIN)
     if (track.width, track.height) != (header.frame_width, header.frame_height):
         raise PortraitError(
             f"track: expected frames of {header.frame_width} x {header.frame_height} as the weights were trained for, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -11,25 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import PortraitError
-from neural_render.losses.objective import LossOptions, Objective, Pictures
-from neural_render.losses.terms import adversarial, l1
+from neural_render.losses.adversarial import adversarial
+from neural_render.losses.base import Context
+from neural_render.losses.objective import Objective
+from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.augmentation import jitter
 from neural_render.methods.deep_video_portraits.conditioning import (
     CHANNELS,
     EYES,
     FACE,
-    WINDOW,
     condition,
     to_network,
     to_pixels,
 )
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.networks import PatchDiscriminator, RefinementUNet
 from neural_render.training import BaseTrainer, make_fabric, order, split_held_out
-
-SCORED = 32
-"""Held-out frames, evenly spread, that a score looks at."""
-SHOWN = 6
-"""Columns of a sheet of samples."""
 
 
 class Samples(Protocol):
@@ -46,55 +42,14 @@ class MadeSamples(Samples, Protocol):
     made_from: np.ndarray  # (N,) indices of those
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that decides the result of a number of training steps, but for the data."""
-
-    size: int = 128  # px of the network's images
-    width: int = 32  # channels of the first layer; the paper's network has 64
-    window: int = WINDOW  # frames a condition
-    batch: int = 2  # small: on one clip more steps go further than larger ones
-    rate: float = 2e-4  # Adam's
-    boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every
-    boost_steps: int = 1000  # steps
-    beta1: float = 0.5
-    beta2: float = 0.999
-    clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
-    losses: dict[str, float] = field(default_factory=lambda: {"l1": 100.0, "adversarial": 1.0})  # see objective.LOSSES
-    face_weight: float = 2.0  # how much more than elsewhere L1 counts where the model is drawn
-    eye_weight: float = 4.0  # and, beyond that, where its eyes are, lids and brows included
-    mouth_weight: float = 0.0  # and where its mouth is
-    adversarial: str = "non-saturating"
-    adversarial_after: int = 100  # steps without the losses that need a discriminator at the start
-    vgg: str | None = None  # file of VGG-16's weights for the loss "perceptual"; None is torchvision's cache
-    ema: float = 0.999  # decay of the averaged generator, which is the one that is kept
-    norm: str = "batch"
-    dropout: float = 0.5
-    background: bool = True  # a learned image beneath the network's output, begun as the clip's median
-    shift: float = 0.0  # random shifts of condition and image, up to that share of the side
-    scale: float = 0.0  # and random scalings by up to that factor more or less
-    warped_every: int = 3  # every so many-th step is on warped pictures (``warping``), L1 alone; 0 for none
-    held_out: float = 0.0  # share of the frames kept out, to score the training by
-    bfloat16: bool = False
-    seed: int = 0
-
-
-def bfloat16_helps(device: str) -> bool:
-    """Whether autocast to bfloat16 is faster there: CUDA, or a CPU with AVX-512 or AMX bfloat16 instructions."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
-
-
-def spread(indices: np.ndarray, count: int) -> np.ndarray:
+def evenly(indices: np.ndarray, count: int) -> np.ndarray:
     """Up to ``count`` of the indices, evenly spread."""
     return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(np.int64)]
 
 
 def median_image(samples: Samples, chosen: np.ndarray) -> Tensor:
     """(3, S, S) in [-1, 1]: each pixel's median over up to 48 evenly spread images."""
-    images = torch.stack([samples.batch(np.array([k]), 1)[1][0] for k in spread(chosen, 48)])
+    images = torch.stack([samples.batch(np.array([k]), 1)[1][0] for k in evenly(chosen, 48)])
     return to_network(images.median(0, keepdim=True).values)[0]
 
 
@@ -114,6 +69,8 @@ class Trainer(BaseTrainer):
     """
 
     watched = ("l1",)
+    scored = 32  # held-out frames, evenly spread, that a score looks at
+    shown = 6  # columns of a sheet of samples
 
     def __init__(
         self,
@@ -131,8 +88,10 @@ class Trainer(BaseTrainer):
         self._check(mouth)
         self.samples, self.warped = samples, warped
         self.mouth, self.eyes = (None if boxes is None else boxes.to(self.device) for boxes in (mouth, eyes))
-        self.objective = Objective(s.losses, LossOptions(s.adversarial, s.vgg), self.device)
-        self.judgement = adversarial(s.adversarial)
+        self.objective = Objective(s.losses, s.loss_options, self.device, given=("weight", "on_made", "on_real"))
+        self.adversarial = adversarial(s.adversarial)
+        self.discriminated = self.objective.needing("on_made")
+        self.direct = [name for name in self.objective.terms if name not in self.discriminated]
         self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
         if warped is not None:
             self.warped_on = np.flatnonzero(np.isin(warped.made_from, self.trained_on))
@@ -178,24 +137,25 @@ class Trainer(BaseTrainer):
             x, y = jitter(x, y, shift=s.shift, scale=s.scale)
         self.generator.train()
         fake = self.networks["generator"](x).float()
-        total, values = self.objective(Pictures(fake, y, self.weight(x)), judged=False)
-        if self.objective.judged and self.step >= s.adversarial_after and not warped:
-            direction, judged = self._judge(x, fake.detach(), y)
-            total, values = total + (fake * direction).sum(), {**values, **judged}
+        total, values = self.objective(Context(fake, y, {"weight": self.weight(x)}), self.direct)
+        if self.discriminated and self.step >= s.adversarial_after and not warped:
+            direction, others = self._discriminate(x, fake.detach(), y)
+            total, values = total + (fake * direction).sum(), {**values, **others}
         self.update("generator", total)
         return values
 
-    def _judge(self, x: Tensor, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Trains the discriminator; the gradient in ``fake`` of the losses that it judges, and the losses.
+    def _discriminate(self, x: Tensor, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Trains the discriminator; the gradient in ``fake`` of the losses that look at it, and the losses.
 
         All are taken at the same discriminator, so one pass over the synthesised image serves them.
         """
         fake = fake.requires_grad_()
         with self.fabric.autocast():
             on_fake, on_real = self.networks["discriminator"].compare(x, fake, real)
-        total, values = self.objective(Pictures(fake, real, None, on_fake, on_real), judged=True)
+        context = Context(fake, real, {"on_made": on_fake, "on_real": on_real})
+        total, values = self.objective(context, self.discriminated)
         self.fabric.backward(total, inputs=[fake], retain_graph=True)
-        values["discriminator"] = self.judgement.discriminator(on_real[-1], on_fake[-1])
+        values["discriminator"] = self.adversarial.discriminator(on_real[-1], on_fake[-1])
         self.update("discriminator", values["discriminator"])
         return fake.grad, values
 
@@ -240,7 +200,7 @@ class Trainer(BaseTrainer):
         """Mean L1, of a range of 2, of the averaged generator on the frames kept out."""
         if len(self.held_out) == 0:
             return None
-        net, chosen, total = self.final_generator(8), spread(self.held_out, SCORED), 0.0
+        net, chosen, total = self.final_generator(8), evenly(self.held_out, self.scored), 0.0
         for k in chosen:
             x, y = self.pictures(np.array([k]))
             with self.fabric.autocast():
@@ -253,7 +213,7 @@ class Trainer(BaseTrainer):
 
         Batch normalisation takes the statistics of the sheet's own pictures here.
         """
-        chosen = spread(self.held_out if len(self.held_out) else self.trained_on, SHOWN)
+        chosen = evenly(self.held_out if len(self.held_out) else self.trained_on, self.shown)
         x, y = self.pictures(chosen)
         net = copy.deepcopy(self.averages["generator"]).eval()
         for m in net.modules():

@@ -30,6 +30,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache
+from renderer import interpolate, project, rasterize, surface_points
 
 
 @dataclass(frozen=True)
@@ -42,32 +43,37 @@ class Move:
     seconds: float  # standard deviation of the curve's smoothing
 
 
-MOVES = (
-    Move("browInnerUp", -0.25, 0.45, 0.2),
-    Move("browOuterUp", -0.25, 0.4, 0.2),
-    Move("browDown", -0.3, 0.4, 0.2),
-    Move("eyeBlink", -0.1, 0.2, 0.3),
-    Move("eyeSquint", -0.1, 0.2, 0.2),
-    Move("mouthSmile", -0.2, 0.3, 0.2),
-    Move("jawOpen", -0.2, 0.1, 0.1),
-)
-BLINK, BLINKS_APART = 0.08, 1.0
-"""Seconds: the standard deviation of the bell that closes both lids, and the mean time between two of them."""
-CLOSED = 0.45
-"""What the fit finds for eyeBlink in a closed eye."""
-GAZE, LOOK, GAZE_GAIN = np.radians([8.0, 5.0]), 0.1, 2.0
-"""How far both eyes turn at most, yaw and pitch; the standard deviation, in seconds, of that curve's smoothing; and how
-many times further they turn in the picture, since the fit finds about so much less."""
-FADE = 1 / 40
-"""Of the crop's side: the standard deviation of the blur that fades the motion out beside the face."""
-FRAMES, COPIES = 1000, 8
-"""About how many warped frames a training has, and how often a short clip is played for them at most."""
+@dataclass(frozen=True)
+class WarpPolicy:
+    """What made-up performances do, and how many there are."""
+
+    moves: tuple[Move, ...] = (
+        Move("browInnerUp", -0.25, 0.45, 0.2),
+        Move("browOuterUp", -0.25, 0.4, 0.2),
+        Move("browDown", -0.3, 0.4, 0.2),
+        Move("eyeBlink", -0.1, 0.2, 0.3),
+        Move("eyeSquint", -0.1, 0.2, 0.2),
+        Move("mouthSmile", -0.2, 0.3, 0.2),
+        Move("jawOpen", -0.2, 0.1, 0.1),
+    )
+    blink: float = 0.08  # seconds: the standard deviation of the bell that closes both lids
+    blinks_apart: float = 1.0  # seconds between two of them, on average
+    closed: float = 0.45  # what the fit finds for eyeBlink in a closed eye
+    gaze: tuple[float, float] = (8.0, 5.0)  # degrees that both eyes turn at most, yaw and pitch
+    look: float = 0.1  # seconds: the standard deviation of that curve's smoothing
+    gaze_gain: float = 2.0  # how many times further they turn in the picture, since the fit finds about so much less
+    fade: float = 1 / 40  # of the crop's side: the standard deviation of the blur that ends the motion beside the face
+    frames: int = 1000  # about how many warped frames a training has
+    copies: int = 8  # how often a short clip is played for them at most
 
 
-def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 0) -> Track:
+POLICY = WarpPolicy()
+
+
+def performances(track: Track, model, copies: int, seed: int = 0, policy: WarpPolicy = POLICY) -> Track:
     """The track ``copies`` times in a row, each a shot of its own with expressions and a gaze of its own.
 
-    Frame k is to be made from frame k % len(track). names: the model's of its expression shapes.
+    Frame k is to be made from frame k % len(track). Expressions move that have ARKit's names.
     """
     rng, count = np.random.default_rng([seed, copies]), len(track)
     rows = torch.arange(count).repeat(copies)
@@ -75,66 +81,65 @@ def performances(track: Track, names: tuple[str, ...], copies: int, seed: int = 
     expression, gaze = p.expression.clone(), p.gaze.clone()
     for start in range(0, len(rows), count):
         one = slice(start, start + count)
-        closed = CLOSED * blinks(rng, count, track.fps)
-        for k, name in enumerate(names):
-            for move in (m for m in MOVES if name.startswith(m.shape)):
+        closed = policy.closed * blinks(rng, count, track.fps, policy)
+        for name, k in model.arkit.items():
+            for move in (m for m in policy.moves if name.startswith(m.shape)):
                 curve = move.low + (move.high - move.low) * smooth_noise(rng, count, move.seconds * track.fps)
                 expression[one, k] = (expression[one, k] + torch.from_numpy(curve).to(gaze)).clamp(0, 1)
             if name.startswith("eyeBlink"):
                 expression[one, k] = torch.maximum(expression[one, k], torch.from_numpy(closed).to(gaze))
-        look = [2 * smooth_noise(rng, count, LOOK * track.fps) - 1 for _ in GAZE]
-        gaze[one] += torch.from_numpy(np.stack(look, -1) * GAZE)[:, None].to(gaze)
+        look = [2 * smooth_noise(rng, count, policy.look * track.fps) - 1 for _ in policy.gaze]
+        gaze[one] += torch.from_numpy(np.stack(look, -1) * np.radians(policy.gaze))[:, None].to(gaze)
     status = track.status[rows].clone()
     status[::count] |= int(FrameStatus.CUT)
     return replace(
-        track, parameters=p.replace(expression=couple_lids(expression, gaze, names), gaze=gaze),
+        track, parameters=p.replace(expression=couple_lids(expression, gaze, model), gaze=gaze),
         times=track.times[rows], status=status, confidence=track.confidence[rows], landmarks=None, energies={},
         spread={},
     )  # fmt: skip
 
 
-def shown(real: FaceParameters, performed: FaceParameters, names: tuple[str, ...]) -> FaceParameters:
-    """What a picture is to show of a performance: expression as maps draw it, eyes turned by ``GAZE_GAIN`` as much.
+def shown(real: FaceParameters, performed: FaceParameters, model, policy: WarpPolicy = POLICY) -> FaceParameters:
+    """What a picture is to show of a performance: expression as maps show it, eyes turned by ``gaze_gain`` as much.
 
     real: of the frame that it is made from, as the fit found it.
     """
-    gaze = real.gaze + GAZE_GAIN * (performed.gaze - real.gaze)
-    return gained(performed.replace(expression=couple_lids(performed.expression, gaze, names), gaze=gaze), names)
+    gaze = real.gaze + policy.gaze_gain * (performed.gaze - real.gaze)
+    expression = couple_lids(performed.expression, gaze, model)
+    return gained(performed.replace(expression=expression, gaze=gaze), model)
 
 
-def smooth_noise(rng: np.random.Generator, count: int, deviation: float) -> np.ndarray:
-    """(count,) in [0, 1]: white noise smoothed over ``deviation`` frames, stretched to fill most of the range."""
-    reach = int(np.ceil(4 * deviation))
-    curve = gaussian_filter1d(rng.standard_normal(count + 2 * reach), max(deviation, 0.1))[reach : reach + count]
-    return np.clip(0.5 + 0.3 * curve * np.sqrt(2 * np.sqrt(np.pi) * max(deviation, 0.1)), 0, 1)
+def smooth_noise(rng: np.random.Generator, count: int, std: float) -> np.ndarray:
+    """(count,) in [0, 1]: white noise smoothed over ``std`` frames, stretched to fill most of the range."""
+    reach = int(np.ceil(4 * std))
+    curve = gaussian_filter1d(rng.standard_normal(count + 2 * reach), max(std, 0.1))[reach : reach + count]
+    return np.clip(0.5 + 0.3 * curve * np.sqrt(2 * np.sqrt(np.pi) * max(std, 0.1)), 0, 1)
 
 
-def blinks(rng: np.random.Generator, count: int, fps: float) -> np.ndarray:
+def blinks(rng: np.random.Generator, count: int, fps: float, policy: WarpPolicy = POLICY) -> np.ndarray:
     """(count,) in [0, 1]: how far both lids are closed by bells at random times, some of which stay half open."""
     times, closed = np.arange(count) / fps, np.zeros(count)
-    for _ in range(rng.poisson(count / fps / BLINKS_APART)):
+    for _ in range(rng.poisson(count / fps / policy.blinks_apart)):
         centre, depth = rng.uniform(0, count / fps), rng.uniform(0.3, 1.0)
-        closed = np.maximum(closed, depth * np.exp(-0.5 * ((times - centre) / BLINK) ** 2))
+        closed = np.maximum(closed, depth * np.exp(-0.5 * ((times - centre) / policy.blink) ** 2))
     return closed
 
 
 def motion(model, before: FaceParameters, after: FaceParameters, camera) -> tuple[np.ndarray, np.ndarray]:
-    """At each pixel of a face drawn ``after`` where its point was ``before`` less where it is: (H, W, 2) px, and
+    """At each pixel of a face rendered ``after`` where its point was ``before`` less where it is: (H, W, 2) px, and
     (H, W) bool, where the face is; zero elsewhere. One picture, so parameters without leading dimensions.
 
     A point of an eyeball that a lid hid before has the place of the nearest one that was seen.
     """
-    from renderer import interpolate, project, rasterize, to_camera
-
     both = FaceParameters.stack([before, after]).to(model.mean.device)
     with torch.no_grad():
-        points = to_camera(model.vertices(both.identity, both.expression, both.gaze), both.rotation, both.translation)
+        points = surface_points(model, both)
         fragments = rasterize(points, model.triangles, camera)
         was, now = project(points, camera)
         moved = torch.stack([torch.zeros_like(was), was - now])
         shift = interpolate(fragments, moved, model.triangles)[1].cpu().numpy()
     faces = fragments.pix_to_face[..., 0].cpu()
-    eyeballs = model.regions["eyes"][model.triangles].all(-1).cpu()
+    eyeballs = model.region("eyes")[model.triangles].all(-1).cpu()
     on_eye = ((faces >= 0) & eyeballs[faces % len(eyeballs)]).numpy()
     seen_before(shift, on_eye[1], on_eye[0])
     return shift, (faces[1] >= 0).numpy()
@@ -152,10 +157,10 @@ def seen_before(shift: np.ndarray, after: np.ndarray, before: np.ndarray) -> Non
     shift[y[hidden], x[hidden]] = (nearest - np.stack([y, x]))[::-1].T[hidden]
 
 
-def faded(shift: np.ndarray, inside: np.ndarray, deviation: float) -> np.ndarray:
+def faded(shift: np.ndarray, inside: np.ndarray, std: float) -> np.ndarray:
     """A motion (H, W, 2), known where ``inside`` (H, W), gone on with beside it until it fades out."""
-    near = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), deviation)[..., None]
-    beside = cv2.GaussianBlur(shift, (0, 0), deviation) / np.maximum(near, 0.5)
+    near = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), std)[..., None]
+    beside = cv2.GaussianBlur(shift, (0, 0), std) / np.maximum(near, 0.5)
     return np.where(inside[..., None], shift, beside)
 
 
@@ -176,11 +181,11 @@ class WarpedFrames:
     performed: Track  # by ``performances``
     frames: Iterable
     crop: Crop
-    size: int  # px of the crop at which the motion is drawn
+    size: int  # px of the crop at which the motion is rendered
+    policy: WarpPolicy = POLICY
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
         count, camera = len(self.track), camera_for(self.track, self.crop, self.size)
-        names = self.model.expression_names
         real, performed = self.track.parameters.expanded(), self.performed.parameters.expanded()
         for start in range(0, len(self.performed), count):
             for index, time, rgb in self.frames:
@@ -188,10 +193,10 @@ class WarpedFrames:
                     break
                 frame = rgb.copy()
                 if self.track.tracked[index]:
-                    after = shown(real[index], performed[start + index], names)
-                    shift = motion(self.model, gained(real[index], names), after, camera)
+                    after = shown(real[index], performed[start + index], self.model, self.policy)
+                    shift = motion(self.model, gained(real[index], self.model), after, camera)
                     region = cut_out(frame, self.crop)
-                    region[:] = warped(region, faded(*shift, FADE * self.size))
+                    region[:] = warped(region, faded(*shift, self.policy.fade * self.size))
                 yield start + index, time, frame
 
 
@@ -226,12 +231,19 @@ class WarpedSamples:
 
 
 def build(
-    folder: Path, real: ClipCache, track: Track, frames: Iterable, model, report: Report = ignore
+    folder: Path,
+    real: ClipCache,
+    track: Track,
+    frames: Iterable,
+    model,
+    report: Report = ignore,
+    policy: WarpPolicy = POLICY,
 ) -> WarpedSamples:
-    """About ``FRAMES`` warped frames of the clip that ``real`` is of, in a cache like it."""
-    performed = performances(track, model.expression_names, min(max(1, round(FRAMES / len(track))), COPIES))
-    made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size)
-    limit = 2 * FRAMES * real.size**2 * (CHANNELS + 3)
+    """About ``policy.frames`` warped frames of the clip that ``real`` is of, in a cache like it."""
+    copies = min(max(1, round(policy.frames / len(track))), policy.copies)
+    performed = performances(track, model, copies, policy=policy)
+    made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size, policy)
+    limit = 2 * policy.frames * real.size**2 * (CHANNELS + 3)
     cache = ClipCache.build(
         folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, report=report
     )

@@ -81,25 +81,3 @@ class Weights:
             what = f"a {h.size} px network of width {h.width}"
             raise PortraitError(f"weights: tensors don't fit {what} ({reason}); train again") from None
         return net.to(device, memory_format=torch.channels_last).eval()
-
-
-# Until all who write and read files do so through `foundation`:
-FORMAT, VERSION = "video-portraits weights", 1
-
-
-def replace_atomic(path, write) -> None:
-    from foundation.atomic import replace_file
-
-    replace_file(path, write)
-
-
-def write_atomic(path, tensors: dict[str, Tensor], header: dict) -> None:
-    from foundation.tensors import write_tensors
-
-    write_tensors(path, header.get("kind", "file"), header.get("version", VERSION), tensors, header)
-
-
-def read(path, kind: str, device: str = "cpu") -> tuple[dict[str, Tensor], dict]:
-    from foundation.tensors import read_tensors
-
-    return read_tensors(path, kind, VERSION, f"portrait train TRACK VIDEO -o {path}", device)

@@ -1,0 +1,198 @@
+"""Models with joints: the linear surface, pose correctives, then linear blend skinning (FLAME, GNM).
+
+The chain's root doesn't turn: the head's pose does that (`FaceParameters.rotation`). The eyes' joints follow gaze, and
+the rest (neck, jaw) are the block "joints", three axis-angle numbers each. Li et al., "Learning a model of facial shape
+and expression from 4D scans" (SIGGRAPH Asia 2017); Loper et al., "SMPL" (2015).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facemodel.base import Block, Linearization, combine
+from facemodel.gaze import gaze_rotation
+from facemodel.linear import LinearModel
+from foundation.errors import PortraitError
+from geometry.rotation import rotation_matrix
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """J joints. A joint's parent comes before it; joint 0 is the root."""
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]  # -1 of the root
+    eyes: tuple[int, int] | None  # the joints of the left eye and of the right one
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """The joints that the block "joints" turns, in its order."""
+        return tuple(k for k in range(1, len(self.names)) if k not in (self.eyes or ()))
+
+    def below(self, joint: int) -> list[int]:
+        """A joint and all that hang from it."""
+        found = [joint]
+        for k in range(joint + 1, len(self.parents)):
+            if self.parents[k] in found:
+                found.append(k)
+        return found
+
+
+class JointedModel(LinearModel):
+    """vertices = skinning(mean + identity + expression + correctives(rotations); joints, rotations).
+
+    Its tensors beside those of `LinearModel`:
+
+    - ``joint_mean`` (J, 3) mm, ``joint_identity_basis`` (I, J, 3), ``joint_expression_basis`` (E, J, 3): where the
+      joints are at rest; ``skinning_weights`` (V, J), each vertex's adding up to 1;
+    - ``pose_correctives`` (9 C, V, 3) mm a unit of (R - I), row by row, of the joints ``corrective_joints`` (C,): both
+      or none.
+    """
+
+    linear = False
+
+    def __init__(self, tensors: dict[str, Tensor], *, skeleton: Skeleton, joints: Block, **linear) -> None:
+        """``joints``: the block of the skeleton's free joints. ``linear``: see `LinearModel`."""
+        super().__init__(tensors, **linear)
+        self.skeleton = skeleton
+        for part in ("lower", "upper", "mean", "std"):
+            self.register_buffer(f"_joints_{part}", getattr(joints, part).float(), persistent=False)
+        self._names["joints"] = joints.names
+
+    def rest_joints(self, identity: Tensor | None = None, expression: Tensor | None = None) -> Tensor:
+        """Where the joints (..., J, 3) are before anything turns, mm."""
+        at = self.joint_mean
+        if identity is not None:
+            at = at + combine("identity", identity, self.joint_identity_basis)
+        if expression is not None:
+            at = at + combine("expression", expression, self.joint_expression_basis)
+        return at
+
+    def _rotations(self, gaze: Tensor | None, joints: Tensor | None) -> Tensor:
+        """(..., J, 3, 3) of each joint in its parent's frame."""
+        turns = {}
+        if joints is not None:
+            if joints.shape[-1:] != (3 * len(self.skeleton.free),):
+                raise PortraitError(
+                    f"joints: expected {3 * len(self.skeleton.free)} angles in the last dimension, got shape "
+                    f"{tuple(joints.shape)}; was it made with another model?"
+                )
+            angles = joints.unflatten(-1, (-1, 3))
+            turns |= {k: rotation_matrix(angles[..., i, :]) for i, k in enumerate(self.skeleton.free)}
+        if gaze is not None and self.skeleton.eyes is not None:
+            if gaze.shape[-2:] != (2, 2):
+                raise PortraitError(f"gaze: expected shape (..., 2 eyes, 2 angles), got {tuple(gaze.shape)}")
+            turns |= {k: gaze_rotation(gaze[..., i, :]) for i, k in enumerate(self.skeleton.eyes)}
+        still = torch.eye(3, dtype=self.mean.dtype, device=self.mean.device)
+        batch = torch.broadcast_shapes(*(t.shape[:-2] for t in turns.values()))
+        return torch.stack([turns.get(k, still).expand(*batch, 3, 3) for k in range(len(self.skeleton.names))], dim=-3)
+
+    def _chain(self, rest: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+        """World rotations (..., J, 3, 3) and positions (..., J, 3) of the joints."""
+        turned, at = [rotations[..., 0, :, :]], [rest[..., 0, :]]
+        for k, parent in enumerate(self.skeleton.parents[1:], start=1):
+            turned.append(turned[parent] @ rotations[..., k, :, :])
+            bone = rest[..., k, :] - rest[..., parent, :]
+            at.append(at[parent] + (turned[parent] @ bone[..., None])[..., 0])
+        return torch.stack(turned, -3), torch.stack(torch.broadcast_tensors(*at), -2)
+
+    def _correct(self, rotations: Tensor) -> Tensor | float:
+        """What bent joints add to the surface at rest, (..., V, 3)."""
+        if "pose_correctives" not in self._buffers:
+            return 0.0
+        bent = rotations[..., self.corrective_joints, :, :] - torch.eye(
+            3, dtype=rotations.dtype, device=self.mean.device
+        )
+        return (bent.flatten(-3) @ self.pose_correctives.flatten(1)).unflatten(-1, self.mean.shape)
+
+    def vertices(
+        self,
+        identity: Tensor | None = None,
+        expression: Tensor | None = None,
+        gaze: Tensor | None = None,
+        joints: Tensor | None = None,
+    ) -> Tensor:
+        """See `FaceModel.vertices`; ``joints`` (..., 3 F), axis-angle of the F free joints."""
+        shaped = super().vertices(identity, expression, None if self.skeleton.eyes else gaze)
+        if joints is None and (gaze is None or self.skeleton.eyes is None):
+            return shaped
+        rotations = self._rotations(gaze, joints)
+        rest = self.rest_joints(identity, expression)
+        turned, at = self._chain(rest, rotations)
+        moved = at - (turned @ rest[..., None])[..., 0]
+        blended = torch.einsum("vj,...jab->...vab", self.skinning_weights, turned)
+        shaped = shaped + self._correct(rotations)
+        return (blended @ shaped[..., None])[..., 0] + self.skinning_weights @ moved
+
+    def linearize(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Linearization:
+        """See `FaceModel.linearize`, in closed form.
+
+        A joint's turn about u moves what hangs from it by u x (p - joint), and the correctives by its own rotation's
+        derivative.
+        """
+        rotations = self._rotations(None, joints)
+        rest = self.rest_joints(identity, expression)
+        turned, at = self._chain(rest, rotations)
+        shaped = super().vertices(identity, expression) + self._correct(rotations)
+        weights = self.skinning_weights
+        blended = torch.einsum("vj,jab->vab", weights, turned)
+        moved = at - (turned @ rest[..., None])[..., 0]
+        surface = (blended @ shaped[..., None])[..., 0] + weights @ moved
+
+        def carried(basis: Tensor, of_joints: Tensor) -> Tensor:
+            """Derivatives (K, V, 3) by coefficients that move the surface at rest, and the joints within it."""
+            _, positions = self._chain(of_joints, rotations)  # linear in the joints, so it is its own derivative
+            shift = positions - torch.einsum("jab,kjb->kja", turned, of_joints)
+            return torch.einsum("vab,kvb->kva", blended, basis) + torch.einsum("vj,kja->kva", weights, shift)
+
+        slopes = [self._turning(i, joints, rotations, turned, at, rest, shaped, blended) for i in self.skeleton.free]
+        by_joint = torch.cat(slopes) if slopes else shaped.new_zeros(0, *shaped.shape)
+        return Linearization(
+            surface,
+            carried(self.identity_basis, self.joint_identity_basis),
+            carried(self.expression_basis, self.joint_expression_basis),
+            by_joint,
+        )
+
+    def _turning(
+        self, joint: int, joints: Tensor, rotations: Tensor, turned: Tensor, at: Tensor, rest: Tensor, shaped: Tensor,
+        blended: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Derivatives (3, V, 3) by the three numbers of one joint."""
+        angles = joints.unflatten(-1, (-1, 3))[self.skeleton.free.index(joint)]
+        axes = _left_jacobian(angles).T  # row a: the axis, in the parent's frame, about which number a turns
+        world = axes @ turned[self.skeleton.parents[joint]].T
+        below = self.skeleton.below(joint)
+        weights = self.skinning_weights[:, below]
+        # Where each joint below carries a vertex, as seen from this joint, weighted and summed.
+        blend = torch.einsum("vj,jab->vab", weights, turned[below])
+        offsets = at[below] - at[joint] - (turned[below] @ rest[below][..., None])[..., 0]
+        arm = (blend @ shaped[..., None])[..., 0] + weights @ offsets
+        slopes = torch.linalg.cross(world[:, None].expand(3, *arm.shape), arm.expand(3, *arm.shape), dim=-1)
+        if "pose_correctives" in self._buffers and joint in (correcting := self.corrective_joints.tolist()):
+            first = 9 * correcting.index(joint)
+            bent = torch.linalg.cross(
+                axes[:, None, :].expand(3, 3, 3), rotations[joint].T.expand(3, 3, 3), dim=-1
+            ).mT  # [axis] x R, column by column
+            correctives = self.pose_correctives[first : first + 9]
+            corrected = torch.einsum("kc,cva->kva", bent.flatten(1), correctives)
+            slopes = slopes + torch.einsum("vab,kvb->kva", blended, corrected)
+        return slopes
+
+
+def _left_jacobian(angles: Tensor) -> Tensor:
+    """(3, 3): how an axis-angle (3,) that changes turns the rotation, as a rotation vector in the outer frame."""
+    squared = (angles * angles).sum()
+    small = squared < 1e-6
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    half = torch.sin(angle / 2)
+    b = torch.where(small, 0.5 - squared / 24, 2 * half * half / safe)
+    c = torch.where(small, 1 / 6 - squared / 120, (angle - torch.sin(angle)) / (safe * angle))
+    x, y, z = angles.unbind()
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    return torch.eye(3, dtype=angles.dtype, device=angles.device) + b * cross + c * (cross @ cross)

@@ -1,0 +1,189 @@
+"""Who is who among the faces of a clip, and what is remembered of the one who is followed.
+
+`Candidate`s of a survey enter, a list of people leaves, the one shown most first; `fitting.tracking.video` picks one of
+them and gives `fitting.tracking.follow` pictures to know them by. An embedding takes as long as a few frames, so
+neighbours in time and place are taken for one person, and only where that ends somebody is looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitting.landmarks.base import Face, LandmarkDetector
+from fitting.landmarks.embedding import SAME, can_embed, face_chip, shared_embedding
+from fitting.observation.crop import Crop
+from foundation.errors import PortraitError
+
+THUMB = 16  # px, side of what two faces are quickly compared by
+LINKED = 0.6  # of a face's size: how far one moves between two frames that are looked at
+GROWN = 1.4  # times as large it becomes
+MOST_CHAINS = 24  # that are told apart by embeddings: the longest ones
+FEW_FACES = 3  # a person seen less often, and in less than `RARE` of the frames, has no track of their own
+RARE = 0.05
+REMEMBERED = 3  # pictures of key frames that a person is known by
+
+
+@dataclass
+class Candidate:
+    """A face of a frame that was looked at."""
+
+    index: int
+    shot: int
+    face: Face
+    crop: Crop
+    segment: int = 0  # counts up where a picture changes suddenly, which may be a cut
+    rank: int = 0  # 0: the largest face of its frame
+    chip: np.ndarray | None = None  # see `face_chip`
+
+
+def chip_of(picture: np.ndarray, face: Face) -> np.ndarray | None:
+    """`face_chip`, or None for a face that can't be embedded."""
+    return face_chip(picture, face) if can_embed(face) else None
+
+
+def thumbnail(chip: np.ndarray) -> np.ndarray:
+    """(16, 16, 3) uint8 of an aligned face."""
+    import cv2
+
+    return cv2.resize(chip, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two pictures (H, W, 3) about their mean colours, -1 to 1."""
+    a, b = (x.astype(np.float32) - x.mean((0, 1), dtype=np.float32) for x in (a, b))
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-6))
+
+
+class Memory:
+    """A person by aligned pictures of them, which are embedded when somebody is first compared with them."""
+
+    def __init__(self, chips: Sequence[np.ndarray] = ()) -> None:
+        self.chips, self._embedded = list(chips), []
+
+    def add(self, chip: np.ndarray) -> None:
+        self.chips.append(chip)
+
+    def distance(self, chip: np.ndarray) -> float:
+        """To the most alike of the pictures, as dlib's embedding measures it; see `SAME`."""
+        embed = shared_embedding()
+        self._embedded += [embed.of_chip(c) for c in self.chips[len(self._embedded) :]]
+        return float(np.linalg.norm(np.stack(self._embedded) - embed.of_chip(chip), axis=1).min())
+
+    def as_json(self) -> list[str]:
+        """Plain data, for a checkpoint: PNGs."""
+        import cv2
+
+        return [base64.b64encode(cv2.imencode(".png", chip)[1].tobytes()).decode() for chip in self.chips]
+
+    @classmethod
+    def from_json(cls, table: list[str]) -> Memory:
+        import cv2
+
+        return cls([cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR) for text in table])
+
+
+@dataclass
+class _Chain:
+    """Faces that lie on each other from frame to frame."""
+
+    faces: list[Candidate]
+
+    @property
+    def weight(self) -> float:
+        return float(sum(np.sqrt(c.face.size) for c in self.faces))
+
+    def goes_on(self, c: Candidate, stride: int) -> bool:
+        last = self.faces[-1]
+        ratio = c.face.size / last.face.size
+        near = np.linalg.norm(c.face.centre - last.face.centre) < LINKED * max(c.face.size, last.face.size)
+        return (
+            last.segment == c.segment and 0 < c.index - last.index <= 2 * stride and near and 1 / GROWN < ratio < GROWN
+        )
+
+
+def people(candidates: list[Candidate], stride: int = 1, ordered: bool = True) -> list[list[Candidate]]:
+    """The people of a clip, each with their faces in the order of time; who is the largest face longest comes first.
+
+    stride: frames from one that was looked at to the next. Where everybody may be one person, as the only face of one
+    shot, or of pictures of one person that aren't ``ordered``, nobody is embedded. Faces that can't be embedded are
+    one person: the largest of each frame.
+    """
+    alone = all(c.rank == 0 for c in candidates)
+    if not candidates or (alone and (not ordered or len({c.segment for c in candidates}) == 1)):
+        return [candidates] if candidates else []
+    if any(c.chip is None for c in candidates):
+        return [[c for c in candidates if c.rank == 0]]
+    chains: list[_Chain] = []
+    for c in candidates:
+        ends = [k for k in chains if ordered and k.goes_on(c, stride)]
+        if ends:
+            min(ends, key=lambda k: np.linalg.norm(k.faces[-1].face.centre - c.face.centre)).faces.append(c)
+        else:
+            chains.append(_Chain([c]))
+    chains.sort(key=lambda k: -k.weight)
+    embed = shared_embedding()
+    known: list[tuple[list[np.ndarray], list[Candidate]]] = []
+    for chain in chains[:MOST_CHAINS]:
+        shown = max(chain.faces, key=lambda c: c.face.size), chain.faces[len(chain.faces) // 2]
+        these = [embed.of_chip(c.chip) for c in {c.index: c for c in shown}.values()]
+        near = [min(np.linalg.norm(a - b) for a in these for b in those) for those, _ in known]
+        if near and min(near) < SAME:
+            embeddings, faces = known[int(np.argmin(near))]
+            embeddings += these
+            faces += chain.faces
+        else:
+            known.append((these, list(chain.faces)))
+
+    def shown_most(faces: list[Candidate]) -> tuple[float, float]:
+        return sum(np.sqrt(c.face.size) for c in faces if c.rank == 0), sum(np.sqrt(c.face.size) for c in faces)
+
+    found = [sorted(faces, key=lambda c: c.index) for _, faces in known]
+    frames = len({c.index for c in candidates})
+    lasting = [faces for faces in found if len(faces) >= min(FEW_FACES, frames) or len(faces) > RARE * frames]
+    return sorted(lasting or found, key=shown_most, reverse=True)
+
+
+def pick(
+    found: list[list[Candidate]], who: int | np.ndarray | None, detector: LandmarkDetector
+) -> tuple[int, list[Candidate]]:
+    """The place from 0 and the faces of one of `people`.
+
+    who: None for the first; a number from 1; or an (H, W, 3) uint8 RGB picture of them.
+    Raises PortraitError where nobody is that.
+    """
+    count = f"{len(found)} {'person' if len(found) == 1 else 'people'}"
+    if who is None:
+        return 0, found[0]
+    if isinstance(who, (int, np.integer)):
+        if not 1 <= who <= len(found):
+            raise PortraitError(
+                f"person: expected a number from 1 to {len(found)}, got {who}; {count} found in the clip"
+            )
+        return int(who) - 1, found[int(who) - 1]
+    face = next(iter(detector.detect(who)), None)
+    if face is None:
+        raise PortraitError("person: no face found in the photo; give one that shows the face large and from the front")
+    if not can_embed(face) or any(c.chip is None for faces in found for c in faces):
+        raise PortraitError(
+            "person: this detector's landmarks can't be compared with a photo; use --detector mediapipe"
+        )
+    chip = face_chip(who, face)
+    distances = [Memory(pictures(faces)).distance(chip) for faces in found]
+    best = int(np.argmin(distances))
+    if distances[best] >= SAME:
+        raise PortraitError(
+            f"person: nobody in the clip looks like the photo ({count} found, the nearest at {distances[best]:.2f}, "
+            f"where {SAME} is the limit); give another photo, or a number"
+        )
+    return best, found[best]
+
+
+def pictures(faces: list[Candidate]) -> list[np.ndarray]:
+    """At most `REMEMBERED` pictures to know somebody by, evenly over their faces."""
+    chips = [c.chip for c in faces if c.chip is not None]
+    at = np.linspace(0, len(chips) - 1, min(REMEMBERED, len(chips))).round().astype(int)
+    return [chips[k] for k in at]
