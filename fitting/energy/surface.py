@@ -116,7 +116,10 @@ class ModelSurface:
     def _relinearized(self, state: FitState) -> Shape:
         samples, parts = self.samples[len(state.detail)], []
         for f in range(len(state)):
-            there = self.model.linearize(state.identity, state.expression[f], state.joints[f])
+            with torch.inference_mode(False):  # in which nothing can be differentiated, nor what was made in it
+                there = self.model.linearize(
+                    *(x.clone() for x in (state.identity, state.expression[f], state.joints[f]))
+                )
             basis, motion = motion_basis(there), state.motion[f]
             neutral = there.vertices - torch.einsum("evk,e->vk", basis, motion)
             whole = neutral, there.identity, basis

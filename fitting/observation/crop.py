@@ -10,8 +10,7 @@ from torch import Tensor
 
 from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import SQUARE, Face, square_crop
-from fitting.observation.eye_patches import EyePatches, eye_patches
-from fitting.policy.settings import GazeSearch
+from fitting.observation.eye_patches import EyePatches, EyeSquare, eye_patches
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,13 @@ def observe(
     face: Face,
     sizes: tuple[int, ...],
     device: str | torch.device = "cpu",
-    eyes: GazeSearch | None = None,
+    eyes: EyeSquare | None = None,
 ) -> Observation:
     """The observation of one (H, W, 3) uint8 picture. ``sizes``: the pyramid's, px; ``eyes``: how they are cut."""
     seen = cut_out(picture, face, max(sizes)).observe(sizes, device)
-    corners, policy = SCHEMES[face.scheme].eye_corners, eyes or GazeSearch()
+    corners, square = SCHEMES[face.scheme].eye_corners, eyes or EyeSquare()
     centres = np.stack([face.points[list(c)].mean(0) for c in corners])
-    patches = eye_patches(picture, centres, policy.width * face.size, policy.patch)
+    patches = eye_patches(picture, centres, square.width * face.size, square.size)
     return replace(seen, eyes=(patches,))
 
 

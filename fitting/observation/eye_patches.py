@@ -10,6 +10,14 @@ from fitting.landmarks.base import square_crop
 
 
 @dataclass(frozen=True)
+class EyeSquare:
+    """How the square about an eye is cut."""
+
+    size: int = 64  # px
+    width: float = 0.24  # its side over the face's size
+
+
+@dataclass(frozen=True)
 class EyePatches:
     """Of one face, left eye first."""
 

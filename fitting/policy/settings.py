@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fitting.observation.eye_patches import EyeSquare
 from fitting.policy.colour_trust import ColourTrust
 from fitting.policy.weights import Priors, Weights
 
@@ -52,8 +53,6 @@ class Visibility:
 class GazeSearch:
     """The search for the gaze that explains the eyes' pixels (`fitting.energy.gaze`)."""
 
-    patch: int = 64  # px, side of the square about an eye
-    width: float = 0.24  # its side over the face's size
     reach: tuple[float, float] = (0.35, 0.15)  # rad about the landmarks' gaze: in a first frame, in others
     std: float = 0.03  # rad: how far the landmarks' gaze is taken to be off
     trusting_std: float = 0.12  # the same where colours are trusted
@@ -106,6 +105,7 @@ class Settings:
     frame: FrameSchedule = field(default_factory=FrameSchedule)
     trust: ColourTrust = field(default_factory=ColourTrust)
     visibility: Visibility = field(default_factory=Visibility)
+    eyes: EyeSquare = field(default_factory=EyeSquare)
     gaze: GazeSearch = field(default_factory=GazeSearch)
     occlusion: Occlusion = field(default_factory=Occlusion)
 

@@ -75,7 +75,7 @@ class OnlineTracker:
             if self._shared is None:
                 self._solve_identity(cut_out(picture, face, max(settings.joint_levels)), time)
                 return OnlineFrame(status, None)  # where identity was solved just now, the frame is old by now
-            seen = observe(picture, face, settings.levels, self.device, settings.gaze)
+            seen = observe(picture, face, settings.levels, self.device, settings.eyes)
             if status & FrameStatus.CUT:
                 self._previous = None
             start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)

@@ -306,7 +306,7 @@ def _look_ahead(
                     continue
                 face, status = follower(picture)
                 spent("landmarks")
-                seen = None if face is None else observe(picture, face, settings.levels, device, settings.gaze)
+                seen = None if face is None else observe(picture, face, settings.levels, device, settings.eyes)
                 spent("pyramid")
                 queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
                 begun = time.perf_counter()  # there may have been no room
