@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from fitting.occlusion.network import WEIGHTS
-from tools.train_mask.people import Drawn, draw_chunks
+from tools.train_landmarks.pictures import Drawn, draw_chunks
 from tools.train_mask.pictures import draw
 from tools.train_mask.train import evaluate, train
 

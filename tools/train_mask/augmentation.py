@@ -10,43 +10,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facemodel.landmark_schemes import MEDIAPIPE478
+from fitting.landmarks.network import SIZE as DRAWN
 from fitting.observation.crop import level_picture
 from fitting.occlusion.network import SIZE
-from synthetic.scenes import background
+from tools.train_landmarks import augmentation
+from tools.train_landmarks.augmentation import BACKGROUNDS
 from tools.train_mask.occluders import thing
-from tools.train_mask.people import ROOM
-
-DRAWN = 128  # px, side of the square that is drawn over; SIZE px of it are seen
-BACKGROUNDS = 200
 
 FIELDS = 64  # smooth random fields, for wavy edges
 MEANINGLESS = 0.75  # share of a face in shadow, from which on the shadow is its usual light
 ELSEWHERE = 0.2  # what a pixel of the head counts outside of its face: drawn people are bald, or have painted hair
 GAMMA = 2.2  # sRGB is near this power, which is exact enough for a shadow
+FOREHEAD, CHIN = 10, 152  # MediaPipe's points
 
 
-class MaskAugmentation:
+class MaskAugmentation(augmentation.Augmentation):
     """(N, S, S, 5) uint8 pictures and (N, L, 2) px points to pictures, shares of `PARTS` and weights.
 
     They are (N, 3, SIZE, SIZE) in [0, 1], as the level of an observation has them, (N, 3, SIZE, SIZE), (N, SIZE, SIZE).
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.g = torch.Generator().manual_seed(seed)
-        scenes = np.stack([background(self.g, DRAWN) for _ in range(BACKGROUNDS)])
-        self.backgrounds = torch.from_numpy(scenes).permute(0, 3, 1, 2).contiguous().float()
+        super().__init__(seed)
         self.draw = np.random.default_rng(seed)
         scales = [F.interpolate(torch.randn(FIELDS, 1, n, n, generator=self.g), DRAWN, mode="bicubic") for n in (4, 9)]
         self.fields = scales[0] + 0.4 * scales[1]  # (FIELDS, 1, DRAWN, DRAWN)
         ramp = torch.linspace(-1, 1, DRAWN)
         self.x, self.y = ramp[None, None, None, :], ramp[None, None, :, None]
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(shape, generator=self.g)
-
-    def sometimes(self, share: float, n: int) -> Tensor:
-        return (torch.rand(n, generator=self.g) < share).float()[:, None, None, None]
 
     def __call__(self, pictures: np.ndarray, points: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         seen, where = self.square(pictures, points)
@@ -66,42 +56,6 @@ class MaskAugmentation:
         out = (out * gain).clamp(1e-4, 1) ** self.uniform(0.8, 1.25, n, 1, 1, 1)
         scale = DRAWN // SIZE
         return self._level(out), F.avg_pool2d(shares, scale), F.avg_pool2d(weights, scale)[:, 0]
-
-    def square(self, pictures: np.ndarray, points: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The square a network sees: turned, moved and scaled about the middle of what was drawn.
-
-        (N, S, S, C) uint8 and (N, L, 2) px to (N, C, DRAWN, DRAWN) in [0, 1] and points in [0, 1].
-        """
-        n, side, channels = len(pictures), pictures.shape[1], pictures.shape[3]
-        colour = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-        angle, scale = self.uniform(-0.2, 0.2, n), self.uniform(0.84, 1.16, n) / ROOM
-        shift = self.uniform(-0.09, 0.09, n, 2)
-        cos, sin = angle.cos() * scale, angle.sin() * scale
-        affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], 1)
-        grid = F.affine_grid(affine, [n, channels, DRAWN, DRAWN], align_corners=False)
-        seen = F.grid_sample(colour, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        flat = torch.from_numpy(points) * (2 / side) - 1
-        inverse = torch.linalg.inv(affine[:, :, :2])
-        where = torch.einsum("nij,nlj->nli", inverse, flat - shift[:, None]) / 2 + 0.5
-        return seen, where
-
-    def before_background(self, seen: Tensor, where: Tensor) -> Tensor:
-        """(N, 3, DRAWN, DRAWN): a photograph and a garment behind (N, 4 or more, DRAWN, DRAWN) colour and cover."""
-        n = len(seen)
-        behind = self.backgrounds[torch.randint(BACKGROUNDS, (n,), generator=self.g)]
-        behind = (behind * self.uniform(0.3, 1.3, n, 1, 1, 1)).clamp(0, 1)
-        return seen[:, :3] + (1 - seen[:, 3:4]) * self._garment(behind, where)
-
-    def _garment(self, behind: Tensor, where: Tensor) -> Tensor:
-        """A plain ellipse below the face, for most."""
-        n = len(behind)
-        y, x = torch.meshgrid(*[(torch.arange(DRAWN) + 0.5) / DRAWN] * 2, indexing="ij")
-        middle = where.mean(1)
-        cx = (middle[:, 0] + self.uniform(-0.1, 0.1, n))[:, None, None]
-        cy = (middle[:, 1] + self.uniform(0.9, 1.2, n))[:, None, None]
-        inside = ((x - cx) / self.uniform(0.5, 0.9, n, 1, 1)) ** 2 + ((y - cy) / self.uniform(0.45, 0.7, n, 1, 1)) ** 2
-        cover = (inside < 1).float()[:, None] * self.sometimes(0.8, n)
-        return behind * (1 - cover) + self.uniform(0, 0.8, n, 3, 1, 1) * cover
 
     @staticmethod
     def _where(light: Tensor, alone: Tensor, cover: Tensor) -> Tensor:
@@ -134,7 +88,7 @@ class MaskAugmentation:
     def _hair(self, picture: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
         """Hair about the face of half of them, short or long, dark or fair: picture and its cover."""
         n = len(picture)
-        top, chin = where[:, MEDIAPIPE478.forehead] * 2 - 1, where[:, MEDIAPIPE478.chin] * 2 - 1
+        top, chin = where[:, FOREHEAD] * 2 - 1, where[:, CHIN] * 2 - 1
         up, middle = (top - chin)[..., None, None], where.mean(1)[..., None, None] * 2 - 1
         length = up.square().sum(1, True)
         x, y = self.x - middle[:, :1], self.y - middle[:, 1:]

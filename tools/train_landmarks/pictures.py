@@ -22,7 +22,7 @@ from synthetic.performance import head_rotation
 from synthetic.skin import paint
 
 SIZE = 160  # px of the stored square
-ROOM = 1.25  # its side over that of the square that is seen, for the augmentation to move in
+ROOM = 1.25  # its side over that of the square the network sees, for the augmentation to move in
 TURN = [math.radians(a) for a in (72, 24, 18)]  # largest yaw, pitch, roll
 SKINS = 120  # painted skins, laid over any reflectance
 ATLAS = 256
@@ -33,7 +33,7 @@ FIRST_SEED = 10_000_000  # far from the benchmarks'
 class Drawn:
     """N pictures."""
 
-    pictures: np.ndarray  # (N, SIZE, SIZE, 5) uint8: sRGB times alpha, alpha, share of the face
+    pictures: np.ndarray  # (N, SIZE, SIZE, 4) uint8: sRGB times alpha, and alpha; another tool may add channels
     points: np.ndarray  # (N, 478, 2) float32, px of the square
 
     def __len__(self) -> int:
@@ -78,6 +78,12 @@ def _skin(seed: int) -> Tensor:
     return torch.from_numpy(paint(base, _atlas(), np.random.default_rng([seed, 7])) / base).float().clamp(0.05, 3)
 
 
+def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """One picture as `Drawn` has them."""
+    drawn = portrait(seed)
+    return as_bytes(drawn.picture), drawn.points
+
+
 def as_bytes(picture: Tensor) -> np.ndarray:
     return (picture * 255).round().byte().numpy()
 
@@ -112,7 +118,7 @@ def _zoomed(window, side: float):
     )
 
 
-def draw_chunks(folder: Path, count: int, chunk: int, draw: Callable) -> None:
+def draw_chunks(folder: Path, count: int, chunk: int = 2000, draw: Callable = draw) -> None:
     """Draws ``count`` pictures into FOLDER/NUMBER.npz, ``chunk`` a file; files that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(-(-count // chunk)):
