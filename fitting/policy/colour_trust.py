@@ -34,13 +34,14 @@ class ColourTrust:
     landmarks: float = 0.05  # share of the landmarks' weights that is left
     damping: float = 1e-5  # share of the diagonal; what is flat moves slowly with more
     more_steps: int = 3  # of the finest level
+    masked_steps: int = 4  # more of the coarse solution, of faces that are partly hidden or in a shadow
     approach: float = 0.5  # share of the way there that is left after each level but the last, of `first`
     first: float = 0.4
     least_side: tuple[float, float] = (160.0, 200.0)  # px of the picture across the face's square: of clips, of few
     explained: float = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
     whole: TrustLimits = TrustLimits(0.0135, 0.008, 2.0)
     masked: TrustLimits = TrustLimits(0.0135, 0.0075, 2.0)  # of the part that isn't hidden, which is easier to explain
-    two_lights: TrustLimits = TrustLimits(0.0065, 0.0075, 1.35)  # two lights explain more
+    two_lights: TrustLimits = TrustLimits(0.0065, 0.0075, 1.6)  # two lights explain more
     most_tinted: float = 0.2  # mean square of the reflectance's coefficients; a picture tells little of each
     most_uneven: float = 0.75  # bands of the light above the constant one, over that
 

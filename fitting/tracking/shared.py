@@ -137,15 +137,15 @@ class _KeyFrames:
 
     def _placed(self) -> _Solution:
         """By landmarks alone."""
-        j, x = self.fitter.settings.joint, _Solution(self.fitter.start(self.seen))
+        j, x = self._joint, _Solution(self.fitter.start(self.seen))
         for steps, free in ((j.pose_steps, Free.POSE), (j.shape_steps, Free.SHAPE)):
             x = self._run(x, Stage(steps, free, self.weights, 1.0, j.damping))
         return x
 
-    def _coarse(self, x: _Solution) -> _Solution:
-        j = self.fitter.settings.joint
+    def _coarse(self, x: _Solution, steps: int | None = None) -> _Solution:
+        j = self._joint
         weights = replace(self.weights, colour_scale=j.coarse_scale)
-        stage = Stage(j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
+        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
@@ -167,6 +167,8 @@ class _KeyFrames:
         """The fine solution with the colours trusted; None where they shouldn't be."""
         policy = self.fitter.settings.trust
         limits = policy.whole if x.parts is None else policy.masked if x.shade is None else policy.two_lights
+        if x.parts is not None:
+            x = self._coarse(x, policy.masked_steps)
         if not x.unexplained < limits.coarse:
             return None
         x = self._fine(x, trusted=True)
