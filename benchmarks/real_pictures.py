@@ -12,7 +12,7 @@ from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.pairs import eye_openness
-from portrait.reports.comparison import fit_height, labelled
+from portrait.pictures import fit_height, labelled
 from portrait.video import VideoWriter
 from renderer import Camera
 

@@ -15,7 +15,6 @@ from foundation.errors import PortraitError
 from foundation.tensors import read_tensors, write_tensors
 from foundation.threads import ThreadChoice
 from neural_render.training import Policy, order, resume, run, split_held_out
-from neural_render.training.base import AVERAGE_EVERY
 from neural_render.training.loop import no_longer_improves
 from tests.neural_render.toys import Line, ToySettings
 
@@ -49,8 +48,8 @@ def test_averaged_weights(tmp_path):
     trainer = Line()
     run(trainer, tmp_path / "c", steps=9, policy=SELDOM)
     average, ws = 1.0, descended([0.1] * 9)
-    for step in range(0, 9, AVERAGE_EVERY):
-        decay = min(0.9, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+    for step in range(0, 9, trainer.average_every):
+        decay = min(0.9, (1 + step) / (10 + step)) ** trainer.average_every
         average = decay * average + (1 - decay) * ws[step]
     assert trainer.averages["line"][0].weight.item() == pytest.approx(average, rel=1e-12)
 
@@ -242,11 +241,15 @@ def test_a_stopped_training_counts_its_progress_from_where_it_goes_on(tmp_path):
 
 def test_a_budget_that_is_far_too_small_is_noted_with_what_goes_on(tmp_path):
     minutes = itertools.count(step=60)
-    done = run(Line(), tmp_path / "c", seconds=300, asked=40, clock=lambda: float(next(minutes)))
+    trainer = Line()
+    trainer.steps_needed = 40
+    done = run(trainer, tmp_path / "c", seconds=300, clock=lambda: float(next(minutes)))
     assert done.note == (
         "5 steps, where about 40 are needed for a good result; the same command with --minutes 40 goes on from here"
     )
-    assert run(Line(), tmp_path / "d", steps=5, asked=6).note == ""
+    trainer.steps_needed = 6
+    assert run(trainer, tmp_path / "c", seconds=300).note == ""  # nearly enough
+    assert run(Line(), tmp_path / "d", seconds=300, clock=lambda: float(next(minutes))).note == ""
 
 
 def test_a_checkpoint_of_an_earlier_version_is_read_or_refused_in_one_line(tmp_path):
