@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from portrait.commands import about, editing, live, rendering, tracking, training, uv
+from portrait.commands.model import app as model
 from portrait.commands.recognize import app as recognize
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ GOES_ON = (
 
 for _part in (tracking, editing, rendering, training, live, about, uv):
     app.add_typer(_part.app)
+app.add_typer(model)
 app.add_typer(recognize)
 
 

@@ -170,6 +170,7 @@ class MixOptions:
     source_neutral: int | None = None  # frames without expression; None finds them
     target_neutral: int | None = None
     smooth: float = 0.0  # seconds
+    beyond: bool = False  # whether heads may turn further than either clip's
 
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
@@ -184,7 +185,7 @@ class MixOptions:
         """See `facemodel.mix`."""
         return facemodel.mix(
             source, target, model, self.take, absolute=self.absolute, source_neutral=self.source_neutral,
-            target_neutral=self.target_neutral, smooth=self.smooth,
+            target_neutral=self.target_neutral, beyond=self.beyond, smooth=self.smooth,
         )  # fmt: skip
 
 
