@@ -110,9 +110,8 @@ def test_all_in_one_needs_no_track(clip, tmp_path, capsys):
     assert "1/2 training on the target" in said and "2/2 synthesizing" in said and "fitting" not in said
     assert VideoReader(out).frame_count == VideoReader(tmp_path / "c.mp4").frame_count == FRAMES
     assert "<h2>Result</h2>" in (tmp_path / "r.html").read_text() and not list(tmp_path.rglob("*.track"))
-    assert (
-        main([*map(str, ["reenact", *arguments, "-o", out, "--weights", next(tmp_path.rglob("*.safetensors"))])]) == 0
-    )
+    made = next(tmp_path.rglob("*.safetensors"))
+    assert main([*map(str, ["reenact", *arguments, "-o", out, "--weights", made])]) == 0
 
 
 def test_it_is_driven_live(weights, clip, tmp_path, capsys):
