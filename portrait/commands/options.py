@@ -54,6 +54,7 @@ MethodOption = Annotated[
 ]
 Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
 Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
+Beyond = Annotated[bool, typer.Option("--beyond", help="Let the head turn further than it does in either clip.")]
 Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
 Sound = Annotated[
     str | None,
