@@ -45,11 +45,11 @@ from benchmarks.measures import photometric_error, vertex_distances
 from benchmarks.real_pictures import write_overlays
 from facemodel import PortraitError, Track
 from facemodel.track import FrameStatus
-from fitting.energy.samples import landmark_samples
-from fitting.energy.terms import eye_openness
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.pairs import eye_openness
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from renderer import Camera, project, to_camera
+from renderer import project, to_camera
 
 SCHEME = "mediapipe478"
 EYES = ((362, 263), (33, 133))  # corners of the subject's left and right eye, in the picture from left to right
@@ -76,16 +76,12 @@ class Part:
                 yield k - self.start, seconds, picture
 
 
-def camera_of(track: Track) -> Camera:
-    return Camera(float(track.parameters.focal), track.width, track.height)
-
-
 def projected_landmarks(track: Track, model) -> Tensor:
     """(F, L, 2) px: the fitted face's landmarks in the original frames."""
     p, points = track.parameters, []
     for k in range(len(track)):
         marks = model.landmarks(model.vertices(p.identity, p.expression[k], p.gaze[k]), SCHEME)
-        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), camera_of(track)))
+        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), track.camera))
     return torch.stack(points)
 
 
@@ -163,7 +159,7 @@ def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor) -> dict[str
     facing = width.amin(1) > FACING * width.amax(1)
     frames = track.tracked.nonzero().flatten()[facing]
     seen, fitted, place, fitted_place, width = (x[facing] for x in (seen, fitted, place, fitted_place, width))
-    marks, p = landmark_samples(model, SCHEME), track.parameters[frames]
+    marks, p = landmark_points(model, SCHEME), track.parameters[frames]
     ratio, fitted_ratio = (eye_openness(x, marks).mean(1) for x in (seen, fitted))
     blink = p.expression[:, [model.expression_index(f"eyeBlink{s}") for s in ("Left", "Right")]].mean(1)
     cut = (track.status[frames] & int(FrameStatus.CUT)) != 0
@@ -210,7 +206,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     seen, fitted = track.landmarks[ok], fitted[ok]
     apart = eye_distance(seen)
     error = landmark_error(seen, fitted)
-    marks = landmark_samples(model, SCHEME)
+    marks = landmark_points(model, SCHEME)
     lips = marks.on_lips
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
     brow_correlation, brow_share = followed(*(brow_heights(x, marks.on_brows) for x in (seen, fitted)))
@@ -224,7 +220,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
         "tracked": int(ok.sum()),
         "landmark_nme": float(error.median()),
         "landmark_nme_90": float(error.quantile(0.9)),
-        "photometric": float(np.median(photometric_error(model, p, camera_of(track), some))),
+        "photometric": float(np.median(photometric_error(model, p, track.camera, some))),
         "mouth_correlation": correlation(*mouth),
         "brow_correlation": brow_correlation,
         "brow_share": brow_share,

@@ -43,7 +43,8 @@ from benchmarks.reenactment_scores import Held, Scorer, to_crop
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import TAKE
 from fitting import make_detector
-from neural_render import Clip, Crop, render_maps
+from neural_render import Clip, Crop
+from neural_render.methods.deep_video_portraits.conditioning import render_maps
 from neural_render.methods.deep_video_portraits.method import Options
 from portrait.commands.progress import Progress
 from portrait.services.events import named

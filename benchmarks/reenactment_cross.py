@@ -29,9 +29,11 @@ from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
 from fitting.landmarks.base import Face
-from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
+from neural_render import FrameCursor
 from neural_render.images import cut_out, resize_square
-from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes
+from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes, head_crop
+from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Weights
 from portrait.services.fitting import fit_clip
 from portrait.services.setup import Setup
 from portrait.services.synthesis import synthesize

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 import facemodel
-from neural_render import head_crop
 from neural_render.images import cut_out, resize_square
+from neural_render.methods.deep_video_portraits.conditioning import head_crop
 from neural_render.methods.deep_video_portraits.warping import WarpedFrames, WarpPolicy, performances
 from portrait.services.fitting import fit_clip
 from portrait.services.setup import Setup

@@ -13,6 +13,7 @@ from facemodel import PortraitError
 from foundation.progress import Report, ignore
 from neural_render.methods.base import METHODS, Method, TrainingBudget, header_of
 from neural_render.methods.clip import Clip
+from neural_render.methods.finding import detected
 from portrait.services.checks import check_number
 from portrait.services.events import Notes
 from portrait.services.fitting import FitOptions, fit_clip
@@ -160,6 +161,7 @@ def clip_of(
     return Clip(
         frames, frames.width, frames.height, frames.fps, given.video.stem, frames.source, model,
         lambda _: fit_clip(given.video, place, fit, setup=setup, replace_own=True, report=report).track,
+        detected(fit.detector, setup.device, report),
     )  # fmt: skip
 
 

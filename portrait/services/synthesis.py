@@ -14,9 +14,10 @@ from facemodel.editing.mixing import is_mixed
 from foundation.progress import Report, counted, ignore
 from neural_render.methods.base import Method, header_of, method_of
 from neural_render.methods.clip import Clip
+from neural_render.methods.finding import detected, fitted
 from neural_render.methods.weights import WeightsHeader
 from portrait.files import file_hash, find_file, synthetic_note, track_facts
-from portrait.services.checks import check_output
+from portrait.services.checks import check_video_output
 from portrait.services.events import Notes
 from portrait.services.methods import find, times_of
 from portrait.services.setup import Setup
@@ -59,7 +60,7 @@ def synthesize(
     Raises:
         PortraitError: files that can't be used, or that don't belong together.
     """
-    check_output(output, video, driver, weights, source)
+    check_video_output(output, video, driver, weights, source)
     if weights is None and method is None:
         raise PortraitError("weights: expected a file that 'portrait train' wrote, got none")
     chosen = find(method) if weights is None else method_of(weights)
@@ -83,7 +84,7 @@ def synthesize(
         pictures = None if source is None else open_frames(source)
         target, drive = (Clip.of_track(track, f, model) for f in (frames, pictures))
     else:
-        target, drive = (_pictures(path, model) for path in (video, driver))
+        target, drive = (_pictures(path, model, setup.device) for path in (video, driver))
         note["driver"] = {"file": driver.name, "sha256": file_hash(driver)}
         audio = sound_of_pictures(sound, video, driver, notes)
     made = write_result(
@@ -93,9 +94,13 @@ def synthesize(
     return Synthesized(output, *made, notes=tuple(notes))
 
 
-def _pictures(path: Path, model) -> Clip:
+def _pictures(path: Path, model, device: str) -> Clip:
+    """A video of which landmarks, or a track for action units, are found when a method asks for them."""
     frames = open_frames(path)
-    return Clip(frames, frames.width, frames.height, frames.fps, path.stem, frames.source, model)
+    return Clip(
+        frames, frames.width, frames.height, frames.fps, path.stem, frames.source, model,
+        fitted(device=device), detected(device=device),
+    )  # fmt: skip
 
 
 def write_result(
@@ -135,7 +140,7 @@ def weights_facts(path: Path, header: WeightsHeader) -> dict:
     """What a result's label says of the network that made it."""
     told = header_of(path)
     trained = {name: told[name] for name in ("steps", "seconds", "size", "width") if name in told}
-    trained["on"] = told.get("target") or {"sources": list(header.sources)}
+    trained["on"] = {"sources": list(header.sources)} | told.get("target", {})
     facts = {"file": path.name, "sha256": file_hash(path), "method": header.method}
     return facts | ({"model": f"{header.model} ({header.fingerprint})"} if header.model else {}) | {"trained": trained}
 

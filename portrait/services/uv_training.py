@@ -14,13 +14,13 @@ from foundation.progress import Report, ignore
 from geometry.color import to_uint8
 from neural_render.training import make_fabric, resume, run
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
-from neural_render.uv_gan.samples import MASK_SIZE, TextureSet, seen_from, synthetic_set
+from neural_render.uv_gan.samples import MASK_SIZE, TextureSet, face_middle, seen_from, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer, check_losses
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights
 from portrait.batch.clips import VIDEO_SUFFIXES
 from portrait.files import VERSION, file_hash
-from portrait.services.checks import check_number, check_output
+from portrait.services.checks import MOST, check_number, check_output
 from portrait.services.events import Notes, named
 from portrait.services.fitting import fit_clip, work_folder
 from portrait.services.setup import Setup
@@ -58,7 +58,7 @@ class UVTrainingOptions:
         if self.size not in SIZES:
             raise PortraitError(f"--size: expected 64, 128, 256 or 512 texels, got {self.size}")
         check_number("synthetic", self.synthetic, 0, 100_000, unit=" people")
-        check_number("seed", self.seed, 0, 2**31)
+        check_number("seed", self.seed, 0, MOST)
         check_losses(self.losses)
         if self.losses.get("identity") and self.identity is None:
             raise PortraitError("--loss identity: needs --identity with weights that 'portrait recognize train' wrote")
@@ -125,6 +125,8 @@ def train_uv(
         synthetic=options.synthetic,
     )  # fmt: skip
     CompletionWeights(header, trainer.averages["generator"].state_dict()).save(output)
+    if done.note:
+        notes.add(done.note)
     return TrainedCompletion(
         output, trainer.step, trainer.seconds, len(data), people, options.size, done.losses,
         min((s for _, s in trainer.scores), default=None), left_out, tuple(notes),
@@ -188,7 +190,7 @@ def real_set(
     masks, yaws = zip(*shots)
     return TextureSet(
         torch.stack(textures), torch.stack(known) & island, torch.arange(len(rows)), torch.stack(masks),
-        torch.tensor(yaws), island,
+        torch.tensor(yaws), island, face_middle(model),
     )  # fmt: skip
 
 

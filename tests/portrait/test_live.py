@@ -13,9 +13,9 @@ import torch
 import facemodel
 from facemodel import FrameStatus, PortraitError, Track
 from fitting.tracking.online import OnlineFrame
-from neural_render import Weights
 from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
 from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Weights
 from portrait.cli import main
 from portrait.commands.live import watch
 from portrait.services.live import Driver, LiveOptions, TargetMixer, find_target_track
@@ -128,7 +128,7 @@ def test_command(weights, driver, tmp_path, capsys):
     note = read_comment(reader.metadata)
     assert note["synthetic"] is True and note["command"] == "live"
     assert note["source"]["file"] == "driver.mp4" and len(note["source"]["sha256"]) == 64
-    assert note["target"]["source"]["file"] == "clip.mp4" and note["weights"]["trained"]["on"]["source"]
+    assert note["target"]["source"]["file"] == note["weights"]["trained"]["on"]["sources"][0]["file"] == "clip.mp4"
     assert main(["info", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "synthetic   yes" in shown and note["source"]["sha256"] in shown and note["weights"]["sha256"] in shown

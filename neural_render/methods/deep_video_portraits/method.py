@@ -48,6 +48,7 @@ class Options(TrainingBudget):
             raise PortraitError(f"width: expected at least 4, got {self.width}")
         if not 0 <= self.held_out < 1:
             raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {self.held_out}")
+        check_losses(self.losses, {"vgg": self.vgg})
 
 
 class DeepVideoPortraits(Method):
@@ -61,7 +62,6 @@ class DeepVideoPortraits(Method):
     Options = Options
     Header = Header
     clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
-    steps_needed: ClassVar[int] = 4800  # with half of them unseen frames look worse; twice as many help little
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings
@@ -120,7 +120,7 @@ class DeepVideoPortraits(Method):
         if settings.warped_every and warped is None:
             notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
         for note in notes:
-            report(Event("training", 0, len(track), "frames", note))
+            report(Event("frames", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
             fabric=fabric,
@@ -132,7 +132,7 @@ class DeepVideoPortraits(Method):
         resumed_at = trainer.step
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
-            asked=self.steps_needed, report=report, logs=work, clock=self.clock,
+            report=report, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
         header = Header(
@@ -141,7 +141,7 @@ class DeepVideoPortraits(Method):
             frame_height=track.height, conditions=CONDITIONS, norm=settings.norm, steps=trainer.step,
             seconds=round(trainer.seconds, 2), sources=(dict(clip.source),),
             target={
-                "source": dict(clip.source), "clip_frames": len(track), "frames": len(trainer.trained_on),
+                "clip_frames": len(track), "frames": len(trainer.trained_on),
                 "excluded": excluded, "seed": settings.seed, "held_out": len(trainer.held_out), "score": score,
             },
         )  # fmt: skip
