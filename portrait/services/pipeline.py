@@ -24,7 +24,7 @@ from portrait.performance import scripted_performance
 from portrait.pictures import as_bytes
 from portrait.reports.comparison import comparison_frames
 from portrait.reports.reenactment import Reenactment, write_report
-from portrait.services.checks import check_number, check_output, check_page
+from portrait.services.checks import check_number, check_page, check_video_output
 from portrait.services.editing import Mixed, MixOptions
 from portrait.services.events import Begun, Finished, Notes
 from portrait.services.fitting import FitOptions, fit_clip, work_folder
@@ -129,7 +129,7 @@ def reenact(
     check_page(options.page, source, target)
     for path in (output, options.comparison):
         if path is not None:
-            check_output(path, source, target)
+            check_video_output(path, source, target)
     setup = setup.started()
     job = _Job(options, work or work_folder(output), setup, report, Notes(report))
     method = find(options.method.name) if options.weights is None else method_of(options.weights)

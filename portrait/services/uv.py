@@ -18,7 +18,7 @@ from foundation.progress import Event, Report, ignore
 from neural_render import FrameCursor
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from portrait.files import synthetic_note
-from portrait.services.checks import check_folder, check_names, check_number
+from portrait.services.checks import MOST, check_folder, check_names, check_number
 from portrait.services.events import Notes
 from portrait.services.fitting import detectors
 from portrait.services.setup import Setup
@@ -80,7 +80,7 @@ class TextureOptions:
             raise PortraitError(f"--size: expected 128, 256, 512 or 1024 texels, got {self.size}")
         for yaw in self.yaws_deg:
             check_number("yaw", yaw, -120, 120, unit=" degrees")
-        check_number("frame", self.frame, 0)
+        check_number("frame", self.frame, 0, MOST)
         check_names("landmark detector", [self.detector], detectors())
         if self.complete not in (None, MIRROR) and not Path(self.complete).is_file():
             raise PortraitError(
