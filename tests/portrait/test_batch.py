@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from facemodel import FrameStatus, PortraitError
 from foundation.progress import Event
-from portrait.batch import job
 from portrait.batch.clips import find_clips, track_names
 from portrait.batch.cores import run_on_cores
 from portrait.batch.summary import COLUMNS, row_of, write_summary
 from portrait.batch.work import ATTEMPTS, Row, failed, now_and_then
 from portrait.cli import main
 from portrait.commands.batch_display import BatchDisplay
+from portrait.services import one_clip as job
 from portrait.services.batch import ClipEvent, _alone
 from portrait.services.fitting import FitOptions
 from portrait.services.setup import Setup
