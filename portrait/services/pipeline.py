@@ -230,7 +230,7 @@ class _Job:
             options = replace(options, minutes=self.clock.left_of(self.options.total_minutes))
         self.begin("training on the target", f"{options.minutes:.3g} minutes in all")
         fitted = self.work / "target.track" / "track.safetensors"
-        digest = file_hash(fitted if fitted.is_file() else target)[:8]
+        digest = (file_hash(fitted) if fitted.is_file() else clip.frames.source["sha256"])[:8]
         weights = self.work / f"{method.name}{options_name(options)}-{digest}.safetensors"
         with self.clock.of("train"):
             trained = train_on(method, [clip], weights, options, report=self.report)
