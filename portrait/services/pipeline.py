@@ -19,7 +19,7 @@ from facemodel.editing.mixing import target_frames
 from foundation.progress import Report, counted, ignore
 from neural_render.methods.base import Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
-from portrait.files import file_hash, find_file, synthetic_note, track_facts
+from portrait.files import find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
 from portrait.pictures import as_bytes
 from portrait.reports.comparison import comparison_frames
@@ -43,6 +43,7 @@ from portrait.services.training import MethodOptions, Trained, train_on
 from portrait.tracks import check_new_folder, is_track, load_track
 from portrait.video import VideoReader, open_frames
 from portrait.video.sample import carphone
+from portrait.video.source import file_hash
 from renderer import render
 
 DEMO_MINUTES = 7.0
@@ -229,7 +230,7 @@ class _Job:
             options = replace(options, minutes=self.clock.left_of(self.options.total_minutes))
         self.begin("training on the target", f"{options.minutes:.3g} minutes in all")
         fitted = self.work / "target.track" / "track.safetensors"
-        digest = file_hash(fitted if fitted.is_file() else target)[:8]
+        digest = (file_hash(fitted) if fitted.is_file() else clip.frames.source["sha256"])[:8]
         weights = self.work / f"{method.name}{options_name(options)}-{digest}.safetensors"
         with self.clock.of("train"):
             trained = train_on(method, [clip], weights, options, report=self.report)

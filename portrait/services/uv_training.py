@@ -19,7 +19,7 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer, check_losses
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights
 from portrait.batch.clips import VIDEO_SUFFIXES
-from portrait.files import VERSION, file_hash
+from portrait.files import VERSION
 from portrait.services.checks import MOST, check_number, check_output
 from portrait.services.events import Notes, named
 from portrait.services.fitting import fit_clip, work_folder
@@ -27,6 +27,7 @@ from portrait.services.setup import Setup
 from portrait.services.uv import choose_frame, merged
 from portrait.video import open_frames
 from portrait.video.images import IMAGE_SUFFIXES
+from portrait.video.source import file_hash
 from renderer import Camera, linear_to_srgb, main_island
 from synthetic import RandomShots
 from synthetic.performance import head_turn
