@@ -18,7 +18,7 @@ from facemodel.parameters import FaceParameters
 from geometry.camera import FLIP
 from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
-from neural_render.methods.face2face.settings import Part, Policy
+from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
 from renderer import Camera, interpolate, project, rasterize, sh_basis, surface_points
 
@@ -45,6 +45,7 @@ class Marks:
 
     head: np.ndarray  # (V,) 1 on what moves as the head does, 0 on the neck
     inside: np.ndarray  # (V,) bool, the inside of the mouth
+    lids: np.ndarray  # (V,) bool
     parts: tuple[np.ndarray, ...]  # a part (V,): 0 to 1, how far it covers
 
     @classmethod
@@ -62,7 +63,7 @@ class Marks:
             weight[region(model, ("ears", "neck", "scalp"))] = 0
             weights.append(weight.astype(np.float32))
         head = 1 - region(model, ("neck",)).astype(np.float32)
-        return cls(head, region(model, ("mouth_inside",)), tuple(weights))
+        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,6 @@ def step(x, low: float, high: float):
     """0 up to ``low``, 1 from ``high`` on, smooth between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
-
-
-def head_parameters(p: FaceParameters, expression: Tensor, gaze: Tensor, joints: Tensor) -> FaceParameters:
-    """One face's parameters with the expression, gaze and joints of another frame."""
-    return p.replace(expression=expression, gaze=gaze, joints=joints)
 
 
 def shading(model: FaceModel, parameters: FaceParameters, points: Tensor) -> tuple[np.ndarray, Tensor]:
@@ -152,24 +148,23 @@ class Canvas:
         self.height = float(high[1] - low[1])
         margin = (0.2 if near else 0.9) * self.height
         self.x0, self.y0 = (max(0, int(v - margin)) for v in low.tolist())
-        x1, y1 = (
-            min(limit, int(v + margin) + 1) for v, limit in zip(high.tolist(), (camera.width, camera.height))
-        )
+        x1, y1 = (min(limit, int(v + margin) + 1) for v, limit in zip(high.tolist(), (camera.width, camera.height)))
         self.size = max(2, x1 - self.x0), max(2, y1 - self.y0)  # width, height of the window, px
         self.scale = min(1.0, policy.resolution / max(self.size))
         self.drawn = tuple(max(2, round(s * self.scale)) for s in self.size)
         window = camera.cropped(self.x0, self.y0, *self.size).resized(*self.drawn)
         self.fragments = rasterize(points[None], model.triangles, window)
-        front = facing(points, normals).clamp_min(0).numpy()[:, None]
-        still = np.concatenate([marks.head[:, None], marks.inside[:, None], front, *(w[:, None] for w in marks.parts)], 1)
-        fields = self._drawn(still)
+        front = facing(points, normals).clamp_min(0).numpy()
+        fields = self._drawn(np.stack([marks.head, marks.inside, front, marks.lids, *marks.parts], 1))
         self.mesh = self.fragments.mask[0].numpy()
         self.inside = fields[..., 1] > 0.5
         self.head = self.mesh & (fields[..., 0] > 0.5)
-        self.front = fields[..., 2]
-        self.alphas = [np.ascontiguousarray(fields[..., 3 + k]) for k in range(len(marks.parts))]
+        self.front, self.lids = fields[..., 2], fields[..., 3]
+        self.alphas = [np.ascontiguousarray(fields[..., 4 + k]) for k in range(len(marks.parts))]
         self.away = self._distance(~self.head)  # px from the head
         self.within = self._distance(self.head)  # px from the head's outline
+        y, x = np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
+        self.place = np.stack([(x + 0.5) / self.scale + self.x0, (y + 0.5) / self.scale + self.y0], -1)  # px
 
     def _drawn(self, values: np.ndarray) -> np.ndarray:
         """(h, w, C) of the vertices' (V, C), at the size that is drawn."""
@@ -200,8 +195,8 @@ class Canvas:
         p, q = self.wanted, source.parameters
         turned = float((p.rotation - q.rotation).norm()) > 1e-4 or float((p.translation - q.translation).norm()) > 0.05
         if turned:
-            between = project(surface_points(self.model, head_parameters(p, q.expression, q.gaze, q.joints)), self.camera)
-            between = between.numpy()
+            turned_only = p.replace(expression=q.expression, gaze=q.gaze, joints=q.joints)
+            between = project(surface_points(self.model, turned_only), self.camera).numpy()
         else:
             between = was
         fields = self._drawn(
@@ -215,24 +210,32 @@ class Canvas:
         expression *= (1 - step(self.away, 0, reach))[..., None]
         ratio = np.where(known[..., None], fields[..., 2:5], filled(fields[..., 2:5], weight))
         ratio = 1 + (ratio - 1) * (1 - step(self.away, 0, 0.3 * self.height))[..., None]
-        y, x = np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
-        place = np.stack([(x + 0.5) / self.scale + self.x0, (y + 0.5) / self.scale + self.y0], -1)
-        seen = np.ones(self.mesh.shape, np.float32)
+        hidden = 1 - step(fields[..., 5] / np.maximum(self.front, 0.05), 0.25, 0.6)
+        missing = cv2.GaussianBlur((self.lids * hidden).astype(np.float32), (0, 0), 0.7)  # of an eye that closes
         motion = expression
         if turned:
             similar = similarity(between, was, self.marks.head > 0.5)
-            beside = place @ similar[:, :2].T + similar[:, 2] - place
-            rim = np.maximum(step(self.front, 0.1, 0.45), step(self.within, 0, policy.rim * self.height))
-            rim = (rim * self.head)[..., None].astype(np.float32)
+            beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
+            rim = step(self.within, 0, policy.rim * self.height)[..., None].astype(np.float32)
             reach = max(policy.fading * self.height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
             rest = 1 - step(self.away, policy.hair * self.height, policy.hair * self.height + reach)
             motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
-            visible = step(fields[..., 5] / np.maximum(self.front, 0.05), 0.25, 0.6)
-            seen = 1 - rim[..., 0] * (1 - visible)
-        return Moved(self._sampled(source.picture, place + motion, ratio), self.full(seen.astype(np.float32)))
+            missing = np.maximum(missing, self._without_specks(rim[..., 0] * hidden * ~self.inside))
+        seen = self.full(1 - missing.astype(np.float32))
+        return Moved(self._sampled(source.picture, self.place + motion, ratio), seen)
 
-    def part(self, source: Source, number: int, part: Part) -> tuple[Moved, np.ndarray]:
-        """One part of a source, and (h, w) 0 to 1 how far it covers; zero where it isn't seen."""
+    def _without_specks(self, missing: np.ndarray) -> np.ndarray:
+        """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""
+        radius = max(1, round(self.policy.hole * self.height * self.scale))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        opened = cv2.dilate(cv2.erode(missing.astype(np.float32), disc), disc)
+        return cv2.GaussianBlur(opened, (0, 0), radius)
+
+    def part(self, source: Source, number: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """One part of a source, relit, (h, w, 3) float32, 0 to 255, and (h, w) 0 to 1: how far it covers.
+
+        It doesn't where it isn't seen.
+        """
         was, now = source.pixels, self.pixels.numpy()
         alpha = self.alphas[number]
         fields = self._drawn(np.concatenate([was - now, self._ratio(source), source.facing[:, None]], 1))
@@ -242,10 +245,9 @@ class Canvas:
         weight = known.astype(np.float32)
         flow = np.where(known[..., None], fields[..., :2], filled(fields[..., :2], weight))
         ratio = np.where(known[..., None], fields[..., 2:5], filled(fields[..., 2:5], weight))
-        y, x = np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
-        place = np.stack([(x + 0.5) / self.scale + self.x0, (y + 0.5) / self.scale + self.y0], -1)
         seen = np.where(known, step(fields[..., 5] / np.maximum(self.front, 0.05), 0.2, 0.5), 1)
-        return Moved(self._sampled(source.picture, place + flow, ratio), seen), self.full((alpha * seen).astype(np.float32))
+        cover = self.full((alpha * seen).astype(np.float32))
+        return self._sampled(source.picture, self.place + flow, ratio), cover
 
     def _sampled(self, picture: np.ndarray, place: np.ndarray, ratio: np.ndarray) -> np.ndarray:
         """(h, w, 3) float32: the picture at places (h', w', 2) px, times a ratio."""
@@ -256,8 +258,15 @@ class Canvas:
         return taken
 
     def colors(self, values: np.ndarray) -> np.ndarray:
-        """(h, w, C): values of the vertices (V, C), at the window's own size."""
-        return self.full(self._drawn(values))
+        """(h, w, C): values of the vertices (V, C), at the size that is drawn."""
+        return self._drawn(values)
+
+    def textured(self, texture: np.ndarray) -> np.ndarray:
+        """(h, w, C): a texture (S, S, C) float32 on the face, at the size that is drawn."""
+        atlas = self.model.atlas
+        uv = interpolate(self.fragments, atlas.coordinates, atlas.triangles)[0].numpy()
+        at = np.stack([uv[..., 0], 1 - uv[..., 1]], -1) * len(texture) - 0.5
+        return cv2.remap(texture, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def similarity(before: np.ndarray, after: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -36,6 +36,15 @@ def shown(parameters: FaceParameters, model: FaceModel) -> FaceParameters:
     return more.replace(expression=model.blocks["expression"].clamp(more.expression))
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What it costs to take things from each state: `OWN`, and N kept frames."""
+
+    base: np.ndarray  # (T, N + 1) degrees
+    parts: list[np.ndarray]  # a part (T, N + 1) mm
+    lacking: list[np.ndarray]  # a part (T, N + 1) mm that it opens further than the state shows
+
+
 @dataclass
 class Person:
     """The target: its clip prepared."""
@@ -111,19 +120,21 @@ class Person:
         between[0, 0] = 0
         return between
 
-    def costs(self, wanted: FaceParameters, own: FaceParameters) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Of T frames with T underneath: (T, N + 1) of the frame underneath, and of each part, `OWN` first."""
+    def costs(self, wanted: FaceParameters, own: FaceParameters) -> Costs:
+        """Of T frames with T of the clip's own underneath."""
         policy = self.policy
         turn = np.degrees(np.linalg.norm(wanted.rotation.numpy()[:, None] - self.turns[None], axis=-1))
         mine = np.degrees(np.linalg.norm((wanted.rotation - own.rotation).numpy(), axis=-1))[:, None]
         poses = np.concatenate([mine, turn + policy.foreign_pose], 1)
-        parts = []
+        parts, lacking = [], []
         for part, known in zip(policy.parts, self.shapes):
             asked, beneath = (retrieval.shapes(self.model, p, part) for p in (wanted, own))
             own_cost = [retrieval.distance(asked[k : k + 1], beneath[k : k + 1], policy)[0] for k in range(len(mine))]
             others = retrieval.distance(asked, known, policy) + policy.foreign
             parts.append(np.concatenate([np.stack(own_cost), others], 1))
-        return poses, parts
+            openings = np.concatenate([beneath.opening[:, None], np.broadcast_to(known.opening, others.shape)], 1)
+            lacking.append(asked.opening[:, None] - openings)
+        return Costs(poses, parts, lacking)
 
 
 @dataclass(frozen=True)
@@ -132,13 +143,22 @@ class Plan:
 
     base: np.ndarray
     parts: tuple[np.ndarray, ...]
+    drawn: tuple[np.ndarray, ...]  # 0 to 1: how far the inside of each part is drawn, since no frame shows it
 
 
 def plan(person: Person, wanted: FaceParameters, own: FaceParameters) -> Plan:
     """The best ways through the clip for T wanted frames over T of its own."""
-    poses, parts = person.costs(wanted, own)
-    base = retrieval.best_way(poses, person.pose_jumps())
-    return Plan(base, tuple(retrieval.best_way(c, j) for c, j in zip(parts, person.jumps)))
+    costs = person.costs(wanted, own)
+    ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
+    return Plan(retrieval.best_way(costs.base, person.pose_jumps()), ways, drawn(person, costs, ways))
+
+
+def drawn(person: Person, costs: Costs, ways: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """See `Plan`; an eyeball moves with the model, and is never drawn."""
+    return tuple(
+        step(lack[np.arange(len(way)), way], *person.policy.drawn) * (not part.follows)
+        for part, lack, way in zip(person.policy.parts, costs.lacking, ways)
+    )
 
 
 class Painter:
@@ -153,10 +173,13 @@ class Painter:
         self.parts = [retrieval.Fader(self.person.frames, self.person.policy.fade) for _ in self.person.policy.parts]
 
     def __call__(
-        self, wanted: FaceParameters, own: int, picture: np.ndarray, base: int, parts: list[int]
-    ) -> np.ndarray:
-        """(H, W, 3) uint8. wanted: as it is drawn, no leading dimensions. own: the clip's frame underneath, whose
-        picture is ``picture``. base, parts: states.
+        self, wanted: FaceParameters, own: int, picture: np.ndarray, base: int, parts: list[int],
+        drawn: list[float],
+    ) -> np.ndarray:  # fmt: skip
+        """(H, W, 3) uint8.
+
+        wanted: as it is drawn, no leading dimensions. own: the clip's frame underneath, whose
+        picture is ``picture``. base, parts, drawn: as in `Plan`, of one frame.
         """
         person, policy = self.person, self.person.policy
         mine = layers.source(person.model, person.parameters[own], picture, person.track.camera, policy)
@@ -171,10 +194,13 @@ class Painter:
             for state, weight in self.parts[number](parts[number]):
                 if state == retrieval.OWN:
                     continue
-                moved, alpha = canvas.part(person.source(state - 1), number, part)
-                layer, cover = layer + weight * alpha[..., None] * harmonised(moved.picture, made, alpha, policy), cover + weight * alpha
+                taken, alpha = canvas.part(person.source(state - 1), number, part)
+                colors = harmonised(taken, made, alpha, policy)
+                layer, cover = layer + weight * alpha[..., None] * colors, cover + weight * alpha
             if np.ndim(cover):
                 made = made * (1 - cover[..., None]) + layer
+            if drawn[number] > 0:
+                made = self._opened(canvas, made, drawn[number])
         out[canvas.window] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
         return out
 
@@ -184,20 +210,27 @@ class Painter:
         if missing.max() < 0.02:
             return moved.picture
         skin = self.rendered(canvas)
-        weight = missing * canvas.full(canvas.head.astype(np.float32))
-        ring = cv2.resize((moved.seen > 0.9) * canvas.full(canvas.head.astype(np.float32)), canvas.size)
-        skin = skin + np.clip(layers.filled(moved.picture - skin, ring.astype(np.float32)), -80, 80)
+        head = canvas.full(canvas.head.astype(np.float32))
+        weight, known = missing * head, (moved.seen > 0.9) * head
+        skin = skin + np.clip(layers.filled(moved.picture - skin, known), -80, 80)
         return moved.picture + weight[..., None] * (skin - moved.picture)
+
+    def _opened(self, canvas: Canvas, made: np.ndarray, share: float) -> np.ndarray:
+        """The model's own inside of the mouth over the picture, darker as it lies deep."""
+        model = self.person.model
+        colors = model.albedo(canvas.wanted.reflectance).numpy() * canvas.light * self.person.policy.depth
+        lit = encoded(canvas, canvas.colors(colors))
+        inside = cv2.GaussianBlur(canvas.full(canvas.inside.astype(np.float32)), (0, 0), 1.0)
+        return made + share * inside[..., None] * (lit - made)
 
     def rendered(self, canvas: Canvas) -> np.ndarray:
         """(h, w, 3) float32, 0 to 255: the texture under the wanted light, over the canvas's window."""
-        atlas = self.person.model.atlas
-        uv = layers.interpolate(canvas.fragments, atlas.coordinates, atlas.triangles)[0].numpy()
-        side = len(self.person.texture)
-        at = np.stack([uv[..., 0], 1 - uv[..., 1]], -1) * side - 0.5
-        skin = cv2.remap(self.person.texture, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        lit = torch.from_numpy(np.clip(skin * canvas._drawn(canvas.light), 0, 1))
-        return canvas.full(255 * linear_to_srgb(lit).numpy())
+        return encoded(canvas, canvas.textured(self.person.texture) * canvas.colors(canvas.light))
+
+
+def encoded(canvas: Canvas, radiance: np.ndarray) -> np.ndarray:
+    """(h, w, 3) 0 to 255 over the canvas's window, of linear RGB as large as it is drawn."""
+    return canvas.full(255 * linear_to_srgb(torch.from_numpy(np.clip(radiance, 0, 1))).numpy())
 
 
 def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Policy) -> np.ndarray:
@@ -263,6 +296,7 @@ class Face2Face(Method):
                     continue
                 with torch.inference_mode():
                     states = [int(way[k]) for way in planned.parts]
-                    yield painter(wanted[k], own, picture, int(planned.base[k]), states)
+                    inside = [float(share[k]) for share in planned.drawn]
+                    yield painter(wanted[k], own, picture, int(planned.base[k]), states, inside)
         finally:
             cursor.close()

@@ -17,7 +17,8 @@ class Part:
     reach: tuple[float, float]  # mm from ``around`` up to which it covers wholly, and beyond which not at all
 
 
-MOUTH = Part("mouth", ("lips",), ("mouth_inside",), False, ((61, 67), (62, 66), (63, 65)), (4.0, 14.0))
+INSIDE = ("mouth_inside", "teeth", "tongue")
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (8.0, 22.0))
 EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (1.0, 7.0))
 
 
@@ -48,6 +49,7 @@ class Policy:
     fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
     fading_expression: float = 0.1
     steepest: float = 3.0  # times the motion's length over which it fades at least
+    hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
     # seams
     relit: tuple[float, float] = (0.6, 1.6)  # how much darker or lighter a pixel becomes by the light on it

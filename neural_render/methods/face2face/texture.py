@@ -55,7 +55,8 @@ def person_texture(
     delit, confidence = merger.result()
     albedo = seen[0].albedo.cpu()
     island = main_island(model, size).cpu()
-    weight = blend_weight(confidence, island)
+    lids = atlas_values(model, model.region("eyelids").float()[:, None], size)[..., 0].cpu()
+    weight = blend_weight(confidence, island) * (1 - lids)  # what covers an eye isn't what is seen of one that is open
     if "symmetric atlas" in model.capabilities:
         whole = mirror_fill(delit, weight, albedo)
     else:
