@@ -47,11 +47,11 @@ def test_help_imports_nothing_heavy():
 
 def test_services_print_nothing_and_know_no_command():
     """A viewer or a server may call each of them; `portrait.commands` alone speaks."""
+    spoken = r"^\s*(print|say)\(|(from|import) (portrait\.commands|typer)"
     for folder in ("services", "batch", "reports", "video"):
         for path in (ROOT / "portrait" / folder).rglob("*.py"):
             text = path.read_text()
-            assert not re.search(r"^\s*(print|say)\(|(from|import) (portrait\.commands|typer)", text, re.MULTILINE), (
-                path
+            assert not re.search(spoken, text, re.MULTILINE), path
             )
 
 
