@@ -52,7 +52,6 @@ def test_services_print_nothing_and_know_no_command():
         for path in (ROOT / "portrait" / folder).rglob("*.py"):
             text = path.read_text()
             assert not re.search(spoken, text, re.MULTILINE), path
-            )
 
 
 def test_version(capsys):
