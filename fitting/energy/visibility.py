@@ -14,6 +14,14 @@ from renderer.rasterizers import rasterize
 
 BUFFER = 96  # px, side of the depth buffer over the crop
 TOLERANCE = 4.0  # mm
+MARGIN = 1 / 64  # of the square's side: nearer to the picture's edge a pyramid's level has black in it
+
+
+def in_picture(where: Tensor, seen: Observation) -> Tensor:
+    """(F, N) float, 1 where a sample at (F, N, 2) of the square about the face lies in the picture: beyond is black."""
+    place = where * seen.side[:, None, None] + seen.corner[:, None]
+    margin = (MARGIN * seen.side)[:, None, None]
+    return ((place > margin) & (place < 2 * seen.frame_centre - margin)).all(-1).float()
 
 
 def visible_samples(

@@ -10,7 +10,10 @@ from facemodel.track import FrameStatus, Track, fill_gaps
 from fitting.solver.state import FitState, Layout
 from fitting.tracking.checkpoint import Rows
 
-ENERGIES = ("landmarks", "photometric", "brightness", "energy", "visible", "step", "converged", "detector")
+ENERGIES = (
+    "landmarks", "photometric", "contrast", "unlike", "correlation", "brightness", "energy", "visible", "step", "converged",
+    "detector",
+)  # fmt: skip
 
 
 def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[str, Tensor]:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
+from fitting.energy.agreement import agreement
 from fitting.energy.priors import frame_prior, motion_slack, relative_sizes, temporal_prior
 from fitting.energy.rows import landmark_rows, photometric_rows
 from fitting.energy.samples import landmark_samples, surface_samples
 from fitting.energy.terms import SurfaceGeometry, Weights
-from fitting.energy.visibility import visible_samples
+from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.observation.gaze import GazeRefiner
 from fitting.occlusion.network import SIZE as MASK_SIZE
@@ -141,10 +142,9 @@ class Fitter:
         start is a solution already, which the landmarks alone would only move away from. ``solved``: by every pixel
         (`fitting.small`), which samples of the surface would, too; it is only measured.
 
-        The result's energies: ``photometric``, root mean square over the visible face, of 255; ``landmarks``, root mean
-        square, share of the face's size; ``energy``, both terms' weighted sum; ``visible``, the share of the face's
-        samples that the camera sees; ``step``, length of the solver's last step in posterior standard deviations (root
-        mean square); ``converged``, 1 where that is small.
+        The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
+        weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
+        ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
         s = self.settings
         state, slack, weights = start, LOOSE, self.belief.still if near else self.belief.moving
@@ -154,6 +154,7 @@ class Fitter:
             slack = motion_slack(state, previous, seconds, s.priors, self.layout)
         geometry, vertices, _ = self.shape(state)
         visible, where = visible_samples(self.model, vertices, geometry, state, seen)
+        unhidden, visible = visible, visible * in_picture(where, seen)
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
@@ -170,9 +171,10 @@ class Fitter:
             state = self.with_eye_look(replace(state, gaze=gaze))
         deviations = spread(matrix, self.held_frame)
         moved = (step / deviations.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
-        energies |= {
-            "visible": float(visible.mean()), "step": float(moved), "converged": float(moved < AT_REST)
-        }  # fmt: skip
+        energies |= {"step": float(moved), "converged": float(moved < AT_REST)}
+        if levels:
+            geometry, *_ = self.shape(state)
+            energies |= agreement(geometry, state, seen, levels[-1][0], visible, unhidden)
         return FrameResult(state, energies, deviations)
 
     def _frame_step(

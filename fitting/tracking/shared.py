@@ -25,7 +25,7 @@ from torch import Tensor
 from fitting.energy.priors import frame_prior, shared_prior
 from fitting.energy.rows import PhotometricRows, landmark_rows, photometric_rows
 from fitting.energy.terms import Weights, landmarks
-from fitting.energy.visibility import visible_samples
+from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import PARTS
 from fitting.occlusion.network import SIZE as MASK_SIZE
@@ -150,6 +150,7 @@ class _KeyFrames:
         f, parts = self.fitter, seen_parts(x.seen)
         geometry, vertices, _ = f.shape(x.state)
         visible, where = visible_samples(f.model, vertices, geometry, x.state, x.seen)
+        visible = visible * in_picture(where, x.seen)
         share = shares(parts_at(parts, where), visible)  # (F, 3)
         hidden = float((share[:, PARTS.index("shadow")] + share[:, PARTS.index("other")]).max())
         if share[:, PARTS.index("other")].max() > UNKNOWN:
