@@ -62,11 +62,11 @@ def fit_speed(video: Path, folder: Path, name: str) -> float:
 
 
 def train_speed(video: Path, track: Path, weights: Path, seconds: float) -> float:
-    """Training steps a second. The clip's maps are made by an earlier training into the same files."""
-    before = read_header(weights, "weights", "") if weights.is_file() else {"steps": 0, "seconds": 0.0}
-    portrait("train", track, video, "-o", weights, "--minutes", (before["seconds"] + seconds) / 60, "--device", "cpu")
-    after = read_header(weights, "weights", "")
-    return (after["steps"] - before["steps"]) / (after["seconds"] - before["seconds"])
+    """Steps a second of a training from the start; the clip's maps are those of an earlier one into the same files."""
+    (weights.with_name(weights.name + ".work") / "checkpoint.safetensors").unlink(missing_ok=True)
+    portrait("train", track, video, "-o", weights, "--minutes", seconds / 60, "--device", "cpu")
+    header = read_header(weights, "weights", "")
+    return header["steps"] / header["seconds"]
 
 
 def measure(video: Path, seconds: float, repeats: int) -> dict[str, dict[str, float]]:

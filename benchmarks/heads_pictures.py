@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from benchmarks.sheets import save_sheet
-from portrait.reports.comparison import fit_height, labelled
+from portrait.pictures import fit_height, labelled
 from portrait.video.images import read_image
 
 WORST = 4.0  # mm that are drawn in the last colour

@@ -12,7 +12,7 @@ from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
 from fitting.energy.samples import landmark_samples
 from fitting.energy.terms import eye_openness
-from portrait.reports.comparison import fit_height, labelled
+from portrait.pictures import fit_height, labelled
 from portrait.video import VideoWriter
 from renderer import Camera
 

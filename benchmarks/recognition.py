@@ -3,8 +3,8 @@
     python -m benchmarks.recognition --work recognition.work --pictures sheets [--weights uv.weights.safetensors]
 
 People for training and for testing are different ones, and UV-GAN's training has others again. Every picture is fitted
-by itself, with landmarks that are the true places with a deviation of 1 px; pose, light, expression and lens change
-from picture to picture. One network in one recipe is trained anew on each kind of picture:
+by itself, with landmarks that are the true places with a standard deviation of 1 px; pose, light, expression and focal
+length change from picture to picture. One network in one recipe is trained anew on each kind of picture:
 
 - ``aligned``: SphereFace's crop of the photograph; ``dream-stitched``, ``dream`` with Cao et al.'s block on it;
 - ``holes``: the texture as far as it is seen; ``mean`` to ``navier-stokes``: completed by the baselines of
@@ -50,7 +50,8 @@ from foundation.atomic import write_file
 from foundation.errors import PortraitError
 from neural_render.uv_gan.weights import CompletionWeights
 from portrait.files import file_hash
-from portrait.services.uv_training import train_uv
+from portrait.services.setup import Setup
+from portrait.services.uv_training import UVTrainingOptions, train_uv
 from recognition.pictures import read_picture
 from recognition.results import Comparison, compare
 from recognition.settings import LossSettings
@@ -225,10 +226,8 @@ def main() -> None:
     draw_people(o)
     weights = o.weights or o.work / "uv.weights.safetensors"
     if o.weights is None and not weights.is_file():
-        train_uv(
-            None, weights, synthetic=o.uv_people, minutes=o.uv_minutes, size=64, width=24, losses={}, identity=None,
-            seed=0, device="cpu",
-        )  # fmt: skip
+        options = UVTrainingOptions(synthetic=o.uv_people, minutes=o.uv_minutes, size=64, width=24)
+        train_uv(weights, options, setup=Setup(device="cpu"))
     show_to_methods(o, weights)
     trainer = Trainer(o.work / "views", o.work / "runs", o.iterations, tuple(range(o.seeds)))
     settle(trainer.runs, {"iterations": o.iterations, "batch": BATCH, "seeds": o.seeds})

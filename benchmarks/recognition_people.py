@@ -1,7 +1,7 @@
 """Photographs of people who don't exist, and what a fit finds in each of them alone.
 
-Pose, light, expression and lens change from picture to picture; people for testing and for training are different ones,
-and none is known to a training of UV completion, whose people have other seeds.
+Pose, light, expression and focal length change from picture to picture; people for testing and for training are
+different ones, and none is known to a training of UV completion, whose people have other seeds.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.tensors import read_tensors, write_tensors
-from recognition.poses import BINS, FRONTAL
+from recognition.poses import USUAL
 from renderer import project, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
 CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
-NOISE = 1.0  # px, deviation of each landmark: 3 % of the distance between the eyes
+NOISE = 1.0  # px, standard deviation of each landmark: 3 % of the distance between the eyes
 QUICK = Settings(samples=400, joint_levels=(64,), joint_steps=(4,))
 SCHEME = "mediapipe478"
 OWN = ("rotation", "translation", "expression", "illumination", "gaze")  # parameters that a fit has one a frame of
@@ -67,7 +67,7 @@ def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
     drawn = [RandomShots().shot(draw) for _ in range(pictures)]
     if not test:
         return drawn
-    bins = ((0.0, FRONTAL), *BINS)
+    bins = ((0.0, USUAL.frontal), *USUAL.bins)
     ways = [draw.choice([-1, 1]) * draw.uniform(*bins[k % len(bins)]) for k in range(pictures)]
     return [Shot(**(asdict(s) | {"yaw": float(yaw)})) for s, yaw in zip(drawn, ways)]
 
@@ -88,8 +88,8 @@ def fitted(fitter: Fitter, picture: np.ndarray, landmarks: np.ndarray) -> FacePa
 
 def photograph(number: int, pictures: int, *, test: bool) -> Photos:
     """Draws a person and fits each picture by itself, from landmarks that are the true places with noise."""
-    model, chart, fitter = tools()
-    person = make_person(model, chart, SEED, number)
+    model, atlas, fitter = tools()
+    person = make_person(model, atlas, SEED, number)
     draw, taken, marks, found = np.random.default_rng([SEED, number, 7]), [], [], []
     circumstances = shots(number, pictures, test=test)
     for shot in circumstances:

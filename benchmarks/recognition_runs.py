@@ -16,13 +16,13 @@ from recognition.dream import stitch
 from recognition.evaluation import Result, verify_pairs
 from recognition.folder import FaceFolder, read_folder
 from recognition.model import Embedder, embed_files, load_embedder
-from recognition.poses import BINS, pose_pairs
+from recognition.poses import USUAL, pose_pairs
 from recognition.results import read_results, write_results
 from recognition.settings import DataSettings, Experiment, LossSettings, ModelSettings, TrainingSettings
 from recognition.training import train, training_data
 
 FAR = (60.0, 90.0)  # degrees of the figure that counts
-ALL = (*BINS, FAR)
+ALL = (*USUAL.bins, FAR)
 BATCH, RATE = 32, 0.05
 LIBRARY_RATE = RATE / 64  # ArcFace's and CosFace's cosines are multiplied by 64, and so are their gradients
 DREAM_STEPS, DREAM_RATE = 3000, 0.01  # of the stitched block, on batches of embeddings
@@ -115,7 +115,8 @@ def geometry(features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """How embeddings (N, D) of classes (N,) lie: angles in degrees, norms as they are.
 
     ``nearest``: from a class's centre (mean unit embedding) to the nearest other one, the mean; ``between``: to all
-    others; ``within``: from an embedding to its own centre, which is compactness; ``norm`` and its relative deviation.
+    others; ``within``: from an embedding to its own centre, which is compactness; ``norm`` and ``norm_std``,
+    its standard deviation relative to it.
     """
     norms = np.linalg.norm(features, axis=1)
     unit = features / norms[:, None]
@@ -130,5 +131,5 @@ def geometry(features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "between": float(degrees(cosines[others]).mean()),
         "within": float(degrees((unit * centers[of_class]).sum(1)).mean()),
         "norm": float(norms.mean()),
-        "norm_deviation": float(norms.std() / norms.mean()),
+        "norm_std": float(norms.std() / norms.mean()),
     }

@@ -46,11 +46,11 @@ VIEWS = (ALIGNED, HOLES, *FILLED, AUGMENTED, *POSES)
 
 
 class Views:
-    """What is needed to make the pictures: the model, its chart, and the network that completes textures."""
+    """What is needed to make the pictures: the model, its UV atlas, and the network that completes textures."""
 
     def __init__(self, model, network: torch.nn.Module) -> None:
         self.model, self.island = model, main_island(model, SIZE)
-        self.chart = uv_fragments(model, (SIZE, SIZE)).mask[0]
+        self.atlas = uv_fragments(model, (SIZE, SIZE)).mask[0]
         filling = methods(network, mean_of(network))
         self.fillings: dict[str, Callable] = {folder: filling[name] for folder, name in FILLED.items()}
 
@@ -66,7 +66,7 @@ class Views:
         """The fitted face in a texture (SIZE, SIZE, 3) uint8; eyeballs and teeth have the fitted model's colours."""
         skin = srgb_to_linear(torch.from_numpy(texture).float() / 255)
         whole = torch.where(self.island[..., None], skin, frame.albedo * frame.light)
-        return Face(self.model, parameters, extend(whole.clamp(0, 1), self.chart), lit=True)
+        return Face(self.model, parameters, extend(whole.clamp(0, 1), self.atlas), lit=True)
 
     def of_person(self, photos: Photos, *, test: bool, seed: int) -> dict[str, dict[str, np.ndarray]]:
         """All pictures of a person: file names and (HEIGHT, WIDTH, 3) uint8 by view.

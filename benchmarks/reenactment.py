@@ -43,12 +43,13 @@ from benchmarks.reenactment_scores import Held, Scorer, to_crop
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import TAKE
 from fitting import make_detector
-from foundation.progress import Event
-from neural_render import Clip, Crop, render_maps
+from neural_render import Clip, Crop
+from neural_render.methods.deep_video_portraits.conditioning import render_maps
 from neural_render.methods.deep_video_portraits.method import Options
-from portrait.progress import Progress
-from portrait.services.fitting import fit_file
-from portrait.tracks import pick_device
+from portrait.commands.progress import Progress
+from portrait.services.events import named
+from portrait.services.fitting import fit_clip
+from portrait.services.setup import Setup, pick_device
 from portrait.video import VideoReader
 from recognition.embedding import FaceEmbedding
 
@@ -76,18 +77,15 @@ class Bench:
 
     def train(self, name: str, minutes: float):
         """Weights of ``dvp`` or of an ablation."""
-        with Progress() as shown:
-
-            def report(event: Event) -> None:
-                shown.update(event.done, event.total, f"{name}: {event.stage}", event.note)
-
-            return train_variant(name, self.target, self.work, replace(self.options, minutes=minutes), report)
+        with Progress() as report:
+            options = replace(self.options, minutes=minutes)
+            return train_variant(name, self.target, self.work, options, named(report, name))
 
 
 def prepare(video: Path, work: Path, options: Options) -> Bench:
     """Fits the clip, cuts it, and draws the maps of the part that is trained on."""
     model = facemodel.load(device=options.device)
-    track = fit_file(video, work / "target.track", device=options.device, model=model, replace=True)
+    track = fit_clip(video, work / "target.track", setup=Setup(device=options.device), replace_own=True).track
     target = Clip.of_track(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")

@@ -29,11 +29,14 @@ from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
 from fitting.landmarks.base import Face
-from neural_render import FrameCursor, Weights, head_crop, inference_network, synthesize_crops
+from neural_render import FrameCursor
 from neural_render.images import cut_out, resize_square
-from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes
-from portrait.services.fitting import fit_file
-from portrait.services.synthesis import synthesize_file
+from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes, head_crop
+from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Weights
+from portrait.services.fitting import fit_clip
+from portrait.services.setup import Setup
+from portrait.services.synthesis import synthesize
 from portrait.video import VideoReader, VideoWriter
 from recognition.embedding import FaceEmbedding
 
@@ -68,7 +71,8 @@ def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> D
     """
     work, model, device = bench.work, bench.model, bench.options.device
     stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
-    driver = fit_file(video, work / f"driver-{video.stem}.track", device=device, model=model, replace=True)
+    setup = Setup(device=device)
+    driver = fit_clip(video, work / f"driver-{video.stem}.track", setup=setup, replace_own=True).track
     mixed = facemodel.mix(driver, bench.track, model, take)
     mixed.save(work / f"{stem}-asked.track")
     file, output = (
@@ -76,15 +80,13 @@ def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> D
         work / f"{stem}.mp4",
     )
     if not output.is_file():
-        synthesize_file(
-            file, work / f"{stem}-asked.track", bench.video, output, sound="none", device=device, model=model
-        )
-    fitted = fit_file(output, work / f"{stem}-fitted.track", device=device, model=model, replace=True)
+        synthesize(file, work / f"{stem}-asked.track", bench.video, output, sound="none", setup=setup)
+    fitted = fit_clip(output, work / f"{stem}-fitted.track", setup=setup, replace_own=True).track
     small = work / f"{video.stem}-small-{weights.header.size}.mp4"
     if not small.is_file():
         head = tall(bench.track, model) * weights.header.size / weights.header.crop.side  # px of the network's
         write_small(video, driver, small, head, model)
-    seen_small = fit_file(small, small.with_suffix(".track"), device=device, model=model, replace=True)
+    seen_small = fit_clip(small, small.with_suffix(".track"), setup=setup, replace_own=True).track
     network = inference_network(weights, device)
     made = [image for image, _ in synthesize_crops(network, weights, mixed, model=model, device=device)]
     behind = crops(bench.video, weights.header.crop, weights.header.size, target_frames(mixed))

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from facemodel.track import Track
 from foundation.progress import Report, ignore
-from neural_render import Clip, Settings, Weights, inference_network, synthesize_crops
+from neural_render import Clip
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
-from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Weights
 
 POSE = ("expression", "rotation", "translation", "gaze")
 

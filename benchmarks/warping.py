@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 import facemodel
-from neural_render import head_crop
 from neural_render.images import cut_out, resize_square
+from neural_render.methods.deep_video_portraits.conditioning import head_crop
 from neural_render.methods.deep_video_portraits.warping import WarpedFrames, WarpPolicy, performances
-from portrait.services.fitting import fit_file
+from portrait.services.fitting import fit_clip
+from portrait.services.setup import Setup
 from portrait.video import VideoReader, VideoWriter
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     o = parser.parse_args()
     work = o.work or Path(o.video.name + ".warping")
     model = facemodel.load()
-    track = fit_file(o.video, work / "target.track", device="cpu", model=model, replace=True)
+    track = fit_clip(o.video, work / "target.track", setup=Setup(device="cpu"), replace_own=True).track
     asked = performances(track, model, 1)
     crop, output = head_crop(track, model), work / f"warped-{o.size}.mp4"
     pictures = WarpedFrames(model, track, asked, VideoReader(o.video), crop, 2 * o.size)
@@ -43,7 +44,7 @@ def main() -> None:
             region = cut_out(frame, crop)
             region[:] = resize_square(resize_square(region, o.size), crop.side)
             writer.write(frame, seconds)
-    fitted = fit_file(output, output.with_suffix(".track"), device="cpu", model=model, replace=True)
+    fitted = fit_clip(output, output.with_suffix(".track"), setup=Setup(device="cpu"), replace_own=True).track
 
     both = asked.tracked & fitted.tracked
     wanted, found = (columns(t, model) for t in (asked, fitted))

@@ -277,16 +277,18 @@ class FaceModel(torch.nn.Module, ABC):
 
     def eye_centers(self, identity: Tensor | None = None) -> Tensor:
         """Centres (..., 2, 3) of the eyeballs, mm; PortraitError without eyes."""
-        self.require("eyes", "the place of the eyeballs")
         eyes = self.eyes
+        if eyes is None:  # asked for a thousand times a second: all capabilities are only looked at to say it
+            self.require("eyes", "the place of the eyeballs")
         if identity is None:
             return eyes.center_mean
         return eyes.center_mean + combine("identity", identity, eyes.center_basis)
 
     def eye_radius(self, identity: Tensor | None = None) -> Tensor:
         """Radii (..., 2) of the eyeballs, mm; PortraitError without eyes."""
-        self.require("eyes", "the size of the eyeballs")
         eyes = self.eyes
+        if eyes is None:  # asked for a thousand times a second: all capabilities are only looked at to say it
+            self.require("eyes", "the size of the eyeballs")
         if identity is None:
             return eyes.radius_mean
         return eyes.radius_mean + combine("identity", identity, eyes.radius_basis)

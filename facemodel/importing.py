@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemodel import gate
-from facemodel.formats._strangers import describe
+from facemodel.formats.strangers import describe
 from facemodel.linear import LinearModel
 from facemodel.registry import FORMATS
 from foundation.errors import PortraitError
@@ -50,7 +50,8 @@ def import_model(
         FORMATS[format]  # an unknown name is said before any file is looked at
     found = find_format(path)
     if format not in (None, found):
-        what = describe(path) if found != "default" else "this is a model file of this project's own"
+        own = "a model file of this project's own"
+        what = f"this is {own if found == 'default' else f'a model of {FORMATS[found].title}'}"
         raise PortraitError(f"model '{path}': asked for as {format}, but {what}; leave the format out")
     if missing := [p for p in map(Path, extras) if not p.exists()]:
         raise PortraitError(f"extra file '{missing[0]}': no such file; check the path")

@@ -66,6 +66,6 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     for known in FORMATS:
         if FORMATS[known].sniff(path):
             return FORMATS[known].read(path).to(device)
-    from facemodel.formats._strangers import describe  # it asks the formats what a file is
+    from facemodel.formats.strangers import describe  # late: it brings the libraries of all formats
 
     raise PortraitError(f"model '{name}': {describe(path)}")

@@ -79,6 +79,18 @@ class Track:
         """Of the clip's own frames."""
         return Camera(float(self.parameters.focal.flatten()[0]), self.width, self.height)
 
+    def _check(self) -> None:
+        """ValueError where parts don't fit each other."""
+        frames = (len(self),)
+        if not (isinstance(self.facts, dict) and isinstance(self.model, str) and isinstance(self.landmark_scheme, str)):
+            raise ValueError("model, landmark_scheme or facts of another kind")
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a picture of {self.width} x {self.height}")
+        if not frames[0] or any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
+            raise ValueError("times, status and confidence of other lengths")
+        if tuple(self.parameters.batch_shape) not in (frames, ()):
+            raise ValueError(f"parameters of {tuple(self.parameters.batch_shape)} frames, times of {frames[0]}")
+
     def with_parameters(self, parameters: FaceParameters, **facts) -> Track:
         return replace(self, parameters=parameters, facts={**self.facts, **facts})
 
@@ -157,7 +169,8 @@ class Track:
                 spread=_group(tensors, "spread."),
                 facts=table["facts"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+            track._check()
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
         if model is not None:
             check_same_model(f"track '{folder}': fitted", track, model)

@@ -50,6 +50,7 @@ class ThreadPolicy:
     steps: int = 4  # of a comparison, on the other number; the first of them isn't timed
     usual: int = 6  # steps before it that they are compared with
     gain: float = 1.25  # all threads have to be so many times as fast as one
+    hopeless: float = 2.5  # a timed step on all threads that takes so many times as long as usual ends the comparison
     crowded: float = 1.7  # steps on all threads that take so many times as long as at first: back to one at once
 
 
@@ -68,6 +69,7 @@ class ThreadChoice:
     usual: list[float] = field(default_factory=list)  # seconds of the last steps on the chosen number
     other: list[float] = field(default_factory=list)  # of the comparison's steps, on the other one
     first: float = 0.0  # seconds of a step when the number was chosen
+    until: int = 0  # the step after the last comparison
 
     def count(self, step: int) -> int:
         """Threads of a step."""
@@ -86,18 +88,18 @@ class ThreadChoice:
                 self._choose(1)
             return
         self.other = [*self.other, seconds]
-        if place == p.steps - 1:
-            if self.usual and len(self.other) == p.steps:
-                usual, other = median(self.usual), median(self.other[1:])
-                one, together = (usual, other) if self.chosen == 1 else (other, usual)
-                self._choose(self.most if p.gain * together <= one else 1)
-                self.first = together
-            self.other = []
+        if not self.usual or len(self.other) < 2:
+            return
+        usual, other = median(self.usual), median(self.other[1:])
+        if place == p.steps - 1 or (self.chosen == 1 and other > p.hopeless * usual):
+            one, together = (usual, other) if self.chosen == 1 else (other, usual)
+            self._choose(self.most if p.gain * together <= one else 1)
+            self.first, self.other, self.until = together, [], step + p.steps - place
 
     def _place(self, step: int) -> int | None:
         """Which of a comparison's steps it is, if it's one."""
         place = (step - self.policy.begin) % self.policy.every
-        return place if step >= self.policy.begin and place < self.policy.steps else None
+        return place if step >= max(self.policy.begin, self.until) and place < self.policy.steps else None
 
     def _choose(self, count: int) -> None:
         if count != self.chosen:
@@ -105,7 +107,8 @@ class ThreadChoice:
 
     def state(self) -> dict:
         """For JSON: what decides about the steps to come."""
-        return {"chosen": self.chosen, "usual": self.usual, "other": self.other, "first": self.first}
+        names = ("chosen", "usual", "other", "first", "until")
+        return {name: getattr(self, name) for name in names}
 
     def load(self, state: dict) -> None:
         """Goes on where `state` was called; {} changes nothing."""

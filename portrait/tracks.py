@@ -1,4 +1,4 @@
-"""Tracks as the commands read and write them."""
+"""Tracks as services read and write them: one place where files, models and clips are held against each other."""
 
 from __future__ import annotations
 
@@ -6,31 +6,15 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
-import facemodel
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import is_mixed
-from portrait.progress import say
 from portrait.video import ImageReader, VideoReader, WithoutPadding, open_frames
 from portrait.video.images import square_size, stored_shape
 from portrait.video.writer import check_no_input, check_writable, stored_size
 
 
-def pick_device(name: str) -> str:
-    """``auto`` becomes cuda where PyTorch has one. Raises PortraitError for a device that isn't there."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind = name.partition(":")[0]
-    if kind not in ("cpu", "cuda"):
-        raise PortraitError(f"device: expected cpu, cuda or auto, got '{name}'")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise PortraitError("device 'cuda': PyTorch finds no GPU here; use --device cpu, or see 'portrait doctor'")
-    return name
-
-
 def load_track(path: Path, model=None) -> Track:
-    """Reads a track folder. Raises PortraitError for anything else."""
+    """Reads a track folder; with ``model`` given it must be of that one. Raises PortraitError for anything else."""
     if path.is_file():
         raise PortraitError(f"track '{path}': expected the folder that 'portrait fit' wrote, found a file")
     if not path.exists():
@@ -55,13 +39,11 @@ def altered(track: Track) -> str | None:
     return "edited" if "edits" in track.facts or "curves" in track.facts else None
 
 
-def default_model(device: str = "cpu"):
-    return facemodel.load(device=device)
-
-
 def check_new_folder(path: Path, *inputs: Path | None) -> None:
     """Raises PortraitError, before the work, where a track can't be written to ``path``, or it is one of the inputs."""
     check_no_input("track", path, *inputs)
+    if not Path(os.path.abspath(path)).name:
+        raise PortraitError(f"track '{path}': expected the name of a folder")
     if path.is_file():
         raise PortraitError(f"track '{path}': expected a folder to write to, found a file; choose another name")
     check_writable(path / "track.json")
@@ -115,12 +97,11 @@ def is_other_file(source: dict | None, digest: str | None) -> bool:
     return None not in ((source or {}).get("sha256"), digest) and source["sha256"] != digest
 
 
-def note_other_file(what: str, source: dict | None, video: Path, digest: str) -> bool:
-    """Says so where ``what`` ("the track was fitted to") was another file: a new encoding is fine, another clip isn't.
+def other_file_note(what: str, source: dict | None, video: Path, digest: str) -> str | None:
+    """Where ``what`` ("the track was fitted to") was another file: a new encoding is fine, another clip isn't.
 
-    source: as facts have it. digest: hash of ``video``. Returns whether there was something to say.
+    source: as facts have it. digest: hash of ``video``. None where there is nothing to say.
     """
-    other = is_other_file(source, digest)
-    if other:
-        say(f"  note: {what} another file than {video.name}; their frames must be the same")
-    return other
+    if not is_other_file(source, digest):
+        return None
+    return f"{what} another file than {video.name}; their frames must be the same"

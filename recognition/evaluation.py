@@ -15,12 +15,10 @@ from recognition.audit import folds_of_one_kind, notes_of, notes_of_templates
 from recognition.folder import FaceFolder, listed, read_folder
 from recognition.model import Embedded, Embedder, embed_files
 from recognition.pictures import find_picture
-from recognition.poses import BINS, gallery_and_probes, pose_pairs
+from recognition.poses import USUAL, gallery_and_probes, pose_pairs
 from recognition.protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
 from recognition.settings import Evaluation
 from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
-
-CURVE = 400  # points of a stored ROC
 
 
 @dataclass(frozen=True)
@@ -106,11 +104,11 @@ def _scored(name: str, done: Verification) -> Result:
     return Result(name, len(done.same), 0, (), done.eer, done.auc, tar, curve=_thin(*roc(done.scores, done.same)))
 
 
-def _thin(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """At most CURVE points of a ROC, dense at low false accept rates."""
-    if len(false) > CURVE:
+def _thin(false: np.ndarray, true: np.ndarray, most: int = 400) -> np.ndarray:
+    """At most so many points of a ROC, dense at low false accept rates."""
+    if len(false) > most:
         positive = false[false > 0][0]
-        marks = np.concatenate([np.geomspace(positive, 1, CURVE // 2), np.linspace(0, 1, CURVE // 2)])
+        marks = np.concatenate([np.geomspace(positive, 1, most // 2), np.linspace(0, 1, most // 2)])
         rows = np.unique(np.searchsorted(false, marks, side="right") - 1)
         false, true = false[rows], true[rows]
     return np.stack([false, true])
@@ -124,7 +122,7 @@ def evaluate_poses(
         raise PortraitError(f"data '{folder.root}': {int(np.isnan(folder.yaw).sum())} pictures have no yaw; add it")
     embedded, results = embed_files(embedder, folder.paths, folder.yaw, report=report, stage=name), []
     features, unreadable = embedded.features, _named(embedded, folder.paths)
-    for low, high in BINS:
+    for low, high in USUAL.bins:
         pairs, (gallery, probes) = pose_pairs(folder, low, high), gallery_and_probes(folder, low, high)
         if pairs is None:
             continue

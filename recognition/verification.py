@@ -79,7 +79,7 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     order = np.argsort(-scores, kind="stable")
     ordered, truth = scores[order], same[order].astype(int)
     right = np.concatenate([[0], np.cumsum(2 * truth - 1)])  # of the k highest called "same", but for a constant
-    cut = np.concatenate([[True], ordered[1:] < ordered[:-1], [True]])  # equal scores can't be parted
+    cut = np.concatenate([[True], ordered[1:] < ordered[:-1], [True]])  # equal scores can't be told apart
     k = int(np.where(cut, right, right.min() - 1).argmax())
     if k == 0:
         return float(np.nextafter(ordered[0], np.inf))

@@ -58,7 +58,8 @@ def render(
     for name in maps:
         if name not in CHANNELS:
             raise unknown_name("map", name, CHANNELS)
-    compiled = model.mean.device.type == "cpu" and resolve(rasterizer, "cpu").name == "numba"
+    device = model.mean.device
+    compiled = resolve(rasterizer, device).name == "numba" and device.type == "cpu"
     shape = parameters.batch_shape
     if len(shape) > 1:
         raise PortraitError(f"render parameters: expected leading dimensions () or (N,), got {tuple(shape)}")
@@ -67,7 +68,7 @@ def render(
     count = shape[0] if shape else 1
     if not count:
         size = (0, camera.height, camera.width)
-        return {name: torch.zeros(*size, CHANNELS[name], device=model.mean.device) for name in maps}
+        return {name: torch.zeros(*size, CHANNELS[name], device=device) for name in maps}
     builder = SceneBuilder(model, parameters, "diffuse" in maps)
     step = min(CHUNK_PICTURES, max(1, CHUNK_PIXELS // (camera.width * camera.height * supersample**2)))
     chunks = []

@@ -38,6 +38,7 @@ class _Constants:
     correspondence: Tensor
     eyes: EyeShape | None  # of a model that has eyeballs
     deeper: tuple[Tensor, Tensor]  # (V, 1) mm, of the teeth, of the tongue
+    tongue_out: int | None  # the expression that puts it out
 
 
 _constants: WeakKeyDictionary = WeakKeyDictionary()
@@ -48,7 +49,9 @@ def _constants_of(model) -> _Constants:
     if found is None or found.device != model.mean.device:
         with torch.no_grad():
             eyes = None if model.eyes is None else eye_shape(model)
-            found = _Constants(model.mean.device, correspondence_colors(model), eyes, _deeper(model))
+            found = _Constants(
+                model.mean.device, correspondence_colors(model), eyes, _deeper(model), model.arkit.get("tongueOut")
+            )
         _constants[model] = found
     return found
 
@@ -69,10 +72,10 @@ def behind_skin(model, points: Tensor, expression: Tensor) -> Tensor:
 
     The less, the farther the tongue is out by the expression (..., E).
     """
-    teeth, tongue = _constants_of(model).deeper
-    out = model.arkit.get("tongueOut")
-    if out is not None:
-        tongue = tongue * (1 - expression[..., out, None, None])
+    constants = _constants_of(model)
+    teeth, tongue = constants.deeper
+    if constants.tongue_out is not None:
+        tongue = tongue * (1 - expression[..., constants.tongue_out, None, None])
     return points * (1 + (teeth + tongue) / points[..., 2:].clamp_min(1.0))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from tools.architecture.imports import STAGES, faults, read
 
 ROOT = Path(__file__).parent.parent
+
+
 def pins(text: str) -> dict[str, str]:
     found = re.findall(r"^\s*(?:- )?([A-Za-z0-9_.-]+)==([^\s#;]+)", text, re.MULTILINE)
     return {name.lower().replace("_", "-"): version for name, version in found}

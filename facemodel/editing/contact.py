@@ -57,9 +57,9 @@ _LADDERS = (
 class Contacts:
     """Where one person's lids and lips touch; F frames, K = 3 contacts, in the order of `CONTACTS`."""
 
-    points: Callable[[Tensor, Tensor], Tensor]  # expression (F, E), joints (F, J) -> (F, L, 3) mm
-    scheme: LandmarkScheme
-    up: Tensor  # (K, 3) unit, model frame: the way in which each opens
+    opening: Callable[[Tensor, Tensor], Tensor]
+    """Expression (F, E) and joints (F, J) to (F, K) mm between upper and lower landmarks, along the way in which they
+    open; negative where they pass each other."""
     zero: Tensor  # (K,) mm of opening where they touch
     unit: Tensor  # (K,) mm of opening that are an openness of 1
     ladders: tuple[tuple[_Step, ...], ...]
@@ -83,33 +83,19 @@ class Contacts:
             )
             for ladder in _LADDERS
         )
-        points = _surface_points(model, identity, scheme.name)
-        neutral = block.mean.to(identity)[None]
-        joints = _resting_joints(model).to(identity)[None]
-        marks = points(neutral, joints)[0]
+        neutral, joints = block.mean.to(identity)[None], _resting_joints(model).to(identity)[None]
+        marks = model.landmarks(model.vertices(identity.to(model.mean)), scheme.name)
         across = torch.stack([marks[a] - marks[b] for a, b in (*scheme.eye_corners, scheme.mouth_corners)])
-        sideways = torch.nn.functional.normalize(across, dim=-1)
-        up = sideways.new_tensor([0.0, 1.0, 0.0])
-        up = torch.nn.functional.normalize(up - (sideways @ up)[:, None] * sideways, dim=-1)
-        self = cls(points, scheme, up, marks.new_zeros(3), marks.new_ones(3), ladders, policy)
+        opening = _openings(model, identity, scheme, across)
         shut = neutral.clone()
         for k in LIDS:
             shut[:, ladders[k][0].index] = ladders[k][0].upper
-        open_, closed = self.opening(neutral, joints)[0], self.opening(shut, joints)[0]
+        open_, closed = opening(neutral, joints)[0], opening(shut, joints)[0]
+        zero = torch.cat([closed[:LIPS].clamp_min(0), open_[LIPS:]])  # lips at rest touch
         if rest is not None:
-            open_ = torch.maximum(open_, self.opening(rest[None], joints)[0])
-        zero = torch.cat([closed[:LIPS].clamp_min(0), self.opening(neutral, joints)[0, LIPS:]])
-        unit = torch.cat([open_[:LIPS] - zero[:LIPS], across[LIPS:].norm(dim=-1)]).clamp_min(1e-3)
-        return cls(points, scheme, up, zero, unit, ladders, policy)
-
-    def opening(self, expression: Tensor, joints: Tensor) -> Tensor:
-        """(F, K) mm between upper and lower landmarks, along ``up``; negative where they pass each other."""
-        marks = self.points(expression, joints)
-        found = []
-        for k, pairs in enumerate((*self.scheme.eye_pairs, self.scheme.lip_pairs)):
-            above, below = (list(side) for side in zip(*pairs))
-            found.append((marks[:, above] - marks[:, below]).mean(1) @ self.up[k])
-        return torch.stack(found, -1)
+            open_ = torch.maximum(open_, opening(rest[None], joints)[0])
+        unit = torch.cat([open_[:LIPS] - zero[:LIPS], across[LIPS:].norm(dim=-1).to(zero)]).clamp_min(1e-3)
+        return cls(opening, zero, unit, ladders, policy)
 
     def looseness(self, expression: Tensor, joints: Tensor) -> Tensor:
         """(F, K) in [0, 1]: 0 where they touch, 1 where they are open enough to be left alone."""
@@ -125,6 +111,8 @@ class Contacts:
 
         Lids that pass each other where they should touch are opened until they do; lips pressed together stay so.
         """
+        if (looseness >= 1).all():
+            return expression
         wanted = self.zero + looseness * (self.opening(expression, joints) - self.zero)
         pressed = torch.tensor([False, False, True], device=wanted.device) | (looseness >= 1)
         expression = expression.clone()
@@ -154,28 +142,38 @@ def _resting_joints(model: FaceModel) -> Tensor:
     return model.mean.new_zeros(0) if joints is None else joints.mean
 
 
-def _surface_points(model: FaceModel, identity: Tensor, scheme: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function of expression (F, E) and joints (F, J): a person's landmarks (F, L, 3), model frame."""
+def _openings(
+    model: FaceModel, identity: Tensor, scheme: LandmarkScheme, across: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """`Contacts.opening` of a person; across (K, 3) from one corner to the other of each eye, of the mouth."""
+    sideways = torch.nn.functional.normalize(across, dim=-1)
+    up = torch.tensor([0.0, 1.0, 0.0]).to(sideways)
+    up = torch.nn.functional.normalize(up - (sideways @ up)[:, None] * sideways, dim=-1)
+    pairs = [[list(side) for side in zip(*found)] for found in (*scheme.eye_pairs, scheme.lip_pairs)]
     identity = identity.to(model.mean)
+
+    def gaps(surface: Tensor) -> Tensor:  # (..., V, 3) -> (..., K)
+        marks = model.landmarks(surface, scheme.name)
+        found = [(marks[..., a, :] - marks[..., b, :]).mean(-2) @ up[k] for k, (a, b) in enumerate(pairs)]
+        return torch.stack(found, -1)
+
     if not model.linear:
 
         def exact(expression: Tensor, joints: Tensor) -> Tensor:
             chunks = zip(expression.to(model.mean).split(64), joints.to(model.mean).split(64))
-            marks = [model.landmarks(model.vertices(identity, e, None, j if j.shape[-1] else None), scheme)
-                     for e, j in chunks]  # fmt: skip
-            return torch.cat(marks).to(expression)
+            found = [gaps(model.vertices(identity, e, None, j if j.shape[-1] else None)) for e, j in chunks]
+            return torch.cat(found).to(expression)
 
         return exact
     rest, joints = model.blocks["expression"].mean, _resting_joints(model)
     surface = model.linearize(identity, rest, joints)
-    base = model.landmarks(surface.vertices, scheme)
-    by_expression = model.landmarks(surface.expression, scheme).flatten(1)
-    by_joints = model.landmarks(surface.joints, scheme).flatten(1)
+    base, by_expression, by_joints = (
+        gaps(part).cpu() for part in (surface.vertices, surface.expression, surface.joints)
+    )
+    rest, joints = rest.cpu(), joints.cpu()
 
     def linear(expression: Tensor, turned: Tensor) -> Tensor:
-        moved = (expression.to(base) - rest) @ by_expression
-        if len(by_joints):
-            moved = moved + (turned.to(base) - joints) @ by_joints
-        return (base + moved.unflatten(-1, base.shape)).to(expression)
+        found = base.to(expression) + (expression - rest.to(expression)) @ by_expression.to(expression)
+        return found + (turned - joints.to(turned)) @ by_joints.to(turned) if len(by_joints) else found
 
     return linear

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemodel.export.mesh import Mesh, png_bytes
+from facemodel.export.mesh import EXPORTERS, Mesh, png_bytes
 from geometry.color import srgb_to_linear
 from geometry.mesh import vertex_normals
 
@@ -160,3 +160,6 @@ class _Buffer:
 
 
 _DTYPES = {FLOAT: "<f4", USHORT: "<u2", UINT: "<u4"}
+
+
+EXPORTERS.add(".glb", files)

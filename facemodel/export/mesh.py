@@ -1,6 +1,6 @@
 """Meshes for other programs, in the model's axes, with landmarks and camera: what all formats have in common.
 
-`export_mesh` takes a track's frame and writes files; a format is a file beside this one, by its suffix in `EXPORTERS`.
+`export_mesh` writes a frame of a track; a format is a file beside this one that adds itself to `EXPORTERS`.
 Positions are in millimetres. glTF defines metres, so the node of a .glb scales them: programs show a head of its size.
 """
 
@@ -21,10 +21,8 @@ from foundation.registry import Registry
 from geometry.camera import opencv_extrinsics, project, to_camera
 from geometry.color import linear_to_srgb
 
-EXPORTERS: Registry = Registry("mesh format")
+EXPORTERS: Registry = Registry("mesh format", package="facemodel.export")
 """By suffix: functions (mesh: Mesh, texture: array or None, path, facts: dict) -> {path: bytes}, the files to write."""
-for _suffix in ("obj", "ply", "glb"):
-    EXPORTERS.add(f".{_suffix}", f"facemodel.export.{_suffix}:files")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.export.mesh import Mesh, png_bytes
+from facemodel.export.mesh import EXPORTERS, Mesh, png_bytes
 
 
 def files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> dict[Path, bytes]:
@@ -30,3 +30,6 @@ def files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> d
         lines += [f"vt {u:.6f} {v:.6f}" for u, v in mesh.uv] + ["usemtl face"]
         lines += [f"f {a}/{d} {b}/{e} {c}/{f}" for (a, b, c), (d, e, f) in corners]
     return files | {path: ("\n".join(lines) + "\n").encode()}
+
+
+EXPORTERS.add(".obj", files)

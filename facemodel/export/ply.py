@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.export.mesh import Mesh
+from facemodel.export.mesh import EXPORTERS, Mesh
 
 
 def files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> dict[Path, bytes]:
@@ -15,3 +15,6 @@ def files(mesh: Mesh, texture: np.ndarray | None, path: Path, _facts: dict) -> d
 
     coloured = trimesh.Trimesh(mesh.vertices, mesh.triangles, vertex_colors=mesh.colors, process=False)
     return {path: coloured.export(file_type="ply")}
+
+
+EXPORTERS.add(".ply", files)

@@ -186,19 +186,13 @@ def on_vertices(
 
     Landmarks that aren't there, or on vertices without a triangle, have weight 0.
     """
-    first = np.full(int(triangles.max()) + 1, -1)
-    corner = np.zeros(len(first), dtype=np.int64)
-    for c in range(3):
-        first[triangles[::-1, c]] = np.arange(len(triangles))[::-1]
-    for c in range(3):
-        corner[triangles[:, c][first[triangles[:, c]] == np.arange(len(triangles))]] = c
     at, bary, weights = np.zeros(count, np.int64), np.full((count, 3), 1 / 3), np.zeros(count)
     full = np.broadcast_to(np.asarray(weight, dtype=np.float64), (count,))
     for landmark, vertex in vertices.items():
-        if not 0 <= vertex < len(first) or first[vertex] < 0:
-            continue
-        at[landmark], weights[landmark] = first[vertex], full[landmark]
-        bary[landmark] = np.eye(3)[corner[vertex]]
+        found = np.flatnonzero(triangles.ravel() == vertex)
+        if len(found):
+            at[landmark], corner = divmod(int(found[0]), 3)
+            bary[landmark], weights[landmark] = np.eye(3)[corner], full[landmark]
     return at, bary, weights
 
 

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from facemodel.formats._assemble import Parts, assemble, refused
 from facemodel.formats._containers import Summary, summarize
+from facemodel.formats.strangers import describe
 from facemodel.linear import LinearModel
 from foundation.errors import PortraitError
 
@@ -28,7 +31,7 @@ class Extras:
                 return path
         return None
 
-    def all_used(self, title: str, describe: Callable[[Path], str]) -> None:
+    def all_used(self, title: str) -> None:
         """PortraitError where one is left over."""
         for path in self.paths:
             if path not in self.used:
@@ -67,13 +70,13 @@ class ForeignFormat(ABC):
         """
         path, found = Path(path), Extras(extras)
         try:
-            parts, files = self.parts(path, found)
+            with np.errstate(all="ignore"):  # what isn't finite is said by its name later on
+                parts, files = self.parts(path, found)
         except PortraitError:
             raise
         except Exception as error:  # whatever garbled content does to the arithmetic
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise refused(path, f"it is a garbled file of {self.title} ({reason})") from None
-        from facemodel.formats._strangers import describe
-
-        found.all_used(self.title, describe)
-        return assemble(parts, path, [*files, *found.used])
+        found.all_used(self.title)
+        with np.errstate(all="ignore"):
+            return assemble(parts, path, [*files, *found.used])

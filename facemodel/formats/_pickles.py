@@ -23,6 +23,7 @@ from foundation.errors import PortraitError
 
 LARGEST = 512 << 20  # bytes of a pickle
 DEEPEST = 40  # levels of containers within each other
+MOST = 10_000  # values that wait for the container that they go into
 KINDS = re.compile(r"[<>|=]?(?:[?bBiufc]\d{1,2}|[SUV]\d{1,6})")  # of numpy's numbers and text
 
 
@@ -158,7 +159,7 @@ def _latin1(kept: _Kept) -> bytes:
     return text.encode("latin1")
 
 
-def _storage(kept: _Kept) -> torch.UntypedStorage:
+def _storage(kept: _Kept) -> object:
     """A tensor's numbers: torch's own file within the pickle, by its own reader that builds nothing but tensors."""
     content = io.BytesIO(_bytes(kept.args[0]))
     try:
@@ -169,18 +170,23 @@ def _storage(kept: _Kept) -> torch.UntypedStorage:
 
 def _tensor(kept: _Kept) -> np.ndarray:
     storage, offset, size, stride = kept.args[:4]
-    if not isinstance(storage, torch.storage.TypedStorage | torch.UntypedStorage):
+    if not isinstance(storage, torch.storage.TypedStorage):
         raise _Refused("a tensor without numbers")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that typed storages will go: files have them
-        dtype = getattr(storage, "dtype", torch.float32)
-        flat = torch.tensor([], dtype=dtype).set_(getattr(storage, "untyped", lambda: storage)())
+        flat = torch.tensor([], dtype=storage.dtype).set_(storage.untyped())
     return flat.as_strided(_shape(size), _shape(stride), int(offset)).contiguous().numpy()
 
 
 def _plain_dict(kept: _Kept) -> dict:
     pairs = kept.args[0] if kept.args else kept.state
     return dict(pairs or {})
+
+
+def _no_bytes(kept: _Kept) -> bytes:
+    if kept.args:
+        raise _Refused("bytes that are made of something else")
+    return b""
 
 
 def _never(kept: _Kept) -> object:
@@ -198,6 +204,7 @@ NAMES: dict[tuple[str, str], _Name] = {
     ("scipy.sparse._csc", "csc_matrix"): _CSC,
     ("scipy.sparse.csr", "csr_matrix"): _CSR,
     ("scipy.sparse._csr", "csr_matrix"): _CSR,
+    ("__builtin__", "bytes"): _Name(_no_bytes),  # how old protocols write none at all
     ("_codecs", "encode"): _Name(_latin1),
     ("collections", "OrderedDict"): _Name(_plain_dict),
     ("torch._utils", "_rebuild_tensor_v2"): _Name(_tensor),
@@ -256,6 +263,11 @@ class _Reader(_Unpickler):
 
         return load
 
+    def _load_list(self) -> None:
+        if len(self.stack) > MOST:
+            raise _Refused("it nests its content deeper than any face model does")
+        self.append([])
+
     def _load_bytes(self) -> None:
         size = int.from_bytes(self.read(8), "little")
         if size > LARGEST:
@@ -271,6 +283,7 @@ class _Reader(_Unpickler):
     dispatch[ord("s")] = _keyed(_Unpickler.load_setitem)
     dispatch[ord("u")] = _keyed(_Unpickler.load_setitems)
     dispatch[ord("d")] = _keyed(_Unpickler.load_dict)
+    dispatch[ord("]")] = _load_list
     dispatch[0x96] = _load_bytes
 
 

@@ -16,6 +16,7 @@ from facemodel.base import Block
 from facemodel.formats import _assemble
 from facemodel.formats._assemble import Eyeballs, Parts
 from facemodel.formats._containers import Summary, read_arrays, read_obj
+from facemodel.formats._content import EMBEDDINGS, OLD_NAMES, is_embedding, is_masks, is_texture, joint_count, skinned
 from facemodel.formats._foreign import Extras, ForeignFormat
 from facemodel.jointed import Skeleton
 from foundation.errors import PortraitError
@@ -23,9 +24,6 @@ from foundation.errors import PortraitError
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 IDENTITY = 300  # of 400 shape components; the rest are expressions
 EYE_WEIGHT = 0.5  # of a vertex that belongs to an eyeball
-OLD_NAMES = {
-    "v_template": ("default_v", "template_v"), "J_regressor": ("joint_regressor",), "posedirs": ("blendshapes",),
-}  # fmt: skip
 LICENSE = (
     "FLAME, Max Planck Institute for Intelligent Systems: non-commercial research, no redistribution; "
     "FLAME 2023 Open: CC-BY-4.0 with restrictions of use. The file doesn't say which it is"
@@ -34,21 +32,6 @@ REGIONS = {  # of FLAME_masks.pkl -> the names that others ask for
     "face": "face", "neck": "neck", "scalp": "scalp", "lips": "lips", "nose": "nose", "forehead": "forehead",
     "eye_region": "eye_region", "boundary": "boundary",
 }  # fmt: skip
-
-
-def _named(summary: Summary, name: str) -> str | None:
-    return next((n for n in (name, *OLD_NAMES.get(name, ())) if n in summary.shapes), None)
-
-
-def skinned(summary: Summary) -> bool:
-    """Whether a file is a model of the SMPL family: FLAME, or a body."""
-    return summary.kind in ("pickle", "npz", "npy") and all(
-        _named(summary, n) for n in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
-    )
-
-
-def joint_count(summary: Summary) -> int:
-    return summary.shapes["kintree_table"][-1] if summary.shapes["kintree_table"] else 0
 
 
 class FlameFormat(ForeignFormat):
@@ -117,25 +100,6 @@ class FlameFormat(ForeignFormat):
         while _landmarks(parts, extras):
             pass
         return parts, [path]
-
-
-def is_masks(summary: Summary) -> bool:
-    return summary.kind in ("pickle", "npz") and summary.has("face", "neck", "scalp", "lips")
-
-
-def is_embedding(summary: Summary) -> bool:
-    return any(summary.has(*names) for names in EMBEDDINGS)
-
-
-EMBEDDINGS = (
-    ("full_lmk_faces_idx", "full_lmk_bary_coords"),
-    ("static_lmk_faces_idx", "static_lmk_bary_coords"),
-    ("lmk_face_idx", "lmk_b_coords"),
-)
-
-
-def is_texture(summary: Summary) -> bool:
-    return summary.kind == "npz" and (summary.has("mean", "tex_dir") or summary.has("MU", "PC"))
 
 
 def _regions(parts: Parts, extras: Extras) -> None:

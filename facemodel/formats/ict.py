@@ -1,8 +1,8 @@
 """ICT-FaceKit Light (USC ICT, MIT): a folder of meshes, one a component, and expressions by ARKit's names.
 
 Every OBJ is a whole mesh at weight 1, so a component is its difference from the neutral one. Centimetres, y up, z to
-the front. Parts that a renderer would draw as glass (tear fluid, occlusion, lashes) keep their vertices and lose their
-triangles.
+the front. Parts that a renderer would draw as glass, or behind it (tear fluid, occlusion, lashes, the inside of
+the eyeballs) keep their vertices and lose their triangles; the iris is a disc on the eyeball's outside.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from facemodel.formats._foreign import Extras, ForeignFormat
 
 NEUTRAL, TABLE = "generic_neutral_mesh.obj", "vertex_indices.json"
 RANGES = {  # vertices, first and one past the last, by the README
-    "face": (0, 9409), "head": (0, 11248), "neck_and_back": (9409, 11248), "mouth_socket": (11248, 13294),
-    "gums": (14062, 17039), "teeth": (17039, 21451), "left_eye": (21451, 23021), "left_iris": (22221, 23021),
-    "right_eye": (23021, 24591), "right_iris": (23791, 24591),
+    "face": (0, 6706), "head": (0, 11248), "mouth_socket": (11248, 13294),
+    "gums": (14062, 17039), "teeth": (17039, 21451), "left_eye": (21451, 23021), "left_inside": (22221, 23021),
+    "right_eye": (23021, 24591), "right_inside": (23791, 24591),
 }  # fmt: skip
+DISCS = {"iris": 0.59, "pupil": 0.2}  # cm, radii: people's own
 GLASS = (24591, 26719)  # tear fluid, eye blend, occlusion, lashes
 COUNT = 26719
 # Where a tile of the texture (the whole part of u, eyes by side) goes in the one atlas: left, bottom, size.
@@ -63,7 +64,9 @@ class IctFormat(ForeignFormat):
         with ThreadPoolExecutor(2) as pool:
             offsets = [v - mesh.vertices for v in pool.map(_mesh_of(mesh.vertices.shape), files)]
         identity = np.stack(offsets[: len(identities)]) if identities else np.zeros((0, COUNT, 3))
-        notes = ["tear fluid, eye occlusion and lashes aren't drawn: they are made to be seen through"]
+        notes = [
+            "tear fluid, eye occlusion, lashes and the eyeballs' inside aren't drawn: they are made to be seen through"
+        ]
         if len(identities) < 100:
             notes.append(f"{len(identities)} of the 100 identities are there")
         merged: dict[str, np.ndarray] = {}
@@ -75,11 +78,12 @@ class IctFormat(ForeignFormat):
             merged[key] = merged.get(key, 0) + offset
         expression = np.stack(list(merged.values()))
         notes.append("browInnerUp_L and _R are one expression, as ARKit has it, and so are cheekPuff_L and _R")
-        kept = ~((mesh.triangles >= GLASS[0]) & (mesh.triangles < GLASS[1])).any(-1)
+        hidden = (GLASS, RANGES["left_inside"], RANGES["right_inside"])
+        kept = ~np.any([((mesh.triangles >= a) & (mesh.triangles < b)).any(-1) for a, b in hidden], axis=0)
         triangles = mesh.triangles[kept]
         balls = tuple(np.arange(*RANGES[f"{side}_eye"]) for side in ("left", "right"))
-        whites = tuple(np.arange(RANGES[f"{s}_eye"][0], RANGES[f"{s}_iris"][0]) for s in ("left", "right"))
-        fitted = Eyeballs.fitted(whites, mesh.vertices, identity)
+        shells = tuple(np.arange(RANGES[f"{s}_eye"][0], RANGES[f"{s}_inside"][0]) for s in ("left", "right"))
+        fitted = Eyeballs.fitted(shells, mesh.vertices, identity)
         parts = Parts(
             mesh.vertices,
             triangles,
@@ -102,7 +106,7 @@ class IctFormat(ForeignFormat):
         parts.regions = {
             "face": span["face"], "skin": span["head"], "teeth": span["teeth"],
             "mouth_inside": span["mouth_socket"] | span["gums"], "eyes": span["left_eye"] | span["right_eye"],
-            "iris": span["left_iris"] | span["right_iris"], "neck_and_back": span["neck_and_back"],
+            **{name: _front(mesh.vertices, shells, fitted.center, radius) for name, radius in DISCS.items()},
         }  # fmt: skip
         return parts, [folder / NEUTRAL, folder / TABLE, *files]
 
@@ -115,6 +119,15 @@ def _mesh_of(shape: tuple[int, ...]):
         return vertices
 
     return read
+
+
+def _front(vertices: np.ndarray, shells: tuple[np.ndarray, ...], centers: np.ndarray, radius: float) -> np.ndarray:
+    """(V,) bool: what of the eyeballs lies within a disc about the straight gaze."""
+    found = np.zeros(len(vertices), dtype=bool)
+    for shell, center in zip(shells, centers):
+        offset = vertices[shell] - center
+        found[shell] = (np.linalg.norm(offset[:, :2], axis=-1) < radius) & (offset[:, 2] > 0)
+    return found
 
 
 def _arkit(name: str) -> str:

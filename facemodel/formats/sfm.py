@@ -17,6 +17,7 @@ from facemodel.base import Block
 from facemodel.formats import _assemble
 from facemodel.formats._assemble import Parts
 from facemodel.formats._containers import Summary
+from facemodel.formats._content import is_blendshapes, is_landmark_table, starts
 from facemodel.formats._foreign import Extras, ForeignFormat
 from foundation.errors import PortraitError
 
@@ -92,33 +93,6 @@ def read_blendshapes(stream: _Stream) -> dict[str, np.ndarray]:
     return {stream.text(): _assemble.points(stream.matrix()) for _ in range(count)}
 
 
-def _starts(path: Path, summary: Summary, size: int) -> bytes:
-    if summary.kind or not path.is_file():
-        return b""
-    with open(path, "rb") as file:
-        return file.read(size)
-
-
-def is_blendshapes(path: Path, summary: Summary) -> bool:
-    """Whether a file begins as eos' expressions do: how many, a name, a column of numbers."""
-    head = _starts(path, summary, 300)
-    try:
-        stream = _Stream(head)
-        count, size = stream.take("QQ")
-        if not (0 < count <= 512 and 0 < size <= 200):
-            return False
-        stream.at += size
-        rows, columns = stream.take("ii")
-    except (ValueError, struct.error):
-        return False
-    return columns == 1 and rows > 0 and rows % 3 == 0
-
-
-def is_landmark_table(path: Path, summary: Summary) -> bool:
-    """eos' table of iBUG's landmarks (TOML)."""
-    return summary.kind == "text" and b"[landmark_mappings]" in path.read_bytes()[: 1 << 20]
-
-
 class SfmFormat(ForeignFormat):
     """See `facemodel.registry.Format`."""
 
@@ -127,7 +101,7 @@ class SfmFormat(ForeignFormat):
     extras = "expression_blendshapes_*.bin, ibug_to_sfm.txt"
 
     def knows(self, path: Path, summary: Summary) -> bool:
-        head = _starts(path, summary, 12)
+        head = starts(path, summary, 12)
         if len(head) < 12:
             return False
         version, rows, columns = struct.unpack("<Iii", head)

@@ -16,10 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foundation.threads import ThreadChoice, usable_threads
-
-AVERAGE_EVERY = 4
-"""Steps between two updates of the averaged networks."""
+from foundation.threads import ThreadChoice, threads, usable_threads
 
 
 class BaseSettings(Protocol):
@@ -65,6 +62,8 @@ class BaseTrainer(ABC):
 
     watched: tuple[str, ...] = ()
     """Losses that don't grow in a healthy training: one that multiplies is taken for divergence."""
+    average_every: int = 4
+    """Steps between two updates of the averaged networks: one moves as much memory as the rest of an update."""
 
     def __init__(self, settings: BaseSettings, fabric) -> None:
         self.settings, self.fabric, self.device = settings, fabric, fabric.device
@@ -162,12 +161,15 @@ class BaseTrainer(ABC):
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Every few steps, as it moves as much memory as the rest of an update."""
-        if self.step % AVERAGE_EVERY:
+        if self.step % self.average_every:
             return
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** AVERAGE_EVERY
+        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** self.average_every
         for name, average in self.averages.items():
             torch._foreach_lerp_(list(average.parameters()), list(self.modules[name].parameters()), 1 - decay)
+
+    def on_threads(self):
+        """A context with as many threads as the next step has, for what is computed beside the steps."""
+        return threads(self.threads.count(self.step)) if self.device.type == "cpu" else contextlib.nullcontext()
 
     def finite(self) -> bool:
         """Whether every weight, and what else the networks keep, is a number."""

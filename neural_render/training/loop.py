@@ -18,7 +18,6 @@ import torch
 
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
-from foundation.threads import threads
 from neural_render.training.base import BaseTrainer
 from neural_render.training.checkpoints import resume, save
 from neural_render.training.logs import Log
@@ -116,7 +115,7 @@ def run(
     start, outcome = trainer.step, Outcome(trainer.recent)
     event = Event("training", *((start, steps, "steps") if steps is not None else (trainer.seconds, seconds, "s")))
     event = replace(event, begun=event.done)
-    with deferred_interrupt() as interrupted, Log(logs if main else None, start) as log, threads():
+    with deferred_interrupt() as interrupted, Log(logs if main else None, start) as log, trainer.on_threads():
         keeper = _Keeper(trainer, checkpoint, identity or {}, log, outcome, policy, trainer.seconds)
         if not checkpoint.is_file() and not keeper.save():
             raise PortraitError("training: expected finite weights to begin with, found others; check the data")

@@ -22,6 +22,8 @@ from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person
 
 MASK_SIZE = 192  # px of the view that says what is seen
 KIND, VERSION = "textures", 1
+Box = tuple[float, float, float, float]
+"""Left, right, top and bottom, of the side of a texture."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class TextureSet:
     masks: Tensor  # (M, S, S) uint8, 255 where a turned head's skin is seen
     yaws: Tensor  # (M,) float degrees
     island: Tensor  # (S, S) bool: the skin; nothing is completed elsewhere
+    middle: Box = (0.0, 1.0, 0.0, 1.0)  # of the face, see `face_middle`
 
     def __len__(self) -> int:
         return len(self.textures)
@@ -58,7 +61,7 @@ class TextureSet:
 
     def save(self, path: Path, facts: dict) -> None:
         """Writes everything into one file, with ``facts`` that say what it was made of."""
-        write_tensors(path, KIND, VERSION, self.tensors(), {"facts": facts})
+        write_tensors(path, KIND, VERSION, self.tensors(), {"facts": facts, "middle": self.middle})
 
     @classmethod
     def load(cls, path: Path, facts: dict) -> TextureSet | None:
@@ -66,10 +69,10 @@ class TextureSet:
         if not path.is_file():
             return None
         tensors, header = read_tensors(path, KIND, VERSION, "portrait uv-train")
-        if header.get("facts") != facts:
+        if header.get("facts") != facts or "middle" not in header:
             return None
         flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
-        return cls(**tensors, **flags)
+        return cls(**tensors, **flags, middle=tuple(header["middle"]))
 
     @staticmethod
     def join(parts: list[TextureSet]) -> TextureSet:
@@ -80,8 +83,24 @@ class TextureSet:
             offset += int(part.people.max()) + 1
         cat = lambda name: torch.cat([getattr(p, name) for p in parts])  # noqa: E731
         return TextureSet(
-            cat("textures"), cat("known"), torch.cat(people), cat("masks"), cat("yaws"), first.island
+            cat("textures"), cat("known"), torch.cat(people), cat("masks"), cat("yaws"), first.island, first.middle
         )  # fmt: skip
+
+
+def face_middle(model) -> Box:
+    """Where the atlas shows eyes, nose and mouth, by their landmarks, with some skin around; on a grid of 32.
+
+    Without such landmarks, everything.
+    """
+    if "ibug68" not in model.embeddings:
+        return TextureSet.middle
+    marks, atlas = model.embedding("ibug68"), model.atlas
+    corners = atlas.coordinates[atlas.triangles[marks.triangles[27:]]]
+    u, v = (corners * marks.barycentric[27:, :, None]).sum(1).unbind(-1)
+    (left, right), (top, bottom) = ((float(x.min()), float(x.max())) for x in (u, 1 - v))
+    wide, high = right - left, bottom - top
+    box = (left - 0.19 * wide, right + 0.19 * wide, top - 0.35 * high, bottom + 0.19 * high)
+    return tuple(min(max(round(32 * edge), 0), 32) / 32 for edge in box)
 
 
 def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> Tensor:
@@ -119,7 +138,7 @@ def synthetic_set(
         ):
             textures[row], masks[row], yaws[row] = texture, weight, yaw
     numbers = torch.arange(count) // 2
-    return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island)
+    return TextureSet(textures, island.expand(count, -1, -1).clone(), numbers, masks, yaws, island, face_middle(model))
 
 
 def person_samples(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-LOCAL = (7 / 32, 25 / 32, 1 / 4, 13 / 16)
-"""Left, right, top and bottom of the middle of the face in the UV atlas: eyes, nose and mouth."""
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,8 +15,8 @@ from neural_render.losses.terms import embedding_distance, l1
 from neural_render.networks import PatchDiscriminator
 from neural_render.training import BaseTrainer, make_fabric, order
 from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
-from neural_render.uv_gan.samples import TextureSet
-from neural_render.uv_gan.settings import LOCAL, Settings
+from neural_render.uv_gan.samples import Box, TextureSet
+from neural_render.uv_gan.settings import Settings
 
 Embed = Callable[[Tensor], Tensor]
 """Textures (N, 3, S, S) in [-1, 1] to embeddings (N, D), differentiable, its own weights fixed."""
@@ -103,7 +103,7 @@ class UVTrainer(BaseTrainer):
     def _discriminate(self, name: str, x: Tensor, made: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Trains a discriminator; what the generator is to make smaller, and the losses."""
         if name == "local":
-            x, made, real = (middle(t) for t in (x, made, real))
+            x, made, real = (middle(t, self.data.middle) for t in (x, made, real))
         fake = made.detach().requires_grad_()
         with self.fabric.autocast():
             on_made, on_real = self.networks[name].compare(x, fake, real)
@@ -149,9 +149,9 @@ def check_losses(weights: dict[str, float]) -> None:
             raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
 
 
-def middle(pictures: Tensor) -> Tensor:
-    """The middle of the face, eyes, nose and mouth, of (N, C, S, S)."""
-    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in LOCAL)
+def middle(pictures: Tensor, box: Box) -> Tensor:
+    """What is in a box of (N, C, S, S)."""
+    left, right, top, bottom = (round(v * pictures.shape[-1]) for v in box)
     return pictures[..., top:bottom, left:right]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from facemodel import PortraitError
-from portrait.batch.work import ATTEMPTS, Clip, Event, News, Row, Work, failed
+from foundation.progress import Event
+from portrait.batch.work import ATTEMPTS, Clip, News, Row, Work, failed
 
 LOOK_EVERY = 0.5  # seconds between two looks at what the tasks tell
 STORE = 80 << 20  # bytes of shared memory for Ray's objects, of which there are only small ones
@@ -16,7 +17,7 @@ STORE = 80 << 20  # bytes of shared memory for Ray's objects, of which there are
 
 def run_on_ray(
     clips: Sequence[Clip], work: Work, output: Path, address: str, *, count: int, gpus: int = 0
-) -> Iterator[Event]:
+) -> Iterator[News]:
     """Does the clips in Ray tasks; yields what they tell, and a `Row` for every clip.
 
     address: of a cluster as ``ray.init`` takes it, or "local", which starts Ray here with ``count`` workers. A task
@@ -55,12 +56,12 @@ class Board:
     """An actor on which tasks write how far they are, for the one who shows it."""
 
     def __init__(self) -> None:
-        self._news: dict[Clip, News] = {}
+        self._news: dict[Clip, Event] = {}
 
-    def put(self, clip: Clip, news: News) -> None:
+    def put(self, clip: Clip, news: Event) -> None:
         self._news[clip] = news
 
-    def take(self) -> dict[Clip, News]:
+    def take(self) -> dict[Clip, Event]:
         news, self._news = self._news, {}
         return news
 

@@ -11,10 +11,10 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from portrait.batch.work import ATTEMPTS, Clip, Event, Row, Work, failed
+from portrait.batch.work import ATTEMPTS, Clip, News, Row, Work, failed
 
 
-def run_on_cores(clips: Sequence[Clip], work: Work, count: int) -> Iterator[Event]:
+def run_on_cores(clips: Sequence[Clip], work: Work, count: int) -> Iterator[News]:
     """Does the clips in ``count`` processes; yields what they tell, and a `Row` for every clip.
 
     A clip whose process dies (out of memory, say) is tried again in a new one, `ATTEMPTS` times in all.

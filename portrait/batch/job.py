@@ -7,28 +7,25 @@ from functools import cache
 import cv2
 import torch
 
-import facemodel
 from facemodel import PortraitError
 from fitting import make_detector
+from foundation.progress import Report
 from portrait.batch.summary import row_of
-from portrait.batch.work import Clip, Options, Row, Send, failed, now_and_then
+from portrait.batch.work import Clip, Row, failed, now_and_then
 from portrait.quiet import quiet_native_stderr
-from portrait.services.fitting import fit_clip
-from portrait.tracks import pick_device
+from portrait.services.fitting import FitOptions, fit_clip
+from portrait.services.setup import Setup
 
 
-def fit_one(clip: Clip, send: Send, options: Options) -> Row:
+def fit_one(clip: Clip, send: Report, options: FitOptions, setup: Setup) -> Row:
     """Fits a clip on one thread (and the fit's own second one, for landmarks). What goes wrong becomes its row."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
         with quiet_native_stderr():
-            device = pick_device(options.device)
-            fitted = fit_clip(
-                clip.path, clip.track, detector=options.detector, focal=options.focal, fov=options.fov,
-                device=device, model=_model(device), report=now_and_then(send),
-                finder=_finder(options.detector, device), quality=options.quality,
-            )  # fmt: skip
+            setup = setup.started()
+            finder = _finder(options.detector, setup.device)
+            fitted = fit_clip(clip.path, clip.track, options, setup=setup, finder=finder, report=now_and_then(send))
     except PortraitError as error:
         return failed(clip, str(error))
     except Exception as error:  # one clip's trouble isn't the others'
@@ -37,8 +34,3 @@ def fit_one(clip: Clip, send: Send, options: Options) -> Row:
 
 
 _finder = cache(make_detector)  # once a process
-
-
-@cache
-def _model(device: str) -> facemodel.FaceModel:
-    return facemodel.load(device=device)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from facemodel import FrameStatus, Track
-from foundation.errors import write_error
+from foundation.atomic import write_file
 from portrait.batch.work import Clip, Row
 
 COLUMNS = [f.name for f in fields(Row) if f.name != "kept"]
@@ -34,13 +34,8 @@ def row_of(clip: Clip, track: Track, kept: bool) -> Row:
 
 def write_summary(path: Path, rows: Iterable[Row]) -> None:
     """Writes the table, whole or not at all. Raises PortraitError where that can't be done."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(COLUMNS)
-            table.writerows(astuple(row)[: len(COLUMNS)] for row in rows)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise write_error("summary", path, error) from None
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    table.writerows(astuple(row)[: len(COLUMNS)] for row in rows)
+    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"), "summary")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundation.progress import Event, Report
+
 ATTEMPTS = 3  # how often a clip is tried whose process dies: it goes on from its checkpoint each time
 REPORT_EVERY = 0.2  # seconds
 
@@ -23,26 +25,6 @@ class Clip:
     def track_name(self) -> str:
         """The track's path in the output folder, with "/"."""
         return (Path(self.name).parent / self.track.name).as_posix()
-
-
-@dataclass(frozen=True)
-class Options:
-    """How every clip is fitted; ``fit_clip`` explains them."""
-
-    detector: str
-    focal: float | None
-    fov: float | None
-    device: str
-    quality: str
-
-
-@dataclass(frozen=True)
-class News:
-    """How far a clip is."""
-
-    done: int
-    total: int | None
-    stage: str
 
 
 @dataclass(frozen=True)
@@ -63,9 +45,10 @@ class Row:
     kept: bool = False  # complete before this run; isn't written
 
 
-Event = tuple[Clip, News | Row]
-Send = Callable[[News], None]
-Work = Callable[[Clip, Send], Row]
+News = tuple[Clip, Event | Row]
+"""How far a clip is, or what came of it."""
+
+Work = Callable[[Clip, Report], Row]
 """Does a clip and tells how far it is: what workers get. Pickled, so a function of a module, or a partial of one."""
 
 
@@ -74,15 +57,15 @@ def failed(clip: Clip, error: str) -> Row:
     return Row(clip.name, clip.track_name, "failed", error=" ".join(error.split()))
 
 
-def now_and_then(send: Send) -> Callable[[int, int | None, str], None]:
-    """A ``report`` for ``fit_clip`` that sends every new stage, and within a stage at most five times a second."""
+def now_and_then(send: Report) -> Report:
+    """A listener that passes on every new stage, and within a stage an event at most five times a second."""
     last, stage_before = 0.0, ""
 
-    def report(done: int, total: int | None, stage: str) -> None:
+    def report(event: Event) -> None:
         nonlocal last, stage_before
         now = time.monotonic()
-        if stage != stage_before or now - last >= REPORT_EVERY:
-            last, stage_before = now, stage
-            send(News(done, total, stage))
+        if event.stage != stage_before or now - last >= REPORT_EVERY:
+            last, stage_before = now, event.stage
+            send(event)
 
     return report

@@ -1,18 +1,57 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what is typed in them as values."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from foundation.errors import PortraitError
+
+
+def path(text: str) -> Path:
+    """A path; an empty one, of a shell's variable that isn't set, would be the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected a name, got nothing")
+    return Path(text)
+
+
+def Argument(metavar: str, help: str | None = None):
+    """A path among a command's arguments."""
+    return typer.Argument(metavar=metavar, help=help, parser=path)
+
+
+def Output(metavar: str | None, help: str):
+    """Where a result goes: ``--output``, ``-o``."""
+    return typer.Option("--output", "-o", metavar=metavar, help=help, parser=path)
+
+
+def File(metavar: str, help: str):
+    """Another path."""
+    return typer.Option(metavar=metavar, help=help, parser=path)
+
+
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
-Detector = Annotated[str, typer.Option(help="Landmarks by mediapipe or face-alignment.")]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="Face model: default, or another's file; see docs/models.md.")
+]
+Rasterizer = Annotated[
+    str, typer.Option(metavar="NAME", help="What draws the model: auto, numba, torch or pytorch3d. All draw the same.")
+]
+Detector = Annotated[str, typer.Option(metavar="NAME", help="Landmarks by mediapipe or face-alignment.")]
 Quality = Annotated[str, typer.Option(help="How closely to fit, and for how long: fast, balanced or best.")]
 Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupted training goes on with the rest.")]
-Size = Annotated[int, typer.Option(help="Pixels of the network's images: 128 or 256.")]
-Width = Annotated[int, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
-Method = Annotated[str, typer.Option(help="Method of reenactment; another name lists those there are.")]
+Size = Annotated[int | None, typer.Option(help="Pixels of the network's images: 64, 128, 256 or 512.")]
+Width = Annotated[int | None, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
+Method = Annotated[
+    str, typer.Option(metavar="NAME", help="Method of reenactment: deep-video-portraits, or another that is installed.")
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the method's own; a wrong name lists them."),
+]
 Take = Annotated[str, typer.Option(help="What to take from the source: any of expression,pose,gaze.")]
 Absolute = Annotated[bool, typer.Option("--absolute", help="Copy values, rather than changes against neutral.")]
 Smooth = Annotated[float, typer.Option(help="Smooth over a window of this many seconds; 0 doesn't.")]
@@ -22,3 +61,80 @@ Sound = Annotated[
         help="Sound of the output: source, target, none, or a file. A mixed track's source is looked for beside it."
     ),
 ]
+
+
+def words(option: str, text: str, such_as: str) -> tuple[str, ...]:
+    """``expression,gaze`` as words, each once. Raises PortraitError where there are none."""
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not found:
+        raise PortraitError(f"{option}: expected any of {such_as}, got nothing")
+    return found
+
+
+def assignments(option: str, items: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE items, as text."""
+    found = {}
+    for item in items or []:
+        name, equals, text = item.partition("=")
+        if not equals or not name.strip():
+            raise PortraitError(f"{option} '{item}': expected NAME=VALUE")
+        found[name.strip()] = text.strip()
+    return found
+
+
+def numbers(option: str, items: list[str] | None) -> dict[str, float]:
+    """NAME=NUMBER items."""
+    found = {}
+    for item in items or []:
+        name, equals, text = item.partition("=")
+        value = number(text)
+        if not equals or not name.strip() or value is None:
+            raise PortraitError(f"{option} '{item}': expected NAME=VALUE, such as jawOpen=0.6")
+        found[name.strip()] = value
+    return found
+
+
+def angles(option: str, text: str | None) -> tuple[float, float] | None:
+    """``YAW,PITCH`` in degrees, as radians."""
+    if text is None:
+        return None
+    found = [number(part) for part in text.split(",")]
+    if len(found) != 2 or None in found:
+        raise PortraitError(f"{option} '{text}': expected YAW,PITCH in degrees, such as 10,-5")
+    return math.radians(found[0]), math.radians(found[1])
+
+
+def degrees(option: str, text: str | None) -> tuple[float, ...]:
+    """``0,45,-90`` as numbers of degrees."""
+    found = [number(part) for part in text.split(",")] if text is not None else []
+    if None in found:
+        raise PortraitError(f"{option} '{text}': expected degrees with commas between, such as 0,45,-90")
+    return tuple(found)
+
+
+def frame_or_auto(option: str, text: str | None) -> int | str | None:
+    """A frame's number, "auto", or None."""
+    if text is None or text == "auto":
+        return text
+    if not (text.isascii() and text.isdecimal()):
+        raise PortraitError(f"{option} '{text}': expected the number of a frame, such as 12, or auto")
+    return int(text)
+
+
+def width_and_height(option: str, text: str | None) -> tuple[int, int | None] | None:
+    """``640x360``, or ``640``: a width whose height follows from the shape."""
+    if text is None:
+        return None
+    found = [part.strip() for part in text.lower().split("x")]
+    if not 1 <= len(found) <= 2 or not all(n.isascii() and n.isdecimal() for n in found):
+        raise PortraitError(f"{option} '{text}': expected WIDTHxHEIGHT or WIDTH, from 16 to 8192 pixels")
+    return int(found[0][:9]), int(found[1][:9]) if len(found) == 2 else None
+
+
+def number(text: str) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""``portrait uv``, ``uv-train``, ``synthesize-dataset``: declarations only, as in ``portrait.cli``."""
+"""``portrait uv``, ``uv-train``, ``synthesize-dataset``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from portrait.commands.options import Device
+from portrait.commands.options import (
+    Argument,
+    Detector,
+    Device,
+    File,
+    Model,
+    Output,
+    Rasterizer,
+    degrees,
+    numbers,
+)
+from portrait.commands.running import run
 
 app = typer.Typer()
 
@@ -17,7 +28,7 @@ app = typer.Typer()
     "portrait synthesize-dataset -o faces --identities 50 --yaws 0,45,90 --size 256 --no-lights"
 )
 def synthesize_dataset(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A folder a person inside.")],
+    output: Annotated[Path, Output("FOLDER", "A folder a person inside.")],
     identities: Annotated[int, typer.Option(help="People.")] = 1000,
     pictures: Annotated[int, typer.Option(help="Pictures of each.")] = 12,
     seed: Annotated[int, typer.Option(help="Another seed is other people.")] = 0,
@@ -34,17 +45,21 @@ def synthesize_dataset(
         int | None, typer.Option(help="Square pictures of so many px; default SphereFace's crop, 112 x 96.")
     ] = None,
     processes: Annotated[int | None, typer.Option(help="Default: one a core.")] = None,
+    model: Model = None,
+    rasterizer: Rasterizer = "auto",
 ) -> None:
     """Draw pictures of people who don't exist, in docs/recognition.md's layout. Run again, it goes on where it was.
 
     A person's shape, colours, moles, freckles, brows and stubble stay; pose, light, expression and camera change.
     """
-    from portrait.services.dataset import synthesize_dataset as run
+    turned = degrees("--yaws", yaws)
 
-    run(
-        output, identities=identities, pictures=pictures, seed=seed, max_yaw=max_yaw, yaws=yaws, lights=lights,
-        expressions=expressions, test=test, size=size, processes=processes,
-    )  # fmt: skip
+    from portrait.services.dataset import DatasetOptions
+    from portrait.services.dataset import synthesize_dataset as service
+    from portrait.services.setup import Setup
+
+    options = DatasetOptions(identities, pictures, seed, max_yaw, turned, lights, expressions, test, size, processes)
+    run(service, output, options, setup=Setup(model, "cpu", rasterizer))
 
 
 @app.command(
@@ -52,9 +67,9 @@ def synthesize_dataset(
     "portrait uv talk.track --video talk.mp4 -o face --merge --delight --complete uv.weights.safetensors --yaw 45"
 )
 def uv(
-    input: Annotated[Path, typer.Argument(metavar="IMAGE|TRACK", help="A picture, which is fitted; or a track.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")],
-    video: Annotated[Path | None, typer.Option(metavar="VIDEO", help="The clip that the track is of.")] = None,
+    input: Annotated[Path, Argument("IMAGE|TRACK", "A picture, which is fitted; or a track.")],
+    output: Annotated[Path, Output("FOLDER", "Where everything goes.")],
+    video: Annotated[Path | None, File("VIDEO", "The clip that the track is of.")] = None,
     frame: Annotated[int | None, typer.Option(help="Which frame of it, from 0; default: a sure, frontal one.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join all frames into one texture.")] = False,
     delight: Annotated[bool, typer.Option("--delight", help="Divide the fitted light out.")] = False,
@@ -70,15 +85,17 @@ def uv(
         bool, typer.Option("--frontalize", help="Also the face from the front: frontal.png.")
     ] = False,
     yaw: Annotated[list[float] | None, typer.Option(metavar="DEGREES", help="Also the face turned so far.")] = None,
+    model: Model = None,
+    detector: Detector = "mediapipe",
+    rasterizer: Rasterizer = "auto",
     device: Device = "auto",
 ) -> None:
     """Unwrap a face: its texture with masks, a textured mesh (glb, obj), a turntable, the face at any yaw."""
-    from portrait.services.uv import texture_file
+    from portrait.services.setup import Setup
+    from portrait.services.uv import TextureOptions, texture_file
 
-    texture_file(
-        input, output, video=video, frame=frame, merge=merge, delight=delight, complete=complete, size=size,
-        yaws=yaw or [], frontalize=frontalize, device=device,
-    )  # fmt: skip
+    options = TextureOptions(frame, merge, delight, complete, size, tuple(yaw or ()), frontalize, detector)
+    run(texture_file, input, output, options, video=video, setup=Setup(model, device, rasterizer))
 
 
 @app.command(
@@ -86,10 +103,8 @@ def uv(
     "portrait uv-train --synthetic 2000 -o uv.weights.safetensors --size 128"
 )
 def uv_train(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="WEIGHTS", help="File for the weights.")],
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Clips and images, one person a file; sub-folders too.")
-    ] = None,
+    output: Annotated[Path, Output("WEIGHTS", "File for the weights.")],
+    folder: Annotated[Path | None, Argument("FOLDER", "Clips and images, one person a file; sub-folders too.")] = None,
     synthetic: Annotated[int, typer.Option(metavar="N", help="Also N people who don't exist.")] = 0,
     minutes: Annotated[float, typer.Option(help="Training time in all; an interrupted one goes on.")] = 30.0,
     size: Annotated[int, typer.Option(help="Texels a side that the network sees: 64, 128, 256, 512.")] = 128,
@@ -98,20 +113,20 @@ def uv_train(
         list[str] | None,
         typer.Option(metavar="NAME=WEIGHT", help="l1, global, local (adversarial) or identity; 0 leaves one out."),
     ] = None,
-    identity: Annotated[
-        Path | None, typer.Option(metavar="WEIGHTS", help="Of 'portrait recognize train', for the loss identity.")
-    ] = None,
+    identity: Annotated[Path | None, File("WEIGHTS", "Of 'portrait recognize train', for the loss identity.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything drawn by chance.")] = 0,
+    model: Model = None,
+    rasterizer: Rasterizer = "auto",
     device: Device = "auto",
 ) -> None:
     """Train the network that completes textures (UV-GAN). Keeps its work in OUTPUT.work and goes on from there.
 
     Textures come from all frames of each clip; holes from turning the head, as its own shape hides its far side.
     """
-    from portrait.services.tracks import assignments
-    from portrait.services.uv_training import train_uv
+    losses = numbers("--loss", loss)
 
-    train_uv(
-        folder, output, synthetic=synthetic, minutes=minutes, size=size, width=width,
-        losses=assignments("--loss", loss or []), identity=identity, seed=seed, device=device,
-    )  # fmt: skip
+    from portrait.services.setup import Setup
+    from portrait.services.uv_training import UVTrainingOptions, train_uv
+
+    options = UVTrainingOptions(folder, synthetic, minutes, size, width, losses, identity, seed)
+    run(train_uv, output, options, setup=Setup(model, device, rasterizer))

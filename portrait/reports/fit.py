@@ -27,6 +27,6 @@ def write_fit_report(path: Path, track: Track, video: Path, model) -> Path:
         "<h2>Doubtful frames</h2>" + doubtful_section(model, track, video),
         "<h2>Overlays</h2>" + overlays,
         "<h2>How well the frames fit</h2>" + energies("", track),
-        "<h2>Expression</h2>" + expression(track, model.expression_names),
+        "<h2>Expression</h2>" + expression(track, model),
     ]
     return write_page(path, title, sections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -10,31 +11,29 @@ import numpy as np
 import torch
 
 from facemodel import Track
-from foundation.errors import write_error
+from foundation.atomic import write_file
+from portrait.pictures import camera_of
+from renderer import overlay, render
 
 STYLE = """
 :root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse}td,th{padding:.15em 1em .15em 0;
-text-align:left;vertical-align:top}svg{width:100%;height:auto;font:11px system-ui;fill:currentColor}img{max-width:100%}
-.grid{stroke:currentColor;opacity:.18}.gap{fill:#c55;opacity:.2}.unit{opacity:.65}.note{opacity:.75}
+text-align:left;vertical-align:top}svg{width:100%;height:auto}img{max-width:100%}.note{opacity:.75}
 .doubts td{padding-bottom:1em}.doubts figure{margin:0}.doubts img{max-width:none}
 .warn{background:#fc36;padding:.4em .8em;border-radius:4px}figure{margin:1em 0}figcaption{opacity:.75}
 """
 FAR_OFF = 80.0  # of 255: a difference that is drawn in the last colour
 
 
-def write_page(path: Path, title: str, sections: list[str]) -> Path:
-    """Writes a page of HTML; it appears whole or not at all."""
+def page(title: str, sections: Iterable[str]) -> str:
+    """A page of HTML in one file."""
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(head + "\n".join(sections) + "</html>\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise write_error("report", path, error) from None
-    return path
+    return head + "\n".join(sections) + "</html>\n"
+
+
+def write_page(path: Path, title: str, sections: Iterable[str]) -> Path:
+    """Writes a page of HTML; it appears whole or not at all."""
+    return write_file(path, page(title, sections).encode("utf-8", "replace"), "report")
 
 
 def figure(picture: np.ndarray, caption: str) -> str:
@@ -60,8 +59,6 @@ def around(frame: np.ndarray, track: Track, index: int) -> np.ndarray:
 
 def with_model(model, track: Track, index: int, frame: np.ndarray) -> np.ndarray:
     """A frame of the clip with the shaded model over it; the frame itself where there is no face."""
-    from renderer import overlay
-
     if not track.tracked[index]:
         return frame
     drawn, mask = _drawn(model, track, index)
@@ -80,9 +77,6 @@ def colour_errors(model, track: Track, index: int, frame: np.ndarray) -> np.ndar
 
 def _drawn(model, track: Track, index: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The fitted face of a frame, (H, W, 3) in [0, 1], and where it is, (H, W, 1)."""
-    from portrait.services.rendering import camera_of
-    from renderer import render
-
     with torch.inference_mode():
         p = track.parameters[index].to(model.mean.device)
         maps = render(model, p, camera_of(track), maps=["diffuse", "mask"])

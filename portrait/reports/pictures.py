@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from foundation.atomic import write_file
+
 SUFFIX = ".png"
 KEY = "Comment"  # PNG's own keyword for what is said of a picture
 
@@ -16,14 +18,12 @@ def write_picture(path: Path, picture: np.ndarray, note: dict | None = None) -> 
     """(H, W), (H, W, 3) or (H, W, 4) uint8 sRGB as a PNG; ``note`` is kept in it as JSON, see `read_picture_note`."""
     from PIL import Image, PngImagePlugin
 
-    from foundation.atomic import write_file
-
     info = PngImagePlugin.PngInfo()
     if note is not None:
         info.add_itxt(KEY, json.dumps(note))
     encoded = io.BytesIO()
     Image.fromarray(picture).save(encoded, "PNG", pnginfo=info)
-    write_file(path, encoded.getvalue())
+    write_file(path, encoded.getvalue(), "picture")
 
 
 def read_picture_note(path: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -10,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from portrait.files import VERSION
-from portrait.reports.page import STYLE
+from portrait.reports.page import page
+from portrait.reports.plots import svg
 from recognition.evaluation import Result
 from recognition.results import Comparison
 
@@ -65,9 +65,8 @@ def _notes(runs: Runs) -> str:
 
 
 def _page(title: str, *sections: str) -> str:
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
     note = f"<p class=note>video-portraits {VERSION}. {escape(INTERVALS)}</p>"
-    return head + "\n".join([f"<h1>{escape(title)}</h1>", *sections, note]) + "</html>\n"
+    return page(title, [f"<h1>{escape(title)}</h1>", *sections, note])
 
 
 def _table(rows: Sequence[Comparison], *, compared: bool) -> str:
@@ -111,11 +110,7 @@ def _plot(protocol: str, runs: Runs) -> str:
     axes.set(xscale="log", xlim=(min(lowest, 0.1), 1), ylim=(0, 1.01))
     axes.set(xlabel="false accept rate", ylabel="true accept rate")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    text = io.StringIO()
-    figure.savefig(text, format="svg", facecolor="white", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return svg(figure, axes.legend(loc="lower right"))
 
 
 def _false_rates(protocol: str, runs: Runs) -> list[np.ndarray]:

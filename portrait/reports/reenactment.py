@@ -1,8 +1,9 @@
-"""``report.html``: one file that shows what was done and how well; no scripts, nothing fetched."""
+"""The report of a reenactment: one file that shows what was done and how well; no scripts, nothing fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from facemodel import FrameStatus, Track
 from facemodel.editing.mixing import target_frames
 from portrait.files import VERSION
-from portrait.reports.comparison import fit_height, labelled
+from portrait.pictures import fit_height, labelled
 from portrait.reports.doubtful import doubtful_section
 from portrait.reports.page import around, figure, with_model, write_page
 from portrait.reports.plots import line_plot
@@ -22,40 +23,46 @@ THUMB = 150  # px, their height
 UNITS = {"landmarks": "share of the face's size", "photometric": "of 255", "visible": "share of the face", "energy": ""}
 
 
-def write_report(
-    path: Path,
-    *,
-    title: str,
-    source: Track,
-    target: Track,
-    mixed: Track,
-    target_video: Path,
-    result_video: Path,
-    driver: Callable[[], Iterator[np.ndarray]],
-    model,
-    timings: dict[str, float],
-    training=None,
-) -> Path:
+@dataclass(frozen=True)
+class Reenactment:
+    """What a report tells of."""
+
+    title: str
+    target_video: Path
+    result_video: Path
+    source: Track | None  # the driver's; tracks are None for methods without
+    target: Track | None
+    mixed: Track | None
+    timings: Mapping[str, float]  # seconds by stage
+    trained: object = None  # `portrait.services.training.Trained`
+
+
+def write_report(path: Path, facts: Reenactment, driver: Callable[[], Iterator[np.ndarray]], model) -> Path:
     """Writes the report of a reenactment. driver: gives the driver's frames in order."""
-    names = model.expression_names
-    tracks = {"driver": source, "target": target, "result": mixed}
-    fitted = {name: tracks[name] for name in ("driver", "target")}
-    overlays, pairs = overlay_sheet(model, target, target_video), result_sheet(driver(), result_video, mixed)
-    curves = "".join(f"<h3>{name}</h3>{expression(t, names)}" for name, t in tracks.items())
     sections = [
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{escape(facts.title)}</h1>",
         f"<p class=note>video-portraits {VERSION}. The result is synthetic: its file says so in its metadata.</p>",
-        warnings(fitted),
-        "<h2>Clips</h2>" + clips(tracks),
-        "<h2>Overlays</h2>" + figure(overlays, "The target with the fitted model over it."),
-        "<h2>Result</h2>" + figure(pairs, "Above the driver, below the result, at the same times."),
-        "<h2>Doubtful frames of the target</h2>" + doubtful_section(model, target, target_video),
-        "<h2>How well the frames fit</h2>" + "".join(energies(name, t) for name, t in fitted.items()),
-        "<h2>Expression</h2>" + curves,
-        "<h2>Pose and gaze of the result</h2>" + _pose(mixed),
-        "<h2>Time</h2>" + _timings(timings, training),
     ]
-    return write_page(path, title, sections)
+    pairs = "Above the driver, below the result, at the same times."
+    result = "<h2>Result</h2>" + figure(result_sheet(driver(), facts.result_video, facts.mixed), pairs)
+    if facts.mixed is None:
+        sections += [result]
+    else:
+        tracks = {"driver": facts.source, "target": facts.target, "result": facts.mixed}
+        fitted = {name: tracks[name] for name in ("driver", "target")}
+        overlays = overlay_sheet(model, facts.target, facts.target_video)
+        curves = "".join(f"<h3>{name}</h3>{expression(t, model)}" for name, t in tracks.items())
+        sections += [
+            warnings(fitted),
+            "<h2>Clips</h2>" + clips(tracks),
+            "<h2>Overlays</h2>" + figure(overlays, "The target with the fitted model over it."),
+            result,
+            "<h2>Doubtful frames of the target</h2>" + doubtful_section(model, facts.target, facts.target_video),
+            "<h2>How well the frames fit</h2>" + "".join(energies(name, t) for name, t in fitted.items()),
+            "<h2>Expression</h2>" + curves,
+            "<h2>Pose and gaze of the result</h2>" + _pose(facts.mixed),
+        ]
+    return write_page(path, facts.title, [*sections, "<h2>Time</h2>" + _timings(facts)])
 
 
 def overlay_sheet(model, track: Track, video: Path) -> np.ndarray:
@@ -71,15 +78,16 @@ def overlay_sheet(model, track: Track, video: Path) -> np.ndarray:
     return np.hstack(columns)
 
 
-def result_sheet(driver: Iterator[np.ndarray], result: Path, mixed: Track) -> np.ndarray:
-    """Pairs of the driver's and the result's frames at the same times."""
-    chosen = set(spread(len(mixed), SHEET))
+def result_sheet(driver: Iterator[np.ndarray], result: Path, mixed: Track | None) -> np.ndarray:
+    """Pairs of the driver's and the result's frames at the same times. mixed: says where the head is."""
+    frames = open_frames(result)
+    chosen = set(spread(len(mixed) if mixed is not None else frames.frame_count or 1, SHEET))
     pairs = []
-    for k, (theirs, (_, _, ours)) in enumerate(zip(driver, open_frames(result))):
+    for k, (theirs, (_, time, ours)) in enumerate(zip(driver, frames)):
         if k in chosen:
-            width = THUMB
-            column = [fit_height(_square(p), width) for p in (theirs, around(ours, mixed, k))]
-            pairs.append(labelled(np.vstack(column), f"{float(mixed.times[k]):.1f} s"))
+            near = _square(ours) if mixed is None else around(ours, mixed, k)
+            column = [fit_height(p, THUMB) for p in (_square(theirs), near)]
+            pairs.append(labelled(np.vstack(column), f"{time:.1f} s"))
     return np.hstack(pairs)
 
 
@@ -139,13 +147,16 @@ def energies(name: str, track: Track) -> str:
     return f"<h3>{name}</h3>" + "".join(plots)
 
 
-def expression(track: Track, names: tuple[str, ...], top: int = 8) -> str:
+def expression(track: Track, model, top: int = 8) -> str:
     """The shapes that move most."""
+    block = model.blocks["expression"]
     values = track.parameters.expanded().expression.numpy()
     times = (track.times - track.times[0]).numpy()
     moving = np.argsort(-values.std(0))[:top]
-    curves = {names[k]: values[:, k] for k in sorted(moving)}
-    return line_plot(times, curves, unit="activation", low=0.0, high=1.0, gaps=(~track.tracked).numpy())
+    curves = {block.names[k]: values[:, k] for k in sorted(moving)}
+    unit = bool((block.lower == 0).all() and (block.upper == 1).all())
+    limits = {"low": 0.0, "high": 1.0} if unit else {}
+    return line_plot(times, curves, unit="activation", gaps=(~track.tracked).numpy(), **limits)
 
 
 def _pose(track: Track) -> str:
@@ -160,11 +171,14 @@ def _pose(track: Track) -> str:
     return line_plot(times, rotation, unit="degrees", gaps=gaps) + line_plot(times, eyes, unit="degrees", gaps=gaps)
 
 
-def _timings(timings: dict[str, float], training) -> str:
-    rows = "".join(f"<tr><td>{escape(stage)}<td>{seconds:.1f} s" for stage, seconds in timings.items())
-    rows += f"<tr><th>all<th>{sum(timings.values()):.1f} s"
+def _timings(facts: Reenactment) -> str:
+    rows = "".join(f"<tr><td>{escape(stage)}<td>{seconds:.1f} s" for stage, seconds in facts.timings.items())
+    rows += f"<tr><th>all<th>{sum(facts.timings.values()):.1f} s"
     note = ""
-    if training is not None:
-        losses = ", ".join(f"{k} {v:.3f}" for k, v in training.losses.items())
-        note = f"<p>Training: {training.steps} steps in {training.seconds / 60:.1f} minutes; {escape(losses)}.</p>"
+    if facts.trained is not None:
+        done = facts.trained.summary
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in done.losses.items())
+        note = f"<p>Training: {done.steps} steps in {done.seconds / 60:.1f} minutes; {escape(losses)}.</p>"
+        if few := getattr(done, "note", ""):
+            note += f"<p class=warn>{escape(few)}</p>"
     return f"<table>{rows}</table>{note}"

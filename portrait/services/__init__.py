@@ -1,1 +1,5 @@
-"""What the commands do, one module a group of commands; each is imported when its command runs."""
+"""What the project does, as functions: typed arguments in, results out, events on the way; nothing is printed.
+
+The command line (``portrait.commands``) calls them, and so may a viewer or a server. All of them check their options
+before they read or write anything, and raise `foundation.errors.PortraitError` for what can't be used.
+"""

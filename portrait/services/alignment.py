@@ -5,70 +5,91 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from facemodel import PortraitError
-from fitting.landmarks.registry import make_detector
+from fitting import make_detector
 from foundation.atomic import write_file
-from foundation.errors import write_error
+from foundation.progress import Report, counted, ignore
 from portrait.files import file_hash
-from portrait.progress import Progress, say
+from portrait.services.checks import check_folder
+from portrait.services.events import Notes
 from portrait.services.frontalizing import Frontalizer
-from portrait.services.uv import MIRROR, load_completer
-from portrait.tracks import default_model
+from portrait.services.setup import Setup
+from portrait.services.uv import MIRROR, TextureOptions, load_completer
 from recognition.alignment import YawEstimate, align_face, centre_crop, middle_face
 from recognition.pictures import ENDINGS, read_picture
 
 UNFOUND, UNREADABLE = "no face: middle of the picture", "can't be decoded"
 
 
-def align_folder(folder: Path, output: Path, frontalize: str | None = None) -> None:
+@dataclass(frozen=True)
+class Aligned:
+    """A folder of crops."""
+
+    path: Path
+    pictures: int  # all that there are
+    aligned: int
+    faceless: int  # cropped in the middle
+    unreadable: int
+    notes: tuple[str, ...] = ()
+
+
+def align_folder(
+    folder: Path,
+    output: Path,
+    *,
+    frontalize: str | None = None,
+    setup: Setup = Setup(device="cpu"),
+    report: Report = ignore,
+) -> Aligned:
     """Writes a crop of every picture, copies what isn't a picture, and lists yaws and what had no face.
 
     frontalize: what completes textures (weights, or "mirror"); crops then show faces turned to the front.
 
     Goes on after a stop: pictures that yaw.csv or unaligned.csv has already are left.
+    Raises PortraitError for what can't be used, before anything is written.
     """
+    TextureOptions(complete=frontalize).check()
     files = _pictures(folder, output)
-    model = default_model("cpu")
+    setup, notes = setup.started(), Notes(report)
+    model = setup.face_model("cpu")
     crop = Frontalizer(model, load_completer(frontalize, model, "cpu")).crop if frontalize else align_face
-    _settle(output, frontalize)
+    found, estimate = make_detector("mediapipe"), YawEstimate(model)
+    _settle(output, frontalize, setup)
+    _copy_others(folder, output)
     yaws, troubles = (_read(output / name) for name in ("yaw.csv", "unaligned.csv"))
-    detector, estimate = make_detector("mediapipe"), YawEstimate(model)
-    with Progress() as progress:
-        for number, name in enumerate(progress.over(files, len(files), "align")):
-            if name in yaws or name in troubles:
-                continue
-            picture = read_picture(folder / name)
-            if picture is None:
-                troubles[name] = UNREADABLE
-                continue
-            face = middle_face(detector.detect(picture), picture.shape)
-            if face is None:
-                troubles[name] = UNFOUND
-                _write_picture(output / name, centre_crop(picture))
-            else:
-                _write_picture(output / name, crop(picture, face))
-                yaws[name] = f"{estimate(face):.1f}"
-            if number % 500 == 499:
-                _write(output, yaws, troubles)
+    for number, name in enumerate(counted(files, report, "align", len(files), "pictures")):
+        if name in yaws or name in troubles:
+            continue
+        picture = read_picture(folder / name)
+        if picture is None:
+            troubles[name] = UNREADABLE
+            continue
+        face = middle_face(found.detect(picture), picture.shape)
+        if face is None:
+            troubles[name] = UNFOUND
+            _write_picture(output / name, centre_crop(picture))
+        else:
+            _write_picture(output / name, crop(picture, face))
+            yaws[name] = f"{estimate(face):.1f}"
+        if number % 500 == 499:
+            _write(output, yaws, troubles)
+    found.close()
     _write(output, yaws, troubles)
     unreadable = sum(t == UNREADABLE for t in troubles.values())
-    say(
-        f"{output}: {len(yaws)} of {len(files)} pictures aligned; {len(troubles) - unreadable} without a face, cropped "
-        f"in the middle; {unreadable} can't be decoded"
-    )
     if troubles:
-        say(f"  note: they are named in '{output / 'unaligned.csv'}'")
+        notes.add(f"those without a crop of a face are named in '{output / 'unaligned.csv'}'")
+    return Aligned(output, len(files), len(yaws), len(troubles) - unreadable, unreadable, tuple(notes))
 
 
 def _pictures(folder: Path, output: Path) -> list[str]:
-    """All pictures, relative; everything else is copied."""
+    """All pictures, relative. Raises PortraitError where there is none, or the output lies among them."""
     if not folder.is_dir():
         raise PortraitError(f"folder '{folder}': no such folder; expected a data set's")
     if output.resolve() == folder.resolve() or folder.resolve() in output.resolve().parents:
@@ -77,44 +98,41 @@ def _pictures(folder: Path, output: Path) -> list[str]:
     pictures = [p.relative_to(folder).as_posix() for p in everything if p.suffix.lower() in ENDINGS]
     if not pictures:
         raise PortraitError(f"folder '{folder}': no pictures in it ({', '.join(ENDINGS)})")
-    for path in everything:
-        if path.suffix.lower() not in ENDINGS:
-            place = output / path.relative_to(folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+    check_folder(output, "yaw.csv")
     return pictures
 
 
-def _settle(output: Path, frontalize: str | None) -> None:
+def _copy_others(folder: Path, output: Path) -> None:
+    """Copies what isn't a picture, lists for instance."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() not in ENDINGS):
+        place = output / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+
+
+def _settle(output: Path, frontalize: str | None, setup: Setup) -> None:
     """Notes how faces are cropped. PortraitError where the pictures there were cropped in another way."""
     path = output / "align.json"
     weights = frontalize if frontalize in (None, MIRROR) else file_hash(frontalize)
-    wanted = {"frontalize": weights}
+    wanted = {"frontalize": weights} | ({} if setup.model is None else {"model": setup.face_model("cpu").fingerprint})
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
     except (OSError, ValueError) as error:
         raise PortraitError(f"'{path}': can't be read ({error}); choose another output folder") from None
     if found != wanted:
         raise PortraitError(
-            f"output '{output}': its crops were made with another --frontalize ({found.get('frontalize')}, not "
-            f"{weights}); choose another folder"
+            f"output '{output}': its crops were made with another --frontalize or --model ({found}, not {wanted}); "
+            "choose another folder"
         )
     write_file(path, json.dumps(wanted))
 
 
 def _write_picture(path: Path, crop: np.ndarray) -> None:
     """Writes a crop in the format of its name; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     ok, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
     if not ok:
         raise PortraitError(f"picture '{path}': OpenCV can't write this format; convert it to PNG or JPEG")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(data.tobytes())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise write_error("picture", path, error) from None
+    write_file(path, data.tobytes(), "picture")
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``portrait fit`` of whatever it's given: one clip, or a folder of them."""
+"""``portrait fit`` of whatever it's given: one clip, or a folder of them, side by side."""
 
 from __future__ import annotations
 
@@ -7,51 +7,71 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from facemodel import PortraitError
 from fitting import make_detector
 from foundation.errors import write_error
+from foundation.progress import Event, Report, ignore
 from portrait.batch.clips import find_clips
 from portrait.batch.cluster import run_on_ray
 from portrait.batch.cores import run_on_cores
-from portrait.batch.display import BatchDisplay
 from portrait.batch.job import fit_one
 from portrait.batch.summary import write_summary
-from portrait.batch.work import Clip, Options, Row
-from portrait.progress import say
-from portrait.quiet import quiet_native_stderr
-from portrait.services.fitting import DEFAULT_QUALITY, check_quality, fit_file
-from portrait.tracks import is_track, pick_device
-from portrait.video.lens import check_lens
-from portrait.video.writer import check_writable
+from portrait.batch.work import Clip, Row
+from portrait.services.checks import check_output, check_page
+from portrait.services.fitting import FitOptions, Fitted, fit_clip
+from portrait.services.setup import Setup
+from portrait.tracks import is_track
+
+
+@dataclass(frozen=True)
+class ClipEvent(Event):
+    """How far a clip of a batch is; with a row it's done."""
+
+    clip: Clip | None = None
+    row: Row | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A folder's tracks."""
+
+    summary: Path
+    rows: tuple[Row, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> int:
+        """How many clips have no track."""
+        return sum(row.status == "failed" for row in self.rows)
 
 
 def fit_any(
     input: Path,
     output: Path,
+    options: FitOptions = FitOptions(),
     *,
-    detector: str,
-    focal: float | None,
-    fov: float | None,
-    device: str,
-    ray: str | None,
-    quality: str = DEFAULT_QUALITY,
+    setup: Setup = Setup(),
     page: Path | None = None,
-    photos: bool = False,
-) -> bool:
-    """Fits a video, an image, a folder of images, or a folder of videos; False where some of those failed.
+    ray: str | None = None,
+    report: Report = ignore,
+) -> Fitted | Batch:
+    """Fits a video, an image, a folder of images, or a folder of videos.
 
-    page: of HTML, for a report of one clip. photos: see `fit_clip`.
-    ray: address of the Ray cluster that does a folder of videos; None does it on this machine's cores.
-    Raises PortraitError for input that can't be used.
+    Args:
+        page: of HTML, for a report of one clip.
+        ray: address of the Ray cluster that does a folder of videos; None does it on this machine's cores.
+
+    Raises:
+        PortraitError: input or options that can't be used.
     """
-    check_lens(focal, fov)
-    check_quality(quality)
+    options.check()
+    check_page(page)
     if input.is_dir() and (clips := find_clips(input, output)):
-        if photos:
+        if options.photos:
             raise PortraitError(
                 f"--photos: expected a folder of images, '{input}' has videos in it; leave --photos out"
             )
@@ -59,57 +79,64 @@ def fit_any(
             raise PortraitError(
                 f"--report: expected one clip, got the folder '{input}'; leave it out, summary.csv has the figures"
             )
-        return fit_folder(clips, output, Options(detector, focal, fov, device, quality), ray)
+        return fit_folder(clips, output, options, setup=setup, ray=ray, report=report)
     if ray is not None:
         raise PortraitError(f"--ray: expected a folder of videos to share out, got '{input}'; leave --ray out")
-    fit_file(
-        input, output, detector=detector, focal=focal, fov=fov, device=device, quality=quality, page=page, photos=photos
-    )
-    return True
+    return fit_clip(input, output, options, setup=setup, page=page, report=report)
 
 
-def fit_folder(clips: list[Clip], output: Path, options: Options, ray: str | None = None) -> bool:
-    """Fits clips into ``output``, with ``summary.csv`` written anew after each; False where some failed.
+def fit_folder(
+    clips: list[Clip],
+    output: Path,
+    options: FitOptions = FitOptions(),
+    *,
+    setup: Setup = Setup(),
+    ray: str | None = None,
+    report: Report = ignore,
+) -> Batch:
+    """Fits clips into ``output``, with ``summary.csv`` written anew after each.
 
-    Complete tracks of the same clips and settings are kept, unfinished ones gone on with.
-    Raises PortraitError where no clip could be fitted like that: the options, the output folder, Ray.
+    Complete tracks of the same clips and settings are kept, unfinished ones gone on with. Reports a first event in
+    "clips", then `ClipEvent`s.
+
+    Raises:
+        PortraitError: no clip could be fitted like that: the options, the output folder, Ray.
     """
     began = time.perf_counter()
-    _check(output, options, ray)
+    setup = _checked(output, options, setup, ray)
     rows = {clip: Row(clip.name, clip.track_name) for clip in clips}
     summary, cores = output / "summary.csv", len(os.sched_getaffinity(0))
+    report(Event("clips", 0, len(clips), "clips"))
     with _alone(output):
         if ray is None:
-            events = run_on_cores(clips, partial(fit_one, options=options), cores)
+            work = partial(fit_one, options=options, setup=setup)
+            news = run_on_cores(clips, work, cores)
         else:
-            gpus = int(options.device.startswith("cuda"))
-            work = partial(fit_one, options=options if gpus else replace(options, device="cpu"))
-            events = run_on_ray(clips, work, Path(os.path.abspath(output)), ray, count=cores, gpus=gpus)
-        with contextlib.closing(events), BatchDisplay(len(clips)) as display:
-            for clip, news in events:
-                if isinstance(news, Row):
-                    rows[clip] = news
+            gpus = int(setup.device.startswith("cuda"))
+            work = partial(fit_one, options=options, setup=setup if gpus else replace(setup, device="cpu"))
+            news = run_on_ray(clips, work, Path(os.path.abspath(output)), ray, count=cores, gpus=gpus)
+        with contextlib.closing(news):
+            for clip, what in news:
+                if isinstance(what, Row):
+                    rows[clip] = what
                     write_summary(summary, rows.values())
-                display.show(clip, news)
-    kept = sum(row.kept for row in rows.values())
-    new = sum(row.status == "fitted" for row in rows.values()) - kept
-    parts = [f"{new} fitted", f"{kept} already there" if kept else "", f"{display.failed} failed"]
-    seconds = time.perf_counter() - began
-    count = f"{len(clips)} clip{'s' if len(clips) != 1 else ''}"
-    say(f"{summary}: {count}, {', '.join(filter(None, parts))}; {seconds:.1f} s")
-    return not display.failed
+                    report(ClipEvent("clips", 1, 1, "clips", clip=clip, row=what))
+                else:
+                    report(ClipEvent(what.stage, what.done, what.total, what.unit, what.note, clip))
+    return Batch(summary, tuple(rows.values()), time.perf_counter() - began)
 
 
-def _check(output: Path, options: Options, ray: str | None) -> None:
-    """What would fail for every clip is said once, before the work."""
+def _checked(output: Path, options: FitOptions, setup: Setup, ray: str | None) -> Setup:
+    """What would fail for every clip is said once, before the work; the setup that goes to the workers."""
+    options.check()
     if output.is_file() or is_track(output):
         raise PortraitError(f"output '{output}': expected a folder for the tracks; give a new one's name")
-    check_writable(output / "summary.csv")
-    check_lens(options.focal, options.fov)
-    if ray is None or not options.device.startswith("cuda"):  # the GPU may be where the work is done
-        pick_device(options.device)
-    with quiet_native_stderr():
-        make_detector(options.detector).close()  # also fetches weights that aren't here yet, once for all
+    check_output(output / "summary.csv")
+    elsewhere = ray is not None and setup.device.startswith("cuda")  # the GPU may be where the work is done
+    started = (replace(setup, device="cpu") if elsewhere else setup).started()
+    started.face_model("cpu")
+    make_detector(options.detector).close()  # also fetches weights that aren't here yet, once for all
+    return replace(started, device=setup.device) if elsewhere else started
 
 
 @contextlib.contextmanager

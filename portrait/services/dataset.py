@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
-from foundation.atomic import write_file
+from foundation.atomic import partial_of, write_file
 from foundation.errors import write_error
+from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
-from portrait.progress import Progress, say
-from portrait.tracks import default_model
-from portrait.video.writer import check_writable
+from portrait.services.checks import check_folder, check_number
+from portrait.services.setup import Setup
 from synthetic import RandomShots, Shot, SkinAtlas, make_person, shoot
 
-CHART = 256  # texels a side of a person's skin
+TEXELS = 256  # texels a side of a person's skin
 ALIGNED_FROM, FILL = 240, 0.6  # px of the picture that SphereFace's crop is cut from, and what the head fills of it
 COLUMNS = ("file", "identity", "yaw", "pitch", "split", "light", "expression")
 
@@ -49,52 +49,90 @@ class Plan:
         return "test" if chance < self.test else "train"
 
 
+@dataclass(frozen=True)
+class DatasetOptions:
+    """What is drawn."""
+
+    identities: int = 1000
+    pictures: int = 12  # of each
+    seed: int = 0  # another one is other people
+    max_yaw_deg: float = 90.0  # heads turn at most so far to either side
+    yaws_deg: tuple[float, ...] = ()  # or these yaws, one after the other
+    lights: bool = True  # a light a picture, or even light
+    expressions: bool = True  # an expression a picture, or none
+    test: float = 0.1  # share of the people in the split "test"
+    size: int | None = None  # px of square pictures; None is SphereFace's crop
+    processes: int | None = None  # None: one a core
+
+    def check(self) -> None:
+        """Raises PortraitError for a number out of its range."""
+        check_number("identities", self.identities, 1, 99_999)
+        check_number("pictures", self.pictures, 1, 999)
+        check_number("seed", self.seed, 0, 2**31)
+        check_number("max-yaw", self.max_yaw_deg, 0, 120, unit=" degrees")
+        check_number("test", self.test, 0, 1)
+        check_number("size", self.size, 32, 1024, unit=" pixels")
+        check_number("processes", self.processes, 1, 1024)
+        for yaw in self.yaws_deg:
+            check_number("yaws", yaw, -120, 120, unit=" degrees")
+
+    @property
+    def plan(self) -> Plan:
+        """What decides every pixel."""
+        scenes = RandomShots(yaw=self.max_yaw_deg, yaws=self.yaws_deg, lights=self.lights, expressions=self.expressions)
+        return Plan(self.seed, self.pictures, self.size, self.test, scenes)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of pictures of people who don't exist."""
+
+    path: Path
+    identities: int
+    pictures: int  # of each
+    drawn: int  # people that weren't there yet
+
+
 def synthesize_dataset(
-    output: Path, *, identities: int, pictures: int, seed: int, max_yaw: float, yaws: str | None, lights: bool,
-    expressions: bool, test: float, size: int | None, processes: int | None,
-) -> None:  # fmt: skip
+    output: Path, options: DatasetOptions = DatasetOptions(), *, setup: Setup = Setup(), report: Report = ignore
+) -> Dataset:
     """Draws what isn't there yet, then writes metadata.csv. PortraitError for a folder of other settings."""
-    check_numbers(identities, pictures, seed, max_yaw, test, size, processes)
-    scenes = RandomShots(yaw=max_yaw, yaws=parse_yaws(yaws), lights=lights, expressions=expressions)
-    plan = Plan(seed, pictures, size, test, scenes)
-    settle_folder(output, plan)
+    options.check()
+    setup = setup.started()
+    plan, identities = options.plan, options.identities
+    settle_folder(output, plan, setup)
     names = {k: f"{k:05d}" for k in range(identities)}
     missing = [k for k, name in names.items() if not (output / name).is_dir()]
-    count = min(processes or os.cpu_count() or 1, max(len(missing), 1))
-    with Progress() as progress:
-        done = identities - len(missing)
-        progress.update(done, identities, "people")
-        for _ in draw_all(plan, [(output / names[k], k) for k in missing], count):
-            done += 1
-            progress.update(done, identities, "people")
+    count = min(options.processes or os.cpu_count() or 1, max(len(missing), 1))
+    there = identities - len(missing)
+    report(Event("people", there, identities, "people"))
+    for done, _ in enumerate(draw_all(plan, setup, [(output / names[k], k) for k in missing], count), there + 1):
+        report(Event("people", done, identities, "people"))
     write_metadata(output, plan, names)
-    say(
-        f"{output}: {identities * pictures} pictures of {identities} people who don't exist "
-        f"({len(missing)} drawn now); metadata.csv says yaw, pitch, split and seeds"
-    )
+    return Dataset(output, identities, options.pictures, len(missing))
 
 
-def draw_all(plan: Plan, people: list[tuple[Path, int]], processes: int):
+def draw_all(plan: Plan, setup: Setup, people: list[tuple[Path, int]], processes: int):
     """Draws people into their folders, in several processes where asked for; yields as each is done."""
     if processes == 1 or len(people) < 2:
         for folder, identity in people:
-            yield draw_person(plan, folder, identity)
+            yield draw_person(plan, setup, folder, identity)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         try:
-            yield from pool.map(draw_person, [plan] * len(people), *zip(*people), chunksize=4)
+            yield from pool.map(draw_person, [plan] * len(people), [setup] * len(people), *zip(*people), chunksize=4)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def draw_person(plan: Plan, folder: Path, identity: int) -> Path:
+def draw_person(plan: Plan, setup: Setup, folder: Path, identity: int) -> Path:
     """All pictures of one person; the folder appears whole or not at all."""
     import cv2
 
-    model, chart = _model_and_chart()
-    person = make_person(model, chart, plan.seed, identity)
-    partial = folder.with_name(folder.name + ".partial")
+    model, skin = _model_and_skin(setup)
+    person = make_person(model, skin, plan.seed, identity)
+    partial = partial_of(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -124,17 +162,18 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     return align_face(picture, Face(points, "mediapipe478", 1.0))
 
 
-def settle_folder(output: Path, plan: Plan) -> None:
+def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
     """Writes dataset.json, or checks that the one there says the same; clears what a stopped run left half done."""
-    wanted = json.loads(json.dumps({**asdict(plan), "note": synthetic_note("synthesize-dataset")}))
+    settings = asdict(plan) | ({} if setup.model is None else {"model": setup.face_model("cpu").fingerprint})
+    wanted = json.loads(json.dumps({**settings, "note": synthetic_note("synthesize-dataset")}))
     path = output / "dataset.json"
-    check_writable(path)
+    check_folder(output, path.name)
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise PortraitError(f"'{path}': can't be read ({error}); choose another folder") from None
-        other = [k for k in wanted if k != "note" and found.get(k) != wanted[k]]
+        other = [k for k in {**wanted, **found} if k != "note" and found.get(k) != wanted.get(k)]
         if other:
             raise PortraitError(
                 f"data set '{output}': was drawn with other settings ({', '.join(other)}); choose another folder, "
@@ -143,7 +182,7 @@ def settle_folder(output: Path, plan: Plan) -> None:
     elif output.is_dir() and any(output.iterdir()):
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
-        write_file(path, json.dumps(wanted, indent=1))
+        write_file(path, json.dumps(wanted, indent=1), "data set")
     for left in output.glob("*.partial"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -158,41 +197,13 @@ def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
             table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_file(output / "metadata.csv", text.getvalue())
-
-
-def check_numbers(
-    identities: int, pictures: int, seed: int, max_yaw: float, test: float, size: int | None, processes: int | None
-) -> None:
-    """PortraitError for a number out of its range."""
-    for name, value, low, high in (
-        ("identities", identities, 1, 99_999),
-        ("pictures", pictures, 1, 999),
-        ("seed", seed, 0, 2**31),
-        ("max-yaw", max_yaw, 0, 120),
-        ("test", test, 0, 1),
-        ("size", size, 32, 1024),
-        ("processes", processes, 1, 1024),
-    ):
-        if value is not None and not low <= value <= high:
-            raise PortraitError(f"--{name}: expected {low} to {high}, got {value}")
-
-
-def parse_yaws(text: str | None) -> tuple[float, ...]:
-    """``0,45,-90`` as numbers."""
-    try:
-        yaws = tuple(float(part) for part in text.split(",")) if text is not None else ()
-    except ValueError:
-        yaws = (float("nan"),)
-    if not all(-120 <= yaw <= 120 for yaw in yaws):
-        raise PortraitError(f"--yaws '{text}': expected degrees from -120 to 120 with commas between, such as 0,45,-90")
-    return yaws
+    write_file(output / "metadata.csv", text.getvalue(), "data set")
 
 
 @cache
-def _model_and_chart():  # once a process
-    model = default_model()
-    return model, SkinAtlas.of(model, CHART)
+def _model_and_skin(setup: Setup):  # once a process
+    model = setup.started().face_model("cpu")
+    return model, SkinAtlas.of(model, TEXELS)
 
 
 def _one_thread() -> None:

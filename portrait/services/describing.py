@@ -1,49 +1,70 @@
-"""``portrait info``."""
+"""``portrait info``: what a file is, how it was made and from what."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facemodel import PortraitError, Track
 from facemodel.export.glb import read_glb_table
 from fitting import QUALITIES
+from foundation.progress import Report, ignore
 from portrait.batch.clips import VIDEO_SUFFIXES
-from portrait.progress import say
 from portrait.reports.quality import quality_lines
+from portrait.services.methods import describe_network
 from portrait.tracks import describe_track, is_track
 from portrait.video import is_image, open_frames, read_comment
 from portrait.video.lens import describe_camera
 
+LONGEST = 200  # letters of a value that isn't told in words
 
-def describe(path: Path) -> None:
-    """Prints what a file is. Raises PortraitError where there is none, or nothing is known about it."""
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known of a file."""
+
+    name: str
+    text: str
+    level: int = 0  # 1: belongs to the one before of level 0
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file is."""
+
+    headline: str
+    facts: tuple[Fact, ...]
+
+
+def describe(path: Path, *, report: Report = ignore) -> Description:
+    """What a file is. Raises PortraitError where there is none, or nothing is known about it."""
     if not path.exists():
         raise PortraitError(f"'{path}': no such file; check the name")
     kinds = {".safetensors": _tensors, ".onnx": _network, ".glb": _mesh}
     if is_track(path):
-        _track(path)
+        found = _track(path)
     elif path.is_file() and path.suffix.lower() in kinds:
-        kinds[path.suffix.lower()](path)
+        found = kinds[path.suffix.lower()](path)
     else:
-        _frames(path)
+        found = _frames(path)
+    headline, *facts = found
+    return Description(headline, tuple(Fact(*fact) for fact in facts))
 
 
-def _track(path: Path) -> None:
+def _track(path: Path) -> Iterator:
     track = Track.load(path)
     rate = f", {track.fps:.2f} a second" if len(track) > 1 else ""
-    say(f"track of {describe_track(track)}")
-    say(f"  frames      {track.width} x {track.height}{rate}")
-    say(f"  model       {track.model} ({track.fingerprint})")
-    say(f"  camera      {describe_camera(track)}")
-    for topic, text in quality_lines(track).items():
-        say(f"  {topic:<11} {text}")
+    yield f"track of {describe_track(track)}"
+    yield "frames", f"{track.width} x {track.height}{rate}"
+    yield "model", f"{track.model} ({track.fingerprint})"
+    yield "camera", describe_camera(track)
+    yield from quality_lines(track).items()
     for name, value in track.facts.items():
-        if name in ("camera", "frames") or value in (None, []):  # said above; nothing to say
-            continue
-        say(f"  {name:<11} {FACTS.get(name, as_words)(value)}")
+        if name not in ("camera", "frames") and value not in (None, []):  # said above; nothing to say
+            yield name, FACTS.get(name, as_words)(value)
 
 
 def as_words(value) -> str:
@@ -52,7 +73,7 @@ def as_words(value) -> str:
         return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{name} {as_words(v)}" for name, v in value.items() if v not in (None, {}, []))
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(as_words(v) for v in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -86,21 +107,16 @@ FACTS = {
     "unexplained": lambda error: f"{error:.1%} of full brightness: colours that identity and light leave",
     "target_frames": lambda frames: f"{len(frames)} frames of the target, {min(frames)} to {max(frames)}",
 }
-"""How facts of a track are said; others are said ``as_words``."""
+"""How facts of a track are told; others are told ``as_words``."""
 
 
-def _network(path: Path) -> None:
-    from neural_render import OnnxWeights
-    from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
-
-    h = OnnxWeights(path).header
-    condition, image = f"(N, {h.window * CHANNELS}, {h.size}, {h.size})", f"(N, 3, {h.size}, {h.size})"
-    say(f"network as ONNX: condition {condition} to image {image}, {path.stat().st_size / 1e6:.1f} MB")
-    for name, value in h.to_json().items():
-        say(f"  {name:<14} {as_words(value)}")
+def _network(path: Path) -> Iterator:
+    about, header = describe_network(path)
+    yield f"network as ONNX: {about}, {path.stat().st_size / 1e6:.1f} MB"
+    yield from ((name, as_words(value)) for name, value in header.items())
 
 
-def _mesh(path: Path) -> None:
+def _mesh(path: Path) -> Iterator:
     try:
         table = read_glb_table(path.read_bytes())
         mesh, node = table["meshes"][0], next(n for n in table["nodes"] if "mesh" in n)
@@ -111,18 +127,17 @@ def _mesh(path: Path) -> None:
     except (ValueError, KeyError, IndexError, TypeError, StopIteration):
         raise PortraitError(f"'{path}': can't be read as a .glb with a mesh in it; get a whole copy") from None
     asset = table["asset"]
-    say(f"mesh as glTF {asset['version']}: {position['count']} vertices, {corners // 3} triangles")
-    say(f"  size        {' x '.join(f'{e:.3f}' for e in extent)} m, without any shape")
+    yield f"mesh as glTF {asset['version']}: {position['count']} vertices, {corners // 3} triangles"
+    yield "size", f"{' x '.join(f'{e:.3f}' for e in extent)} m, without any shape"
     if names := (mesh.get("extras") or {}).get("targetNames"):
         active = [n for n, w in zip(names, mesh.get("weights", [])) if w > 0.05]
-        say(f"  shapes      {len(names)}, of which active: {', '.join(active) or 'none'}")
-    say(f"  colours     {'texture' if table.get('images') else 'of vertices, or none'}")
-    say(f"  made by     {asset.get('generator', 'unknown')}")
-    for name, value in (asset.get("extras") or {}).items():
-        say(f"  {name:<11} {as_words(value)}")
+        yield "shapes", f"{len(names)}, of which active: {', '.join(active) or 'none'}"
+    yield "colours", "texture" if table.get("images") else "of vertices, or none"
+    yield "made by", asset.get("generator", "unknown")
+    yield from ((name, as_words(value)) for name, value in (asset.get("extras") or {}).items())
 
 
-def _tensors(path: Path) -> None:
+def _tensors(path: Path) -> Iterator:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -138,13 +153,14 @@ def _tensors(path: Path) -> None:
         except ValueError:
             value = text
         facts |= value if isinstance(value, dict) else {name: value}
-    say(f"{facts.get('kind') or facts.get('format') or 'tensors'}: {count} tensors, {path.stat().st_size / 1e6:.1f} MB")
+    kind = facts.get("kind") or facts.get("format") or "tensors"
+    yield f"{kind}: {count} tensors, {path.stat().st_size / 1e6:.1f} MB"
     for name, value in facts.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        say(f"  {name:<14} {text if len(text) <= 200 else text[:200] + '...'}")
+        yield name, text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
-def _frames(path: Path) -> None:
+def _frames(path: Path) -> Iterator:
     try:
         frames = open_frames(path)
     except PortraitError:
@@ -155,20 +171,19 @@ def _frames(path: Path) -> None:
             "track, weights or a model (.safetensors), .onnx or .glb"
         ) from None
     kind = "images" if path.is_dir() else "image" if is_image(path) else "video"
-    say(f"{kind}: {frames.width} x {frames.height}, {frames.codec}, {frames.pixel_format}")
+    yield f"{kind}: {frames.width} x {frames.height}, {frames.codec}, {frames.pixel_format}"
     if kind != "image":
-        say(f"  frames      {frames.frame_count or 'unknown'}, {frames.fps:.2f} a second")
-        say(f"  sound       {'yes' if frames.audio else 'no'}")
+        yield "frames", f"{frames.frame_count or 'unknown'}, {frames.fps:.2f} a second"
+        yield "sound", "yes" if frames.audio else "no"
     if frames.pixel_aspect != 1:
         shape = f"{frames.pixel_aspect.numerator}:{frames.pixel_aspect.denominator}"
-        say(f"  pixels      {shape}, stored as {frames.stored[0]} x {frames.stored[1]}")
-    for said in frames.notes:
-        say(f"  note        {said}")
+        yield "pixels", f"{shape}, stored as {frames.stored[0]} x {frames.stored[1]}"
+    yield from (("note", said) for said in frames.notes)
     note = read_comment(frames.metadata)
-    if note and note.get("synthetic"):
-        say("  synthetic   yes: made by this project")
-        for name, value in note.items():
-            if name != "synthetic":
-                say(f"    {name:<11} {value if isinstance(value, str) else json.dumps(value)}")
-    else:
-        say("  synthetic   not labelled")
+    if not (note and note.get("synthetic")):
+        yield "synthetic", "not labelled"
+        return
+    yield "synthetic", "yes: made by this project"
+    for name, value in note.items():
+        if name != "synthetic":
+            yield name, value if isinstance(value, str) else json.dumps(value), 1

@@ -1,4 +1,4 @@
-"""``portrait doctor``."""
+"""``portrait doctor``: what works on this machine, what there is to choose from, and what mends the rest."""
 
 from __future__ import annotations
 
@@ -8,35 +8,49 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from portrait.progress import say
+from foundation.progress import Report, ignore
 
 MIN_DISK = 2.0  # GB
 
 
-def examine() -> bool:
-    """Prints one line a check. Whether everything that the default needs is there."""
-    say(f"video-portraits on Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    needed = True
-    for name, check, required in CHECKS:
+@dataclass(frozen=True)
+class Finding:
+    """What a check found."""
+
+    name: str
+    good: bool
+    text: str
+    command: str | None  # what mends it
+    needed: bool  # by the default way of working
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All findings on a machine."""
+
+    system: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def well(self) -> bool:
+        """Whether everything that the default needs is there."""
+        return all(finding.good or not finding.needed for finding in self.findings)
+
+
+def examine(*, report: Report = ignore) -> Examination:
+    """Looks at everything that the project needs, or may use."""
+    findings = []
+    for name, check, needed in CHECKS:
         try:
             good, text, command = check()
         except Exception as error:  # a broken library may raise anything; the doctor goes on
-            good, text, command = (
-                False,
-                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                REINSTALL,
-            )
-        mark = "OK     " if good else "MISSING" if required else "without"
-        say(f"  {mark}  {name:<16} {text}")
-        if not good and command:
-            say(f"{'':<11}{'':<16} -> {command}")
-        needed &= good or not required
-    say(
-        "All that is needed works; next: portrait demo" if needed else "Something that is needed is missing, see above."
-    )
-    return needed
+            first = str(error).splitlines()[0] if str(error) else ""
+            good, text, command = False, f"{type(error).__name__}: {first}", REINSTALL
+        findings.append(Finding(name, good, text, command, needed))
+    return Examination(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}", tuple(findings))
 
 
 REINSTALL = "python -m pip install -r requirements.lock"
@@ -138,6 +152,17 @@ def _disk() -> Result:
     return free > MIN_DISK, f"{free:.1f} GB free here", f"free {MIN_DISK:g} GB, or work in another folder"
 
 
+def _choices() -> Result:
+    from facemodel.registry import MODELS
+    from fitting.landmarks import DETECTORS
+    from neural_render.methods.base import METHODS
+    from renderer import rasterizers
+
+    tables = {"--model": MODELS.names(), "--detector": DETECTORS.names(), "--method": METHODS.names()}
+    tables["--rasterizer"] = rasterizers.names()
+    return True, "; ".join(f"{option} {', '.join(names)}" for option, names in tables.items()), None
+
+
 CHECKS: tuple[tuple[str, Callable[[], Result], bool], ...] = (
     ("python", _python, True),
     ("machine", _memory_and_cores, True),
@@ -150,5 +175,6 @@ CHECKS: tuple[tuple[str, Callable[[], Result], bool], ...] = (
     ("video codecs", _codecs, True),
     ("demo clip", _demo_clip, False),
     ("disk", _disk, True),
+    ("choices", _choices, True),
 )
 """Name, check, and whether the default way of working needs it."""

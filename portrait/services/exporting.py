@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from facemodel import PortraitError, Track, export_mesh
-from neural_render import Weights
-from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
-from neural_render.methods.deep_video_portraits.onnx_network import export_onnx
-from portrait.progress import say
-from portrait.tracks import default_model, load_track
-from portrait.video.writer import check_writable
+from facemodel import Track, export_mesh
+from foundation.progress import Report, ignore
+from neural_render.methods.base import method_of
+from portrait.pictures import as_bytes
+from portrait.services.checks import check_number, check_output
+from portrait.services.events import Notes
+from portrait.services.setup import Setup
+from portrait.tracks import load_track
 from renderer import linear_to_srgb
 from renderer.interpolation import interpolate
 from renderer.unwrapping import uv_fragments
 
+TEXTURED = (".obj", ".glb")
 
-def export_file(path: Path, output: Path, *, frame: int, texture_size: int) -> None:
-    """Writes a frame's mesh with its albedo as texture, and landmarks and camera beside it; or weights as ONNX."""
-    if output.suffix.lower() == ".onnx":
-        export_network(path, output)
-        return
-    if texture_size != 0 and not 16 <= texture_size <= 8192:
-        raise PortraitError(f"--texture: expected 16 to 8192 pixels, or 0 for none, got {texture_size}")
-    model = default_model()
+
+@dataclass(frozen=True)
+class Exported:
+    """A mesh, with landmarks and camera beside it."""
+
+    path: Path
+    frame: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A trained network in a file for other programs."""
+
+    path: Path
+    about: str  # what goes in and comes out
+
+
+def export_frame(
+    path: Path, output: Path, *, frame: int = 0, texture: int = 1024, setup: Setup = Setup(), report: Report = ignore
+) -> Exported:
+    """Writes a frame's mesh with its albedo as texture, and landmarks and camera beside it.
+
+    texture: px a side; 0 colours the vertices instead, as does a model without a UV atlas.
+    """
+    check_number("texture", texture, 0, 8192, unit=" pixels")
+    if texture:
+        check_number("texture", texture, 16, 8192, unit=" pixels, or 0 for none")
+    check_number("frame", frame, 0)
+    check_output(output)
+    model, notes = setup.started().face_model("cpu"), Notes(report)
     track = load_track(path, model)
-    check_writable(output)
-    texture = None
-    if texture_size and output.suffix.lower() in (".obj", ".glb"):
-        texture = albedo_texture(model, track, texture_size)
-    export_mesh(track, frame, model, output, texture)
-    unit = "metres, expression as morph targets" if output.suffix.lower() == ".glb" else "millimetres"
-    say(f"{output}: frame {frame}, {unit}; landmarks and camera in {output.stem}.landmarks.json")
+    pixels = None
+    if texture and output.suffix.lower() in TEXTURED:
+        if model.atlas is None:
+            notes.add(f"the model '{model.name}' has no UV atlas: colours are the vertices'")
+        else:
+            pixels = albedo_texture(model, track, texture)
+    export_mesh(track, frame, model, output, pixels)
+    return Exported(output, frame, tuple(notes))
 
 
-def export_network(path: Path, output: Path) -> None:
-    """Writes trained weights as an ONNX file, which says in its metadata what it is for."""
-    check_writable(output, path)
-    weights = Weights.load(path)
-    export_onnx(weights, output)
-    h = weights.header
-    say(f"{output}: condition (N, {h.window * CHANNELS}, {h.size}, {h.size}) to image (N, 3, {h.size}, {h.size})")
+def export_network(path: Path, output: Path, *, setup: Setup = Setup(), report: Report = ignore) -> ExportedNetwork:
+    """Writes trained weights in the format of the output's name, as their method can."""
+    check_output(output, path)
+    method = method_of(path)
+    weights = method.load(path, setup.started().face_model("cpu"))
+    return ExportedNetwork(output, method.export(weights, output))
 
 
 def albedo_texture(model, track: Track, size: int) -> np.ndarray:
-    """The track's albedo drawn into the UV chart: (size, size, 3) uint8 sRGB, row 0 at v = 1.
+    """The track's albedo drawn into the UV atlas: (size, size, 3) uint8 sRGB, row 0 at v = 1.
 
-    Texels outside the chart's islands repeat their nearest neighbour, so that no seam shows.
+    Texels outside the atlas' islands repeat their nearest neighbour, so that no seam shows.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -58,6 +84,5 @@ def albedo_texture(model, track: Track, size: int) -> np.ndarray:
         fragments = uv_fragments(model, (size, size))
         texture = interpolate(fragments, albedo, model.triangles)[0]
         outside = (fragments.pix_to_face[0, ..., 0] < 0).numpy()
-    pixels = (texture.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
-    return pixels[rows, columns]
+    return as_bytes(texture)[rows, columns]

@@ -1,186 +1,183 @@
-"""``portrait fit`` of one clip; ``portrait.services.batch`` has folders of clips."""
+"""``portrait fit`` of one clip: a `Track` of a video, an image, or a folder of images; `batch` has folders of clips."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import facemodel
 from facemodel import PortraitError, Track
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
-from foundation.errors import unknown_name
+from foundation.progress import Report, ignore
 from portrait.files import VERSION
-from portrait.progress import Progress, say
-from portrait.quiet import quiet_native_stderr
 from portrait.reports.fit import write_fit_report
-from portrait.tracks import altered, check_new_folder, describe_track, is_track, pick_device
+from portrait.services.checks import check_names, check_page
+from portrait.services.events import named
+from portrait.services.setup import Setup
+from portrait.tracks import altered, check_new_folder, is_track
 from portrait.video import ImageReader, open_frames
 from portrait.video.lens import camera_facts, check_lens, focal_from_fov
-from portrait.video.writer import check_writable
 
-DEFAULT_QUALITY = "balanced"
-Report = Callable[[int, int | None, str], None]  # done, total (None where it isn't known), stage
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a clip is fitted."""
+
+    detector: str = "mediapipe"
+    focal_px: float | None = None  # where it's known; else it's found
+    fov_deg: float | None = None  # or the horizontal field of view; at most one of the two
+    quality: str = "balanced"  # one of `fitting.QUALITIES`
+    photos: bool = False  # a folder's images show one person and are in no order
+
+    def check(self) -> None:
+        """Raises PortraitError for what can't be fitted with."""
+        check_lens(self.focal_px, self.fov_deg)
+        check_names("quality", [self.quality], QUALITIES)
+        check_names("landmark detector", [self.detector], detectors())
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A track on disk."""
 
+    path: Path
     track: Track
     kept: bool  # it was there before, complete
     seconds: float  # that this run took for it
+    page: Path | None = None  # the report
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the fit noted of the clip."""
+        return self.track.facts.get("warnings", [])
 
 
-def fit_file(
-    input: Path,
-    output: Path,
-    *,
-    detector: str = "mediapipe",
-    focal: float | None = None,
-    fov: float | None = None,
-    device: str = "auto",
-    model=None,
-    title: str = "",
-    quality: str = DEFAULT_QUALITY,
-    page: Path | None = None,
-    replace: bool = False,
-    photos: bool = False,
-) -> Track:
-    """Fits a video, an image or a folder of images, writes the track, and says so; see `fit_clip`.
+def detectors() -> tuple[str, ...]:
+    """The names of all landmark detectors."""
+    from fitting.landmarks import DETECTORS
 
-    page: of HTML, for a report of how well it is fitted.
-    """
-    if page is not None:
-        check_writable(page, input)
-    model = model or facemodel.load()
-    with quiet_native_stderr(), Progress() as progress:
-        fitted = fit_clip(
-            input, output, detector=detector, focal=focal, fov=fov, device=device, model=model, quality=quality,
-            replace=replace, photos=photos,
-            report=lambda done, total, stage: progress.update(done, total, f"{title or input.name}: {stage}"),
-        )  # fmt: skip
-    track = fitted.track
-    if fitted.kept:
-        say(f"{output}: already there for this input and these settings, kept ({describe_track(track)})")
-    else:
-        rate = len(track) / fitted.seconds
-        say(f"{output}: {describe_track(track)}; {fitted.seconds:.1f} s, {rate:.1f} frames a second")
-        for warning in track.facts.get("warnings", []):
-            say(f"  note: {warning}")
-    if page is not None:
-        write_fit_report(page, track, input, model)
-        say(f"{page}: doubtful frames, overlays, curves")
-    return track
+    return DETECTORS.names()
 
 
 def fit_clip(
     input: Path,
     output: Path,
+    options: FitOptions = FitOptions(),
     *,
-    detector: str = "mediapipe",
-    focal: float | None = None,
-    fov: float | None = None,
-    device: str = "auto",
-    model=None,
-    report: Report | None = None,
+    setup: Setup = Setup(),
+    page: Path | None = None,
+    replace_own: bool = False,
     finder=None,
-    quality: str = DEFAULT_QUALITY,
-    replace: bool = False,
-    photos: bool = False,
+    report: Report = ignore,
 ) -> Fitted:
     """Fits a video, an image or a folder of images and writes the track.
 
     A complete track of the same input, settings and model is kept; an unfinished one is gone on with; one of the same
     input and other settings is replaced. One that was edited or mixed is never replaced, and a fit of another file
-    only with ``replace``: where the output is a command's own work.
-    focal: px; fov: horizontal field of view, degrees; at most one of them, and with neither the focal length is found.
-    quality: one of `fitting.QUALITIES`.
-    photos: a folder's images show one person and are in no order: nothing moves from one to the next.
-    finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given back.
-    Raises PortraitError for input that can't be used, and for an output that holds what would be lost.
+    only with ``replace_own``: where the output is a command's own work.
+
+    Args:
+        page: of HTML, for a report of how well it is fitted.
+        finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given
+            back.
+
+    Raises:
+        PortraitError: input or options that can't be used, or an output that holds what would be lost.
     """
-    check_lens(focal, fov)
-    check_quality(quality)
-    frames = open_frames(input)
-    check_stills(frames, input, photos, lens=focal is not None or fov is not None)
+    options.check()
+    check_page(page, input)
+    report = named(report, input.name)
     check_new_folder(output, input)
-    model = model or facemodel.load()
-    if fov is not None:
-        focal = focal_from_fov(fov, frames.width)
+    frames = open_frames(input)
+    check_stills(frames, input, options)
+    setup = setup.started()
+    model = setup.face_model()
+    focal = options.focal_px
+    if options.fov_deg is not None:
+        focal = focal_from_fov(options.fov_deg, frames.width)
     source = frames.source
     frames.signature = source["sha256"]
-    settings = {"detector": detector, "focal": focal, "quality": quality, "fitting": asdict(QUALITIES[quality])}
-    settings["version"] = VERSION
-    if photos:
-        frames.ordered, settings["photos"] = False, True
-    settings = json.loads(json.dumps(settings))  # as a track gives it back
-    began, work = time.perf_counter(), output.with_name(output.name + ".work")
-    if (done := kept_track(output, model, source, settings, replace)) is not None:
+    settings = fit_settings(options, setup, focal)
+    frames.ordered = not options.photos
+    began, work = time.perf_counter(), work_folder(output)
+    if (done := kept_track(output, model, source, settings, replace_own)) is not None:
         shutil.rmtree(work, ignore_errors=True)  # of a run that was stopped between saving and removing it
-        return Fitted(done, True, time.perf_counter() - began)
+        fitted = Fitted(output, done, True, time.perf_counter() - began, page)
+    else:
+        try:
+            track = fit_video(
+                frames, model=model, detector=finder or options.detector, device=setup.device, focal=focal,
+                settings=QUALITIES[options.quality], checkpoint=work, report=report,
+            )  # fmt: skip
+        except PortraitError as error:
+            raise PortraitError(str(error).replace("video:", f"'{input}':", 1)) from None
+        finally:
+            if work.is_dir() and not any(work.iterdir()):
+                work.rmdir()
+        facts = {"settings": settings, "device": setup.device, "camera": camera_facts(track, given=focal is not None)}
+        warnings = [*track.facts.get("warnings", []), *shape_warnings(frames)]
+        track = track.with_parameters(track.parameters, **facts, warnings=warnings)
+        track.save(output)
+        shutil.rmtree(work, ignore_errors=True)
+        fitted = Fitted(output, track, False, time.perf_counter() - began, page)
+    if page is not None:
+        write_fit_report(page, fitted.track, input, model)
+    return fitted
 
-    device = pick_device(device)
-    try:
-        track = fit_video(
-            frames,
-            model=model,
-            detector=finder or detector,
-            device=device,
-            focal=focal,
-            settings=QUALITIES[quality],
-            checkpoint=work,
-            report=lambda event: report and report(event.done, event.total, event.stage),
-        )
-    except PortraitError as error:
-        message = str(error)
-        raise PortraitError(message.replace("video:", f"'{input}':", 1)) from None
-    finally:
-        if work.is_dir() and not any(work.iterdir()):
-            work.rmdir()
-    camera = camera_facts(track, given=focal is not None)
-    track = track.with_parameters(track.parameters, settings=settings, device=device, camera=camera)
-    track.facts.setdefault("warnings", []).extend(frames.notes)
+
+def fit_settings(options: FitOptions, setup: Setup, focal: float | None) -> dict:
+    """What decides a fit beside its input and the model: noted in the track, by which a later run knows it again."""
+    settings = {"detector": options.detector, "focal": focal, "quality": options.quality}
+    settings |= {"fitting": asdict(QUALITIES[options.quality]), "version": VERSION}
+    if setup.model is not None:
+        settings["model"] = setup.model
+    if options.photos:
+        settings["photos"] = True
+    return json.loads(json.dumps(settings))  # as a track gives it back
+
+
+def work_folder(output: Path) -> Path:
+    """Where what is needed to go on is kept beside an output."""
+    whole = Path(os.path.abspath(output))
+    return whole.with_name(whole.name + ".work")
+
+
+def shape_warnings(frames) -> list[str]:
+    """What a track says of the shape of its pictures."""
+    found = list(frames.notes)
     if getattr(frames, "several_sizes", False):
-        warning = f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"
-        track.facts.setdefault("warnings", []).append(warning)
-    track.save(output)
-    shutil.rmtree(work, ignore_errors=True)
-    return Fitted(track, False, time.perf_counter() - began)
+        found.append(
+            f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"
+        )
+    return found
 
 
-def check_stills(frames, input: Path, photos: bool, lens: bool) -> None:
+def check_stills(frames, input: Path, options: FitOptions) -> None:
     """Raises PortraitError where ``input`` isn't what the options say: photos, or a clip of frames of one size."""
-    if photos and not (isinstance(frames, ImageReader) and input.is_dir()):
+    if options.photos and not (isinstance(frames, ImageReader) and input.is_dir()):
         raise PortraitError(f"--photos: expected a folder of images, got '{input}'; leave --photos out")
     if not getattr(frames, "several_sizes", False):
         return
     sizes = sorted({f"{width} x {height}" for width, height in frames.sizes})
     shown = ", ".join(sizes[:3]) + (", ..." if len(sizes) > 3 else "")
-    if not photos:
+    if not options.photos:
         raise PortraitError(
             f"folder '{input}': expected images of one size, a clip's frames, got {shown}; "
             "are they photos of one person, in no order? Give --photos"
         )
-    if lens:
+    if (options.focal_px, options.fov_deg) != (None, None):
         raise PortraitError(f"--focal-px, --fov: photos of several sizes ({shown}) have several; leave it out")
 
 
-def check_quality(name: str) -> None:
-    """Raises PortraitError unless there is such a quality."""
-    if name not in QUALITIES:
-        raise unknown_name("quality", name, QUALITIES)
-
-
-def kept_track(folder: Path, model, source: dict, settings: dict, replace: bool) -> Track | None:
+def kept_track(folder: Path, model, source: dict, settings: dict, replace_own: bool) -> Track | None:
     """The track in a folder, where it is whole and of this input, settings and model; None where one is to be fitted.
 
-    Raises PortraitError where that would lose an edited or a mixed track or, without ``replace``, another file's, and
-    where it can't be known, since the track may not be read.
+    Raises PortraitError where that would lose an edited or a mixed track or, without ``replace_own``, another file's,
+    and where it can't be known, since the track may not be read.
     """
     check_permissions(folder)
     try:
@@ -190,7 +187,7 @@ def kept_track(folder: Path, model, source: dict, settings: dict, replace: bool)
     if track is None:
         return None
     known, how = track.facts.get("source") or {}, altered(track)
-    if how is None and not replace and known.get("sha256") != source["sha256"]:
+    if how is None and not replace_own and known.get("sha256") != source["sha256"]:
         how = f"fitted to another file ('{known.get('file', 'unknown')}')"
     if how is not None:
         raise PortraitError(f"track '{folder}': was {how} and would be lost; name another output, or remove it first")

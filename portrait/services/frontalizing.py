@@ -35,13 +35,13 @@ class Frontalizer:
 
     def __init__(self, model, completer) -> None:
         self.model, self.completer = model, completer
-        self.island, self.chart = main_island(model, TEXELS), uv_fragments(model, (TEXELS, TEXELS)).mask[0]
+        self.island, self.atlas = main_island(model, TEXELS), uv_fragments(model, (TEXELS, TEXELS)).mask[0]
 
     def face(self, picture: np.ndarray, parameters: FaceParameters) -> Face:
         """The face in an (H, W, 3) uint8 picture that ``parameters`` were fitted to, to be drawn from any side."""
         skin = single(self.model, parameters, picture, TEXELS)
         whole = dressed(skin, blend_weight(skin.confidence, self.island), self.island, self.completer)
-        return Face(self.model, parameters, extend(whole.clamp(0, 1), self.chart), lit=True)
+        return Face(self.model, parameters, extend(whole.clamp(0, 1), self.atlas), lit=True)
 
     def crop(self, picture: np.ndarray, found: Found) -> np.ndarray:
         """SphereFace's crop (112, 96, 3) uint8 of a face that was found in a picture, turned to the front."""

@@ -2,207 +2,339 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
 
-import facemodel
 from facemodel import PortraitError, Track
-from neural_render import find_method, head_crop
-from neural_render.methods.base import DEFAULT
-from portrait.files import file_hash, find_file, synthetic_note
+from facemodel.editing.mixing import target_frames
+from foundation.progress import Report, counted, ignore
+from neural_render.methods.base import Method, TrainingBudget, method_of
+from neural_render.methods.clip import Clip
+from portrait.files import file_hash, find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
-from portrait.progress import Progress, say
+from portrait.pictures import as_bytes, camera_of
 from portrait.reports.comparison import comparison_frames
-from portrait.reports.reenactment import write_report
-from portrait.services.fitting import DEFAULT_QUALITY, check_quality, fit_file
-from portrait.services.rendering import camera_of, to_uint8, write_video
-from portrait.services.synthesis import driver_of, synthesize_file, train_file
-from portrait.services.tracks import parts
-from portrait.tracks import check_new_folder, is_track, load_track, pick_device
+from portrait.reports.reenactment import Reenactment, write_report
+from portrait.services.checks import check_number, check_output, check_page
+from portrait.services.editing import Mixed, MixOptions
+from portrait.services.events import Begun, Finished, Notes
+from portrait.services.fitting import FitOptions, fit_clip, work_folder
+from portrait.services.methods import LONGEST, Footage, clip_of, find, has_track
+from portrait.services.setup import Setup
+from portrait.services.synthesis import (
+    Synthesized,
+    driver_of,
+    sound_file,
+    sound_of_pictures,
+    weights_facts,
+    write_frames,
+    write_result,
+)
+from portrait.services.training import MethodOptions, Trained, train_on
+from portrait.tracks import check_new_folder, is_track, load_track
 from portrait.video import VideoReader, open_frames
 from portrait.video.sample import carphone
-from portrait.video.writer import check_writable
 from renderer import render
 
 DEMO_MINUTES = 7.0
 """What the demo takes without the installation, on two cores."""
 
 
+@dataclass(frozen=True)
+class ReenactOptions:
+    """How a reenactment is made."""
+
+    mix: MixOptions = MixOptions()
+    fit: FitOptions = FitOptions()
+    method: MethodOptions = MethodOptions()
+    weights: Path | None = None  # trained ones, in place of a training on the target
+    total_minutes: float | None = None  # that everything is to take; the training gets what is left of them
+    sound: str | Path | None = "source"  # see `portrait.services.synthesis.sound_file`
+    comparison: Path | None = None  # a video beside the result: driver | target | ... | result
+    page: Path | None = None  # a report in one file of HTML
+
+    def check(self) -> None:
+        """Raises PortraitError for what can't be."""
+        self.mix.check()
+        self.fit.check()
+        self.method.made()
+        check_number("total-minutes", self.total_minutes, 0, LONGEST, above=True)
+
+
+@dataclass(frozen=True)
+class Reenacted:
+    """A reenactment, and what was made on the way."""
+
+    video: Path
+    comparison: Path | None
+    page: Path | None
+    timings: dict[str, float]  # seconds by stage, in order
+    trained: Trained | None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass
-class Timings:
+class Clock:
     """Seconds by stage, in order."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def measure(self, stage: str, function, *arguments, **options):
+    @contextlib.contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Counts what is done in the block."""
         began = time.perf_counter()
-        result = function(*arguments, **options)
+        yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
-        return result
+
+    def left_of(self, minutes: float) -> float:
+        """What a training may take so that everything takes about ``minutes``, also on a slow or a busy machine.
+
+        Synthesis and comparison take about as long as fitting, and a minute.
+        """
+        return max(2.0, minutes - 1 - 2 * sum(self.seconds.values()) / 60)
 
 
-def reenact_files(
+def reenact(
     source: Path | None,
     target: Path,
     output: Path,
+    options: ReenactOptions = ReenactOptions(),
     *,
-    take: str = "expression,pose,gaze",
-    absolute: bool = False,
-    smooth: float = 0.0,
-    minutes: float | Callable[[Timings], float] = 10.0,
-    size: int = 128,
-    width: int = 32,
-    detector: str = "mediapipe",
-    comparison: Path | None = None,
-    report: Path | None = None,
-    sound: str | None = "source",
-    device: str = "auto",
     work: Path | None = None,
-    method: str = DEFAULT,
-    quality: str = DEFAULT_QUALITY,
-) -> None:
-    """Fit both, mix, train on the target, synthesize.
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Reenacted:
+    """Fits both, mixes, trains on the target, synthesizes: of these, what the method needs.
 
-    source: a video or a track; None is the scripted performance. minutes: of training; a function gets the time
-    that fitting took. Everything in between is kept in ``work``
-    (``<output>.work``): tracks of the same input and a training with the same settings are gone on with.
+    Everything in between is kept in ``work`` (``<output>.work``): tracks of the same input and a training with the
+    same settings are gone on with. Reports parts as `portrait.services.events.Begun` and `Finished`.
+
+    Args:
+        source: a video or a track; None is the scripted performance.
+
+    Raises:
+        PortraitError: files or options that can't be used; before the work where that can be known.
     """
-    find_method(method)
-    check_quality(quality)
-    for path in (output, comparison, report):
+    options.check()
+    check_page(options.page, source, target)
+    for path in (output, options.comparison):
         if path is not None:
-            check_writable(path, source, target)
-    names = parts(take)
-    device = pick_device(device)
-    model = facemodel.load(device=device)
-    open_frames(target)
-    if source is not None and not is_track(source):
-        open_frames(source)  # what can't be read is said before the long work
-    work = work or output.with_name(output.name + ".work")
-    check_new_folder(work / "mixed.track", source)
-    clock = Timings()
+            check_output(path, source, target)
+    setup = setup.started()
+    job = _Job(options, work or work_folder(output), setup, report, Notes(report))
+    method = find(options.method.name) if options.weights is None else method_of(options.weights)
+    tracks = method.target.track or method.driver.track
+    of_source = source if source is not None and not is_track(source) else None
+    if of_source is None and method.driver.pictures and not tracks:
+        raise PortraitError(f"--source: the method '{method.name}' looks at the driver's pictures; give a video")
+    frames = open_frames(target)
+    driving = None if of_source is None else open_frames(of_source)  # what can't be read is said before the long work
+    check_new_folder(job.work / "mixed.track", source)
+    clip = clip_of(Footage(target), job.work, setup=setup, fit=options.fit, report=report, frames=frames)
+    trains = method.training is not None and options.weights is None
+    job.parts = [*(["fitting", "mixing"] if tracks else []), *(["training on the target"] if trains else []),
+                 "synthesizing"]  # fmt: skip
 
-    say("1/4 fitting")
-    fit = {"model": model, "detector": detector, "quality": quality, "device": device, "replace": True}
-    t = clock.measure("fit target", fit_file, target, work / "target.track", **fit)
-    s = _source_track(source, work, t, clock, fit)
-    given = source if source is not None and not is_track(source) else None
-    if given is None and sound == "source":
-        sound = sound_of_track(s, source, target)
-    say("2/4 mixing")
-    mixed = clock.measure("mix", facemodel.mix, s, t, model, names, absolute=absolute, smooth=smooth)
-    mixed.save(work / "mixed.track")
-
-    minutes = minutes(clock) if callable(minutes) else minutes
-    say(f"3/4 training on the target, {minutes:.3g} minutes in all")
-    fitted = file_hash(work / "target.track" / "track.safetensors")[:8]
-    weights = work / f"{method}-{size}-{width}-{fitted}.safetensors"
-    summary = clock.measure(
-        "train", train_file, work / "target.track", target, weights,
-        minutes=minutes, size=size, width=width, device=device, model=model, method=method,
-    )  # fmt: skip
-    say("4/4 synthesizing")
-    clock.measure(
-        "synthesize", synthesize_file, weights, work / "mixed.track", target, output,
-        sound=sound, device=device, source=given, model=model,
-    )  # fmt: skip
-
-    if comparison is not None:
-        clock.measure("comparison", write_comparison, comparison, s, given, target, t, mixed, output, model)
-        say(f"{comparison}: driver | target | maps | result")
-    if report is not None:
-        write_report(
-            report, title=output.stem, source=s, target=t, mixed=mixed, target_video=target, result_video=output,
-            driver=lambda: driver_frames(s, given, model), model=model, timings=clock.seconds, training=summary,
+    played = mixed = None
+    if tracks:
+        played, mixed = job.fit_and_mix(source, target, clip)
+        driver = Clip.of_track(mixed, driving, setup.face_model())
+        audio = job.sound(mixed, played, source, of_source, target)
+    else:
+        driver = clip_of(Footage(of_source), job.work, setup=setup, fit=options.fit, report=report, frames=driving)
+        audio = sound_of_pictures(options.sound, target, of_source, job.notes)
+    trained, weights = job.train(method, clip, target) if trains else (None, options.weights)
+    loaded = None if weights is None else method.load(weights, setup.face_model())
+    job.begin("synthesizing")
+    note = {"target": {"file": target.name, "sha256": frames.source["sha256"]}, "method": method.name}
+    note |= {"track": track_facts(job.work / "mixed.track", mixed)} if mixed is not None else {}
+    note |= {} if weights is None else {"weights": weights_facts(weights, loaded.header)}
+    with job.clock.of("synthesize"):
+        made = write_result(
+            output, method, loaded, clip, driver, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
+            report=report,
         )  # fmt: skip
-        say(f"{report}: curves, overlays, timings")
+    job.finished(Synthesized(output, *made))
+    shown = _Shown(source, of_source, played, setup.face_model())
+    if options.comparison is not None:
+        with job.clock.of("comparison"):
+            panels = method.panels(loaded, clip, driver, (f for _, _, f in VideoReader(output)), panel_height(clip))
+            write_comparison(options.comparison, shown, clip, driver, output, panels, report)
+    if options.page is not None:
+        facts = Reenactment(
+            output.stem, target, output, played, clip.track if tracks else None, mixed, job.clock.seconds, trained
+        )
+        write_report(options.page, facts, shown.frames, setup.face_model())
+    return Reenacted(output, options.comparison, options.page, job.clock.seconds, trained, tuple(job.notes))
 
 
-def remaining_minutes(clock: Timings) -> float:
-    """What a demo may train so that all of it takes about ``DEMO_MINUTES``, also on a slow or a busy machine.
+@dataclass
+class _Job:
+    """What the parts of a reenactment share."""
 
-    Synthesis and comparison take about as long as fitting, and a minute.
+    options: ReenactOptions
+    work: Path
+    setup: Setup
+    report: Report
+    notes: Notes
+    clock: Clock = field(default_factory=Clock)
+    parts: list[str] = field(default_factory=list)
+
+    def begin(self, part: str, note: str = "") -> None:
+        self.report(Begun(part, self.parts.index(part), len(self.parts), "parts", note))
+
+    def finished(self, result: object) -> None:
+        self.report(Finished("", 1, 1, result=result))
+
+    def fit_and_mix(self, source: Path | None, target: Path, clip: Clip) -> tuple[Track, Track]:
+        """The source's track and the mixed one; the target's goes to its clip."""
+        options, model = self.options, self.setup.face_model()
+        fit = {"setup": self.setup, "replace_own": True, "report": self.report}
+        self.begin("fitting")
+        with self.clock.of("fit target"):
+            fitted = fit_clip(target, self.work / "target.track", options.fit, **fit)
+        self.finished(fitted)
+        clip.track = fitted.track
+        if source is None:
+            played = scripted_performance(model, fitted.track.fps)
+            played.save(self.work / "source.track")
+        elif is_track(source):
+            played = load_track(source, model)
+        else:
+            with self.clock.of("fit source"):
+                driving = fit_clip(source, self.work / "source.track", options.fit, **fit)
+            self.finished(driving)
+            played = driving.track
+        self.begin("mixing")
+        with self.clock.of("mix"):
+            mixed = options.mix.mix(played, fitted.track, model)
+            mixed.save(self.work / "mixed.track")
+        neutral = None if options.mix.absolute else mixed.facts["mixed"]["neutral"]
+        self.finished(Mixed(mixed, self.work / "mixed.track", neutral))
+        return played, mixed
+
+    def train(self, method: Method, clip: Clip, target: Path) -> tuple[Trained, Path]:
+        """Weights of the target, gone on with where they are there."""
+        options = self.options.method.made(self.setup.device)
+        if self.options.total_minutes is not None:
+            options = replace(options, minutes=self.clock.left_of(self.options.total_minutes))
+        self.begin("training on the target", f"{options.minutes:.3g} minutes in all")
+        fitted = self.work / "target.track" / "track.safetensors"
+        digest = file_hash(fitted if fitted.is_file() else target)[:8]
+        weights = self.work / f"{method.name}{options_name(options)}-{digest}.safetensors"
+        with self.clock.of("train"):
+            trained = train_on(method, [clip], weights, options, report=self.report)
+        self.finished(trained)
+        return trained, weights
+
+    def sound(self, mixed: Track, played: Track, source: Path | None, of_source: Path | None, target: Path):
+        """The file whose sound goes with the result; of a driving track its clip's, where that is at hand."""
+        sound = self.options.sound
+        if of_source is None and sound == "source":
+            sound = sound_of_track(played, source, target, self.notes)
+        return sound_file(sound, mixed, target, of_source, self.notes, self.work / "mixed.track")
+
+
+def options_name(options: TrainingBudget) -> str:
+    """What of a method's options belongs to the name of the weights that they make: not how long and where."""
+    sizes = [f"-{getattr(options, name)}" for name in ("size", "width") if hasattr(options, name)]
+    usual = {f.name: getattr(type(options)(), f.name) for f in fields(options)}
+    left = {"minutes", "steps", "device", "size", "width"}
+    others = {k: v for k, v in asdict(options).items() if k not in left and v != usual[k]}
+    digest = hashlib.sha256(json.dumps(others, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    return "".join(sizes) + (f"-{digest}" if others else "")
+
+
+def demo(
+    output: Path,
+    *,
+    source: Path | None = None,
+    target: Path | None = None,
+    minutes: float | None = None,
+    options: ReenactOptions = ReenactOptions(),
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Reenacted:
+    """The main job into one folder. minutes: of training; None fits it into ``DEMO_MINUTES``.
+
+    target: None is a clip that is installed.
     """
-    spent = sum(clock.seconds.values()) / 60
-    return max(2.0, DEMO_MINUTES - 1 - 2 * spent)
-
-
-def run_demo(
-    output: Path, *, source: Path | None, target: Path | None, minutes: float | None, size: int, width: int, device: str
-) -> None:
-    """The main job into one folder. minutes: of training; None fits it into ``DEMO_MINUTES``."""
+    check_number("minutes", minutes, 0, LONGEST, above=True)
     if output.is_file():
         raise PortraitError(f"demo '{output}': expected a folder, found a file; choose another name")
-    began = time.perf_counter()
-    target = target or carphone()
-    result, comparison, report = (output / n for n in ("result.mp4", "comparison.mp4", "report.html"))
-    reenact_files(
-        source, target, result, minutes=minutes or remaining_minutes, size=size, width=width,
-        comparison=comparison, report=report, device=device, work=output / "work", sound="source",
+    values = {**options.method.values, **({} if minutes is None else {"minutes": minutes})}
+    options = replace(
+        options, method=replace(options.method, values=values), comparison=output / "comparison.mp4",
+        total_minutes=DEMO_MINUTES if minutes is None else None, page=output / "report.html",
     )  # fmt: skip
-    say(f"\nDone in {(time.perf_counter() - began) / 60:.1f} minutes. Look at:")
-    for path, what in ((result, "the new video"), (comparison, "driver | target | maps | result"),
-                       (report, "curves, overlays, timings, warnings")):  # fmt: skip
-        say(f"  {path}   {what}")
+    return reenact(
+        source, target or carphone(), output / "result.mp4", options, work=output / "work", setup=setup, report=report
+    )
+
+
+# -- what is shown of it ----------------------------------------------------------------------------------------------
+
+
+def panel_height(clip: Clip) -> int:
+    """Px of a comparison's panels: the clip's own height within limits, even."""
+    height = max(288, min(432, clip.height))
+    return height + height % 2
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The driver, to be looked at."""
+
+    source: Path | None
+    video: Path | None
+    track: Track | None
+    model: object
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The driver's own frames; without a video, its track drawn with the shaded model."""
+        if self.video is not None:
+            yield from (frame for _, _, frame in open_frames(self.video))
+            return
+        camera = camera_of(self.track)
+        for start in range(0, len(self.track), 8):
+            with torch.inference_mode():
+                p = self.track.parameters[start : start + 8].to(self.model.mean.device)
+                drawn = render(self.model, p, camera, maps=["diffuse", "mask"], supersample=2)
+            yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
 
 
 def write_comparison(
-    path: Path, source: Track, source_video: Path | None, target: Path, target_track: Track, mixed: Track, result: Path,
-    model,
-) -> Path:  # fmt: skip
-    """The comparison video, with the sound of the result."""
-    crop = head_crop(target_track, model)
+    path: Path, shown: _Shown, target: Clip, driver: Clip, result: Path, panels, report: Report
+) -> None:
+    """The comparison video, with the sound of the result. panels: of the method, by title, one set a frame."""
+    reader = VideoReader(result)
+    track = driver.track if has_track(driver) else None
+    times = [time for _, time, _ in reader] if track is None else (track.times - track.times[0]).tolist()
     frames = comparison_frames(
-        driver_frames(source, source_video, model),
-        open_frames(target),
-        mixed,
-        VideoReader(result),
-        model=model,
-        crop=crop,
-    )
+        shown.frames(), target.frames, reader, panels, order=None if track is None else target_frames(track),
+        height=panel_height(target),
+    )  # fmt: skip
     made_from = {"file": result.name, "sha256": file_hash(result)}
-    note = synthetic_note("comparison", result=made_from, mixed=mixed.facts.get("mixed"))
-    square = mixed.with_parameters(mixed.parameters, source=None)  # the panels are already as they are to be seen
-    with Progress() as progress:
-        return write_video(path, progress.over(frames, len(mixed), path.name), square, audio_from=result, note=note)
+    note = synthetic_note("comparison", result=made_from, mixed=track.facts.get("mixed") if track is not None else None)
+    shown_frames = counted(frames, report, path.name, len(times))
+    write_frames(path, shown_frames, times, driver.fps, Fraction(1), audio=result, note=note)  # as seen
 
 
-def driver_frames(source: Track, video: Path | None, model) -> Iterator[np.ndarray]:
-    """The driver's own frames; without a video, its track drawn with the shaded model."""
-    if video is not None:
-        for _, _, frame in open_frames(video):
-            yield frame
-        return
-    camera = camera_of(source)
-    for start in range(0, len(source), 8):
-        with torch.inference_mode():
-            p = source.parameters[start : start + 8].to(model.mean.device)
-            drawn = render(model, p, camera, maps=["diffuse", "mask"], supersample=2)
-        background = 0.13 * (1 - drawn["mask"])
-        yield from to_uint8(drawn["diffuse"] + background)
-
-
-def sound_of_track(track: Track, path: Path | None, target: Path) -> str:
-    """A ``sound`` for ``synthesize_file``: the clip that a driving track is of, where it is at hand, else "none".
+def sound_of_track(track: Track, path: Path | None, target: Path, notes: Notes) -> str:
+    """A ``sound`` for `sound_file`: the clip that a driving track is of, where it is at hand, else "none".
 
     path: of the track; None for the scripted performance, which is silent.
     """
     clip = None if path is None else find_file(driver_of(track) or track.facts.get("source"), path, target)
     if path is not None and clip is None:
-        say(f"  note: no sound, since the clip of {path.name} isn't beside it; --sound takes a file")
+        notes.add(f"no sound, since the clip of {path.name} isn't beside it; --sound takes a file")
     return "none" if clip is None else str(clip)
-
-
-def _source_track(source: Path | None, work: Path, target: Track, clock: Timings, fit: dict) -> Track:
-    if source is None:
-        track = scripted_performance(fit["model"], target.fps)
-        track.save(work / "source.track")
-        return track
-    if is_track(source):
-        return load_track(source, fit["model"])
-    return clock.measure("fit source", fit_file, source, work / "source.track", **fit)

@@ -1,8 +1,11 @@
-"""``portrait render``."""
+"""``portrait render``: a track drawn, as videos or a picture of its maps, or over its video."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,60 +13,117 @@ import torch
 
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import is_mixed, target_frames
-from foundation.errors import unknown_name
+from foundation.progress import Report, counted, ignore
 from neural_render import FrameCursor
 from portrait.files import file_hash, synthetic_note, track_facts
-from portrait.progress import Progress, say
+from portrait.pictures import as_bytes, camera_of, resize
 from portrait.reports.pictures import SUFFIX, write_picture
-from portrait.tracks import check_video, default_model, load_track, note_other_file, pick_device, pixel_aspect
+from portrait.services.checks import check_names, check_number, check_output
+from portrait.services.events import Notes
+from portrait.services.setup import Setup
+from portrait.tracks import check_video, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter
-from portrait.video.writer import FORMATS, check_writable, padding_note
-from renderer import MAPS, Camera, overlay, render
+from portrait.video.writer import FORMATS, check_writable
+from renderer import MAPS, overlay, render
 
 CHUNK = 8  # frames drawn at a time
+SIDES = (16, 8192)  # px
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """What is drawn."""
+
+    maps: tuple[str, ...] = ("diffuse", "correspondence", "eyes")
+    overlay: Path | None = None  # a video: the first map is drawn over it
+    alpha: float = 0.7  # strength of the overlay, 0 to 1
+    size: tuple[int, int | None] | None = None  # px; a height of None keeps the clip's shape, None its size
+
+    def check(self) -> None:
+        """Raises PortraitError for what can't be drawn."""
+        if not self.maps:
+            raise PortraitError(f"--maps: expected any of {','.join(MAPS)}, got nothing")
+        check_names("map", self.maps, MAPS)
+        check_number("alpha", self.alpha, 0, 1)
+        if self.size is not None and not all(n is None or SIDES[0] <= n <= SIDES[1] for n in self.size):
+            shown = "x".join(str(n) for n in self.size if n is not None)
+            raise PortraitError(f"--size {shown}: expected WIDTHxHEIGHT or WIDTH, from {SIDES[0]} to {SIDES[1]} pixels")
+
+    def picture_size(self, track: Track) -> tuple[int, int]:
+        """Width and height of a drawn frame, px."""
+        if self.size is None:
+            return track.width, track.height
+        width, height = self.size
+        return width, height or min(max(SIDES[0], round(width * track.height / track.width)), SIDES[1])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Files of a drawn track."""
+
+    path: Path  # a file, or the folder of one file a map
+    maps: tuple[str, ...]
+    over: Path | None  # the video that was drawn over
+    one_each: bool
+    width: int  # px of a drawn frame, one map
+    height: int
+    frames: int
+    still: bool  # a picture, not a video
+    pixel_aspect: Fraction = Fraction(1)  # of the file
+    notes: tuple[str, ...] = ()
 
 
 def render_track(
-    path: Path, output: Path, *, maps: str | None, overlay: Path | None, alpha: float, size: str | None, device: str
-) -> None:
+    path: Path,
+    output: Path,
+    options: RenderOptions = RenderOptions(),
+    *,
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Rendered:
     """Writes the maps side by side into one video, or one video a map into a folder; or one map over a video.
 
-    A track of one frame makes a PNG too.
+    A track of one frame makes a PNG too. Raises PortraitError for what can't be drawn or written.
     """
-    device = pick_device(device)
-    model = default_model(device)
+    options.check()
+    check_output_kind(output, options)
+    setup, notes = setup.started(), Notes(report)
+    model = setup.face_model()
     track = load_track(path, model)
-    names = map_names(maps or "diffuse")
     still = is_still(output, track)
     write = write_still if still else write_video
-    width, height = picture_size(size, track.width, track.height)
-    padding = lambda wide: "" if still else padding_note(wide, height, pixel_aspect(track))  # noqa: E731
-    one = f"{width} x {height}{padding(width)}"
+    width, height = options.picture_size(track)
     note = synthetic_note("render", track=track_facts(path, track))
-    with Progress() as progress:
-        if overlay is not None:
-            check_writable(output, overlay)
-            reader, digest = check_video(overlay, track), file_hash(overlay)
-            note_other_file("the track was fitted to", track.facts.get("source"), overlay, digest)
-            frames = progress.over(
-                overlay_frames(model, track, reader, names[0], width, height, alpha), len(track), "render"
-            )
-            note |= {"video": {"file": overlay.name, "sha256": digest}}
-            sound = overlay if reader.audio and not is_mixed(track) else None
-            write(output, frames, track, audio_from=sound, note=note)
-            say(f"{output}: {names[0]} over {overlay.name}, {one}, {len(track)} frames")
-            return
-        one_each = not still and output.suffix.lower() not in FORMATS
-        if one_each and (output.suffix or output.is_file()):
-            raise PortraitError(f"output '{output}': expected a folder, or a name ending in {', '.join(FORMATS)}")
-        drawn = progress.over(map_frames(model, track, names, width, height), len(track), "render")
-        if not one_each:
-            write(output, (np.concatenate([m[n] for n in names], 1) for m in drawn), track, note=note)
-            padded = padding(len(names) * width)
-            say(f"{output}: {', '.join(names)} side by side, {width} x {height} each{padded}, {len(track)} frames")
-            return
-        write_each(output, drawn, names, track, note)
-        say(f"{output}: {', '.join(f'{n}.mp4' for n in names)}, {one}, {len(track)} frames")
+    show = lambda frames: counted(frames, report, "render", len(track))  # noqa: E731
+    made = {"width": width, "height": height, "frames": len(track), "still": still, "pixel_aspect": pixel_aspect(track)}
+    if options.overlay is not None:
+        names = options.maps[:1]
+        check_writable(output, options.overlay)
+        reader, digest = check_video(options.overlay, track), file_hash(options.overlay)
+        if text := other_file_note("the track was fitted to", track.facts.get("source"), options.overlay, digest):
+            notes.add(text)
+        frames = overlay_frames(model, track, reader, names[0], width, height, options.alpha)
+        note |= {"video": {"file": options.overlay.name, "sha256": digest}}
+        sound = options.overlay if reader.audio and not is_mixed(track) else None
+        write(output, show(frames), track, audio_from=sound, note=note)
+        return Rendered(output, names, options.overlay, False, **made, notes=tuple(notes))
+    drawn = show(map_frames(model, track, options.maps, width, height))
+    if one_each := not still and output.suffix.lower() not in FORMATS:
+        write_each(output, drawn, options.maps, track, note)
+    else:
+        write(output, (np.concatenate([m[n] for n in options.maps], 1) for m in drawn), track, note=note)
+    return Rendered(output, options.maps, None, one_each, **made, notes=tuple(notes))
+
+
+def check_output_kind(output: Path, options: RenderOptions) -> None:
+    """Raises PortraitError where the output is neither a video, nor a picture, nor a folder."""
+    suffix = output.suffix.lower()
+    if suffix in FORMATS or suffix == SUFFIX:
+        check_output(output, options.overlay)
+    elif options.overlay is not None:
+        raise PortraitError(f"output '{output}': expected a name ending in {', '.join(FORMATS)} or {SUFFIX}")
+    elif suffix or output.is_file():
+        raise PortraitError(f"output '{output}': expected a folder, or a name ending in {', '.join(FORMATS)}")
 
 
 def is_still(output: Path, track: Track) -> bool:
@@ -79,25 +139,14 @@ def is_still(output: Path, track: Track) -> bool:
 
 def write_still(path: Path, frames: Iterable[np.ndarray], track: Track, *, audio_from=None, note: dict) -> None:
     """The one frame as a PNG; pictures are silent."""
-    check_writable(path)
     (picture,) = frames
     write_picture(path, picture, note)
 
 
-def map_frames(model, track: Track, names: list[str], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:
+def map_frames(model, track: Track, names: tuple[str, ...], width: int, height: int) -> Iterator[dict[str, np.ndarray]]:
     """Pictures of each map for every frame: name -> (height, width, 3) uint8."""
-    camera = camera_of(track).resized(width, height)
-    near, far = _depth_range(model, track)
-    with torch.inference_mode():
-        for start in range(0, len(track), CHUNK):
-            p = track.parameters[start : start + CHUNK].to(model.mean.device)
-            drawn = render(model, p, camera, maps=[*names, "mask"])
-            if "depth" in drawn:
-                mask = drawn["mask"] > 0
-                drawn["depth"] = torch.where(mask, (far - drawn["depth"]) / (far - near), 0.0)
-            pictures = {n: to_uint8(drawn[n]) for n in names}
-            for k in range(len(pictures[names[0]])):
-                yield {n: pictures[n][k] for n in names}
+    for drawn in _drawn(model, track, names, width, height):
+        yield {n: as_bytes(drawn[n].expand(*drawn[n].shape[:-1], 3)) for n in names}
 
 
 def overlay_frames(
@@ -105,40 +154,38 @@ def overlay_frames(
 ) -> Iterator[np.ndarray]:
     """The video's frames with a map drawn over, where the track has a face. (height, width, 3) uint8."""
     cursor = FrameCursor(reader)
-    order, found = target_frames(track), track.tracked.tolist()
-    camera = camera_of(track).resized(width, height)
-    near, far = _depth_range(model, track)
-    with torch.inference_mode():
-        for start in range(0, len(track), CHUNK):
-            p = track.parameters[start : start + CHUNK].to(model.mean.device)
-            drawn = render(model, p, camera, maps=[name, "mask"])
-            if name == "depth":
-                drawn["depth"] = (far - drawn["depth"]) / (far - near)
-            for k, index in enumerate(order[start : start + CHUNK]):
-                frame = resize(cursor.at(index), width, height)
-                if not found[start + k]:
-                    yield frame
-                    continue
-                blended = overlay(
-                    torch.from_numpy(np.ascontiguousarray(frame)), drawn[name][k], drawn["mask"][k], alpha
-                )
-                yield blended.cpu().numpy()
+    found = track.tracked.tolist()
+    for k, (index, drawn) in enumerate(zip(target_frames(track), _drawn(model, track, (name,), width, height))):
+        frame = resize(cursor.at(index), width, height)
+        if found[k]:
+            picture = torch.from_numpy(np.ascontiguousarray(frame))
+            frame = overlay(picture, drawn[name], drawn["mask"], alpha).cpu().numpy()
+        yield frame
     cursor.close()
 
 
-def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict, width: int = 0) -> Path:
+def _drawn(model, track: Track, names: tuple[str, ...], width: int, height: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Maps of every frame and "mask", each (height, width, 1 or 3) in [0, 1]; near is bright in "depth"."""
+    camera = camera_of(track).resized(width, height)
+    near, far = _depth_range(model, track)
+    for start in range(0, len(track), CHUNK):
+        with torch.inference_mode():
+            p = track.parameters[start : start + CHUNK].to(model.mean.device)
+            drawn = render(model, p, camera, maps=[*dict.fromkeys([*names, "mask"])])
+            if "depth" in drawn:
+                drawn["depth"] = torch.where(drawn["mask"] > 0, (far - drawn["depth"]) / (far - near), 0.0)
+        for k in range(len(drawn["mask"])):
+            yield {n: values[k] for n, values in drawn.items()}
+
+
+def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict) -> Path:
     """Frames (one a frame of the track) to a video with the track's times and pixel shape."""
     frames = iter(frames)
     first = next(frames)
     writer = VideoWriter(
-        path,
-        first.shape[1],
-        first.shape[0],
-        track.fps,
-        audio_from=audio_from,
-        metadata=note,
+        path, first.shape[1], first.shape[0], track.fps, audio_from=audio_from, metadata=note,
         pixel_aspect=pixel_aspect(track),
-    )
+    )  # fmt: skip
     times = (track.times - track.times[0]).tolist()
     with writer:
         writer.write(first, times[0])
@@ -147,10 +194,8 @@ def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict
     return path
 
 
-def write_each(folder: Path, drawn, names: list[str], track: Track, note: dict) -> None:
+def write_each(folder: Path, drawn, names: tuple[str, ...], track: Track, note: dict) -> None:
     """One video a map into a folder; all of them appear, or none."""
-    import contextlib
-
     writers: dict[str, VideoWriter] = {}
     times = (track.times - track.times[0]).tolist()
     with contextlib.ExitStack() as stack:
@@ -163,49 +208,6 @@ def write_each(folder: Path, drawn, names: list[str], track: Track, note: dict) 
                     )
                     writers[name] = stack.enter_context(writer)
                 writers[name].write(maps[name], time)
-
-
-def map_names(maps: str) -> list[str]:
-    """``diffuse,eyes`` as a list. Raises PortraitError for unknown ones."""
-    names = list(dict.fromkeys(name.strip() for name in maps.split(",") if name.strip()))
-    for name in names:
-        if name not in MAPS:
-            raise unknown_name("map", name, MAPS)
-    if not names:
-        raise PortraitError(f"--maps: expected any of {','.join(MAPS)}, got nothing")
-    return names
-
-
-def picture_size(size: str | None, width: int, height: int) -> tuple[int, int]:
-    """``640x360``, or ``640`` (a width, the shape kept), in pixels; None is the clip's own."""
-    if size is None:
-        return width, height
-    numbers = size.lower().split("x")
-    if not 1 <= len(numbers) <= 2 or not all(n.strip().isdigit() and 16 <= int(n) <= 8192 for n in numbers):
-        raise PortraitError(f"--size '{size}': expected WIDTHxHEIGHT or WIDTH, from 16 to 8192 pixels")
-    chosen = int(numbers[0])
-    return chosen, int(numbers[1]) if len(numbers) == 2 else max(16, round(chosen * height / width))
-
-
-def camera_of(track: Track) -> Camera:
-    """The camera of the track's own frames."""
-    return Camera(float(track.parameters.focal.flatten()[0]), track.width, track.height)
-
-
-def to_uint8(picture: torch.Tensor) -> np.ndarray:
-    """(..., 1 or 3) in [0, 1] -> (..., 3) uint8."""
-    picture = (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    return (picture.expand(*picture.shape[:-1], 3) if picture.shape[-1] == 1 else picture).numpy()
-
-
-def resize(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A frame at another size: averaged when smaller, cubic when larger."""
-    import cv2
-
-    if frame.shape[:2] == (height, width):
-        return frame
-    smaller = width < frame.shape[1]
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
 def _depth_range(model, track: Track) -> tuple[float, float]:

@@ -1,177 +1,186 @@
-"""``portrait train`` and ``portrait synthesize``."""
+"""``portrait synthesize``: a target's video made again, doing what a driver does."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import is_mixed
-from neural_render import Drive, OnnxWeights, Target, TrainingOptions, TrainingSummary, Weights, find_method, method_of
-from neural_render.methods.base import DEFAULT
-from neural_render.training import is_main_process
+from foundation.progress import Report, counted, ignore
+from neural_render.methods.base import Method, header_of, method_of
+from neural_render.methods.clip import Clip
+from neural_render.methods.finding import detected, fitted
+from neural_render.methods.weights import WeightsHeader
 from portrait.files import file_hash, find_file, synthetic_note, track_facts
-from portrait.progress import Progress, say
-from portrait.services.rendering import write_video
-from portrait.tracks import (
-    altered,
-    check_video,
-    default_model,
-    is_other_file,
-    load_track,
-    note_other_file,
-    pick_device,
-    pixel_aspect,
-)
-from portrait.video import has_sound, open_frames
-from portrait.video.writer import check_writable, padding_note
+from portrait.services.checks import check_output
+from portrait.services.events import Notes
+from portrait.services.methods import find, times_of
+from portrait.services.setup import Setup
+from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
+from portrait.video import VideoWriter, has_sound, open_frames
 
 
-def train_file(
-    path: Path,
+@dataclass(frozen=True)
+class Synthesized:
+    """A video that was made."""
+
+    path: Path
+    frames: int
+    width: int  # px of a frame; H.264 stores even sizes
+    height: int
+    pixel_aspect: Fraction = Fraction(1)  # of the file
+    notes: tuple[str, ...] = ()
+
+
+def synthesize(
+    weights: Path | None,
+    driver: Path,
     video: Path,
     output: Path,
     *,
-    minutes: float,
-    size: int,
-    width: int,
-    device: str,
-    model=None,
-    method: str = DEFAULT,
-    losses: dict[str, float] | None = None,
-    vgg: Path | None = None,
-    held_out: float = 0.0,
-) -> TrainingSummary | None:
-    """Trains on a clip and writes the weights; goes on from what an earlier run left beside them.
-
-    Under torchrun every process comes here, and one of them writes and speaks.
-    """
-    reenactor = find_method(method)
-    if output.is_dir():
-        raise PortraitError(f"weights '{output}': expected a file name, found a folder; give a name inside it")
-    check_writable(output, video)
-    device = pick_device(device)
-    model = model or default_model(device)
-    track = load_track(path, model)
-    if (how := altered(track)) is not None:
-        raise PortraitError(f"track '{path}': was {how}; train with the target's own track, which 'portrait fit' wrote")
-    frames = check_video(video, track)
-    if is_main_process():
-        note_other_file("the track was fitted to", track.facts.get("source"), video, file_hash(video))
-    options = TrainingOptions(
-        minutes=minutes, size=size, width=width, device=device, losses=losses or {},
-        vgg=None if vgg is None else str(vgg), held_out=held_out,
-    )  # fmt: skip
-    with Progress() as progress:
-
-        def show(done: float, total: float, stage: str, note: str) -> None:
-            progress.update(done, total, f"{output.name}: {stage}", note)
-
-        summary = reenactor.train(Target(track, frames, model), output, options, progress=show)
-    if is_main_process():
-        _say_summary(summary, len(track), size)
-    return summary
-
-
-def _say_summary(summary: TrainingSummary, frames: int, size: int) -> None:
-    begun = f" (gone on at step {summary.resumed_at})" if summary.resumed_at else ""
-    say(
-        f"{summary.weights}: {summary.steps} steps in {summary.seconds / 60:.1f} minutes{begun}, "
-        f"{summary.frames} frames, {size} px; " + ", ".join(f"{k} {v:.3f}" for k, v in summary.losses.items())
-    )
-    if summary.excluded:
-        say(f"  note: {summary.excluded} of {frames} frames have no tracked face and were left out")
-    if summary.rollbacks:
-        say(f"  note: it diverged {summary.rollbacks} times and went back to its last checkpoint, at half the rates")
-    if summary.score is not None:
-        say(f"  held-out frames: L1 {summary.score:.4f}, where pictures are in -1 to 1; the best state was kept")
-
-
-def synthesize_file(
-    weights: Path,
-    path: Path,
-    video: Path,
-    output: Path,
-    *,
-    sound: str | None,
-    device: str,
+    method: str | None = None,
+    sound: str | Path | None = None,
     source: Path | None = None,
-    model=None,
-) -> None:
-    """Writes the target's video with the track's performance, at its own size.
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Synthesized:
+    """Writes the target's video with the driver's performance, with sound, labelled as synthetic.
 
-    weights: that 'portrait train' wrote, or an ONNX file that 'portrait export' wrote.
-    sound, source: see ``sound_file``.
+    Args:
+        weights: what 'portrait train' or 'portrait export' wrote; None for a method that has none, then ``method``.
+        driver: a mixed or edited track, or a video for methods that look at the driver's pictures.
+        video: the target's.
+        sound, source: see `sound_file`.
+
+    Raises:
+        PortraitError: files that can't be used, or that don't belong together.
     """
-    device = pick_device(device)
-    model = model or default_model(device)
-    check_writable(output, video, weights)
-    track = load_track(path, model)
-    loaded = load_weights(weights, model)
-    frames = check_video(video, track)
+    check_output(output, video, driver, weights, source)
+    if weights is None and method is None:
+        raise PortraitError("weights: expected a file that 'portrait train' wrote, got none")
+    chosen = find(method) if weights is None else method_of(weights)
+    if weights is None and chosen.training is not None:
+        raise PortraitError(f"method '{chosen.name}': needs weights; train them with 'portrait train'")
+    setup, notes = setup.started(), Notes(report)
+    model = setup.face_model()
+    loaded = None if weights is None else chosen.load(weights, model)
+    note = {"method": chosen.name} if loaded is None else {"weights": weights_facts(weights, loaded.header)}
     digest = file_hash(video)
-    note_strangers(track, loaded, video, digest)
-    note = synthetic_note(
-        "synthesize",
-        target={"file": video.name, "sha256": digest},
-        track=track_facts(path, track),
-        weights=weights_facts(weights, loaded),
-    )
-    audio = sound_file(sound, track, video, source, path)
-    driver = None if source is None else open_frames(source)
-    pictures = find_method(loaded.header.method).reenact(
-        loaded, Drive(track, driver), Target(track, frames, model), device=device
-    )
-    with Progress() as progress:
-        shown = progress.over(pictures, len(track), f"synthesize {output.name}")
-        write_video(output, shown, track, audio_from=audio, note=note)
-    size = f"{track.width} x {track.height}{padding_note(track.width, track.height, pixel_aspect(track))}"
-    say(f"{output}: {len(track)} frames, {size}; labelled as synthetic in its metadata")
+    note["target"] = {"file": video.name, "sha256": digest}
+    if is_track(driver) or chosen.driver.track:
+        track = load_track(driver, model)
+        frames = check_video(video, track)
+        header = None if loaded is None else loaded.header
+        for text in stranger_notes(track, header, video, digest):
+            notes.add(text)
+        note["track"] = track_facts(driver, track)
+        audio = sound_file(sound, track, video, source, notes, driver)
+        source = source or (find_file(driver_of(track), video, driver) if chosen.driver.pictures else None)
+        pictures = None if source is None else open_frames(source)
+        target, drive = (Clip.of_track(track, f, model) for f in (frames, pictures))
+    else:
+        target, drive = (_pictures(path, model, setup.device) for path in (video, driver))
+        note["driver"] = {"file": driver.name, "sha256": file_hash(driver)}
+        audio = sound_of_pictures(sound, video, driver, notes)
+    made = write_result(
+        output, chosen, loaded, target, drive, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
+        report=report,
+    )  # fmt: skip
+    return Synthesized(output, *made, notes=tuple(notes))
 
 
-def load_weights(path: Path, model) -> Weights | OnnxWeights:
-    """What 'portrait train' wrote, as its method reads it, or an ONNX file of 'portrait export'."""
-    if path.suffix.lower() == ".onnx":
-        return OnnxWeights(path, model=model)
-    return find_method(method_of(path)).load(path, model)
+def _pictures(path: Path, model, device: str) -> Clip:
+    """A video of which landmarks, or a track for action units, are found when a method asks for them."""
+    frames = open_frames(path)
+    return Clip(
+        frames, frames.width, frames.height, frames.fps, path.stem, frames.source, model,
+        fitted(device=device), detected(device=device),
+    )  # fmt: skip
 
 
-def weights_facts(path: Path, weights: Weights) -> dict:
+def write_result(
+    output: Path, method: Method, weights, target: Clip, driver: Clip, *, audio: Path | None, note: dict, setup: Setup,
+    report: Report = ignore,
+) -> tuple[int, int, int, Fraction]:  # fmt: skip
+    """Writes what a method makes; frames, width, height and the shape of the file's pixels."""
+    method.target.check([target], "target")
+    method.driver.check([driver], "driver")
+    pictures = method.animate(weights, target, driver, device=setup.device)
+    times = times_of(driver)
+    aspect = pixel_aspect(target.track) if "track" in target.__dict__ else Fraction(target.frames.pixel_aspect)
+    shown = counted(pictures, report, f"synthesize {output.name}", len(times))
+    return *write_frames(output, shown, times, driver.fps, aspect, audio=audio, note=note), aspect
+
+
+def write_frames(
+    path: Path, frames: Iterable[np.ndarray], times: Sequence[float], fps: float, aspect: Fraction, *,
+    audio: Path | None, note: dict,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Frames at these seconds to a video; how many, their width and height."""
+    frames = iter(frames)
+    first = next(frames)
+    height, width = first.shape[:2]
+    with VideoWriter(path, width, height, fps, audio_from=audio, metadata=note, pixel_aspect=aspect) as writer:
+        for time, frame in zip(times, _chain(first, frames)):
+            writer.write(frame, time)
+    return writer.frame_count, width, height
+
+
+def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest
+
+
+def weights_facts(path: Path, header: WeightsHeader) -> dict:
     """What a result's label says of the network that made it."""
-    h = weights.header
-    return {
-        "file": path.name,
-        "sha256": file_hash(path),
-        "method": h.method,
-        "model": f"{h.model} ({h.fingerprint})",
-        "trained": {"steps": h.steps, "seconds": h.seconds, "size": h.size, "width": h.width, "on": h.target},
-    }
+    told = header_of(path)
+    trained = {name: told[name] for name in ("steps", "seconds", "size", "width") if name in told}
+    trained["on"] = {"sources": list(header.sources)} | told.get("target", {})
+    facts = {"file": path.name, "sha256": file_hash(path), "method": header.method}
+    return facts | ({"model": f"{header.model} ({header.fingerprint})"} if header.model else {}) | {"trained": trained}
 
 
-def sound_file(sound: str | None, track: Track, target: Path, source: Path | None, *beside: Path) -> Path | None:
-    """The file whose sound goes with the output; None for silence, which is said where there was to be sound.
+def sound_file(
+    sound: str | Path | None, track: Track, target: Path, source: Path | None, notes: Notes, *beside: Path
+) -> Path | None:
+    """The file whose sound goes with the output; None for silence, which is noted where there was to be sound.
 
     sound: "source", "target", "none", or a file; None is the target's where its frames are in their own order, else
     the source's. source: the driver's video; None looks for it in the folders of ``target`` and of ``beside``.
     Raises PortraitError for a file that isn't there, and for "source" where it isn't found.
     """
     chosen = sound or ("target" if in_order(track) else "source")
-    if chosen == "none":
-        return None
-    if chosen == "target":
-        file = target
-    elif chosen == "source":
+    if chosen == "source":
         file = source or find_file(driver_of(track), target, *beside)
         if file is None and sound is not None:
             raise PortraitError(f"--sound source: {_no_source(track)}; give a file, target or none")
         if file is None:
-            say(f"  note: no sound, since the track is longer than {target.name}, and {_no_source(track)}")
+            notes.add(f"no sound, since the track is longer than {target.name}, and {_no_source(track)}")
             return None
-    elif not (file := Path(sound)).is_file():
-        raise PortraitError(f"--sound '{sound}': expected source, target, none or a file, found no such file")
+        source = file
+    return _chosen_sound(chosen, target, source, notes, wanted=sound is not None or chosen == "source")
+
+
+def sound_of_pictures(sound: str | Path | None, target: Path, driver: Path, notes: Notes) -> Path | None:
+    """As `sound_file`, where the driver is a video: None is its own."""
+    return _chosen_sound(sound or "source", target, driver, notes, wanted=sound is not None)
+
+
+def _chosen_sound(chosen: str | Path, target: Path, source: Path | None, notes: Notes, wanted: bool) -> Path | None:
+    if chosen == "none":
+        return None
+    file = {"target": target, "source": source}.get(chosen) or Path(chosen)
+    if not file.exists():
+        raise PortraitError(f"--sound '{chosen}': expected source, target, none or a file, found no such file")
     if has_sound(file):
         return file
-    if sound is not None or chosen == "source":
-        say(f"  note: no sound, since {file.name} has none")
+    if wanted:
+        notes.add(f"no sound, since {file.name} has none")
     return None
 
 
@@ -187,14 +196,18 @@ def _no_source(track: Track) -> str:
     return f"its source, {name}, isn't beside the track or the video, with the bytes that were fitted"
 
 
-def note_strangers(track: Track, weights: Weights, video: Path, digest: str) -> None:
-    """Says so where track, weights and video (whose hash is ``digest``) aren't known to be of one clip."""
-    of_track, of_weights = track.facts.get("source") or {}, weights.header.target.get("source") or {}
-    if not note_other_file("the track was fitted to", of_track, video, digest):
-        note_other_file("the weights were trained on", of_weights, video, digest)
+def stranger_notes(track: Track, header: WeightsHeader | None, video: Path, digest: str) -> Iterator[str]:
+    """Where track, weights and video (whose hash is ``digest``) aren't known to be of one clip.
+
+    header: None where a method has no weights. Those of many clips belong to none.
+    """
+    of_track = track.facts.get("source") or {}
+    of_weights = header.sources[0] if header is not None and len(header.sources) == 1 else {}
+    of_both = (("the track was fitted to", of_track), ("the weights were trained on", of_weights))
+    yield from [note for what, source in of_both if (note := other_file_note(what, source, video, digest))][:1]
     if not is_mixed(track) and is_other_file(of_track, of_weights.get("sha256")):
-        say(
-            f"  note: the track is of '{of_track.get('file')}', the weights of '{of_weights.get('file')}'; "
+        yield (
+            f"the track is of '{of_track.get('file')}', the weights of '{of_weights.get('file')}'; "
             "if these are two people, mix their tracks first with 'portrait mix'"
         )
 

@@ -14,12 +14,15 @@ from facemodel import FaceParameters, PortraitError, Track
 from fitting import fit_image
 from fitting.texture import TextureMerger, frame_texture, gain_between
 from foundation.atomic import write_file
+from foundation.progress import Event, Report, ignore
 from neural_render import FrameCursor
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from portrait.files import file_hash, synthetic_note
-from portrait.progress import Progress, say
-from portrait.quiet import quiet_native_stderr
 from portrait.reports.pictures import write_picture
+from portrait.services.checks import check_folder, check_names, check_number
+from portrait.services.events import Notes
+from portrait.services.fitting import detectors
+from portrait.services.setup import Setup
 from portrait.services.uv_outputs import (  # fmt: skip
     ALWAYS,
     INDEX,
@@ -31,12 +34,12 @@ from portrait.services.uv_outputs import (  # fmt: skip
     write_mesh,
     yaw_pictures,
 )
-from portrait.tracks import check_video, default_model, is_track, load_track, note_other_file, pick_device
+from portrait.tracks import check_video, is_track, load_track, other_file_note
 from portrait.video import is_image, open_frames, read_image
-from portrait.video.writer import check_writable
 from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
+SIZES = (128, 256, 512, 1024)
 MIRROR = "mirror"
 
 
@@ -57,49 +60,98 @@ class Skin:
         return self.delit * self.light
 
 
+@dataclass(frozen=True)
+class TextureOptions:
+    """What is made of a face's texture."""
+
+    frame: int | None = None  # which of a clip, from 0; None is a sure, frontal one
+    merge: bool = False  # all frames into one texture
+    delight: bool = False  # the fitted light divided out
+    complete: str | None = None  # what fills holes: a file of weights, or "mirror"; None: nothing
+    size: int = 512  # texels a side
+    yaws_deg: tuple[float, ...] = ()  # also pictures of the face turned so far
+    frontalize: bool = False  # also one from the front
+    detector: str = "mediapipe"  # for a picture, which is fitted
+
+    def check(self) -> None:
+        """Raises PortraitError for what can't be made."""
+        if self.size not in SIZES:
+            raise PortraitError(f"--size: expected 128, 256, 512 or 1024 texels, got {self.size}")
+        for yaw in self.yaws_deg:
+            check_number("yaw", yaw, -120, 120, unit=" degrees")
+        check_number("frame", self.frame, 0)
+        check_names("landmark detector", [self.detector], detectors())
+        if self.complete not in (None, MIRROR) and not Path(self.complete).is_file():
+            raise PortraitError(
+                f"--complete '{self.complete}': no such file; train with 'portrait uv-train FOLDER -o {self.complete}' "
+                f"or 'portrait uv-train --synthetic 2000 -o {self.complete}', or use '--complete mirror', which needs "
+                "none"
+            )
+
+
+@dataclass(frozen=True)
+class Textured:
+    """A folder with a face's texture and what was made of it."""
+
+    path: Path
+    size: int  # texels a side
+    seen: float  # share of the head's skin
+    complete: str | None
+    notes: tuple[str, ...] = ()
+
+
 def texture_file(
-    input: Path, output: Path, *, video: Path | None, frame: int | None, merge: bool, delight: bool,
-    complete: str | None, size: int, yaws: list[float], frontalize: bool, device: str,
-) -> None:  # fmt: skip
-    """Writes everything into the folder ``output``; see the command's help and docs/uv.md."""
-    check_options(output, size, yaws)
-    device = pick_device(device)
-    model = default_model(device)
-    completer = load_completer(complete, model, device)
-    with Progress() as progress:
-        track, pictures = open_source(input, video, model, device)
-        chosen = choose_frame(track, frame)
-        progress.update(0, None, "texture")
-        if merge:
-            skin = merged(model, track, pictures, chosen, size, progress)
-        else:
-            cursor = FrameCursor(pictures)
-            skin = single(model, of_frame(model, track, chosen), cursor.at(chosen), size)
-            cursor.close()
-        island = main_island(model, size)
-        weight = blend_weight(skin.confidence, island)
-        dress = dressed(skin, weight, island, completer)
-        seen = skin.delit if delight else skin.lit
-        if delight:
-            dress = dress / skin.light
-        dress = extend(dress.clamp(0, 1), uv_fragments(model, (size, size)).mask[0])
-        turned = yaw_pictures(yaws, frontalize)
-        files = [*ALWAYS, *(["observed.png"] if completer else []), *turned]
-        note = synthetic_note(
-            "uv", input={"file": input.name}, frame=chosen, frames=int(track.tracked.sum()) if merge else 1,
-            complete=complete, delight=delight,
-        )  # fmt: skip
-        remove_stale(output, keep=[*files, input.name])  # the picture may lie there too
-        write_maps(output, seen, weight, skin, dress if completer else None)
-        write_mesh(output, model, track, chosen, dress)
-        face = Face(model, skin.parameters, dress, lit=not delight)
-        for name, yaw in turned.items():
-            write_picture(output / name, face.at_yaw(yaw, PICTURE))
-        turntable(face, output / "turntable.mp4", note, progress)
-        write_file(output / INDEX, json.dumps(note | {"files": files}, indent=1))
+    input: Path,
+    output: Path,
+    options: TextureOptions = TextureOptions(),
+    *,
+    video: Path | None = None,
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Textured:
+    """Writes everything into the folder ``output``; see the command's help and docs/uv.md.
+
+    input: a picture, which is fitted, or a track, whose pictures are in ``video``.
+    Raises PortraitError for what can't be used.
+    """
+    options.check()
+    check_folder(output, "texture.png")
+    setup, notes, size = setup.started(), Notes(report), options.size
+    model = setup.face_model()
+    model.require("atlas", "unwrapping a texture")
+    completer = load_completer(options.complete, model, setup.device)
+    track, pictures = open_source(input, video, model, setup.device, options.detector, notes)
+    chosen = choose_frame(track, options.frame)
+    report(Event("texture", 0, None))
+    if options.merge:
+        skin = merged(model, track, pictures, chosen, size, report)
+    else:
+        cursor = FrameCursor(pictures)
+        skin = single(model, of_frame(model, track, chosen), cursor.at(chosen), size)
+        cursor.close()
+    island = main_island(model, size)
+    weight = blend_weight(skin.confidence, island)
+    dress = dressed(skin, weight, island, completer)
+    seen = skin.delit if options.delight else skin.lit
+    if options.delight:
+        dress = dress / skin.light
+    dress = extend(dress.clamp(0, 1), uv_fragments(model, (size, size)).mask[0])
+    turned = yaw_pictures(options.yaws_deg, options.frontalize)
+    files = [*ALWAYS, *(["observed.png"] if completer else []), *turned]
+    note = synthetic_note(
+        "uv", input={"file": input.name}, frame=chosen, frames=int(track.tracked.sum()) if options.merge else 1,
+        complete=options.complete, delight=options.delight,
+    )  # fmt: skip
+    remove_stale(output, keep=[*files, input.name])  # the picture may lie there too
+    write_maps(output, seen, weight, skin, dress if completer else None)
+    write_mesh(output, model, track, chosen, dress)
+    face = Face(model, skin.parameters, dress, lit=not options.delight)
+    for name, yaw in turned.items():
+        write_picture(output / name, face.at_yaw(yaw, PICTURE))
+    turntable(face, output / "turntable.mp4", note, report)
+    write_file(output / INDEX, json.dumps(note | {"files": files}, indent=1), "index")
     share = float((weight > 0.5)[island].float().mean())
-    filled = f"holes filled by {complete}" if completer else "holes show the fitted model (--complete fills them)"
-    say(f"{output}: {size} x {size} texture, {100 * share:.0f} % of the head's skin seen; {filled}")
+    return Textured(output, size, share, options.complete, tuple(notes))
 
 
 def dressed(skin: Skin, weight: Tensor, island: Tensor, completer) -> Tensor:
@@ -113,18 +165,6 @@ def dressed(skin: Skin, weight: Tensor, island: Tensor, completer) -> Tensor:
     return over * joined + (1 - over) * modelled
 
 
-def check_options(output: Path, size: int, yaws: list[float]) -> None:
-    """PortraitError for what can't be done."""
-    if size not in (128, 256, 512, 1024):
-        raise PortraitError(f"--size: expected 128, 256, 512 or 1024 texels, got {size}")
-    for yaw in yaws:
-        if not -120 <= yaw <= 120:
-            raise PortraitError(f"--yaw: expected degrees from -120 to 120, got {yaw:g}")
-    if output.exists() and not output.is_dir():
-        raise PortraitError(f"output '{output}': expected a folder, found a file; choose another name")
-    check_writable(output / "texture.png")
-
-
 def load_completer(complete: str | None, model, device: str):
     """What fills holes: a function of texture, weight and the model's texture, lit linear RGB; None for nothing."""
     if complete is None:
@@ -132,25 +172,23 @@ def load_completer(complete: str | None, model, device: str):
     if complete == MIRROR:
         model.require("symmetric atlas", "completing a texture from its mirrored side")
         return mirror_fill
-    path = Path(complete)
-    if not path.is_file():
-        raise PortraitError(
-            f"--complete '{path}': no such file; train with 'portrait uv-train FOLDER -o {path}' or "
-            f"'portrait uv-train --synthetic 2000 -o {path}', or use '--complete mirror', which needs none"
-        )
     from neural_render.uv_gan.weights import CompletionWeights
 
-    return CompletionWeights.load(path, model).completer(device)
+    return CompletionWeights.load(Path(complete), model).completer(device)
 
 
-def open_source(input: Path, video: Path | None, model, device: str) -> tuple[Track, object]:
+def open_source(
+    input: Path, video: Path | None, model, device: str, detector: str, notes: Notes
+) -> tuple[Track, object]:
     """The track, and its pictures as (index, time, picture); an image is fitted here."""
     if is_track(input) or (input.is_dir() and video is not None):
         if video is None:
             raise PortraitError(f"track '{input}': its pictures are needed too; add --video with the clip it is of")
         track = load_track(input, model)
         pictures = check_video(video, track)
-        note_other_file("the track was fitted to", track.facts.get("source"), video, file_hash(video))
+        source = track.facts.get("source")
+        if note := other_file_note("the track was fitted to", source, video, file_hash(video)):
+            notes.add(note)
         return track, pictures
     if input.is_dir() or not is_image(input):
         raise PortraitError(
@@ -158,8 +196,7 @@ def open_source(input: Path, video: Path | None, model, device: str) -> tuple[Tr
         )
     pictures = open_frames(input)
     try:
-        with quiet_native_stderr():
-            return fit_image(read_image(input), model=model, device=device), pictures
+        return fit_image(read_image(input), model=model, device=device, detector=detector), pictures
     except PortraitError as error:
         raise PortraitError(str(error).replace("video:", f"'{input}':", 1)) from None
 
@@ -188,7 +225,7 @@ def single(model, parameters: FaceParameters, picture: np.ndarray, size: int) ->
     return Skin(parameters, f.delit, f.confidence, f.visible, f.light, f.albedo)
 
 
-def merged(model, track: Track, pictures, chosen: int, size: int, progress: Progress) -> Skin:
+def merged(model, track: Track, pictures, chosen: int, size: int, report: Report = ignore) -> Skin:
     """The texture of all frames with a face, in the chosen frame's colours and under its light."""
     merger, last = TextureMerger(size), None
     count = 2 * int(track.tracked.sum())
@@ -198,7 +235,7 @@ def merged(model, track: Track, pictures, chosen: int, size: int, progress: Prog
             take(f)
             last = f if index == chosen else last
             done += 1
-            progress.update(done, count, "merging frames")
+            report(Event("merging frames", done, count))
     delit, confidence = merger.result()
     delit = delit * gain_between(delit, last.delit.cpu(), last.confidence.cpu() * confidence)
     place = model.mean.device  # frames were joined on the CPU

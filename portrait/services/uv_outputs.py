@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from facemodel import FaceModel, FaceParameters, Track, export_mesh
 from fitting.landmarks.base import Face as Found
-from portrait.progress import Progress
+from foundation.progress import Report, counted
+from portrait.pictures import as_bytes
 from portrait.reports.pictures import write_picture
 from portrait.video.writer import VideoWriter
 from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
@@ -38,7 +40,7 @@ class Face:
 
     model: FaceModel
     parameters: FaceParameters  # of one frame, no leading dimensions
-    texture: Tensor  # (S, S, 3) linear RGB, extended beyond the chart
+    texture: Tensor  # (S, S, 3) linear RGB, extended beyond the atlas
     lit: bool  # the texture has its light in it; else even light falls on it
 
     def pose(self, yaw: float, size: int) -> tuple[FaceParameters, Camera]:
@@ -53,8 +55,8 @@ class Face:
 
     def at_yaw(self, yaw: float, size: int) -> np.ndarray:
         """(size, size, 3) uint8 sRGB over grey: the face in that pose."""
-        picture, cover = render_textured(self.model, *self.pose(yaw, size), self.texture, lit=self.lit)
-        return to_bytes((picture * cover + 0.25 * (1 - cover))[0])
+        picture, alpha = render_textured(self.model, *self.pose(yaw, size), self.texture, lit=self.lit)
+        return as_bytes((picture * alpha + 0.25 * (1 - alpha))[0])
 
     def landmarks(self, yaw: float, size: int) -> Found:
         """MediaPipe's landmarks where they are in that picture."""
@@ -64,10 +66,10 @@ class Face:
         return Found(pixels, SCHEME, 1.0)
 
 
-def yaw_pictures(yaws: list[float], frontalize: bool) -> dict[str, float]:
+def yaw_pictures(yaws: Sequence[float], frontalize: bool) -> dict[str, float]:
     """The pictures of the face at these yaws, degrees, by file name."""
     names = {}
-    for yaw in dict.fromkeys(([0.0] if frontalize else []) + yaws):
+    for yaw in dict.fromkeys([*([0.0] if frontalize else []), *yaws]):
         names[f"{'frontal' if yaw == 0 and frontalize else f'yaw{yaw:+g}'}.png"] = yaw
     return names
 
@@ -83,10 +85,10 @@ def remove_stale(folder: Path, keep: list[str]) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def turntable(face: Face, path: Path, note: dict, progress: Progress) -> None:
+def turntable(face: Face, path: Path, note: dict, report: Report) -> None:
     """A video of the face going from side to side."""
     with VideoWriter(path, PICTURE, PICTURE, 25.0, metadata=note) as writer:
-        for k in progress.over(range(FRAMES), FRAMES, "turntable"):
+        for k in counted(range(FRAMES), report, "turntable", FRAMES):
             writer.write(face.at_yaw(WIDEST * math.sin(2 * math.pi * k / FRAMES), PICTURE))
 
 
@@ -98,21 +100,16 @@ def write_maps(output: Path, texture: Tensor, weight: Tensor, skin, whole: Tenso
     seen = linear_to_srgb(torch.cat([texture.clamp(0, 1), texture.new_zeros(*weight.shape, 1)], -1))
     seen[..., 3] = weight
     if whole is None:
-        write_picture(output / "texture.png", to_bytes(seen))
+        write_picture(output / "texture.png", as_bytes(seen))
     else:
-        write_picture(output / "observed.png", to_bytes(seen))
-        write_picture(output / "texture.png", to_bytes(linear_to_srgb(whole)))
-    write_picture(output / "visibility.png", to_bytes(skin.visible.float()))
-    write_picture(output / "confidence.png", to_bytes(skin.confidence))
+        write_picture(output / "observed.png", as_bytes(seen))
+        write_picture(output / "texture.png", as_bytes(linear_to_srgb(whole)))
+    write_picture(output / "visibility.png", as_bytes(skin.visible.float()))
+    write_picture(output / "confidence.png", as_bytes(skin.confidence))
 
 
 def write_mesh(output: Path, model, track: Track, frame: int, texture: Tensor) -> None:
     """face.glb and face.obj with the texture (S, S, 3) linear RGB on them."""
-    pixels = to_bytes(linear_to_srgb(texture))
+    pixels = as_bytes(linear_to_srgb(texture))
     for name in ("face.glb", "face.obj"):
         export_mesh(track, frame, model, output / name, pixels)
-
-
-def to_bytes(values: Tensor) -> np.ndarray:
-    """Values in [0, 1] as uint8."""
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -39,12 +39,11 @@ def choose(name: str, device: str | torch.device | None = None) -> None:
     Raises:
         PortraitError: there is no such rasteriser, or ``device`` is given and it can't draw there.
     """
-    global _current  # noqa: PLW0603 a context variable would not reach the threads of a pool
     if name != AUTO and name not in RASTERIZERS:
         raise unknown_name("rasterizer", name, names())
     if device is not None:
         _usable(resolve(name, device), device)
-    _current = name
+    _choose(name)
 
 
 def chosen() -> str:
@@ -60,7 +59,12 @@ def using(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        choose(before)
+        _choose(before)
+
+
+def _choose(name: str) -> None:
+    global _current  # noqa: PLW0603 a context variable would not reach the threads of a pool
+    _current = name
 
 
 def resolve(name: str | None, device: str | torch.device) -> Rasterizer:
@@ -68,8 +72,6 @@ def resolve(name: str | None, device: str | torch.device) -> Rasterizer:
     name = _current if name is None else name
     if name == AUTO:
         name = "torch" if torch.device(device).type == "cuda" else "numba"
-    if name not in RASTERIZERS:
-        raise unknown_name("rasterizer", name, names())
     return RASTERIZERS[name]
 
 

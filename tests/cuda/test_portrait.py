@@ -7,10 +7,10 @@ import torch
 
 
 def test_device(device):
-    from portrait.tracks import default_model, pick_device
+    from portrait.services.setup import Setup, pick_device
 
     assert pick_device("auto") == "cuda" and pick_device("cuda") == "cuda" and pick_device("cpu") == "cpu"
-    assert default_model(device).mean.device.type == torch.device(device).type
+    assert Setup(device=device).face_model().mean.device.type == torch.device(device).type
 
 
 def test_the_scripted_performance_is_mixed(gpu_model, track):

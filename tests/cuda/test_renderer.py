@@ -19,7 +19,7 @@ from renderer import (
     rasterize,
     render,
     render_textured,
-    to_camera,
+    surface_points,
     unwrap_view,
 )
 
@@ -32,8 +32,8 @@ def people(model) -> FaceParameters:
     g = torch.Generator().manual_seed(0)
     base = FaceParameters.neutral(model, (3,), distance=600.0)
     return base.replace(
-        identity=torch.randn(len(model.identity_basis), generator=g),
-        reflectance=torch.randn(len(model.albedo_basis), generator=g),
+        identity=torch.randn(model.count("identity"), generator=g),
+        reflectance=torch.randn(model.count("reflectance"), generator=g),
         expression=0.3 * torch.rand(base.expression.shape, generator=g),
         rotation=0.3 * torch.randn(3, 3, generator=g),
         illumination=base.illumination + 0.1 * torch.randn(3, 9, 3, generator=g),
@@ -49,7 +49,7 @@ CAMERAS = {
 
 
 def points_of(model, p: FaceParameters) -> torch.Tensor:
-    return to_camera(model.vertices(p.identity, p.expression, p.gaze), p.rotation, p.translation)
+    return surface_points(model, p)
 
 
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)

@@ -66,7 +66,6 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
     """What ``portrait uv --merge`` does between reading and writing."""
     from neural_render.uv_gan.filling import blend_weight, mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
-    from portrait.progress import Progress
     from portrait.services.uv import dressed, merged
     from portrait.services.uv_outputs import Face
     from renderer import main_island
@@ -76,8 +75,7 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
     short.status[2:] = 0  # two frames are enough
     pictures = []
     for head, where in ((model, "cpu"), (gpu_model, device)):
-        with Progress() as progress:
-            skin = merged(head, short, Frames(clip[1]), 0, 128, progress)
+        skin = merged(head, short, Frames(clip[1]), 0, 128)
         completers = {"mirror": mirror_fill, "network": CompletionWeights.load(weights, model).completer(where)}
         island = main_island(head, 128)
         weight = blend_weight(skin.confidence, island)

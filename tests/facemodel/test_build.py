@@ -31,7 +31,7 @@ class TestRebuild:
     def shipped(self):
         return read_model_file(DEFAULT_MODEL)[0]
 
-    def test_shapes_colours_and_chart(self, parts, shipped):
+    def test_shapes_colours_and_atlas(self, parts, shipped):
         from tools.build_model.build import TOLERANCE, differences, to_tensors
 
         found = differences(to_tensors(parts), shipped)

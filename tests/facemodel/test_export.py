@@ -10,7 +10,7 @@ import trimesh
 
 import facemodel
 from facemodel import PortraitError, export_mesh
-from facemodel.export.mesh import frame_mesh
+from facemodel.export.mesh import EXPORTERS, frame_mesh
 from geometry.camera import Camera, opencv_extrinsics, project, to_camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
@@ -181,7 +181,7 @@ def test_landmarks_and_camera_need_no_guessing(tmp_path, model, track):
 
 def test_clear_errors(tmp_path, model, track):
     for frame, name, message in [(9, "a.obj", "expected 0 to 3, got 9"), (1, "a.obj", "no face was found"),
-                                 (0, "a.fbx", "expected a name ending in .obj, .ply, .glb")]:  # fmt: skip
+                                 (0, "a.fbx", "expected a name ending in .glb, .obj, .ply")]:  # fmt: skip
         with pytest.raises(PortraitError, match=message):
             export_mesh(track, frame, model, tmp_path / name)
     from dataclasses import replace
@@ -195,3 +195,15 @@ def test_colours_are_srgb_of_the_albedo(model, track):
     expected = linear_to_srgb(model.albedo(track.parameters.reflectance).clamp(0, 1))
     np.testing.assert_allclose(frame_mesh(track, 0, model).colors / 255, expected, atol=1 / 255)
     assert torch.isfinite(expected).all()
+
+
+def test_an_exporter_is_a_function_and_a_suffix(tmp_path, model, track):
+    def points(mesh, texture, path, facts):
+        return {path: "\n".join(" ".join(f"{c:.3f}" for c in v) for v in mesh.vertices).encode()}
+
+    EXPORTERS.add(".xyz", points)
+    try:
+        export_mesh(track, 0, model, tmp_path / "face.xyz")
+    finally:
+        EXPORTERS.remove(".xyz")
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "face.xyz"), expected_vertices(track, model, 0), atol=1e-2)

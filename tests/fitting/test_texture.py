@@ -58,7 +58,7 @@ def test_the_far_side_and_the_neck_are_not_believed(model, seen):
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())
     assert not (seen.confidence[~seen.visible] > 0).any()
-    neck = atlas_values(model, model.regions["neck"].float()[:, None], SIZE)[..., 0]
+    neck = atlas_values(model, model.region("neck").float()[:, None], SIZE)[..., 0]
     assert float(seen.confidence[neck > 0.99].max()) < 1e-6
 
 

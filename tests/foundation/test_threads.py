@@ -27,8 +27,14 @@ def test_all_threads_are_taken_where_they_bring_enough():
 
 
 def test_one_slow_step_decides_nothing():
-    hiccup = lambda n, step: 9.0 if step in (4, 7) else 1 / n  # noqa: E731
+    hiccup = lambda n, step: 2.0 if step in (4, 7) else 1 / n  # noqa: E731
     assert counts(ThreadChoice(2, POLICY), hiccup, 0, 12)[-1] == 2
+
+
+def test_a_hopeless_comparison_ends_soon():
+    assert (
+        counts(ThreadChoice(2, POLICY), lambda n, _: n * n, 0, 30) == [1] * 6 + [2] * 2 + [1] * 18 + [2] * 2 + [1] * 2
+    )
 
 
 def test_a_machine_that_gets_busy_is_left_for_one_thread_at_once():

@@ -15,7 +15,6 @@ from foundation.errors import PortraitError
 from foundation.tensors import read_tensors, write_tensors
 from foundation.threads import ThreadChoice
 from neural_render.training import Policy, order, resume, run, split_held_out
-from neural_render.training.base import AVERAGE_EVERY
 from neural_render.training.loop import no_longer_improves
 from tests.neural_render.toys import Line, ToySettings
 
@@ -49,8 +48,8 @@ def test_averaged_weights(tmp_path):
     trainer = Line()
     run(trainer, tmp_path / "c", steps=9, policy=SELDOM)
     average, ws = 1.0, descended([0.1] * 9)
-    for step in range(0, 9, AVERAGE_EVERY):
-        decay = min(0.9, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+    for step in range(0, 9, trainer.average_every):
+        decay = min(0.9, (1 + step) / (10 + step)) ** trainer.average_every
         average = decay * average + (1 - decay) * ws[step]
     assert trainer.averages["line"][0].weight.item() == pytest.approx(average, rel=1e-12)
 

@@ -8,7 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from portrait.batch.work import Clip, News, Row, failed
+from foundation.progress import Event
+from portrait.batch.work import Clip, Row, failed
 
 
 def clips_named(folder: Path, *names: str) -> list[Clip]:
@@ -46,7 +47,7 @@ def note_start(clip: Clip) -> None:
 
 def act(clip, send):
     """What the clip's name says."""
-    send(News(0, 2, "tracking"))
+    send(Event("tracking", 0, 2))
     note_start(clip)
     if clip.name == "dies" or (clip.name == "dies once" and len(starts(clip)) == 1):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -60,9 +61,9 @@ def act(clip, send):
     return replace(Row(clip.name, clip.track_name, "fitted"), error=",".join(threads))
 
 
-def fit(clip, send, options):
+def fit(clip, send, options, setup):
     """The real work."""
     from portrait.batch.job import fit_one
 
     note_start(clip)
-    return fit_one(clip, send, options)
+    return fit_one(clip, send, options, setup)

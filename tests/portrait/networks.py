@@ -5,9 +5,8 @@ from pathlib import Path
 import torch
 
 from facemodel import Track
-from neural_render import Weights, head_crop
-from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition, render_maps
-from neural_render.methods.deep_video_portraits.weights import Header
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition, head_crop, render_maps
+from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
 
 SIZE, WINDOW = 64, 3
@@ -18,7 +17,7 @@ def random_weights(target: Track, model, path: Path) -> Path:
     header = Header(
         method="deep-video-portraits", model=model.name, fingerprint=model.fingerprint, width=4, size=SIZE,
         window=WINDOW, crop=head_crop(target, model), frame_width=target.width, frame_height=target.height,
-        sources=(target.facts["source"],), target={"source": target.facts["source"]},
+        sources=(target.facts["source"],),
     )  # fmt: skip
     torch.manual_seed(0)
     net = RefinementUNet(WINDOW * CHANNELS, SIZE, 4)

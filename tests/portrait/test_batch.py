@@ -15,14 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemodel import FrameStatus, PortraitError
+from foundation.progress import Event
 from portrait.batch import job
 from portrait.batch.clips import find_clips, track_names
 from portrait.batch.cores import run_on_cores
-from portrait.batch.display import BatchDisplay
 from portrait.batch.summary import COLUMNS, row_of, write_summary
-from portrait.batch.work import ATTEMPTS, News, Options, Row, failed, now_and_then
+from portrait.batch.work import ATTEMPTS, Row, failed, now_and_then
 from portrait.cli import main
-from portrait.services.batch import _alone
+from portrait.commands.batch_display import BatchDisplay
+from portrait.services.batch import ClipEvent, _alone
+from portrait.services.fitting import FitOptions
+from portrait.services.setup import Setup
 from tests.facemodel.clips import make_track, small_model
 from tests.portrait.batch_work import act, clips_named, starts, table, touch, wait_until
 from tests.portrait.conftest import ROOT
@@ -79,7 +82,7 @@ def test_every_clip_gets_a_row_whatever_its_process_does(tmp_path):
     assert rows["a"].error == "1,1,1,1"  # threads
     tried = {"dies": ATTEMPTS, "leaves": ATTEMPTS, "dies once": 2}
     assert {c.name: len(starts(c)) for c in clips} == {c.name: tried.get(c.name, 1) for c in clips}
-    assert (clips[1], News(0, 2, "tracking")) in events
+    assert (clips[1], Event("tracking", 0, 2)) in events
 
 
 def alive(process: int) -> bool:
@@ -121,26 +124,27 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
 
 def test_every_option_reaches_the_fit_and_its_errors_the_row(tmp_path, monkeypatch):
     asked, (clip,) = {}, clips_named(tmp_path, "a")
+    options, setup = FitOptions("ibug", 900.0, 50.0, "fast"), Setup("default", "cpu", "torch")
+    monkeypatch.setattr("renderer.rasterizers.choose", lambda name, device: asked.update(rasterizer=name))
 
-    def fit_clip(path, track, **options):
-        asked.update(options, path=path, track=track)
-        options["report"](1, 2, "tracking")
+    def fit_clip(path, track, options, **others):
+        asked.update(others, path=path, track=track, options=options)
+        others["report"](Event("tracking", 1, 2))
         raise asked.pop("error")
 
     monkeypatch.setattr(job, "fit_clip", fit_clip)
-    monkeypatch.setattr(job, "_model", lambda device: "model")
     monkeypatch.setattr(job, "_finder", lambda name, device: (name, device))
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     monkeypatch.setattr("cv2.setNumThreads", lambda count: None)
     for error, expected in ((PortraitError("no\nface"), "no face"), (ZeroDivisionError("x"), "ZeroDivisionError: x (")):
         asked["error"], news = error, []
-        row = job.fit_one(clip, news.append, Options("ibug", 900.0, 50.0, "cpu", "fast"))
+        row = job.fit_one(clip, news.append, options, setup)
         assert row.status == "failed" and row.error.startswith(expected)
-        assert news == [News(1, 2, "tracking")]
+        assert news == [Event("tracking", 1, 2)]
     del asked["report"]
     assert asked == {
-        "path": clip.path, "track": clip.track, "detector": "ibug", "focal": 900.0, "fov": 50.0, "device": "cpu",
-        "quality": "fast", "model": "model", "finder": ("ibug", "cpu"),
+        "path": clip.path, "track": clip.track, "options": options, "setup": setup, "finder": ("ibug", "cpu"),
+        "rasterizer": "torch",
     }  # fmt: skip
 
 
@@ -167,8 +171,8 @@ def test_news_comes_with_each_stage_and_seldom_within_one():
     report = now_and_then(sent.append)
     for stage in ("looking", "tracking"):
         for done in range(1000):
-            report(done, None, stage)
-    assert sent[0] == News(0, None, "looking") and News(0, None, "tracking") in sent
+            report(Event(stage, done, None))
+    assert sent[0] == Event("looking", 0, None) and Event("tracking", 0, None) in sent
     assert len(sent) < 20
 
 
@@ -192,13 +196,13 @@ def test_display_counts_and_says_failures(tmp_path, monkeypatch, capsys, stream)
     monkeypatch.setattr(sys, "stderr", stream())
     a, b = clips_named(tmp_path, "a", "[b]")
     with BatchDisplay(2) as display:
-        display.show(a, News(0, None, "looking for key frames"))
-        display.show(b, News(1, 4, "tracking"))
-        display.show(a, Row("a", "a.track", "fitted"))
+        display(ClipEvent("looking for key frames", 0, None, clip=a))
+        display(ClipEvent("tracking", 1, 4, clip=b))
+        display(ClipEvent("clips", 1, 1, clip=a, row=Row("a", "a.track", "fitted")))
         if stream is Terminal:
             display._bars.refresh()
             assert display._bars.tasks[0].completed == 1.25  # a clip, and a quarter of another
-        display.show(b, failed(b, "no face"))
+        display(ClipEvent("clips", 1, 1, clip=b, row=failed(b, "no face")))
     assert (display.finished, display.failed) == (2, 1)
     drawn = sys.stderr.getvalue()
     assert capsys.readouterr().out == "[b]: failed: no face\n"

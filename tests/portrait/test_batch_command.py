@@ -11,13 +11,12 @@ import cv2
 import pytest
 import torch
 
-import fitting.landmarks.mediapipe
 import portrait.batch.job
 from facemodel import Track
+from fitting.landmarks import DETECTORS
 from portrait.batch.clips import find_clips
-from portrait.batch.display import BatchDisplay
-from portrait.batch.work import News
 from portrait.cli import main
+from portrait.commands.batch_display import BatchDisplay
 from portrait.video import VideoReader, VideoWriter
 from portrait.video.sample import carphone
 from tests.portrait import batch_work
@@ -43,8 +42,8 @@ def detectors(monkeypatch):
         for clip in clips:
             yield clip, work(clip, lambda news: None)
 
-    made, make = [], fitting.landmarks.mediapipe.MediaPipeDetector
-    monkeypatch.setattr("fitting.landmarks.mediapipe.MediaPipeDetector", lambda *args: made.append(make()) or made[-1])
+    made, make = [], DETECTORS["mediapipe"]
+    monkeypatch.setitem(DETECTORS._values, "mediapipe", lambda device: made.append(make(device)) or made[-1])
     monkeypatch.setattr("portrait.services.batch.run_on_cores", one_by_one)
     portrait.batch.job._finder.cache_clear()
     threads = torch.get_num_threads(), cv2.getNumThreads()
@@ -134,21 +133,21 @@ def test_ray_does_a_clip_again_whose_worker_is_killed(tmp_path, monkeypatch):
     cut(clips / "a.mp4", 0, 4)
     cut(clips / "b.mp4", 60, 1)
     a, b = find_clips(clips, out)
-    stages, show = [], BatchDisplay.show
+    stages, show = [], BatchDisplay.__call__
 
-    def watch(display, clip, news):
-        show(display, clip, news)
-        if clip == a and isinstance(news, News):
-            stages.append(news.stage)
-            if news.stage == "solving for identity" and len(starts(a)) == 1:
+    def watch(display, event):
+        show(display, event)
+        if event.clip == a and event.row is None:
+            stages.append(event.stage)
+            if "solving for identity" in event.stage and len(starts(a)) == 1:
                 os.kill(starts(a)[0], signal.SIGKILL)
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the workers
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
     monkeypatch.setattr("portrait.services.batch.fit_one", batch_work.fit)
-    monkeypatch.setattr(BatchDisplay, "show", watch)
+    monkeypatch.setattr(BatchDisplay, "__call__", watch)
     assert main(["fit", str(clips), "-o", str(out), "--device", "cpu", "--ray", "local"]) == 0
-    assert "solving for identity" in stages
+    assert any("solving for identity" in stage for stage in stages)
     assert len(starts(a)) == 2 and len(set(starts(a))) == 2 and len(starts(b)) == 1
     rows = table(out / "summary.csv")
     assert [(r["clip"], r["status"], r["frames"], r["error"]) for r in rows.values()] == [

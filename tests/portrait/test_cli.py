@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
 
+from foundation.progress import Event
 from portrait.cli import GOES_ON, app, explain, main
-from portrait.progress import Progress
+from portrait.commands.progress import Progress
+from portrait.services.events import Noted
 from tests.portrait.conftest import ROOT, run
 
 COMMANDS = [
@@ -27,22 +28,16 @@ COMMANDS = [
 ]
 
 
-def test_help_lists_the_commands_fast():
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        done = run("--help")
-        times.append(time.perf_counter() - began)
+def test_help_lists_the_commands():
+    done = run("--help")
     assert done.returncode == 0
-    for name in COMMANDS:
-        assert name in done.stdout
-    assert min(times) < 0.5, times  # the least of five: other processes may be busy
+    assert all(name in done.stdout for name in COMMANDS)
 
 
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from portrait.cli import main; main(['--help']); main(['fit', '--help']);"
-        "heavy = {'torch', 'av', 'numba', 'cv2', 'numpy', 'mediapipe', 'facemodel'} & set(sys.modules);"
+        "heavy = {'torch', 'av', 'numba', 'cv2', 'numpy', 'mediapipe', 'facemodel', 'matplotlib'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -65,7 +60,7 @@ def test_each_command_has_help(command, capsys):
 
 
 def test_commands_are_those_expected():
-    assert sorted(c.name or c.callback.__name__ for c in app.registered_commands) == sorted(COMMANDS)
+    assert set(typer.main.get_command(app).commands) == {*COMMANDS, "uv", "uv-train", "synthesize-dataset", "recognize"}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +98,7 @@ def test_doctor_finds_what_is_needed(capsys):
     "job, arguments, goes_on",
     [
         ("rendering.render_track", ["render", "a.track", "-o", "a.mp4"], False),
-        ("tracks.edit_track", ["edit", "a.track", "-o", "b.track"], False),
+        ("editing.edit_track", ["edit", "a.track", "-o", "b.track"], False),
         ("recognition.evaluate_run", ["recognize", "evaluate", "a.toml", "run"], False),
         ("recognition.train_run", ["recognize", "train", "a.toml", "-o", "run"], True),
         ("batch.fit_any", ["fit", "a.mp4", "-o", "a.track"], True),
@@ -126,11 +121,27 @@ def test_commands_that_go_on_are_there():
 
 
 def test_progress_counts_things_and_whole_seconds(monkeypatch, capsys):
-    monkeypatch.setattr("portrait.progress.LOG_EVERY", 0.0)
+    monkeypatch.setattr("portrait.commands.progress.LOG_EVERY", 0.0)
     with Progress() as progress:
-        progress.update(15.5311, 24.0, "training", "l1 0.1")
-        progress.update(15, 24, "tracking")
-        progress.update(3, None, "survey")
+        progress(Event("training", 0.0, 24.0, "s"))
+        progress(Event("training", 15.5311, 24.0, "s", "l1 0.1"))
+        progress(Event("tracking", 0, 24))
+        progress(Event("tracking", 15, 24))
+        progress(Event("survey", 3, None))
+        progress(Noted("note", 0, None, note="the light is low"))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("  training: 16 s of 24 s, 0:00 left (l1 0.1)")
-    assert lines[1].startswith("  tracking: 15 of 24,") and lines[2] == "  survey: 3"
+    assert lines[1].startswith("  training: 16 s of 24 s, 0:00 left (l1 0.1)")
+    assert lines[3].startswith("  tracking: 15 of 24,") and lines[4] == "  survey: 3"
+    assert lines[5] == "  note: the light is low"
+
+
+def test_time_left_counts_from_where_this_run_took_up(monkeypatch, capsys):
+    """A training at 779 of 1,440 s when it's gone on with: what was done before says nothing of the pace."""
+    clock = iter([0.0, 0.0, 0.0, 60.0])
+    monkeypatch.setattr("portrait.commands.progress.LOG_EVERY", 0.0)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = Progress()
+    for done in (779.0, 780.0, 809.0):
+        progress(Event("training", done, 1440.0, "s"))
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "  training: 779 s of 1440 s" and "21:02 left" in shown[2]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait.cli import main
-from portrait.services.dataset import parse_yaws
+from portrait.commands.options import degrees
 from recognition.folder import read_folder
 from recognition.pictures import read_picture
 
@@ -80,7 +80,7 @@ def test_a_folder_of_others_is_left_alone(tmp_path, capsys):
 
 
 def test_yaws():
-    assert parse_yaws("0,45,-90") == (0, 45, -90) and parse_yaws(None) == ()
+    assert degrees("--yaws", "0,45,-90") == (0, 45, -90) and degrees("--yaws", None) == ()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import facemodel
 from facemodel import Track
 from portrait.cli import main
 from portrait.files import file_hash
-from portrait.services.rendering import write_video
+from portrait.services.synthesis import write_frames
 from portrait.video import VideoReader, read_comment
 from tests.portrait.networks import random_weights
 
@@ -79,9 +79,9 @@ def test_an_onnx_network_makes_the_same_video_and_is_named(weights, track, clip,
 
     def kept(path, frames, *arguments, **options):
         made.append(np.stack(list(frames)).astype(int))
-        return write_video(path, made[-1].astype(np.uint8), *arguments, **options)
+        return write_frames(path, made[-1].astype(np.uint8), *arguments, **options)
 
-    monkeypatch.setattr("portrait.services.synthesis.write_video", kept)
+    monkeypatch.setattr("portrait.services.synthesis.write_frames", kept)
     onnx = tmp_path / "talk.onnx"
     call("export", weights, "-o", onnx)
     call("synthesize", "--onnx", onnx, track, "--video", clip, "-o", tmp_path / "a.mkv", "--device", "cpu")

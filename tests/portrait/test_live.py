@@ -13,16 +13,23 @@ import torch
 import facemodel
 from facemodel import FrameStatus, PortraitError, Track
 from fitting.tracking.online import OnlineFrame
-from neural_render import Weights
 from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
 from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Weights
 from portrait.cli import main
-from portrait.services.live import _Loop, find_target_track, live
+from portrait.commands.live import watch
+from portrait.services.live import Driver, LiveOptions, TargetMixer, find_target_track
+from portrait.services.setup import Setup
 from portrait.video import VideoReader, VideoWriter, read_comment
 from portrait.video.newest_frame import NewestFrame, open_source
 from portrait.video.sample import carphone
 from tests.portrait.conftest import run
 from tests.portrait.networks import random_weights
+
+
+def live(source, weights, window=True, **options):
+    """The command's session, with what it counted."""
+    return watch(LiveOptions(source, weights, **options), Setup(device="cpu"), window=window)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +117,7 @@ def test_synthesis_frame_by_frame_is_that_of_the_clip(weights, model, monkeypatc
 
 def test_command(weights, driver, tmp_path, capsys):
     out = tmp_path / "out.mp4"
-    counts = live(str(driver), weights, window=False, record=out, device="cpu")
+    counts = live(str(driver), weights, window=False, record=out)
     printed = capsys.readouterr().out
     assert f"{weights.parent / 'talk.track'}: taken as the track that the weights were trained on" in printed
     assert counts.made >= 1 and counts.made <= counts.taken
@@ -121,7 +128,7 @@ def test_command(weights, driver, tmp_path, capsys):
     note = read_comment(reader.metadata)
     assert note["synthetic"] is True and note["command"] == "live"
     assert note["source"]["file"] == "driver.mp4" and len(note["source"]["sha256"]) == 64
-    assert note["target"]["source"]["file"] == "clip.mp4" and note["weights"]["trained"]["on"]["source"]
+    assert note["target"]["source"]["file"] == note["weights"]["trained"]["on"]["sources"][0]["file"] == "clip.mp4"
     assert main(["info", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "synthetic   yes" in shown and note["source"]["sha256"] in shown and note["weights"]["sha256"] in shown
@@ -133,7 +140,7 @@ def test_the_window_shows_both_and_q_ends(weights, driver, monkeypatch, capsys):
     monkeypatch.setattr("cv2.imshow", lambda title, picture: shown.append(picture.shape))
     monkeypatch.setattr("cv2.waitKey", lambda wait: next(keys))
     monkeypatch.setattr("cv2.destroyAllWindows", lambda: shown.append("closed"))
-    assert live(str(driver), weights, device="cpu").taken == 3
+    assert live(str(driver), weights).taken == 3
     height, width, _ = shown[0]
     assert len(shown) == 4 and shown[-1] == "closed" and width > 2 * height > 2 * 384
     assert "0 made of 3 taken" in capsys.readouterr().out
@@ -161,12 +168,14 @@ def test_a_camera_gives_rgb_and_is_let_go(monkeypatch):
 
 def test_a_cut_of_the_driver_starts_the_window_anew(weights, model):
     loaded, target = Weights.load(weights), Track.load(weights.parent / "talk.track")
-    loop = _Loop(model, target, SimpleNamespace(first=target.parameters), LiveSynthesizer(loaded, target, model=model))
+    tracker = SimpleNamespace(first=target.parameters)
+    drive = Driver(LiveSynthesizer(loaded, target, model=model), TargetMixer(model, target, tracker))
+    picture = lambda found: drive(None, found)  # noqa: E731
     frames = [OnlineFrame(FrameStatus.TRACKED, target.parameters.expanded()[k]) for k in range(3)]
-    assert loop.picture(OnlineFrame(FrameStatus.NO_FACE, None)) is None
-    first = [loop.picture(frame) for frame in frames][0]
-    assert not np.array_equal(loop.picture(frames[0]), first)  # the window remembers
-    again = loop.picture(OnlineFrame(FrameStatus.TRACKED | FrameStatus.CUT, frames[0].parameters))
+    assert picture(OnlineFrame(FrameStatus.NO_FACE, None)) is None
+    first = [picture(frame) for frame in frames][0]
+    assert not np.array_equal(picture(frames[0]), first)  # the window remembers
+    again = picture(OnlineFrame(FrameStatus.TRACKED | FrameStatus.CUT, frames[0].parameters))
     assert np.array_equal(again, first)
 
 
@@ -185,12 +194,12 @@ def test_a_driver_without_a_face(weights, tmp_path, capsys):
     with VideoWriter(tmp_path / "grey.mp4", 64, 48, 25) as writer:
         for _ in range(4):
             writer.write(np.full((48, 64, 3), 90, np.uint8))
-    assert live(str(tmp_path / "grey.mp4"), weights, window=False, device="cpu").made == 0
+    assert live(str(tmp_path / "grey.mp4"), weights, window=False).made == 0
     assert re.search(r"nothing was made: no face was found in the [1-4] frames taken", capsys.readouterr().out)
 
 
 def test_what_can_t_be_used(weights, driver, track, model, tmp_path, monkeypatch, capsys):
-    assert find_target_track(weights, Weights.load(weights), model).name == "talk.track"
+    assert find_target_track(weights, Weights.load(weights).header, model).name == "talk.track"
     base = ["live", "--weights", str(weights), "--device", "cpu"]
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -8,6 +8,7 @@ import facemodel
 from facemodel import PortraitError, Track
 from portrait.cli import main
 from portrait.files import source_facts
+from portrait.services.events import Notes
 from portrait.services.pipeline import sound_of_track
 from portrait.services.synthesis import sound_file
 from portrait.video import VideoReader, VideoWriter
@@ -43,45 +44,48 @@ def mixed(track, driver, order):
 
 def test_the_source_is_found_where_it_may_lie(track, clip, driver, tmp_path, monkeypatch):
     longer = mixed(track, driver, THERE_AND_BACK)
-    assert sound_file("source", longer, clip, None, driver.with_name("m.track")) == driver
-    assert sound_file(None, longer, clip, None, driver.with_name("m.track")) == driver
-    assert sound_file(None, mixed(track, driver, [0, 1, 2]), clip, None, driver.with_name("m.track")) == clip
+    assert sound_file("source", longer, clip, None, Notes(), driver.with_name("m.track")) == driver
+    assert sound_file(None, longer, clip, None, Notes(), driver.with_name("m.track")) == driver
+    assert sound_file(None, mixed(track, driver, [0, 1, 2]), clip, None, Notes(), driver.with_name("m.track")) == clip
     monkeypatch.chdir(driver.parent)
-    assert sound_file("source", longer, clip, None) == driver
+    assert sound_file("source", longer, clip, None, Notes()) == driver
     monkeypatch.chdir(tmp_path)
     (tmp_path / "actor.mp4").write_bytes(b"another film")
     with pytest.raises(PortraitError, match="--sound source: its source, actor.mp4, isn't beside the track") as error:
-        sound_file("source", longer, clip, None)
+        sound_file("source", longer, clip, None, Notes())
     assert "\n" not in str(error.value)
     with pytest.raises(PortraitError, match="--sound source: the track wasn't mixed"):
-        sound_file("source", Track.load(track), clip, None)
+        sound_file("source", Track.load(track), clip, None, Notes())
 
 
-def test_silence_is_said_where_sound_was_to_be(track, clip, driver, silent, capsys):
-    longer = mixed(track, driver, THERE_AND_BACK)
-    assert sound_file(None, longer, clip, None) is None
-    said = capsys.readouterr().out
-    assert "note: no sound, since the track is longer than clip.mp4, and its source, actor.mp4" in said
-    assert sound_file("target", longer, silent, None) is None
-    assert sound_file("source", longer, clip, silent) is None
-    assert sound_file(str(silent), longer, clip, None) is None
-    assert capsys.readouterr().out == 3 * "  note: no sound, since silent.mp4 has none\n"
-    assert sound_file("none", longer, clip, None) is None
-    assert sound_file(None, Track.load(track), silent, None) is None  # as it was
-    assert capsys.readouterr().out == ""
+def test_silence_is_said_where_sound_was_to_be(track, clip, driver, silent):
+    longer, notes = mixed(track, driver, THERE_AND_BACK), Notes()
+    assert sound_file(None, longer, clip, None, notes) is None
+    expected = "no sound, since the track is longer than clip.mp4, and its source, actor.mp4"
+    assert len(notes) == 1 and notes[0].startswith(expected)
+    notes.clear()
+    assert sound_file("target", longer, silent, None, notes) is None
+    assert sound_file("source", longer, clip, silent, notes) is None
+    assert sound_file(str(silent), longer, clip, None, notes) is None
+    assert notes == 3 * ["no sound, since silent.mp4 has none"]
+    notes.clear()
+    assert sound_file("none", longer, clip, None, notes) is None
+    assert sound_file(None, Track.load(track), silent, None, notes) is None  # as it was
+    assert notes == []
 
 
 def test_a_file_of_sound_alone(track, clip, tmp_path):
-    assert sound_file(str(tone(tmp_path / "tone.wav")), Track.load(track), clip, None) == tmp_path / "tone.wav"
+    assert sound_file(str(tone(tmp_path / "tone.wav")), Track.load(track), clip, None, Notes()) == tmp_path / "tone.wav"
 
 
-def test_of_a_driving_track(track, clip, driver, tmp_path, capsys):
-    assert sound_of_track(Track.load(track), None, clip) == "none"
-    assert sound_of_track(Track.load(track), tmp_path / "actor.track", clip) == str(clip)
-    assert sound_of_track(mixed(track, driver, [0, 1]), driver.with_name("a.track"), clip) == str(driver)
-    assert capsys.readouterr().out == ""
-    assert sound_of_track(Track.load(track), tmp_path / "actor.track", tmp_path / "talk.mp4") == "none"
-    assert "note: no sound, since the clip of actor.track isn't beside it" in capsys.readouterr().out
+def test_of_a_driving_track(track, clip, driver, tmp_path):
+    notes = Notes()
+    assert sound_of_track(Track.load(track), None, clip, notes) == "none"
+    assert sound_of_track(Track.load(track), tmp_path / "actor.track", clip, notes) == str(clip)
+    assert sound_of_track(mixed(track, driver, [0, 1]), driver.with_name("a.track"), clip, notes) == str(driver)
+    assert notes == []
+    assert sound_of_track(Track.load(track), tmp_path / "actor.track", tmp_path / "talk.mp4", notes) == "none"
+    assert notes == ["no sound, since the clip of actor.track isn't beside it; --sound takes a file"]
 
 
 def test_the_command_finds_the_source(track, clip, driver, tmp_path, capsys):

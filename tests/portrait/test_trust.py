@@ -15,10 +15,12 @@ from portrait.cli import main
 from portrait.reports.doubtful import doubtful_runs, doubtful_section
 from portrait.reports.page import colour_errors, with_model
 from portrait.reports.quality import quality_lines, undetermined
-from portrait.services.fitting import fit_clip
+from portrait.services.fitting import FitOptions, fit_clip
+from portrait.services.setup import Setup
 from portrait.video import VideoReader
 from tests.portrait.conftest import FRAMES
 
+FAST, CPU = FitOptions(quality="fast"), Setup(device="cpu")
 T, U, CUT, NONE = FrameStatus.TRACKED, FrameStatus.UNCERTAIN, FrameStatus.CUT, FrameStatus.NO_FACE
 
 
@@ -106,7 +108,7 @@ def test_fit_with_a_report_and_a_quality(clip, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "converged" in shown and "open " in shown
     with pytest.raises(PortraitError, match="did you mean 'balanced'"):
-        fit_clip(clip, tmp_path / "u", quality="balancd")
+        fit_clip(clip, tmp_path / "u", FitOptions(quality="balancd"))
 
 
 def test_options_that_do_not_fit(clip, tmp_path, capsys):
@@ -121,7 +123,7 @@ def test_options_that_do_not_fit(clip, tmp_path, capsys):
 
 def test_a_track_that_cannot_be_saved_is_not_fitted_again(clip, tmp_path, monkeypatch):
     """The disk is full just then: the work stays, and the next run takes it from there."""
-    model, out = facemodel.load(), tmp_path / "t"
+    out = tmp_path / "t"
 
     def full(*_):
         raise PortraitError("track: the disk is full")
@@ -129,18 +131,16 @@ def test_a_track_that_cannot_be_saved_is_not_fitted_again(clip, tmp_path, monkey
     with monkeypatch.context() as m:
         m.setattr(Track, "save", full)
         with pytest.raises(PortraitError, match="disk is full"):
-            fit_clip(clip, out, model=model, device="cpu", quality="fast")
+            fit_clip(clip, out, FAST, setup=CPU)
     assert (tmp_path / "t.work" / "progress.safetensors").is_file()
     stages = []
-    track = fit_clip(
-        clip, out, model=model, device="cpu", quality="fast", report=lambda done, total, stage: stages.append(stage)
-    ).track
+    track = fit_clip(clip, out, FAST, setup=CPU, report=lambda event: stages.append(event.stage)).track
     assert stages == [] and len(track) == FRAMES and not (tmp_path / "t.work").exists()
     assert np.isfinite(track.parameters.expression.numpy()).all()
 
     (tmp_path / "t.work").mkdir()  # as after a kill between saving and removing
     (tmp_path / "t.work" / "progress.safetensors").write_bytes(b"old")
-    assert fit_clip(clip, out, model=model, device="cpu", quality="fast").kept
+    assert fit_clip(clip, out, FAST, setup=CPU).kept
     assert not (tmp_path / "t.work").exists()
 
 
@@ -178,14 +178,14 @@ def test_a_track_that_may_not_be_read_is_not_replaced(fitted, clip, tmp_path, mo
     access = os.access
     monkeypatch.setattr("os.access", lambda path, mode: "track.safetensors" not in str(path) and access(path, mode))
     with pytest.raises(PortraitError, match="may not be read"):
-        fit_clip(clip, tmp_path / "t", device="cpu", quality="fast")
+        fit_clip(clip, tmp_path / "t", FAST, setup=CPU)
 
 
 def test_a_fit_of_the_same_file_may_be_replaced(fitted, clip, tmp_path, no_fit):
     source = fitted.facts["source"] | {"file": "as it was called before.mp4"}
     fitted.with_parameters(fitted.parameters, source=source).save(tmp_path / "t")
     with pytest.raises(Reached):
-        fit_clip(clip, tmp_path / "t", device="cpu", quality="fast")
+        fit_clip(clip, tmp_path / "t", FAST, setup=CPU)
 
 
 def test_work_of_a_command_s_own_is_replaced_but_no_edit_in_it(fitted, track, clip, tmp_path, capsys, no_fit):

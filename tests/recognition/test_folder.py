@@ -9,7 +9,7 @@ import torch
 from foundation.errors import PortraitError
 from recognition.folder import listed, read_folder
 from recognition.pictures import Pictures, prepare, read_picture, unreadable
-from recognition.poses import BINS, gallery_and_probes, pose_pairs
+from recognition.poses import USUAL, gallery_and_probes, pose_pairs
 from tests.recognition.conftest import SIZE, YAWS, draw_person, write_people
 
 
@@ -113,7 +113,7 @@ def test_pictures_are_scaled_as_sphereface_has_it_and_mirrored(small):
         data[0, False]
 
 
-@pytest.mark.parametrize("low, high", BINS)
+@pytest.mark.parametrize("low, high", USUAL.bins)
 def test_pairs_by_yaw_are_frontal_against_turned_within_a_fold(people, low, high):
     folder = read_folder(people)
     pairs = pose_pairs(folder, low, high)

@@ -64,7 +64,7 @@ def test_teeth_stay_behind_the_skin(model):
     vertices = model.vertices(identity, expression)
     points = to_camera(vertices, torch.zeros(3), translation)
     moved = behind_skin(model, points, expression)
-    teeth, tongue = model.regions["teeth"], model.regions["tongue"]
+    teeth, tongue = model.region("teeth"), model.region("tongue")
     inner = teeth | tongue
     torch.testing.assert_close(project(moved, camera), project(points, camera), atol=1e-3, rtol=0)
     assert ((moved - points)[inner, 2] - DEEPER).abs().max() < 1e-3
@@ -115,7 +115,7 @@ def test_unwrap_then_render_gives_the_picture_back(model, neutral):
     # Back into the picture: atlas coordinates of each pixel, looked up in the texture.
     fragments = rasterize(points, model.triangles, CAMERA)
     covered = fragments.covered()
-    corners = model.uv[model.uv_triangles[covered.faces]]
+    corners = model.atlas.coordinates[model.atlas.triangles[covered.faces]]
     uv = (covered.bary[..., None] * corners).sum(1)
     grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)[None, None]
     sample = lambda t: torch.nn.functional.grid_sample(t[None], grid, align_corners=False)[0, :, 0].T  # noqa: E731

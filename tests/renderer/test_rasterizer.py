@@ -260,7 +260,7 @@ def test_a_choice_that_cant_be_used_is_refused_at_once(register):
 def test_errors_name_the_argument(monkeypatch):
     points, triangles = random_mesh(0, count=2)
     camera = Camera(100.0, 8, 8)
-    with pytest.raises(PortraitError, match="unknown rasterizer 'opengl': known: auto, numba, torch, pytorch3d"):
+    with pytest.raises(PortraitError, match="unknown rasterizer 'opengl': known: numba, torch, pytorch3d"):
         rasterize(points, triangles, camera, rasterizer="opengl")
     with pytest.raises(PortraitError, match="points_cam"):
         rasterize(points[:, :2], triangles, camera)

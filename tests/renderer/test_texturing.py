@@ -31,7 +31,7 @@ def turned(model):
 @pytest.fixture(scope="module")
 def albedo(model):
     known = uv_fragments(model, (SIZE, SIZE)).mask[0]
-    return extend(atlas_values(model, model.albedo_mean, SIZE), known)
+    return extend(atlas_values(model, model.albedo(), SIZE), known)
 
 
 def test_a_texture_of_the_albedo_looks_like_the_albedo(model, turned, albedo):
@@ -77,7 +77,7 @@ def test_several_pictures_and_lights(model, turned, albedo):
 def test_main_island_is_one_mirrored_piece_without_the_eyes(model):
     island = main_island(model, SIZE)
     assert torch.equal(island, island.flip(1)) and 0.7 < float(island.float().mean()) < 0.95
-    eyes = atlas_values(model, model.regions["eyes"].float()[:, None], SIZE)[..., 0]
+    eyes = atlas_values(model, model.region("eyes").float()[:, None], SIZE)[..., 0]
     assert not island[eyes > 0.9].any()
 
 

@@ -40,7 +40,7 @@ def test_chart_covers_its_texels(tube):
     model, _ = tube
     fragments = uv_fragments(model, SIZE)
     assert fragments.mask.all()
-    uv = interpolate(fragments, model.uv, model.uv_triangles)[0]
+    uv = interpolate(fragments, model.atlas.coordinates, model.atlas.triangles)[0]
     torch.testing.assert_close(uv[:, :, 0], ((torch.arange(128) + 0.5) / 128).expand(64, 128), atol=1e-4, rtol=0)
     torch.testing.assert_close(uv[:, 0, 1], 1 - (torch.arange(64) + 0.5) / 64, atol=1e-4, rtol=0)
 
@@ -48,7 +48,8 @@ def test_chart_covers_its_texels(tube):
 def test_round_trip(tube):
     """Paint a smooth texture, photograph it, unwrap: the front comes back, the back isn't seen."""
     model, points = tube
-    paint = torch.stack([model.uv[:, 0], model.uv[:, 1], (6 * model.uv[:, 0]).sin() / 2 + 0.5], -1)
+    u, v = model.atlas.coordinates.unbind(-1)
+    paint = torch.stack([u, v, (6 * u).sin() / 2 + 0.5], -1)
     picture = interpolate(rasterize(points, model.triangles, CAMERA), paint, model.triangles)[0]
     texture, visibility = unwrap(picture, points, model, CAMERA, SIZE)
     assert texture.shape == (64, 128, 3) and visibility.shape == (64, 128) and visibility.dtype == torch.bool
@@ -81,8 +82,8 @@ def test_an_occluder_hides_what_is_behind(tube):
     model = surface(
         mean,
         torch.cat([model.triangles, extra]),
-        uv=torch.cat([model.uv, torch.zeros(1, 2)]),
-        uv_triangles=torch.cat([model.uv_triangles, torch.full_like(extra, len(model.uv))]),
+        uv=torch.cat([model.atlas.coordinates, torch.zeros(1, 2)]),
+        uv_triangles=torch.cat([model.atlas.triangles, torch.full_like(extra, len(model.atlas.coordinates))]),
     )
     points = to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
     _, visibility = unwrap(torch.ones(200, 160, 3), points, model, CAMERA, SIZE)

@@ -74,7 +74,7 @@ def build_parts(say: Callable[[str], None] = lambda text: None) -> Parts:
     albedo_mean, albedo_basis, kept = build_reflectance(topology, fields, identity)
     tell(f"reflectance: {kept:.4f} of the variance")
     uv, uv_triangles = build_uv(topology, identity.mean, triangles)
-    tell("texture chart")
+    tell("UV atlas")
     masks = region_masks(topology, fields, identity)
     return Parts(
         topology, identity, triangles, fields, masks, expressions, albedo_mean, albedo_basis, uv, uv_triangles

@@ -1,4 +1,4 @@
-"""The texture chart: the head opened along the back, the face in the middle, mirror-symmetric about u = 0.5.
+"""The UV atlas: the head opened along the back, the face in the middle, mirror-symmetric about u = 0.5.
 
 The skin of the head is a disc once it's cut from the nape over the crown: its outline becomes a rectangle and inside
 each vertex is a weighted mean of its neighbours (Tutte's embedding with Floater's mean value weights), which can't fold

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from facemodel import FaceParameters
-from renderer import Camera, interpolate, rasterize, to_camera
+from renderer import Camera, interpolate, rasterize, surface_points
 from tools.train_landmarks.pictures import as_bytes, model, portrait
 
 FACE = ("face", "lips", "eyes", "mouth_inside", "teeth", "tongue")  # regions; the rest of the head is hair on most
@@ -23,10 +23,10 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def face_cover(model, truth: FaceParameters, camera: Camera) -> Tensor:
     """(H, W) in [0, 1]: how much of each pixel is the face of one person."""
-    inside = torch.stack([model.regions[name] for name in FACE]).any(0).float()[:, None]
-    points = model.vertices(truth.identity, truth.expression, truth.gaze)
-    points = to_camera(points, truth.rotation, truth.translation)
-    fragments = rasterize(points, model.triangles, camera.resized(camera.width * LARGER, camera.height * LARGER))
+    inside = torch.stack([model.region(name) for name in FACE]).any(0).float()[:, None]
+    fragments = rasterize(
+        surface_points(model, truth), model.triangles, camera.resized(camera.width * LARGER, camera.height * LARGER)
+    )
     with torch.inference_mode():
         seen = interpolate(fragments, inside, model.triangles)[..., 0]
         return torch.nn.functional.avg_pool2d(seen, LARGER)[0].clamp(0, 1)

@@ -15,7 +15,7 @@ import torch
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.atomic import write_file
-from foundation.errors import PortraitError
+from foundation.errors import PortraitError, write_error
 from foundation.progress import Event, Report, ignore
 from neural_render.images import Crop, cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import (
@@ -150,9 +150,7 @@ class ClipCache:
         try:
             cache._write(track, frames, model, report)
         except OSError as error:
-            raise PortraitError(
-                f"'{folder}': can't be written ({error}); free some space or choose another folder"
-            ) from None
+            raise write_error("training data", folder, error) from None
         return cache
 
 

@@ -141,11 +141,12 @@ class DeepVideoPortraits(Method):
             frame_height=track.height, conditions=CONDITIONS, norm=settings.norm, steps=trainer.step,
             seconds=round(trainer.seconds, 2), sources=(dict(clip.source),),
             target={
-                "source": dict(clip.source), "clip_frames": len(track), "frames": len(trainer.trained_on),
+                "clip_frames": len(track), "frames": len(trainer.trained_on),
                 "excluded": excluded, "seed": settings.seed, "held_out": len(trainer.held_out), "score": score,
             },
         )  # fmt: skip
-        generator = trainer.final_generator().state_dict()
+        with trainer.on_threads():
+            generator = trainer.final_generator().state_dict()
         if fabric.is_global_zero:
             Weights(header, generator, cache.head_region()).save(out)
         fabric.barrier()

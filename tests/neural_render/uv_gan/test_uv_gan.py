@@ -13,7 +13,7 @@ from facemodel import PortraitError
 from neural_render.training import resume, run, save
 from neural_render.uv_gan.filling import mirror_fill_batch
 from neural_render.uv_gan.generator import INPUTS, UVGenerator, generator_input
-from neural_render.uv_gan.samples import TextureSet, synthetic_set
+from neural_render.uv_gan.samples import TextureSet, face_middle, synthetic_set
 from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer, augment, mean_texture, middle
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights, complete
@@ -212,8 +212,9 @@ def test_the_local_discriminator_sees_eyes_nose_and_mouth(model):
     corners = model.triangles[model.embedding("ibug68").triangles[27:]]  # nose, eyes, mouth
     marks[corners.flatten()] = 1
     marked = atlas_values(model, marks, 128)[None, ..., 0][None]
-    assert float(middle(marked).sum()) > 0.9 * float(marked.sum())
-    assert middle(marked).shape[-1] < 0.6 * 128
+    seen = middle(marked, face_middle(model))
+    assert float(seen.sum()) > 0.9 * float(marked.sum()) and seen.shape[-1] < 0.6 * 128
+    assert face_middle(model) == (7 / 32, 25 / 32, 8 / 32, 26 / 32)
 
 
 def test_weights_and_completion_of_a_larger_texture(model, data, tmp_path):

@@ -11,9 +11,10 @@ from facemodel.base import Block, FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
-from neural_render import Clip, Settings
+from neural_render import Clip
 from neural_render.methods.deep_video_portraits.conditioning import eye_colors, gained, head_crop, mouth_colors
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.uv_gan.samples import synthetic_set
 from renderer import Camera, render
 from tests.neural_render.conftest import Frames

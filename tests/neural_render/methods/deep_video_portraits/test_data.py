@@ -178,3 +178,9 @@ def test_head_region_covers_the_head(cache):
     assert region.shape == (SIZE, SIZE)
     assert region.max() == 255
     assert region[0, 0] == 0
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path, model, track, clip):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PortraitError, match="training data '.*file/cache': can't be written"):
+        ClipCache.build(tmp_path / "file" / "cache", track, clip, model, crop=head_crop(track, model), size=SIZE)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from foundation.errors import PortraitError
-from neural_render import Crop, Weights, synthesize_crops
+from neural_render import Crop
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
-from neural_render.methods.deep_video_portraits.weights import Header
+from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
+from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
 from tests.neural_render.conftest import HEIGHT, WIDTH
 

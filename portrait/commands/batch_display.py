@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
-from portrait.batch.work import Clip, News, Row
-from portrait.progress import Progress, say
+from foundation.progress import Event
+from portrait.batch.work import Clip, Row
+from portrait.commands.progress import Progress, say
 
 
 class BatchDisplay:
-    """Shows a batch of ``total`` clips, as a context manager. Clips that fail are said at once."""
+    """Shows a batch of ``total`` clips, as a context manager and a `Report`. Clips that fail are said at once."""
 
     def __init__(self, total: int) -> None:
         self.total, self.finished, self.failed = total, 0, 0
-        self._running: dict[Clip, News] = {}
+        self._running: dict[Clip, Event] = {}
         self._tasks: dict[Clip, int] = {}
         self._bars, self._lines = None, Progress()  # bars on a terminal, lines elsewhere
 
@@ -37,22 +39,22 @@ class BatchDisplay:
         if self._bars is not None:
             self._bars.stop()
 
-    def show(self, clip: Clip, news: News | Row) -> None:
-        """Takes in how far a clip is, or that it's done."""
-        if isinstance(news, Row):
-            self._finish(clip, news)
+    def __call__(self, event: Event) -> None:
+        """Takes in how far a clip is, or that it's done: a `portrait.services.batch.ClipEvent`."""
+        if event.row is not None:
+            self._finish(event.clip, event.row)
         else:
-            self._advance(clip, news)
+            self._advance(event.clip, event)
         self._update()
 
-    def _advance(self, clip: Clip, news: News) -> None:
+    def _advance(self, clip: Clip, news: Event) -> None:
         before, self._running[clip] = self._running.get(clip), news
         if self._bars is None:
             return
         state = {
             "completed": news.done,
             "total": news.total,
-            "count": f"{news.stage}, {news.done} of {news.total or 'unknown'}",
+            "count": f"{news.stage}, {news.done:g} of {news.total or 'unknown'}",
         }
         if clip not in self._tasks:
             self._tasks[clip] = self._bars.add_task(f"  {clip.name}", **state)
@@ -75,7 +77,26 @@ class BatchDisplay:
         part = sum(min(n.done / n.total, 1) for n in self._running.values() if n.stage == "tracking" and n.total)
         note = f"{self.failed} failed" if self.failed else ""
         if self._bars is None:
-            self._lines.update(self.finished, self.total, "clips", note)
+            self._lines(Event("clips", self.finished, self.total, "clips", note))
         else:
             count = f"{self.finished} of {self.total}{f', {note}' if note else ''}"
             self._bars.update(self._all, completed=self.finished + part, count=count)
+
+
+class FitDisplay:
+    """What ``portrait fit`` shows: a batch where the first event is of one, else a single clip's progress."""
+
+    def __enter__(self) -> FitDisplay:
+        self._stack, self._show = contextlib.ExitStack(), None
+        return self
+
+    def __exit__(self, *trouble) -> None:
+        self._stack.__exit__(*trouble)
+
+    def __call__(self, event: Event) -> None:
+        if self._show is None:
+            batch = event.unit == "clips"
+            self._show = self._stack.enter_context(BatchDisplay(int(event.total)) if batch else Progress())
+            if batch:
+                return
+        self._show(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facemodel.formats import bilinear, flame, sfm
+from facemodel.formats import _content
 from facemodel.formats._containers import Summary, summarize
 
 BODIES = {24: "SMPL", 22: "SMPL", 52: "SMPL-H or MANO's body", 55: "SMPL-X", 16: "MANO, a hand"}
@@ -18,23 +18,12 @@ CHECK = "give the file of a face model ('portrait model list' names the formats)
 
 def describe(path: Path) -> str:
     """A sentence without the path. Raises nothing."""
-    from facemodel.registry import FORMATS
-
     path = Path(path)
-    for name in FORMATS:
-        if name != "default" and FORMATS[name].sniff(path):
-            return f"this is a model of {FORMATS[name].title} ({_size(path)})"
     summary = summarize(path)
     try:
         return _stranger(path, summary)
     except Exception:  # noqa: BLE001 (a file that can't be looked at)
         return f"another kind of file than a face model, or a truncated one; {CHECK}"
-
-
-def _size(path: Path) -> str:
-    if path.is_dir():
-        return "a folder"
-    return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
 def _stranger(path: Path, summary: Summary) -> str:  # noqa: PLR0911, PLR0912 (a list of what there is)
@@ -44,19 +33,19 @@ def _stranger(path: Path, summary: Summary) -> str:  # noqa: PLR0911, PLR0912 (a
     if summary.broken:
         return f"{kind} that can't be read: {summary.broken}; {CHECK}"
     shape = summary.shapes.get("", ())
-    if flame.skinned(summary):
-        joints = flame.joint_count(summary)
+    if _content.skinned(summary):
+        joints = _content.joint_count(summary)
         what = BODIES.get(joints, "a body or a hand")
         return f"a model of SMPL's family with {joints} joints ({what}), not of a face; give FLAME's file"
-    if flame.is_masks(summary):
+    if _content.is_masks(summary):
         return "FLAME's region masks; give them as an extra file, with FLAME's model"
-    if flame.is_embedding(summary):
+    if _content.is_embedding(summary):
         return "a landmark embedding of FLAME's topology; give it as an extra file, with FLAME's model"
-    if flame.is_texture(summary):
+    if _content.is_texture(summary):
         return "a texture of FLAME's topology; give it as an extra file, with FLAME's model"
-    if sfm.is_blendshapes(path, summary):
+    if _content.is_blendshapes(path, summary):
         return "eos' expressions; give them as an extra file, with sfm_shape_3448.bin"
-    if sfm.is_landmark_table(path, summary):
+    if _content.is_landmark_table(path, summary):
         return "eos' table of landmarks; give it as an extra file, with sfm_shape_3448.bin"
     if any(len(s) in (2, 3) and s[-1] in (2, 3) and s[-2] in POINTS for s in summary.shapes.values()):
         return f"landmarks, not a face model; {CHECK}"
@@ -70,8 +59,6 @@ def _stranger(path: Path, summary: Summary) -> str:  # noqa: PLR0911, PLR0912 (a
         return f"2D landmarks, not a face model; {CHECK}"
     if summary.kind in ("pickle", "npz") and summary.has("w_shp"):
         return f"a part of 3DDFA's model; give the folder that has the rest of it; {CHECK}"
-    if summary.kind == "folder" and bilinear.FACEWAREHOUSE._people(path):
-        return "a folder of FaceWarehouse"
     keys = ", ".join(sorted(k for k in summary.shapes if k)[:6])
     held = f" with {keys}" if keys and summary.kind != "folder" else ""
     return f"{kind}{held}: another kind of file than a face model, or a truncated one; {CHECK}"

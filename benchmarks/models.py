@@ -1,0 +1,216 @@
+"""Are other people's face models read as their authors meant them?
+
+    python -m benchmarks.models /path/to/models
+
+Writes a small file in the exact form of each format, reads it, and compares vertices at random coefficients with the
+authors' own formula, in numpy and from the arrays as they went into the file (`benchmarks.model_files`). Where the
+folder has real files (ICT-FaceKit's archive, eos' Surrey Face Model, statismo's), those are read, too, and compared to
+an evaluation of theirs that is written here. Prints a table, then one JSON line: ``formats``, how many formats were
+read, in how many ``forms``; ``vertex_error``, the largest distance of a vertex, mm; ``by_form`` and ``real``, the same
+by form and by real file; ``seconds`` a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.model_files import WRITERS, Evaluation, Written, make_head
+from facemodel.base import FaceModel
+from facemodel.importing import import_model
+
+STATES = 4  # random faces a file
+WIDEST = 4 << 30  # bytes of an archive that are unpacked at most
+
+
+def coefficients(model: FaceModel, count: int, seed: int = 0) -> Iterator[dict[str, torch.Tensor | None]]:
+    """Random states, as `FaceModel.vertices` takes them; gaze and joints where there are joints."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        identity = torch.randn(model.count("identity"), generator=generator)
+        block = model.blocks["expression"]
+        expression = 0.3 * block.std * torch.randn(len(block), generator=generator)
+        state = {"identity": identity, "expression": block.clamp(expression), "gaze": None, "joints": None}
+        if model.count("joints"):
+            state["joints"] = 0.25 * torch.randn(model.count("joints"), generator=generator)
+            state["gaze"] = 0.3 * torch.randn(2, 2, generator=generator)
+        yield state
+
+
+def vertex_error(model: FaceModel, written: Written, states: int = STATES) -> float:
+    """The largest distance, mm, of a vertex from where the authors' formula has it."""
+
+    def theirs(state: dict[str, torch.Tensor | None]) -> np.ndarray:
+        values = [np.zeros((2, 2)) if v is None else v.double().numpy() for v in state.values()]
+        identity, expression, gaze, joints = values
+        return written.evaluate(identity * signs, expression, joints, gaze)
+
+    signs = np.ones(model.count("identity"))
+    if getattr(model, "provenance", None) and model.provenance.format == "FaceWarehouse":
+        signs = _signs(model, written.evaluate)
+    error = 0.0
+    for state in coefficients(model, states):
+        got = model.vertices(**state).double().numpy()
+        error = max(error, float(np.linalg.norm(got - theirs(state), axis=-1).max()))
+    return error
+
+
+def _signs(model: FaceModel, evaluate: Evaluation) -> np.ndarray:
+    """Which way each principal component goes, which nothing in the data fixes, by the mesh of that component alone."""
+    nothing, still = np.zeros(model.count("expression")), np.zeros((2, 2))
+    each = np.eye(model.count("identity"))
+    rest = evaluate(np.zeros(len(each)), nothing, nothing, still)
+    ours = model.identity_basis.double().numpy()
+    return np.array(
+        [np.sign(((evaluate(k, nothing, nothing, still) - rest) * ours[n]).sum()) for n, k in enumerate(each)]
+    )
+
+
+# -- real files ---------------------------------------------------------------------------------------------------
+
+
+def ict(folder: Path) -> Written:
+    """ICT-FaceKit: neutral + sum of w x (mesh - neutral), cm, of meshes parsed here."""
+
+    def mesh(name: str) -> np.ndarray:
+        lines = (folder / f"{name}.obj").read_text().splitlines()
+        return np.array([[float(x) for x in line.split()[1:4]] for line in lines if line.startswith("v ")])
+
+    names = json.loads((folder / "vertex_indices.json").read_text())["expressions"]
+    neutral = mesh("generic_neutral_mesh")
+    people = sorted(p.stem for p in folder.glob("identity*.obj"))
+    identity = np.stack([mesh(p) - neutral for p in people])
+    moves = {n: mesh(n) - neutral for n in names}
+    for name, move in moves.items():
+        if name.startswith("eyeLook"):
+            move[21451:24591] = 0  # gaze turns the eyeballs
+    both = ("browInnerUp", "cheekPuff")
+    order = list(dict.fromkeys(n[:-2] if n[:-2] in both else n for n in names))
+    expression = np.stack([moves[n] if n in moves else moves[n + "_L"] + moves[n + "_R"] for n in order])
+
+    def evaluate(i, e, joints, gaze):
+        return 10 * (neutral + np.tensordot(i, identity, 1) + np.tensordot(e, expression, 1))
+
+    return Written(folder, evaluate, np.zeros((0, 3)))
+
+
+def sfm(folder: Path) -> Written:
+    """The Surrey Face Model: mean + basis . (sqrt(variance) x w) + sum of expressions, mm, of bytes parsed here."""
+
+    def matrix(data: bytes, at: int) -> tuple[np.ndarray, int]:
+        rows, columns = struct.unpack_from("<ii", data, at)
+        end = at + 8 + 4 * rows * columns
+        return np.frombuffer(data[at + 8 : end], "<f4").reshape(columns, rows).T.astype(float), end
+
+    data = (folder / "sfm_shape_3448.bin").read_bytes()
+    mean, at = matrix(data, 4)
+    basis, at = matrix(data, at)
+    variance, at = matrix(data, at)
+    moves, shapes, at = (folder / "expression_blendshapes_3448.bin").read_bytes(), [], 8
+    while at < len(moves):
+        (size,) = struct.unpack_from("<Q", moves, at)
+        shape, at = matrix(moves, at + 8 + size)
+        shapes.append(shape)
+
+    def evaluate(i, e, joints, gaze):
+        return (mean + basis @ (np.sqrt(variance[:, 0]) * i)[:, None] + sum(w * s for w, s in zip(e, shapes))).reshape(
+            -1, 3
+        )
+
+    extras = [folder / "expression_blendshapes_3448.bin", folder / "ibug_to_sfm.txt"]
+    return Written(folder / "sfm_shape_3448.bin", evaluate, np.zeros((0, 3)), extras)
+
+
+def statismo(path: Path) -> Written:
+    """statismo: mean + basis . (sqrt(variance) x w), of the shape and, where there is one, the expression, added."""
+    with h5py.File(path) as file:
+        parts = {n: {k: file[f"{n}/model/{k}"][()] for k in ("mean", "pcaBasis", "pcaVariance")}
+                 for n in ("shape", "expression") if n in file}  # fmt: skip
+
+    def evaluate(i, e, joints, gaze):
+        total = 0
+        for part, w in zip(parts.values(), (i, e)):
+            total = (
+                total + part["mean"].astype(float) + part["pcaBasis"].astype(float) @ (np.sqrt(part["pcaVariance"]) * w)
+            )
+        return total.reshape(-1, 3)
+
+    return Written(path, evaluate, np.zeros((0, 3)))
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """ICT-FaceKit's archive; the folder of its meshes."""
+    with tarfile.open(archive) as tar:
+        if sum(m.size for m in tar.getmembers()) > WIDEST:
+            raise ValueError(f"{archive} is larger than ICT-FaceKit")
+        tar.extractall(folder, filter="data")
+    return next(folder.rglob("generic_neutral_mesh.obj")).parent
+
+
+def real_files(models: Path, scratch: Path) -> dict[str, Written]:
+    """Those that are there."""
+    found: dict[str, Written] = {}
+    if (models / "ict_facekit.tar.xz").is_file():
+        found["ICT-FaceKit"] = ict(unpack(models / "ict_facekit.tar.xz", scratch))
+    if (models / "sfm" / "sfm_shape_3448.bin").is_file():
+        found["Surrey Face Model"] = sfm(models / "sfm")
+    for path in sorted((models / "bfm17").glob("*.h5")):
+        found[f"statismo, {path.name}"] = statismo(path)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path, nargs="?", help="folder of real files")
+    models = parser.parse_args().models
+    head, errors, real, seconds = make_head(), {}, {}, {}
+    formats: set[str] = set()
+    table = Table("form", "file", "vertices", "identity", "expression", "joints", "error mm", "s")
+
+    def measure(name: str, kind: str, written: Written) -> float:
+        start = time.perf_counter()
+        model = import_model(written.path, written.extras, force=True)
+        formats.add(model.provenance.format)
+        seconds[name] = time.perf_counter() - start
+        error = vertex_error(model, written)
+        counts = [str(model.count(b)) for b in ("identity", "expression", "joints")]
+        table.add_row(name, kind, str(len(model.mean)), *counts, f"{error:.1e}", f"{seconds[name]:.2f}")
+        return error
+
+    with tempfile.TemporaryDirectory() as folder:
+        for k, (name, write) in enumerate(WRITERS.items()):
+            place = Path(folder) / str(k)
+            place.mkdir()
+            errors[name] = measure(name, "in its form", write(place, head))
+        if models is not None:
+            scratch = Path(folder) / "real"
+            scratch.mkdir()
+            for name, written in real_files(models, scratch).items():
+                real[name] = measure(name, "real", written)
+    Console(width=140).print(table)
+    everything = errors | real
+    figures = {
+        "formats": len(formats),
+        "forms": len(errors) + ("ICT-FaceKit" in real),
+        "vertex_error": max(everything.values()),
+        "by_form": {k: float(f"{v:.2g}") for k, v in errors.items()},
+        "real": {k: float(f"{v:.2g}") for k, v in real.items()},
+        "seconds": {k: round(v, 2) for k, v in seconds.items()},
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

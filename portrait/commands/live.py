@@ -1,0 +1,111 @@
+"""``portrait live``: the window in which a `portrait.services.live.LiveSession` is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.errors import PortraitError
+from portrait.commands.options import Detector, Device, File, Model, Rasterizer
+
+TITLE = "portrait live: q ends"
+PREVIEW = 384  # px, height of the preview
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples: portrait live --source 0 --weights talk.weights.safetensors   |   "
+    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --frames 200 --record out.mp4"
+)
+def live(
+    source: Annotated[str, typer.Option(metavar="CAMERA|VIDEO", help="A camera's number, or a video at its own rate.")],
+    weights: Annotated[Path, File("WEIGHTS", "File that 'portrait train' or 'export' wrote.")],
+    target_track: Annotated[Path | None, File("TRACK", "Trained on; default: looked for beside WEIGHTS.")] = None,
+    target: Annotated[
+        Path | None, File("VIDEO", "The target's video or photograph, for methods that look at it.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames, those before the first picture included.")
+    ] = None,
+    window: Annotated[bool, typer.Option("--window/--no-window", help="Show driver and result.")] = True,
+    record: Annotated[Path | None, File("VIDEO", "Also write what is made.")] = None,
+    model: Model = None,
+    detector: Detector = "mediapipe",
+    rasterizer: Rasterizer = "auto",
+    device: Device = "auto",
+) -> None:
+    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with.
+
+    For the first 1.5 seconds with a face nothing is made: the driver's identity is solved over them.
+    """
+    if window:
+        check_display()
+
+    from portrait.services.live import LiveOptions
+    from portrait.services.setup import Setup
+
+    options = LiveOptions(source, weights, target_track, target, frames, record, detector)
+    watch(options, Setup(model, device, rasterizer), window=window)
+
+
+def watch(options, setup, window: bool = True):
+    """Runs a session until it ends, ``q`` is pressed or Ctrl-C; its `portrait.services.live.Counts`."""
+    from portrait.commands.progress import Progress, say
+    from portrait.commands.texts import lines
+    from portrait.quiet import quiet_native_stderr
+    from portrait.services.live import LiveSession
+
+    report = Progress()
+    with quiet_native_stderr():
+        session = LiveSession(options, setup, report)
+        if session.track_path is not None and options.target_track is None:
+            say(f"{session.track_path}: taken as the track that the weights were trained on")
+        with session, Window() if window else contextlib.nullcontext() as shown:
+            if session.collect is not None:
+                say(
+                    f"{session.stream.name}: look into the camera; identity is solved over the first "
+                    f"{session.collect:g} s with a face"
+                )
+            with contextlib.suppress(KeyboardInterrupt):  # the way to end it without a window
+                for frame in session:
+                    if shown is not None and shown(frame):
+                        break
+            counts = session.finish()
+    for line in lines(counts):
+        say(line)
+    return counts
+
+
+class Window:
+    """Shows the driver beside the result."""
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __call__(self, frame) -> bool:
+        """Shows a `portrait.services.live.LiveFrame`; True once ``q`` or Escape was pressed."""
+        import cv2
+        import numpy as np
+
+        from portrait.pictures import fit_height, labelled
+
+        made = np.zeros((PREVIEW, PREVIEW, 3), np.uint8) if frame.made is None else fit_height(frame.made, PREVIEW)
+        panels = [labelled(fit_height(frame.picture, PREVIEW), "driver"), labelled(made, "synthetic")]
+        cv2.imshow(TITLE, np.ascontiguousarray(np.hstack(panels)[..., ::-1]))
+        return cv2.waitKey(1) & 0xFF in (ord("q"), 27)
+
+    def __exit__(self, *_) -> None:
+        import cv2
+
+        cv2.destroyAllWindows()
+
+
+def check_display() -> None:
+    """Raises PortraitError where no window can be opened: the toolkit itself would end the process."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise PortraitError("live: there is no display to open a window on; use --no-window, with --record FILE")

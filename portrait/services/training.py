@@ -1,0 +1,93 @@
+"""``portrait train``: a method of reenactment learns from clips; weights come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foundation.progress import Report, ignore
+from neural_render.methods.base import DEFAULT, Method, TrainingBudget, TrainingSummary
+from neural_render.methods.clip import Clip
+from neural_render.training import is_main_process
+from portrait.services.checks import check_output
+from portrait.services.events import Notes, named
+from portrait.services.fitting import FitOptions, work_folder
+from portrait.services.methods import clip_of, find, footage, has_track, make_options
+from portrait.services.setup import Setup
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """A method, and what a user decides about it."""
+
+    name: str = DEFAULT
+    values: Mapping[str, object] = field(default_factory=dict)  # its own options, by name; text is read by their types
+
+    def made(self, device: str = "cpu") -> TrainingBudget:
+        """As the method has them. Raises PortraitError for an unknown method or option."""
+        return make_options(self.name, self.values, device)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights, and how they came to be."""
+
+    summary: TrainingSummary
+    options: TrainingBudget
+    frames: int | None  # of all clips; None where that isn't known
+    notes: tuple[str, ...] = ()
+
+
+def train(
+    inputs: Sequence[Path],
+    output: Path,
+    method: MethodOptions = MethodOptions(),
+    *,
+    adapt: Path | None = None,
+    fit: FitOptions = FitOptions(),
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Trained:
+    """Trains on clips and writes the weights; goes on from what an earlier run left beside them.
+
+    Under torchrun every process comes here, and one of them writes and tells.
+
+    Args:
+        inputs: ``TRACK VIDEO``, or clips, whose tracks are fitted where the method asks for them.
+        adapt: weights of many people that are made those of these clips' person.
+
+    Raises:
+        PortraitError: clips or options that the method can't be trained with.
+    """
+    method.made()
+    fit.check()
+    check_output(output, *inputs, adapt)
+    given = footage(inputs)
+    setup = setup.started()
+    options, work, chosen = method.made(setup.device), work_folder(output), find(method.name)
+    report = report if is_main_process() else ignore
+    notes = Notes(report)
+    clips = [clip_of(one, work, setup=setup, fit=fit, notes=notes, report=report) for one in given]
+    return train_on(chosen, clips, output, options, adapt=adapt, notes=notes, report=report)
+
+
+def train_on(
+    method: Method,
+    clips: Sequence[Clip],
+    output: Path,
+    options: TrainingBudget,
+    *,
+    adapt: Path | None = None,
+    notes: Notes | None = None,
+    report: Report = ignore,
+) -> Trained:
+    """Trains a method on clips that are there."""
+    report, work = named(report, output.name), work_folder(output)
+    if adapt is None:
+        summary = method.train(clips, output, options, work=work, report=report)
+    else:
+        weights = method.load(adapt, clips[0].model)
+        summary = method.adapt(weights, clips, output, options, work=work, report=report)
+    counts = [len(clip.track) if has_track(clip) else clip.count for clip in clips]
+    return Trained(summary, options, None if None in counts else sum(counts), tuple(notes or ()))
