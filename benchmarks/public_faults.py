@@ -1,7 +1,7 @@
 """Small public inputs of the kinds that other tools fail on, by the real commands: is what comes out right?
 
-A folder of such inputs with a table of commands and of what is right (``README.md``) enters; a line of JSON leaves, with
-``passed``, ``of``, and what each row that isn't as it should be gave. Rows whose files aren't there aren't counted.
+A folder of such inputs with a table of commands and of what is right (``README.md``) enters; a line of JSON leaves,
+with ``passed``, ``of``, and what each row that isn't as it should be gave.
 
     python -m benchmarks.public_faults FOLDER [--only NAME,NAME] [--quality fast|balanced|best]
 """
