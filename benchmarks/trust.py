@@ -39,7 +39,7 @@ from portrait.video.sample import carphone
 from synthetic.clips import make_scene
 
 OFF, TURNED = 0.05, 7.0
-FRAMES = 5  # of a person
+FRAMES = 4  # of a person
 EXPOSURES = (1.0, 0.5, 0.25)  # of light
 SIZE = 288  # px, of synthetic pictures
 

@@ -19,7 +19,8 @@ from geometry.spherical_harmonics import sh_basis
 GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
 LUMA = (0.299, 0.587, 0.114)  # BT.601's shares of brightness
 FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
-ROBUST = 1.4826  # a standard deviation over the median of absolute errors
+EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
+ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
 OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
 UNLIKE = 0.2  # of the face's brightness
 ROUNDS = 6
@@ -63,7 +64,7 @@ def agreement(
         observed, shown = bright[:, None], (shown @ luma)[:, None]
     drawn, trust = _relit(shown, normal[0], observed, weight)
     error = (drawn - observed).square().mean(-1).sqrt()
-    typical = float(_quantile(error, weight, 0.5))
+    typical = float(_quantile(error, weight, EXPLAINED))
     expected, bright = drawn.mean(-1), observed.mean(-1)
     mean = lambda values, by: (by * values).sum() / by.sum().clamp_min(1e-6)  # noqa: E731
     a, b = bright - mean(bright, trust), expected - mean(expected, trust)
@@ -96,7 +97,7 @@ def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> t
         matrix, right = columns.transpose(1, 2) @ by + ridge, (by * observed.T[:, :, None]).sum(1)
         factor = torch.linalg.solve(matrix, right)  # (C, 5)
         made = (columns @ factor[..., None])[..., 0].T
-        trust = weight / (1 + (made - observed).square().mean(-1).sqrt() / (OUTLYING * brightness))
+        trust = weight / (1 + (made - observed).square().mean(-1).sqrt() / (OUTLYING * brightness)) ** 1.5
     return made, trust
 
 
