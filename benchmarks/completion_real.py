@@ -1,7 +1,7 @@
 """Completion of real faces: what a turned frame hides is filled, and compared with the merged texture of other frames.
 
 Of each clip, one person, the frames turned furthest are taken; the others are merged as ``portrait uv --merge`` does,
-and brought to the turned frame's light and exposure. Where they are believed and the turned frame isn't, methods are
+and brought to the turned frame's light and exposure. Where they are trusted and the turned frame isn't, methods are
 scored. Clips seldom turn far: so the same is done with what the fitted head would hide when turned by 45, 60 and 75
 degrees to the side that it looks to.
 """

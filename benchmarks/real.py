@@ -49,7 +49,7 @@ from fitting.energy.samples import landmark_samples
 from fitting.energy.terms import eye_openness
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from renderer import Camera, project, to_camera
+from renderer import project, to_camera
 
 SCHEME = "mediapipe478"
 EYES = ((362, 263), (33, 133))  # corners of the subject's left and right eye, in the picture from left to right
@@ -76,16 +76,12 @@ class Part:
                 yield k - self.start, seconds, picture
 
 
-def camera_of(track: Track) -> Camera:
-    return Camera(float(track.parameters.focal), track.width, track.height)
-
-
 def projected_landmarks(track: Track, model) -> Tensor:
     """(F, L, 2) px: the fitted face's landmarks in the original frames."""
     p, points = track.parameters, []
     for k in range(len(track)):
         marks = model.landmarks(model.vertices(p.identity, p.expression[k], p.gaze[k]), SCHEME)
-        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), camera_of(track)))
+        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), track.camera))
     return torch.stack(points)
 
 
@@ -224,7 +220,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
         "tracked": int(ok.sum()),
         "landmark_nme": float(error.median()),
         "landmark_nme_90": float(error.quantile(0.9)),
-        "photometric": float(np.median(photometric_error(model, p, camera_of(track), some))),
+        "photometric": float(np.median(photometric_error(model, p, track.camera, some))),
         "mouth_correlation": correlation(*mouth),
         "brow_correlation": brow_correlation,
         "brow_share": brow_share,

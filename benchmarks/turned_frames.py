@@ -15,7 +15,7 @@ from portrait.video import open_frames
 from renderer import rotation_matrix
 
 APART = 8  # frames between two that are chosen, at least
-SURE = 0.5  # confidence of a frame that may be chosen
+TRUSTED = 0.5  # confidence of a frame that may be chosen
 
 
 def yaws(track: Track) -> np.ndarray:
@@ -28,9 +28,9 @@ def yaws(track: Track) -> np.ndarray:
 
 
 def by_turn(track: Track) -> np.ndarray:
-    """The frames in which a face is surely fitted, the most frontal first."""
-    sure = np.flatnonzero(track.tracked.numpy() & (track.confidence.numpy() > SURE))
-    return sure[np.abs(yaws(track)[sure]).argsort()]
+    """The frames whose fit is trusted, the most frontal first."""
+    trusted = np.flatnonzero(track.tracked.numpy() & (track.confidence.numpy() > TRUSTED))
+    return trusted[np.abs(yaws(track)[trusted]).argsort()]
 
 
 def apart(order: np.ndarray, count: int) -> list[int]:

@@ -167,9 +167,10 @@ class FaceModel(torch.nn.Module, ABC):
         def surface(i: Tensor, e: Tensor, j: Tensor) -> Tensor:
             return self.vertices(i, e, None, j if len(j) else None)
 
-        state = (identity, expression, joints)
-        slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
-        return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
+        with torch.inference_mode(False):  # whose tensors can't be differentiated
+            state = tuple(t.clone() for t in (identity, expression, joints))
+            slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
+            return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
 
     # -- what it may have -----------------------------------------------------------------------------------------
 

@@ -87,29 +87,28 @@ def within_outline(model, view: View, expected: Tensor, policy: TexturePolicy = 
 
     A fit's outline is off by some mm, and pixels on the true one show both. So near the outline a colour has to speak
     for itself: whether it's nearer to ``expected`` (S, S, 3), as the logarithm of their ratio less its median, or to
-    the picture beyond the outline. The nearer the outline, the likelier is the background beforehand;
-    not on the scalp, whose hair goes on beyond the outline.
+    the picture beyond the outline. The nearer the outline, the likelier is the background beforehand; not on the
+    scalp, whose hair goes on beyond the outline.
     """
     if not view.visible.any():
         return view.visible.float()
     log = lambda t: t.clamp_min(0.004).log()  # noqa: E731
     residual = log(view.texture) - log(expected)
     residual = residual - residual[view.visible].median(0).values
-    both = torch.cat([residual, log(view.texture) - log(view.beyond)], -1)
-    off, like = (
-        blur(both, view.visible, policy.edge * len(view.visible)).unflatten(-1, (2, 3)).square().mean(-1).unbind(-1)
-    )
-    std = min(
-        max(1.4826 * float(off[view.visible].median().sqrt()), policy.tolerated / policy.occluded), policy.tolerated
-    )
+    other = log(view.texture) - log(view.beyond)
+    gaps = torch.cat([residual, other, residual - other], -1)  # to the head, to what is beyond, between these two
+    squares = blur(gaps, view.visible, policy.edge * len(view.visible)).unflatten(-1, (3, 3)).square().mean(-1)
+    off, like, apart = squares.unbind(-1)
+    std = max(1.4826 * float(off[view.visible].median().sqrt()), policy.tolerated / policy.occluded)
+    std = min(std, policy.tolerated)
     # Either may have some other colour: brows and hair, the joints of a wall.
     likelihood = lambda squared: 0.97 * (-squared / (2 * std**2)).exp() / std + 0.03  # noqa: E731
     away = view.margin * view.cosine / view.scale.clamp_min(1e-6)  # mm
     scalp = atlas_values(model, model.region("scalp").float()[:, None], len(view.visible))[..., 0]
     behind = 0.5 * (1 - (away / policy.outline) ** 2).clamp_min(0) ** 2 * (1 - scalp)
     head, wall = (1 - behind) * likelihood(off), behind * likelihood(like)
-    mixed = ((view.margin - 1) / 2).clamp(0, 1)  # px
-    skin = view.visible * mixed * head / (head + wall)
+    harm = wall / (head + wall) * (1 - (-apart / (2 * std**2)).exp())  # none where both look alike: neck, shoulders
+    skin = view.visible * (1 - harm) * ((view.margin - 1) / 2).clamp(0, 1)  # a pixel or two show both anyway
     around = blur(skin[..., None], view.visible, policy.mixed * len(view.visible))[..., 0]
     return skin * (2 * around - 1).clamp(0, 1)
 

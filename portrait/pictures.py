@@ -5,16 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from facemodel import Track
 from geometry.color import to_uint8
-from renderer import Camera
 
 BAR = 22  # px of the label above a panel
-
-
-def camera_of(track: Track) -> Camera:
-    """The camera of the track's own frames."""
-    return Camera(float(track.parameters.focal.flatten()[0]), track.width, track.height)
 
 
 def as_bytes(values: Tensor) -> np.ndarray:

@@ -29,8 +29,8 @@ class Face:
 
     @property
     def box(self) -> np.ndarray:
-        """(4,) left, top, right, bottom in px."""
-        return np.concatenate([self.points.min(0), self.points.max(0)])
+        """(4,) left, top, right, bottom in px, of the points that are known."""
+        return np.concatenate([np.nanmin(self.points, 0), np.nanmax(self.points, 0)])
 
     @property
     def size(self) -> float:

@@ -62,6 +62,8 @@ class BaseTrainer(ABC):
 
     watched: tuple[str, ...] = ()
     """Losses that don't grow in a healthy training: one that multiplies is taken for divergence."""
+    steps_needed: int | None = None
+    """Steps that a good result takes; a budget that gave far fewer is noted. None says nothing."""
     average_every: int = 4
     """Steps between two updates of the averaged networks: one moves as much memory as the rest of an update."""
 

@@ -35,7 +35,7 @@ class Policy:
     rollbacks: int = 3  # how often a training that diverges is taken back before it is given up
     explosion: float = 30.0  # a watched loss so many times its recent average has diverged
     warm_up: int = 50  # steps at the start of a run in which it may be
-    enough: float = 0.8  # share of the steps that a method asks for; fewer are noted
+    enough: float = 0.8  # share of the steps that a training needs; fewer are noted
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Outcome:
     rollbacks: int = 0  # in this run
     steps: int = 0  # that the training came to
     stopped_early: bool = False  # held-out scores no longer improved
-    note: str = ""  # where the budget ended it with far fewer steps than the method asks for: how to go on
+    note: str = ""  # where the budget ended it with far fewer steps than the method needs: how to go on
 
 
 @contextlib.contextmanager
@@ -88,7 +88,6 @@ def run(
     *,
     seconds: float = math.inf,
     steps: int | None = None,
-    asked: int | None = None,
     identity: dict | None = None,
     report: Report = ignore,
     policy: Policy = Policy(),  # noqa: B008
@@ -102,7 +101,6 @@ def run(
     is left in the best state. A training that diverges goes back to its last checkpoint with half the rates.
 
     Args:
-        asked: steps that the method needs for what it promises; a budget that gave far fewer is noted (`Outcome.note`).
         identity: what the data is, for JSON: a checkpoint of other data is refused.
         logs: folder for curves and sheets.
         clock: tells seconds; wall-clock time, or the processor's.
@@ -140,8 +138,8 @@ def run(
             if not keeper.save():
                 keeper.go_back(outcome.losses)
         outcome.steps, outcome.losses = trainer.step, dict(trainer.recent)
-        if asked and trainer.seconds >= seconds and outcome.steps < policy.enough * asked:
-            outcome.note = short_of(asked, trainer)
+        if trainer.seconds >= seconds:
+            outcome.note = short_of_steps(trainer, policy.enough)
         keeper.take_best()
     return outcome
 
@@ -158,11 +156,14 @@ def _timed_step(trainer: BaseTrainer, clock: Callable[[], float]) -> dict[str, f
     return losses
 
 
-def short_of(asked: int, trainer: BaseTrainer) -> str:
-    """Says that a training is far from the steps it needs, and what goes on with it."""
-    minutes = math.ceil(trainer.seconds / 60 * asked / max(trainer.step, 1))
+def short_of_steps(trainer: BaseTrainer, enough: float) -> str:
+    """Says that a training has less than ``enough`` of the steps it needs, and what goes on with it; "" for none."""
+    needed = trainer.steps_needed
+    if needed is None or trainer.step >= enough * needed:
+        return ""
+    minutes = math.ceil(trainer.seconds / 60 * needed / max(trainer.step, 1))
     return (
-        f"{trainer.step} steps, where about {asked} are needed for a good result; the same command with "
+        f"{trainer.step} steps, where about {needed} are needed for a good result; the same command with "
         f"--minutes {minutes} goes on from here"
     )
 

@@ -30,6 +30,7 @@ class UVTrainer(BaseTrainer):
     """
 
     watched = ("l1",)
+    steps_needed = 1750  # what docs/uv.md measures
     scored, shown = 64, 6  # textures that a score looks at, columns of a sheet
 
     def __init__(

@@ -12,7 +12,6 @@ import torch
 
 from facemodel import Track
 from foundation.atomic import write_file
-from portrait.pictures import camera_of
 from renderer import overlay, render
 
 STYLE = """
@@ -79,5 +78,5 @@ def _drawn(model, track: Track, index: int) -> tuple[torch.Tensor, torch.Tensor]
     """The fitted face of a frame, (H, W, 3) in [0, 1], and where it is, (H, W, 1)."""
     with torch.inference_mode():
         p = track.parameters[index].to(model.mean.device)
-        maps = render(model, p, camera_of(track), maps=["diffuse", "mask"])
+        maps = render(model, p, track.camera, maps=["diffuse", "mask"])
     return maps["diffuse"][0].cpu(), maps["mask"][0].cpu()

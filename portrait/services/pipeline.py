@@ -21,7 +21,7 @@ from neural_render.methods.base import Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
 from portrait.files import file_hash, find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
-from portrait.pictures import as_bytes, camera_of
+from portrait.pictures import as_bytes
 from portrait.reports.comparison import comparison_frames
 from portrait.reports.reenactment import Reenactment, write_report
 from portrait.services.checks import check_number, check_output, check_page
@@ -304,7 +304,7 @@ class _Shown:
         if self.video is not None:
             yield from (frame for _, _, frame in open_frames(self.video))
             return
-        camera = camera_of(self.track)
+        camera = self.track.camera
         for start in range(0, len(self.track), 8):
             with torch.inference_mode():
                 p = self.track.parameters[start : start + 8].to(self.model.mean.device)

@@ -81,7 +81,7 @@ def train_run(settings: Path, output: Path, *, device: str = "auto", report: Rep
     Reports the data and each seed as `portrait.services.events.Finished`.
     """
     experiment, device = read_experiment(settings), pick_device(device)
-    check_folder(output, "seed-0")
+    check_folder(output, "seed-0/weights.safetensors")
     fabric = make_fabric(device, precision=experiment.training.precision, devices=experiment.training.devices)
     main = fabric.is_global_zero  # one process speaks for all
     report = report if main else ignore

@@ -16,7 +16,7 @@ from facemodel.editing.mixing import is_mixed, target_frames
 from foundation.progress import Report, counted, ignore
 from neural_render import FrameCursor
 from portrait.files import file_hash, synthetic_note, track_facts
-from portrait.pictures import as_bytes, camera_of, resize
+from portrait.pictures import as_bytes, resize
 from portrait.reports.pictures import SUFFIX, write_picture
 from portrait.services.checks import check_names, check_number, check_output
 from portrait.services.events import Notes
@@ -166,7 +166,7 @@ def overlay_frames(
 
 def _drawn(model, track: Track, names: tuple[str, ...], width: int, height: int) -> Iterator[dict[str, torch.Tensor]]:
     """Maps of every frame and "mask", each (height, width, 1 or 3) in [0, 1]; near is bright in "depth"."""
-    camera = camera_of(track).resized(width, height)
+    camera = track.camera.resized(width, height)
     near, far = _depth_range(model, track)
     for start in range(0, len(track), CHUNK):
         with torch.inference_mode():

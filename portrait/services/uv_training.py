@@ -125,6 +125,8 @@ def train_uv(
         synthetic=options.synthetic,
     )  # fmt: skip
     CompletionWeights(header, trainer.averages["generator"].state_dict()).save(output)
+    if done.note:
+        notes.add(done.note)
     return TrainedCompletion(
         output, trainer.step, trainer.seconds, len(data), people, options.size, done.losses,
         min((s for _, s in trainer.scores), default=None), left_out, tuple(notes),

@@ -10,6 +10,8 @@ import pytest
 from foundation.errors import PortraitError
 from neural_render.methods.base import METHODS, header_of, method_of
 from neural_render.methods.clip import Clip
+from portrait.cli import main
+from portrait.video import VideoReader, VideoWriter
 from tests.extension.toy_method import ToyMethod, register
 
 WIDTH, HEIGHT = 48, 36
@@ -121,3 +123,53 @@ def test_what_it_does_not_have_is_said_in_a_line(name, clips, trained, tmp_path)
     with pytest.raises(PortraitError, match="driver: expected the pictures of clip 'eve'"):
         method.animate(weights, clips[0], unseen)
     assert list(method.panels(weights, clips[0], clips[1], iter([1, 2]), 64)) == [{}, {}]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Small clips of three people, as files."""
+    folder, paths = tmp_path_factory.mktemp("videos"), []
+    for k, person in enumerate(("ada", "bob", "eve")):
+        clip = footage(person, k)
+        paths.append(folder / f"{person}.mp4")
+        with VideoWriter(paths[-1], WIDTH, HEIGHT, 25.0) as writer:
+            for _, time, rgb in clip.frames:
+                writer.write(rgb, time)
+    return paths
+
+
+def test_the_commands_know_it(name, videos, tmp_path, capsys):
+    """No command is told of it but by its name, and by its weights."""
+    ada, bob, eve = videos
+    weights, out, live = (tmp_path / n for n in ("w.safetensors", "out.mp4", "live.mp4"))
+    call = ("train", ada, bob, "-o", weights, "--method", name, "--option", "size=16", "--option", "steps=40")
+    assert main([str(a) for a in call]) == 0
+    assert header_of(weights)["people"] == ["ada", "bob"] and header_of(weights)["steps"] == 40
+    assert main(["info", str(weights)]) == 0
+    shown = capsys.readouterr().out
+    assert name in shown and "ada" in shown
+    assert main([str(a) for a in ("synthesize", weights, bob, "--video", eve, "-o", out)]) == 0
+    made, driver = VideoReader(out), VideoReader(bob)
+    assert (made.width, made.height, made.frame_count) == (WIDTH, HEIGHT, 10)
+    light = [[f.mean() for _, _, f in reader] for reader in (made, driver)]
+    assert np.corrcoef(*light)[0, 1] > 0.9
+    call = ("live", "--source", bob, "--weights", weights, "--target", eve, "--no-window", "--record", live)
+    assert main([str(a) for a in call]) == 0
+    assert (VideoReader(live).width, VideoReader(live).height) == (WIDTH, HEIGHT)
+
+
+def test_it_reenacts_in_one_command(name, videos, tmp_path):
+    """Train on the target and show it, with a comparison; nothing is fitted, as it needs no track."""
+    ada, bob, _ = videos
+    out, comparison = tmp_path / "out.mp4", tmp_path / "comparison.mp4"
+    call = ("reenact", "--source", bob, "--target", ada, "-o", out, "--comparison", comparison, "--method", name)
+    call += ("--option", "size=16", "--option", "steps=20")
+    assert main([str(a) for a in call]) == 0
+    assert VideoReader(out).frame_count == VideoReader(comparison).frame_count == 10
+    assert not list(tmp_path.rglob("*.track"))
+
+
+def test_an_option_that_it_does_not_have(name, videos, tmp_path, capsys):
+    call = ("train", videos[0], "-o", tmp_path / "w", "--method", name, "--option", "gian=2")
+    assert main([str(a) for a in call]) == 2
+    assert "did you mean 'gain'" in capsys.readouterr().err

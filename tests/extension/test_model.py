@@ -66,6 +66,9 @@ def test_its_linearisation_is_right(model):
             state = {"identity": identity, "expression": expression, "joints": joints}
             a, b = (model.vertices(**state | {name: m}) for m in moved)
             torch.testing.assert_close(getattr(slopes, name)[k], (a - b) / (2 * step), atol=2e-2, rtol=0)
+    with torch.inference_mode():  # as fits run in
+        state = [t.clone() for t in (identity, expression, joints)]
+        torch.testing.assert_close(model.linearize(*state).joints, slopes.joints)
 
 
 def test_a_track_keeps_its_joints(model, track, tmp_path):

@@ -17,6 +17,7 @@ NAME = "dots"
 HUES = np.arange(SCHEME.count) / SCHEME.count
 COLORS = np.array([[round(255 * c) for c in colorsys.hsv_to_rgb(hue, 1.0, 1.0)] for hue in HUES])
 FEWEST = 12  # dots that make a face
+PURE = 0.985  # how much of one hue a dot is, at least
 
 
 class DotDetector:
@@ -59,6 +60,8 @@ def find_dots(picture: np.ndarray) -> np.ndarray:
             continue
         strongest = inside & (saturation >= np.quantile(saturation[inside], 0.5))
         turn = np.exp(2j * np.pi * hue[strongest] / 256).mean()
+        if abs(turn) < PURE:  # two dots that touch
+            continue
         which = int(round(np.angle(turn) / (2 * np.pi) * SCHEME.count)) % SCHEME.count
         if size > most[which]:
             most[which], points[which] = size, middles[k] + 0.5

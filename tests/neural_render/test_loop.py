@@ -241,11 +241,15 @@ def test_a_stopped_training_counts_its_progress_from_where_it_goes_on(tmp_path):
 
 def test_a_budget_that_is_far_too_small_is_noted_with_what_goes_on(tmp_path):
     minutes = itertools.count(step=60)
-    done = run(Line(), tmp_path / "c", seconds=300, asked=40, clock=lambda: float(next(minutes)))
+    trainer = Line()
+    trainer.steps_needed = 40
+    done = run(trainer, tmp_path / "c", seconds=300, clock=lambda: float(next(minutes)))
     assert done.note == (
         "5 steps, where about 40 are needed for a good result; the same command with --minutes 40 goes on from here"
     )
-    assert run(Line(), tmp_path / "d", steps=5, asked=6).note == ""
+    trainer.steps_needed = 6
+    assert run(trainer, tmp_path / "c", seconds=300).note == ""  # nearly enough
+    assert run(Line(), tmp_path / "d", seconds=300, clock=lambda: float(next(minutes))).note == ""
 
 
 def test_a_checkpoint_of_an_earlier_version_is_read_or_refused_in_one_line(tmp_path):

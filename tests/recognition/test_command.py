@@ -84,6 +84,13 @@ def test_runs_are_compared_with_gains_in_the_same_folds(work, capsys):
     assert "cosface, poses 75-90: accuracy" in capsys.readouterr().out
 
 
+def test_a_run_that_is_started_again_goes_on_or_has_nothing_left_to_do(work, capsys):
+    before = (work / "softmax" / "seed-0" / "weights.safetensors").read_bytes()
+    assert main(["recognize", "train", str(work / "softmax.toml"), "-o", str(work / "softmax"), "--device", "cpu"]) == 0
+    assert "gone on at step 10" in capsys.readouterr().out
+    assert (work / "softmax" / "seed-0" / "weights.safetensors").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains(work):
     text = SETTINGS.format(head="a-softmax").replace("iterations = 10", "iterations = 4").replace("[0, 1]", "[0]")

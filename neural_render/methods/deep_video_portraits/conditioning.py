@@ -36,7 +36,7 @@ WINDOW = 11
 
 def camera_for(track: Track, crop: Crop | None = None, size: int | None = None) -> Camera:
     """The pinhole camera of a track's frames, or of a crop of them resized to ``size`` pixels."""
-    camera = Camera(focal=track.parameters.focal, width=track.width, height=track.height)
+    camera = track.camera
     if crop is not None:
         camera = camera.cropped(crop.x0, crop.y0, crop.side, crop.side)
     return camera if size is None else camera.resized(size, size)
@@ -46,7 +46,7 @@ def head_boxes(track: Track, model, *, stride: int = 1) -> Tensor:
     """(F', 4) px: left, top, right, bottom of the projected head, without the neck's lower end, of tracked frames."""
     frames = torch.nonzero(track.tracked).flatten()[::stride]
     keep = ~model.region("neck")
-    camera, boxes = camera_for(track), []
+    camera, boxes = track.camera, []
     for chunk in frames.split(32):
         parameters = track.parameters[chunk].to(model.mean.device)
         points = project(surface_points(model, parameters)[..., keep, :], camera)

@@ -61,7 +61,6 @@ class DeepVideoPortraits(Method):
     Options = Options
     Header = Header
     clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
-    steps_needed: ClassVar[int] = 4800  # with half of them unseen frames look worse; twice as many help little
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings
@@ -120,7 +119,7 @@ class DeepVideoPortraits(Method):
         if settings.warped_every and warped is None:
             notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
         for note in notes:
-            report(Event("training", 0, len(track), "frames", note))
+            report(Event("frames", 0, len(track), "frames", note))
         trainer = Trainer(
             settings, cache, options.device, mouth=mouth_colors(model), eyes=eye_colors(model), warped=warped,
             fabric=fabric,
@@ -132,7 +131,7 @@ class DeepVideoPortraits(Method):
         resumed_at = trainer.step
         done = run(
             trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity,
-            asked=self.steps_needed, report=report, logs=work, clock=self.clock,
+            report=report, logs=work, clock=self.clock,
         )  # fmt: skip
         score = min((s for _, s in trainer.scores), default=None)
         header = Header(

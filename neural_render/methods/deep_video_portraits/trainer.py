@@ -69,6 +69,7 @@ class Trainer(BaseTrainer):
     """
 
     watched = ("l1",)
+    steps_needed = 4800  # twice as many help little on frames it hasn't seen: docs/neural-rendering.md
     scored = 32  # held-out frames, evenly spread, that a score looks at
     shown = 6  # columns of a sheet of samples
 
