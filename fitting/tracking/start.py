@@ -36,14 +36,14 @@ def initial_state(
     rotations, translations = [], []
     for f in range(frames):
         pixels = seen.landmarks[f].cpu().double().numpy()[skin]
-        ok, turn, shift = cv2.solvePnP(points, pixels, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        try:
+            ok, turn, shift = cv2.solvePnP(points, pixels, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        except cv2.error:  # it refuses faces of a small angle: 20 px in a 4K picture
+            ok, (turn, shift) = True, _facing(pixels, middle, focal, float(seen.face_size[f]))
         if ok:
             ok, turn, shift = cv2.solvePnP(points, pixels, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
         if not ok or shift[2, 0] <= 0 or not np.isfinite(shift).all():
-            size = float(seen.face_size[f])
-            depth = focal * 150.0 / size
-            shift = np.append((pixels.mean(0) - middle) / focal * depth, depth)[:, None]
-            turn = np.zeros(3)
+            turn, shift = _facing(pixels, middle, focal, float(seen.face_size[f]))
         rotations.append(flip @ cv2.Rodrigues(turn)[0] @ flip)
         translations.append(shift[:, 0])
     tensor = lambda a: torch.tensor(np.stack(a), dtype=torch.float32, device=device)  # noqa: E731
@@ -61,3 +61,9 @@ def initial_state(
         gaze=torch.zeros(frames, 2, 2, device=device),
         light=light,
     )
+
+
+def _facing(pixels: np.ndarray, middle: np.ndarray, focal: float, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """OpenCV's rotation and translation (3, 1) of a head of 150 mm that looks into the camera."""
+    depth = focal * 150.0 / size
+    return np.zeros((3, 1)), np.append((pixels.mean(0) - middle) / focal * depth, depth)[:, None]
