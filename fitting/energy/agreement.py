@@ -22,7 +22,6 @@ FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colou
 EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
 ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
 OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
-UNLIKE = 0.2  # of the face's brightness
 ROUNDS = 6
 
 
@@ -40,7 +39,6 @@ def agreement(
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
         ``contrast``: the same over the brightness of the seen face: as large whatever the exposure is.
-        ``unlike``: share of the seen face that is off by more than a fifth of that brightness.
         ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1.
         ``visible``: share of the face turned to the camera that is seen.
     """
@@ -74,7 +72,6 @@ def agreement(
     return {
         "photometric": 255 * ROBUST * typical,
         "contrast": ROBUST * typical / level_of_face,
-        "unlike": float(mean((error > UNLIKE * level_of_face).float(), weight)),
         "correlation": float(correlation),
         "visible": float(weight.sum() / could),
     }
@@ -83,8 +80,8 @@ def agreement(
 def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Colours (N, C), sRGB, of ``shown`` in the light and by the tone curve that make them most like ``observed``.
 
-    Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel, by
-    iteratively reweighted least squares (of absolute errors). sRGB is nearly a power of light, so that a change of
+    Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel,
+    by iteratively reweighted least squares (of absolute errors). sRGB is nearly a power of light, so that a change of
     exposure is a factor in it, too.
     """
     basis = torch.cat([torch.ones_like(normal[:, :1]), normal], 1)  # (N, 4)

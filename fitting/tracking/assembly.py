@@ -11,7 +11,7 @@ from fitting.solver.state import FitState, Layout
 from fitting.tracking.checkpoint import Rows
 
 ENERGIES = (
-    "landmarks", "photometric", "contrast", "unlike", "correlation", "brightness", "energy", "visible", "step", "converged",
+    "landmarks", "photometric", "contrast", "correlation", "brightness", "energy", "visible", "step", "converged",
     "detector",
 )  # fmt: skip
 
