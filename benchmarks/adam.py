@@ -98,7 +98,7 @@ def descend(model, track: Track, frame: int, picture: np.ndarray, rasterizer: st
         value.backward()
         adam.step()
         with torch.no_grad():
-            free["expression"].clamp_(0, 1)
+            free["expression"].copy_(model.blocks["expression"].clamp(free["expression"]))
     return Descent(frame, values[0], ours, min(values), len(values) - 1, time.perf_counter() - begun)
 
 

@@ -92,7 +92,7 @@ def compare(eos_fit, model, track: Track, points: np.ndarray) -> dict[str, float
         for marks in points:
             seen = cut_out(blank, Face(marks, SCHEME, 1.0), 64).observe(())
             with _added_to(spent["landmarks_ms"]):
-                alone = solve_shared(fitter, [seen]).state
+                alone = solve_shared(fitter, seen).state
             person = person or alone
             with _added_to(spent["clip_ms"]):
                 before = fitter.track(seen, before, before or person, 1 / track.fps).state

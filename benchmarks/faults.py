@@ -10,7 +10,6 @@ from fitting.landmarks.base import Face, LandmarkDetector
 from synthetic import Scene, uniform
 
 HAND = (85.0, 190.0)  # mm, width and length
-SMALL = 40  # px, the longer side of a small face
 DARK = 0.25  # share of the light that is left in a shadow
 NOISE = 1.5  # px, standard deviation of landmarks taken from the truth
 
@@ -49,14 +48,7 @@ def half_shadow(pictures: np.ndarray, scene: Scene, g: Generator) -> np.ndarray:
     return np.stack(out)
 
 
-def small_face(pictures: np.ndarray, scene: Scene, g: Generator) -> np.ndarray:
-    """The same from afar: the face is `SMALL` px high."""
-    face = np.ptp(scene.landmarks, axis=1).max()
-    size = max(SMALL, round(pictures.shape[1] * SMALL / face))
-    return np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures])
-
-
-PICTURE_FAULTS = {"occluder": occluder, "shadow": half_shadow, "small": small_face}
+PICTURE_FAULTS = {"occluder": occluder, "shadow": half_shadow}
 
 
 class FoundOrTrue:

@@ -45,8 +45,8 @@ from benchmarks.measures import photometric_error, vertex_distances
 from benchmarks.real_pictures import write_overlays
 from facemodel import PortraitError, Track
 from facemodel.track import FrameStatus
-from fitting.energy.samples import landmark_samples
-from fitting.energy.terms import eye_openness
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.pairs import eye_openness
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
 from renderer import project, to_camera
@@ -159,7 +159,7 @@ def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor) -> dict[str
     facing = width.amin(1) > FACING * width.amax(1)
     frames = track.tracked.nonzero().flatten()[facing]
     seen, fitted, place, fitted_place, width = (x[facing] for x in (seen, fitted, place, fitted_place, width))
-    marks, p = landmark_samples(model, SCHEME), track.parameters[frames]
+    marks, p = landmark_points(model, SCHEME), track.parameters[frames]
     ratio, fitted_ratio = (eye_openness(x, marks).mean(1) for x in (seen, fitted))
     blink = p.expression[:, [model.expression_index(f"eyeBlink{s}") for s in ("Left", "Right")]].mean(1)
     cut = (track.status[frames] & int(FrameStatus.CUT)) != 0
@@ -206,7 +206,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     seen, fitted = track.landmarks[ok], fitted[ok]
     apart = eye_distance(seen)
     error = landmark_error(seen, fitted)
-    marks = landmark_samples(model, SCHEME)
+    marks = landmark_points(model, SCHEME)
     lips = marks.on_lips
     mouth = [(x[:, lips[:, 0]] - x[:, lips[:, 1]]).norm(dim=-1).mean(1) / apart for x in (seen, fitted)]
     brow_correlation, brow_share = followed(*(brow_heights(x, marks.on_brows) for x in (seen, fitted)))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from benchmarks.sheets import fitted_over, save_sheet
 from facemodel import Track
-from fitting.energy.samples import landmark_samples
-from fitting.energy.terms import eye_openness
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.pairs import eye_openness
 from portrait.pictures import fit_height, labelled
 from portrait.video import VideoWriter
 from renderer import Camera
@@ -23,7 +23,7 @@ HEIGHT = 256  # px of a picture of the sheet
 
 def hardest_frames(track: Track, model, fitted: Tensor) -> dict[int, str]:
     """Frame number to what is hard about it. ``fitted`` (F, L, 2) px are the fitted face's landmarks."""
-    seen, marks = torch.nan_to_num(track.landmarks), landmark_samples(model, track.landmark_scheme)
+    seen, marks = torch.nan_to_num(track.landmarks), landmark_points(model, track.landmark_scheme)
     size = (seen.amax(1) - seen.amin(1)).amax(1).clamp_min(1.0)
     lips = marks.on_lips
     hardness = {

@@ -33,7 +33,14 @@ CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, a
 NOISE = 1.0  # px, standard deviation of each landmark: 3 % of the distance between the eyes
 QUICK = Settings(samples=400, joint_levels=(64,), joint_steps=(4,))
 SCHEME = "mediapipe478"
-OWN = ("rotation", "translation", "expression", "illumination", "gaze")  # parameters that a fit has one a frame of
+OWN = (
+    "rotation",
+    "translation",
+    "expression",
+    "illumination",
+    "gaze",
+    "joints",
+)  # parameters that a fit has one a frame of
 MAKE = "python -m benchmarks.recognition"
 
 
@@ -82,7 +89,7 @@ def tools() -> tuple[FaceModel, SkinAtlas, Fitter]:
 def fitted(fitter: Fitter, picture: np.ndarray, landmarks: np.ndarray) -> FaceParameters:
     """What a picture and its landmarks (478, 2) say of a face: the joint solution of this one frame."""
     seen = observe(picture, Face(landmarks, SCHEME, 1.0), QUICK.joint_levels)
-    p = solve_shared(fitter, [seen]).state.parameters()
+    p = solve_shared(fitter, seen).state.parameters()
     return p.replace(**{name: getattr(p, name)[0].clone() for name in OWN})
 
 

@@ -17,7 +17,7 @@ MediaPipe's where it finds the drawn face, else the true ones with 1.5 px of noi
   the face's normals that the camera sees, after one factor.
 - Photometric: mean absolute difference of 255 between picture and drawn fit over the fitted skin.
 - Faults, each on the first 16 faces: 20 % of the landmarks wrong by 20 px; a hand before the face; a shadow over half
-  of it; a face of 40 px. ``fault_ratio`` is the worst identity error over the clean one of the same faces.
+  of it. ``fault_ratio`` is the worst identity error over the clean one of the same faces.
 
 The last line is one JSON object with ``bars`` that it should meet.
 """

@@ -3,7 +3,8 @@
 from fitting.landmarks.registry import make_detector
 from fitting.policy.settings import QUALITIES, Settings
 from fitting.tracking.online import OnlineTracker
-from fitting.tracking.video import Stills, fit_image, fit_images, fit_people, fit_video
+from fitting.tracking.stills import Stills
+from fitting.tracking.video import fit_image, fit_images, fit_people, fit_video
 
 __all__ = [
     "QUALITIES",

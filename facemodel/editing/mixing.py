@@ -53,7 +53,7 @@ def mix(
       bounds, so that what the fit put into the source's expression to explain its identity stays behind. Lids and
       lips that touch in the source touch in the result (`contact`).
     - pose: relative to each clip's most frontal poses (`poses`). The head moves across the picture by as many head
-      widths, and grows in the same proportion, as in the source, and turns no further than either clip does.
+      widths, and grows in the same proportion, as in the source, and turns hardly further than either clip does.
     - gaze: relative to each clip's median, which is mostly "into the camera": it takes out the constant error
       of a person's eye axes. Lids (eyeLook shapes) follow the gaze of the result.
 

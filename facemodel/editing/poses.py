@@ -19,8 +19,14 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 
 Pose = tuple[Tensor, Tensor]
-FRONTAL_SHARE = 0.1
-"""The reference is the mean pose of this share of the frames: the most frontal ones."""
+
+
+@dataclass(frozen=True)
+class PosePolicy:
+    """What poses are counted from, and how far they may go."""
+
+    frontal: float = 0.1  # share of a clip's frames, the most frontal ones, whose mean pose is the reference
+    leeway: float = math.radians(5.0)  # beyond what either clip turns
 
 
 def head_angles(rotation: Tensor) -> np.ndarray:
@@ -45,17 +51,17 @@ class PoseReference:
     highest: Tensor  # (3,)
 
     @classmethod
-    def of_frames(cls, frames: FaceParameters) -> PoseReference:
-        """Of frames (F, ...) that show a face: the mean of the most frontal tenth of them, by the clip's usual roll.
+    def of_frames(cls, frames: FaceParameters, policy: PosePolicy = PosePolicy()) -> PoseReference:
+        """Of frames (F, ...) that show a face: the mean of the most frontal of them, at the clip's usual roll.
 
         One frame alone, the first above all, may be any: counted from a turned one, a straight look turns the other.
         """
         p = frames.expanded()
-        turns = Rotation.from_rotvec(p.rotation.double().cpu().numpy())
         angles = head_angles(p.rotation)
-        turned = np.hypot(np.hypot(angles[:, 0], angles[:, 1]), angles[:, 2] - np.median(angles[:, 2]))
-        chosen = np.argsort(turned, kind="stable")[: max(1, math.ceil(FRONTAL_SHARE * len(turned)))]
-        rotation = torch.from_numpy(turns[chosen].mean().as_rotvec()).to(p.rotation)
+        turned = np.hypot(angles[:, 0], angles[:, 1])
+        chosen = np.argsort(turned, kind="stable")[: max(1, math.ceil(policy.frontal * len(turned)))]
+        yaw, pitch, roll = (*angles[chosen, :2].mean(0), np.median(angles[:, 2]))
+        rotation = head_rotation(np.array([yaw, pitch, roll])).to(p.rotation)
         ends = (torch.from_numpy(end) for end in (angles.min(0), angles.max(0)))
         return cls(rotation, p.translation[chosen].median(0).values, *ends)
 
@@ -95,11 +101,13 @@ def relative_pose(pose: Pose, source: PoseReference, target: PoseReference) -> P
     return torch.from_numpy(rotation).to(pose[0]), translation.to(pose[1])
 
 
-def limit_rotation(rotation: Tensor, source: PoseReference, target: PoseReference) -> tuple[Tensor, Tensor]:
-    """Rotations (F, 3) turned no further than either of two clips turns, and which ones that changed, (F,) bool."""
+def limit_rotation(
+    rotation: Tensor, source: PoseReference, target: PoseReference, policy: PosePolicy = PosePolicy()
+) -> tuple[Tensor, Tensor]:
+    """Rotations (F, 3) that turn hardly further than either of two clips, and which ones that changed, (F,) bool."""
     angles = head_angles(rotation)
-    lowest = torch.minimum(source.lowest, target.lowest).numpy()
-    highest = torch.maximum(source.highest, target.highest).numpy()
+    lowest = torch.minimum(source.lowest, target.lowest).numpy() - policy.leeway
+    highest = torch.maximum(source.highest, target.highest).numpy() + policy.leeway
     kept = np.clip(angles, lowest, highest)
     beyond = torch.from_numpy(np.abs(kept - angles).max(-1) > 1e-4).to(rotation.device)
     return torch.where(beyond[:, None], head_rotation(kept).to(rotation), rotation), beyond

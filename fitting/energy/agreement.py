@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fitting.energy.terms import SurfaceGeometry, projection
-from fitting.observation.crop import Observation
+from fitting.energy.photometric import Look
+from fitting.energy.residuals import flip, projection
+from fitting.energy.surface import Surface
 from fitting.solver.state import FitState
-from geometry.camera import FLIP
 from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import sh_basis
 
@@ -25,13 +25,11 @@ OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts
 ROUNDS = 6
 
 
-def agreement(
-    geometry: SurfaceGeometry, state: FitState, seen: Observation, level: int, visible: Tensor, unhidden: Tensor
-) -> dict[str, float]:
+def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -> dict[str, float]:
     """Figures of one frame, F = 1.
 
     Args:
-        visible: (1, N) 0 to 1, which samples are seen: not behind the head itself or something else, in the picture.
+        look: with which samples are seen, (1, N) 0 to 1: not behind the head or something else, in the picture.
         unhidden: (1, N) the same but for what hides them: not behind the head itself, wherever the picture ends.
 
     Returns:
@@ -42,19 +40,18 @@ def agreement(
         ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1.
         ``visible``: share of the face turned to the camera that is seen.
     """
-    s = geometry.samples
-    nine = geometry.neutral + torch.einsum("nkj,fj->fnk", s.expression, state.expression)
-    flip = nine.new_tensor(FLIP)
-    rotated = nine.view(1, len(s), 3, 3) @ state.rotation.transpose(1, 2)[:, None]
+    seen, level = look.seen, look.level
+    nine, axes = surface.points.at(state.motion), flip(state.light)
+    rotated = nine.unflatten(2, (3, 3)) @ state.rotation.transpose(1, 2)[:, None]
     p, t1, t2 = rotated.unbind(2)
-    placed = p * flip + state.translation[:, None]
+    placed = p * axes + state.translation[:, None]
     uv, _ = projection(placed, state.log_focal.exp())
     points = (uv + (seen.frame_centre - seen.corner)[:, None]) * (level / seen.side)[:, None, None]
     observed, _, inside = seen.levels[level].sample(points)
     normal = torch.nn.functional.normalize(torch.linalg.cross(t1, t2), dim=-1)
-    turned = -(normal * flip * torch.nn.functional.normalize(placed, dim=-1)).sum(-1).clamp(-1, 0)
-    weight = (visible * inside * turned)[0]
-    shown = linear_to_srgb((geometry.albedo * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
+    turned = -(normal * axes * torch.nn.functional.normalize(placed, dim=-1)).sum(-1).clamp(-1, 0)
+    weight = (look.visible * inside * turned)[0]
+    shown = linear_to_srgb((surface.albedo * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
     luma, observed = observed.new_tensor(LUMA), observed[0]
     bright = observed @ luma
     total = weight.sum().clamp_min(1e-6)

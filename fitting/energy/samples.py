@@ -1,15 +1,14 @@
-"""Points fixed on the model's surface, with all that is linear in the coefficients gathered beforehand.
+"""Points fixed on a model's surface: position and a smooth normal from nine numbers that are linear in the vertices.
 
-The photometric term compares colours at some thousand surface points. For each of them the solver needs a
-position and a normal, for every iteration of every frame. Both come from nine numbers that are linear in the
-vertices: the position and two tangents (averaged over the triangles around, so that the normal is smooth).
-Gathering the bases' rows for those nine numbers once makes a frame's geometry and its whole Jacobian one small
-matrix product, without touching the mesh.
+The photometric term compares colours at some thousand surface points. For each of them the solver needs a position and
+a normal, for every iteration of every frame. Both come from nine numbers: the position and two tangents (averaged over
+the triangles around, so that the normal is smooth). Gathering the bases' rows for those nine numbers makes a frame's
+geometry and its whole Jacobian one small matrix product, without touching the mesh (`fitting.energy.surface`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,113 +16,62 @@ from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
-from facemodel.landmark_schemes import SCHEMES
-from geometry.mesh import vertex_normals
+
+REGIONS = ("skin", "lips")  # where samples are, of a model that knows its regions
 
 
 @dataclass(frozen=True)
 class SurfaceSamples:
     """N points. Rows of nine: position, tangent u, tangent v, each x y z in the model frame; normal = u x v."""
 
-    mean: Tensor  # (N, 9) mm; tangents have no unit
-    identity: Tensor  # (N, 9, I)
-    expression: Tensor  # (N, 9, E)
+    positions: Tensor  # (N, 3) mm, on the mean surface
     albedo_mean: Tensor  # (N, 3) linear RGB
     albedo: Tensor  # (N, 3, A)
+    operators: tuple[sparse.csr_matrix, ...]  # three (N, V): position, derivatives along u and v
 
     def __len__(self) -> int:
-        return len(self.mean)
+        return len(self.positions)
 
     def every(self, step: int) -> SurfaceSamples:
         """Each ``step``-th point: they are as evenly spread as all are."""
-        return SurfaceSamples(*(getattr(self, f.name)[::step].contiguous() for f in fields(self)))
+        tensors = (t[::step].contiguous() for t in (self.positions, self.albedo_mean, self.albedo))
+        return SurfaceSamples(*tensors, tuple(op[::step] for op in self.operators))
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Any attribute of the vertices, or derivatives of one, (..., V, 3), to (N, 9, ...)."""
+        return _gathered(self.operators, values)
 
 
-@dataclass(frozen=True)
-class LandmarkSamples:
-    """L landmarks; those on an eyeball turn with it."""
+def surface_samples(model: FaceModel, count: int) -> SurfaceSamples:
+    """``count`` points spread evenly over the triangles that lie wholly in `REGIONS`.
 
-    mean: Tensor  # (L, 3) mm
-    identity: Tensor  # (L, 3, I)
-    expression: Tensor  # (L, 3, E)
-    normal: Tensor  # (L, 3) unit, of the mean face
-    weights: Tensor  # (L,) 0 to 1
-    eye: Tensor  # (L,) int64: 0 left eyeball, 1 right eyeball, -1 skin
-    centre_mean: Tensor  # (2, 3) mm, eyeball centres
-    centre_identity: Tensor  # (2, 3, I)
-    pairs: Tensor  # (P, 2) int64: landmarks whose distance opens an eye or the mouth, or is a brow's height
-    eye_pairs: int  # how many of the pairs belong to eyes: the left eye's first, then as many of the right
-    lip_pairs: int  # how many belong to lips, after those; the others are (brow, corner of the eye)
-    eye_corners: Tensor  # (2, 2) int64: the two corners of the left eye, of the right eye
-
-    @property
-    def on_lips(self) -> Tensor:
-        """(P', 2): the pairs that open the mouth."""
-        return self.pairs[self.eye_pairs : self.eye_pairs + self.lip_pairs]
-
-    @property
-    def on_brows(self) -> Tensor:
-        """(P', 2): the pairs of a brow's landmark and a corner of the eye."""
-        return self.pairs[self.eye_pairs + self.lip_pairs :]
-
-
-def surface_samples(model: FaceModel, count: int, regions: tuple[str, ...] = ("skin", "lips")) -> SurfaceSamples:
-    """``count`` points spread evenly over the triangles that lie wholly in ``regions``."""
+    Where the model knows none of them: over all triangles that face away from the head's middle.
+    """
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
-    mask = np.zeros(len(mean), bool)
-    for name in regions:
-        mask |= model.regions[name].cpu().numpy()
+    mask = torch.stack([model.region(name) for name in REGIONS]).any(0).cpu().numpy()
     inside = np.flatnonzero(mask[triangles].all(1))
+    if not len(inside):
+        a, b, c = (mean[triangles[:, k]] for k in range(3))
+        outwards = (a + b + c) / 3 - (mean.min(0) + mean.max(0)) / 2
+        inside = np.flatnonzero((np.cross(b - a, c - a) * outwards).sum(1) > 0)
     chosen, barycentric = _spread(mean, triangles[inside], count)
     operators = _operators(mean, triangles, inside[chosen], barycentric)
-
-    def gather(values: Tensor) -> np.ndarray:  # (..., V, 3) -> (N, 9, ...)
-        flat = values.detach().cpu().double().numpy()
-        lead = flat.shape[:-2]
-        columns = np.moveaxis(flat.reshape(-1, *flat.shape[-2:]), 0, 2).reshape(flat.shape[-2], -1)
-        rows = [(op @ columns).reshape(count, 3, -1) for op in operators]
-        out = np.concatenate(rows, 1)
-        return out if lead else out[..., 0]
-
-    as_tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a)).float().to(model.mean.device)  # noqa: E731
-    return SurfaceSamples(
-        mean=as_tensor(gather(model.mean)),
-        identity=as_tensor(gather(model.identity_basis)),
-        expression=as_tensor(gather(model.expression_basis)),
-        albedo_mean=as_tensor(gather(model.albedo_mean)[:, :3]),
-        albedo=as_tensor(gather(model.albedo_basis)[:, :3]),
-    )
+    reflectance = model.reflectance
+    colours = _gathered(operators[:1], model.albedo())
+    basis = colours.new_zeros(count, 3, 0) if reflectance is None else _gathered(operators[:1], reflectance.basis)
+    return SurfaceSamples(_gathered(operators[:1], model.mean), colours, basis, operators)
 
 
-def landmark_samples(model: FaceModel, scheme: str) -> LandmarkSamples:
-    """The landmarks of a scheme as linear functions of the coefficients."""
-    triangles = model.triangles[model.embedding(scheme).triangles]  # (L, 3)
-    barycentric = model.embedding(scheme).barycentric  # (L, 3)
-
-    def at(values: Tensor) -> Tensor:  # (..., V, 3) -> (..., L, 3)
-        return (values[..., triangles, :] * barycentric[..., None]).sum(-2)
-
-    on_eye = torch.full((len(triangles),), -1, dtype=torch.long, device=triangles.device)
-    for side, vertices in enumerate(model.eyes.vertices):
-        on_eye[torch.isin(triangles[:, 0], vertices)] = side
-    normal = at(vertex_normals(model.mean, model.triangles))
-    points = SCHEMES[scheme]
-    left, right = points.eye_pairs
-    return LandmarkSamples(
-        mean=at(model.mean),
-        identity=at(model.identity_basis).permute(1, 2, 0).contiguous(),
-        expression=at(model.expression_basis).permute(1, 2, 0).contiguous(),
-        normal=normal / normal.norm(dim=-1, keepdim=True).clamp_min(1e-6),
-        weights=model.embedding(scheme).weights,
-        eye=on_eye,
-        centre_mean=model.eye_center_mean,
-        centre_identity=model.eye_center_basis.permute(1, 2, 0).contiguous(),
-        pairs=torch.tensor([*left, *right, *points.lip_pairs, *points.brow_pairs], device=triangles.device),
-        eye_pairs=len(left) + len(right),
-        lip_pairs=len(points.lip_pairs),
-        eye_corners=torch.tensor(points.eye_corners, device=triangles.device),
-    )
+def _gathered(operators: tuple[sparse.csr_matrix, ...], values: Tensor) -> Tensor:
+    """(..., V, 3) to (N, 3 a operator, ...)."""
+    flat = values.detach().cpu().double().numpy()
+    lead = flat.shape[:-2]
+    columns = np.moveaxis(flat.reshape(-1, *flat.shape[-2:]), 0, 2).reshape(flat.shape[-2], -1)
+    rows = [(op @ columns).reshape(op.shape[0], 3, -1) for op in operators]
+    out = np.concatenate(rows, 1)
+    out = np.ascontiguousarray(out.reshape(*out.shape[:2], *lead))
+    return torch.from_numpy(out).to(values)
 
 
 def _spread(vertices: np.ndarray, triangles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

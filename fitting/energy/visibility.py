@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from facemodel.base import FaceModel
-from fitting.energy.terms import SurfaceGeometry
+from fitting.energy.residuals import flip
+from fitting.energy.surface import Shape
 from fitting.observation.crop import Observation
+from fitting.policy.settings import Visibility
 from fitting.solver.state import FitState
 from geometry.camera import Camera
 from renderer.rasterizers import rasterize
 
-BUFFER = 96  # px, side of the depth buffer over the crop
-TOLERANCE = 4.0  # mm
 MARGIN = 1 / 64  # of the square's side: nearer to the picture's edge a pyramid's level has black in it
 
 
@@ -25,34 +23,26 @@ def in_picture(where: Tensor, seen: Observation) -> Tensor:
 
 
 def visible_samples(
-    model: FaceModel,
-    neutral_vertices: Tensor,
-    geometry: SurfaceGeometry,
-    state: FitState,
-    seen: Observation,
+    shape: Shape, triangles: Tensor, state: FitState, seen: Observation, policy: Visibility
 ) -> tuple[Tensor, Tensor]:
-    """Which samples the camera sees, and where.
-
-    Args:
-        neutral_vertices: (V, 3) mm, mean + identity part.
+    """Which samples the camera sees, and where. ``triangles`` (T, 3) are the model's.
 
     Returns:
         (F, N) float, 1 where a sample is in front of the depth buffer of the whole head, 0 where it's hidden; and
         (F, N, 2), its place in the square about the face, 0 to 1.
     """
-    flip = state.light.new_tensor([1.0, -1.0, -1.0])
-    vertices = neutral_vertices + torch.einsum("evk,fe->fvk", model.expression_basis, state.expression)
-    points = (vertices @ state.rotation.transpose(1, 2)) * flip + state.translation[:, None]
-    scale = BUFFER / seen.side
+    axes, size = flip(state.light), policy.buffer
+    vertices = shape.vertices(state.motion)
+    points = (vertices @ state.rotation.transpose(1, 2)) * axes + state.translation[:, None]
+    scale = size / seen.side
     middle = (seen.frame_centre - seen.corner) * scale[:, None]
     focal = state.log_focal.exp() * scale
-    camera = Camera(focal=focal, width=BUFFER, height=BUFFER, cx=middle[:, 0], cy=middle[:, 1])
-    depth = rasterize(points, model.triangles, camera).zbuf[..., 0]  # (F, S, S)
+    camera = Camera(focal=focal, width=size, height=size, cx=middle[:, 0], cy=middle[:, 1])
+    depth = rasterize(points, triangles, camera).zbuf[..., 0]  # (F, S, S)
 
-    s = geometry.samples
-    position = geometry.neutral[:, :3] + torch.einsum("nke,fe->fnk", s.expression[:, :3], state.expression)
-    p = (position @ state.rotation.transpose(1, 2)) * flip + state.translation[:, None]
+    position = shape.surface.points.part(slice(0, 3)).at(state.motion)
+    p = (position @ state.rotation.transpose(1, 2)) * axes + state.translation[:, None]
     uv = focal[:, None, None] * p[..., :2] / p[..., 2:] + middle[:, None]
-    pixel = uv.long().clamp(0, BUFFER - 1)
-    at = depth.flatten(1).gather(1, pixel[..., 1] * BUFFER + pixel[..., 0])
-    return ((at < 0) | (p[..., 2] < at + TOLERANCE)).float(), uv / BUFFER
+    pixel = uv.long().clamp(0, size - 1)
+    at = depth.flatten(1).gather(1, pixel[..., 1] * size + pixel[..., 0])
+    return ((at < 0) | (p[..., 2] < at + policy.tolerance)).float(), uv / size

@@ -25,7 +25,6 @@ class Face:
     points: np.ndarray  # (L, 2) float64, px of the picture it was found in; pixel centres at +0.5; NaN where unknown
     scheme: str  # a landmark scheme of the model, see `facemodel.landmark_schemes`
     confidence: float  # 0 to 1; `UPSIDE_DOWN` where the landmarks seem to be the wrong way up
-    sigma: np.ndarray | None = None  # (L,) px, standard deviation of each point, where it's known
 
     @property
     def box(self) -> np.ndarray:

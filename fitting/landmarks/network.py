@@ -1,9 +1,9 @@
-"""A small network that sees where the model's own landmarks are.
+"""A small network that sees where the default model's own landmarks are, and how sure it is of each.
 
-Landmark detectors are trained on people's clicks: they draw every face towards an average one, and don't know where
-this model's surface points are. This network learnt it from drawn people of whom everything is known: dense landmarks
-with their uncertainties (Wood et al., ECCV 2022), by ``python -m tools.train_landmarks``. A clip is fitted to its
-landmarks where they lead to a face that explains the pictures but for noise (`fitting.tracking.shared`), else to the detector's.
+It learnt that from synthetic people of whom everything is known: dense landmarks with their uncertainties (Wood et al.,
+ECCV 2022), by ``python -m tools.train_landmarks``. It knows upright faces only, so its uncertainties say whether a face
+stands on its head, whatever model is fitted then (`fitting.landmarks.mediapipe`). Its points aren't fitted to: they
+belong to the model that it was trained on, and on photographs a detector's are the better ones.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fitting.landmarks.base import SQUARE, Face, LandmarkDetector, search, square_crop
-
 SIZE = 128  # px, the square it sees (SQUARE times the face's box)
 HEAT = 16  # px, side of the heat maps
 WIDTH = 96  # channels of the merged features
 REACH = 1.2  # points may lie a little outside of the square
-PASSES = 2  # the second sees the square about what the first found
 WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
 
 
@@ -107,48 +104,3 @@ def uncertainty(pictures: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         guess = load_landmark_net()(torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255)
     return guess.sigma.log().mean(1).numpy()
-
-
-class NetDetector:
-    """A detector's faces with the network's landmarks; it shares the detector, which isn't closed with it."""
-
-    name, scheme = "network", "mediapipe478"
-
-    def __init__(self, inner: LandmarkDetector, device: str = "cpu") -> None:
-        self.inner, self.net, self.device = inner, load_landmark_net(str(device)), device
-
-    def detect(self, picture: np.ndarray) -> list[Face]:
-        return [self.improve(picture, face) for face in self.inner.detect(picture)]
-
-    def search(self, picture: np.ndarray) -> list[Face]:
-        return [self.improve(picture, face) for face in search(self.inner, picture)]
-
-    def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
-        face = self.inner.refine(picture, centre, size)
-        return None if face is None else self.improve(picture, face)
-
-    def close(self) -> None:
-        pass
-
-    def improve(self, picture: np.ndarray, face: Face) -> Face:
-        """The face as the network sees it in an (H, W, 3) uint8 picture."""
-        for _ in range(PASSES):
-            face = self._look(picture, face)
-        return face
-
-    def in_crop(self, crop) -> Face:
-        """The face of a `fitting.observation.crop.Crop`, in px of the frame."""
-        size, side = len(crop.picture), crop.face.size * SQUARE
-        corner = crop.face.centre - side / 2
-        scale = size / side
-        inside = Face((crop.face.points - corner) * scale, crop.face.scheme, crop.face.confidence)
-        found = self.improve(crop.picture, inside)
-        return Face(found.points / scale + corner, found.scheme, found.confidence, found.sigma / scale)
-
-    def _look(self, picture: np.ndarray, face: Face) -> Face:
-        side = face.size * SQUARE
-        square = torch.from_numpy(square_crop(picture, face.centre, side, SIZE)).to(self.device)
-        with torch.inference_mode():
-            guess = self.net(square[None].permute(0, 3, 1, 2).float() / 255)
-        points = guess.points[0].cpu().double().numpy() * side + face.centre - side / 2
-        return Face(points, self.scheme, face.confidence, guess.sigma[0].cpu().double().numpy() * side)

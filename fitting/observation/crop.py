@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,13 +10,7 @@ from torch import Tensor
 
 from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import SQUARE, Face, square_crop
-from fitting.observation.eye_patches import EyePatches, eye_patches
-
-ENLARGED = 1.5  # px of a level over px of the picture, at most
-SURE = 0.01  # of the face's size: standard deviation of a landmark that counts fully
-SURENESS = (0.02, 4.0)  # least and most that one counts
-SMALL = 64.0  # px: pictures of faces up to this size are kept as they are, too
-HEAD = 2.4  # side of the square that is kept about a face, over its size: a head's
+from fitting.observation.eye_patches import EyePatches, EyeSquare, eye_patches
 
 
 @dataclass(frozen=True)
@@ -38,15 +31,6 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Part of a frame at the resolution it has, of a small face."""
-
-    picture: Tensor  # (H, W, 3) sRGB in [0, 1]
-    corner: Tensor  # (2,) px of the frame
-    centre: Tensor  # (2,) principal point, px of the frame
-
-
-@dataclass(frozen=True)
 class Observation:
     """F frames (one while tracking, the key frames while solving for identity).
 
@@ -59,49 +43,26 @@ class Observation:
     landmarks: Tensor  # (F, L, 2) px of the frame
     face_size: Tensor  # (F,) px of the frame
     frame_centre: Tensor  # (2,) principal point, px of the frame
-    reliability: Tensor | None = None  # (F, L) how much each landmark counts; None: as the model's embedding says
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
-    pixels: tuple[Pixels | None, ...] | None = None  # F of them, of faces up to `SMALL` px
 
     def __len__(self) -> int:
         return len(self.side)
-
-    def worthwhile(self, sizes: tuple[int, ...], steps: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The levels that aren't mere enlargements of the pictures; the last of them gets the others' steps too."""
-        largest = ENLARGED * float(self.side.median())
-        kept = max(1, sum(size <= largest for size in sizes))
-        return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
     def frame(self, index: int) -> Observation:
         """One of the frames, as an observation of one."""
         at = slice(index, index + 1)
         levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
         parts = self.corner, self.side, self.landmarks, self.face_size
-        reliability = None if self.reliability is None else self.reliability[at]
         eyes = None if self.eyes is None else self.eyes[at]
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre, reliability, eyes)
-
-    def with_landmarks(self, faces: Sequence[Face]) -> Observation:
-        """The same pictures with other landmarks, a face for each."""
-        like = self.landmarks
-        tensor = lambda a: torch.as_tensor(np.stack(a), dtype=like.dtype, device=like.device)  # noqa: E731
-        return replace(
-            self,
-            landmarks=tensor([f.points for f in faces]),
-            face_size=tensor([np.array(f.size) for f in faces]),
-            reliability=_reliability(faces, like.device),
-        )
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, eyes)
 
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:
+        """As one of several frames, without their eyes."""
         join = lambda name: torch.cat([getattr(i, name) for i in items])  # noqa: E731
         levels = {s: Level(torch.cat([i.levels[s].stack for i in items]), s) for s in items[0].levels}
-        known = items[0].reliability is not None
-        return Observation(
-            levels, join("corner"), join("side"), join("landmarks"), join("face_size"), items[0].frame_centre,
-            join("reliability") if known else None,
-            pixels=sum((i.pixels or (None,) * len(i) for i in items), ()),
-        )  # fmt: skip
+        names = ("corner", "side", "landmarks", "face_size")
+        return Observation(levels, *(join(n) for n in names), items[0].frame_centre)
 
 
 @dataclass(frozen=True)
@@ -111,53 +72,40 @@ class Crop:
     picture: np.ndarray  # (S, S, 3) uint8
     face: Face
     frame_size: tuple[int, int]  # px, width and height
-    pixels: np.ndarray | None = None  # (H, W, 3) uint8, as they are about a face up to `SMALL` px
-    pixels_corner: tuple[int, int] = (0, 0)  # px of the frame
 
     def observe(self, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
         """``sizes`` are the pyramid's, in px, none above S."""
         side, centre = self.face.size * SQUARE, self.face.centre
         tensor = lambda a: torch.as_tensor(np.asarray(a), dtype=torch.float32, device=device)  # noqa: E731
-        middle = tensor([self.frame_size[0] / 2, self.frame_size[1] / 2])
-        pixels = None
-        if self.pixels is not None:
-            pixels = (Pixels(tensor(self.pixels) / 255, tensor(self.pixels_corner), middle),)
         return Observation(
             levels={size: _level(self.picture, size, device) for size in sizes},
             corner=tensor(centre - side / 2)[None],
             side=tensor([side]),
             landmarks=tensor(self.face.points)[None],
             face_size=tensor([self.face.size]),
-            frame_centre=middle,
-            reliability=_reliability([self.face], device),
-            pixels=pixels,
+            frame_centre=tensor([self.frame_size[0] / 2, self.frame_size[1] / 2]),
         )
 
 
 def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
     """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
-    crop, frame_size = square_crop(picture, face.centre, face.size * SQUARE, size), (picture.shape[1], picture.shape[0])
-    if face.size > SMALL:
-        return Crop(crop, face, frame_size)
-    x0, y0 = np.maximum(np.floor(face.centre - face.size * HEAD / 2), 0).astype(int)
-    x1, y1 = np.maximum(np.ceil(face.centre + face.size * HEAD / 2), 0).astype(int)
-    pixels = picture[y0:y1, x0:x1].copy()
-    return Crop(crop, face, frame_size, pixels if pixels.size else None, (int(x0), int(y0)))
+    crop = square_crop(picture, face.centre, face.size * SQUARE, size)
+    return Crop(crop, face, (picture.shape[1], picture.shape[0]))
 
 
-def observe(picture: np.ndarray, face: Face, sizes: tuple[int, ...], device: str | torch.device = "cpu") -> Observation:
-    """The observation of one (H, W, 3) uint8 picture. ``sizes`` are the pyramid's, in px."""
+def observe(
+    picture: np.ndarray,
+    face: Face,
+    sizes: tuple[int, ...],
+    device: str | torch.device = "cpu",
+    eyes: EyeSquare | None = None,
+) -> Observation:
+    """The observation of one (H, W, 3) uint8 picture. ``sizes``: the pyramid's, px; ``eyes``: how they are cut."""
     seen = cut_out(picture, face, max(sizes)).observe(sizes, device)
-    corners = SCHEMES[face.scheme].eye_corners
-    eyes = eye_patches(picture, np.stack([face.points[list(c)].mean(0) for c in corners]), face.size)
-    return replace(seen, eyes=(eyes,))
-
-
-def _reliability(faces: Sequence[Face], device: str | torch.device) -> Tensor | None:
-    if any(f.sigma is None for f in faces):
-        return None
-    relative = np.stack([f.sigma / f.size for f in faces])
-    return torch.as_tensor(np.clip((SURE / relative) ** 2, *SURENESS), dtype=torch.float32, device=device)
+    corners, square = SCHEMES[face.scheme].eye_corners, eyes or EyeSquare()
+    centres = np.stack([face.points[list(c)].mean(0) for c in corners])
+    patches = eye_patches(picture, centres, square.width * face.size, square.size)
+    return replace(seen, eyes=(patches,))
 
 
 def level_picture(crop: np.ndarray, size: int) -> np.ndarray:

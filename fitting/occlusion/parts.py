@@ -1,7 +1,8 @@
 """Which surface samples show skin, and whether in the usual light or in a cast shadow.
 
-A network guesses it from the picture alone (`fitting.occlusion.network`), coarsely and not always rightly. Once there is a fit,
-it's known what each sample would look like in either light: the residuals correct the guess, near the edges above all.
+A network guesses it from the picture alone (`fitting.occlusion.network`), coarsely and not always rightly. Once there
+is a fit, it's known what each sample would look like in either light: the residuals correct the guess, near the edges
+above all.
 """
 
 from __future__ import annotations
@@ -13,13 +14,9 @@ from torch.nn import functional as F
 
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import PARTS, SIZE, visible_parts
+from fitting.policy.settings import Occlusion
 
-LEAST = 0.1  # no part is taken to be less likely than that
-SCALE = 0.03  # of 1: colours of skin are off by that much, at most so much less
-TYPICAL = 0.3  # share of the samples that a light is taken to explain
-MOST = 4.0  # of the logarithm: one sample's colour says no more than that
-AROUND, ABOUT = 0.016, 0.005  # shares of the samples: those within 14 mm, and within 8 mm
-ALIKE, SHOWN = 0.97, 0.9  # shares of the samples around that are to be in the same light, and to be skin
+FEWEST = 4  # neighbours
 
 
 def seen_parts(seen: Observation) -> Tensor:
@@ -38,14 +35,14 @@ def shares(parts: Tensor, visible: Tensor) -> Tensor:
     return (most * visible[:, None]).sum(2) / visible.sum(1, keepdim=True).clamp_min(1)
 
 
-def neighbours(positions: Tensor) -> Tensor:
+def neighbours(positions: Tensor, policy: Occlusion) -> Tensor:
     """(N, K): the samples around each on the surface, nearest first."""
     points = positions.cpu().numpy()
-    count = max(4, round(AROUND * len(points)))
+    count = max(FEWEST, round(policy.around * len(points)))
     return torch.from_numpy(cKDTree(points).query(points, count)[1]).to(positions.device)
 
 
-def lit_and_shaded(parts: Tensor, errors: Tensor, scale: float, near: Tensor) -> Tensor:
+def lit_and_shaded(parts: Tensor, errors: Tensor, scale: float, near: Tensor, policy: Occlusion) -> Tensor:
     """(2, F, N) bool: the samples that show skin in its usual light, and in a cast shadow.
 
     Neither is a sample near an edge, where a pixel mixes both.
@@ -56,18 +53,18 @@ def lit_and_shaded(parts: Tensor, errors: Tensor, scale: float, near: Tensor) ->
         scale: that of the robust colour term, of 1.
         near: see `neighbours`.
     """
-    odds = lambda a, b: (a.clamp_min(LEAST) / b.clamp_min(LEAST)).log()  # noqa: E731
+    odds = lambda a, b: (a.clamp_min(policy.least) / b.clamp_min(policy.least)).log()  # noqa: E731
     lit, shaded, other = parts.unbind(1)
     # A light that is still far off says little.
     most = parts.argmax(1)
     own = torch.stack([torch.where(most == k, e, torch.nan) for k, e in enumerate(errors)])
-    off = own.nanquantile(TYPICAL, dim=2, keepdim=True).nan_to_num(0.0)
-    cost = (errors / (2 * off.clamp_min(max(scale, SCALE) ** 2))).clamp_max(MOST)
-    next_to = near[:, : max(4, round(ABOUT * len(near)))]
+    off = own.nanquantile(policy.typical, dim=2, keepdim=True).nan_to_num(0.0)
+    cost = (errors / (2 * off.clamp_min(max(scale, policy.scale) ** 2))).clamp_max(policy.most)
+    next_to = near[:, : max(FEWEST, round(policy.next_to * len(near)))]
     skin = (odds(lit + shaded, other) - cost.amin(0))[:, next_to].mean(-1) > 0
-    skin = skin & (skin[:, next_to].float().mean(-1) > SHOWN)
+    skin = skin & (skin[:, next_to].float().mean(-1) > policy.shown)
     if len(errors) == 1:
         return torch.stack([skin, torch.zeros_like(skin)])
     dark = (odds(shaded, lit) + cost[0] - cost[1])[:, near].mean(-1) > 0
-    skin = skin & ((dark[:, near] == dark[..., None]).float().mean(-1) > ALIKE)
+    skin = skin & ((dark[:, near] == dark[..., None]).float().mean(-1) > policy.alike)
     return torch.stack([skin & ~dark, skin & dark])

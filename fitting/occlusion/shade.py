@@ -6,46 +6,44 @@ each key frame, which stand after those of `Layout`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from fitting.energy.priors import Priors, light_shape_prior
-from fitting.energy.rows import PhotometricRows, photometric_rows
-from fitting.energy.terms import SurfaceGeometry, Weights
-from fitting.observation.crop import Observation
+from fitting.energy.photometric import LEAST_SEEN, Look, PhotometricRows, photometric_rows
+from fitting.energy.priors import shade_prior
+from fitting.energy.surface import Surface
 from fitting.occlusion.parts import lit_and_shaded
-from fitting.solver.state import LIGHT, FitState, Layout
+from fitting.policy.settings import Settings
+from fitting.policy.weights import Weights
+from fitting.solver.normal_equations import Quadratic
+from fitting.solver.state import LIGHT, FitState, Layout, Unknowns
 
-BEGUN_WITH = 0.4  # share of the usual light that a shadow is taken to leave at first
+
+@dataclass(frozen=True)
+class Parts:
+    """What is known of a face's parts."""
+
+    likely: Tensor  # (F, 3, N) how likely each sample shows each of `PARTS`
+    near: Tensor  # see `neighbours`
+    shade: Tensor | None  # (F, 9, 3) the light in the shadow; None where there is none
 
 
 def rows_of_parts(
-    geometry: SurfaceGeometry,
-    state: FitState,
-    shade: Tensor | None,
-    seen: Observation,
-    level: int,
-    visible: Tensor,
-    parts: Tensor,
-    near: Tensor,
-    weights: Weights,
-    layout: Layout,
+    surface: Surface, state: FitState, look: Look, parts: Parts, weights: Weights, layout: Layout, settings: Settings
 ) -> PhotometricRows:
     """As `photometric_rows` with the shared columns, of the samples that show skin.
 
-    Args:
-        shade: (F, 9, 3) the light in the shadow; None where there is none. The rows have its columns in the end.
-        parts: (F, 3, N) how likely each of ``PARTS`` is.
-        near: see `neighbours`.
+    Where there is a light in a shadow, the rows have its columns in the end.
     """
     light = layout.slices()["light"]
-    states = [state] if shade is None else [state, replace(state, light=shade)]
-    terms = [photometric_rows(geometry, s, seen, level, visible, weights, layout, shared=True) for s in states]
-    shown = lit_and_shaded(parts, torch.stack([t.squared for t in terms]) / 3, weights.colour_scale, near)
+    states = [state] if parts.shade is None else [state, replace(state, light=parts.shade)]
+    terms = [photometric_rows(surface, s, look, weights, layout, shared=True) for s in states]
+    errors = torch.stack([t.squared for t in terms]) / 3
+    shown = lit_and_shaded(parts.likely, errors, weights.colour_scale, parts.near, settings.occlusion)
     used = terms[0].seen * shown.any(0)
-    least = 0.05 * visible.shape[1]  # as in `photometric`
+    least = LEAST_SEEN * len(surface)
     factor = (terms[0].seen.sum(1).clamp_min(least) / used.sum(1).clamp_min(least)).sqrt()
     by_channel = (shown * factor[:, None]).repeat_interleave(3, 2)  # (2, F, 3 N)
     rows = []
@@ -66,8 +64,9 @@ def without_shade(rows: list[Tensor]) -> list[Tensor]:
     return [torch.cat([r[:, :-1], r.new_zeros(len(r), LIGHT), r[:, -1:]], 1) for r in rows]
 
 
-def with_shade(prior: tuple[Tensor, Tensor], shade: Tensor, priors: Priors, layout: Layout) -> tuple[Tensor, Tensor]:
+def with_shade(prior: Quadratic, shade: Tensor, state: FitState, settings: Settings, unknowns: Unknowns) -> Quadratic:
     """Precision (F, P + 27, P + 27) and gradient (F, P + 27) of the frames' own unknowns, and their shades'."""
-    precision, gradient = light_shape_prior(shade, priors, layout)
-    joined = [torch.block_diag(a, b) for a, b in zip(prior[0], precision)]
-    return torch.stack(joined), torch.cat([prior[1], gradient], 1)
+    policy = settings.occlusion
+    of_shade = shade_prior(shade, state.light, (policy.begun_with, policy.shade_std), settings.priors, unknowns)
+    joined = [torch.block_diag(a, b) for a, b in zip(prior.precision, of_shade.precision)]
+    return Quadratic(torch.stack(joined), torch.cat([prior.gradient, of_shade.gradient], 1))

@@ -1,11 +1,88 @@
-"""How much work a fit does, and how its terms weigh."""
+"""Everything that a fit decides by, as data: schedules, thresholds, weights.
+
+`Settings` is what a caller passes to `fitting.fit_video`; the parts of it go to the rooms that they are named after.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fitting.energy.priors import Priors
-from fitting.energy.terms import Weights
+from fitting.observation.eye_patches import EyeSquare
+from fitting.policy.colour_trust import ColourTrust
+from fitting.policy.weights import Priors, Weights
+
+
+@dataclass(frozen=True)
+class JointSchedule:
+    """The solution over the key frames (`fitting.tracking.shared`)."""
+
+    pose_steps: int = 6  # from landmarks alone
+    shape_steps: int = 6  # the same with identity and focal length
+    coarse_steps: int = 4  # with colours, on the coarsest level
+    coarse_scale: float = 0.04  # of 1: scale of the robust colour term there
+    coarse_detail: float = 0.02  # std of the samples' own albedo there: it shows what the basis alone explains
+    skin_steps: int = 4  # of the reflectance in the end, over the skin alone
+    damping: float = 1e-3  # share of the diagonal
+    few: int = 2  # key frames, for which there is time for the most samples
+    samples: tuple[int, int, int] = (4, 2, 1)  # times as many as are tracked: over few, with trusted colours, else
+    full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
+    landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
+
+
+@dataclass(frozen=True)
+class FrameSchedule:
+    """A frame's solution (`fitting.tracking.frame`)."""
+
+    start_steps: int = 8  # from landmarks alone, in the first frame of a shot
+    more_steps: int = 3  # a level, there
+    loose: float = 4.0  # slack of the temporal prior while the landmarks give a first estimate
+    at_rest: float = 0.5  # a solver whose last step was shorter, in posterior standard deviations, has converged
+    damping: float = 1e-4  # share of the diagonal
+    enlarged: float = 1.5  # px of a pyramid's level over px of the picture, at most
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """The depth buffer that says what the head itself hides (`fitting.energy.visibility`)."""
+
+    buffer: int = 96  # px, its side over the square about the face
+    tolerance: float = 4.0  # mm
+
+
+@dataclass(frozen=True)
+class GazeSearch:
+    """The search for the gaze that explains the eyes' pixels (`fitting.energy.gaze`)."""
+
+    reach: tuple[float, float] = (0.35, 0.15)  # rad about the landmarks' gaze: in a first frame, in others
+    std: float = 0.03  # rad: how far the landmarks' gaze is taken to be off
+    trusting_std: float = 0.12  # the same where colours are trusted
+    rounds: int = 3  # of the grid, each a quarter as wide
+    grid: int = 4  # steps to either side
+    independent: float = 0.12  # share of the pixels that count as independent measurements
+    noise: float = 0.02  # of 1, std of the brightness that nothing explains better
+    fewest: int = 20  # visible pixels of the picture itself, below which an eye says nothing
+    apart: tuple[float, float] = (0.05, 0.03)  # rad, how far the eyes' yaws and pitches are
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What is done where a part of a face is hidden or in a cast shadow (`fitting.occlusion`)."""
+
+    hidden: float = 0.16  # share of a face that makes it one that is hidden, so that only its skin counts
+    some: float = 0.05  # the same, from which on the reflectance is of the skin alone
+    shaded: float = 0.1  # share that makes a shadow with a light of its own
+    unknown: float = 0.9  # share of other things, from which on a face is not understood
+    least_side: float = 96.0  # px of the picture across the face's square, from which on its parts can be told
+    begun_with: float = 0.4  # share of the usual light that a shadow is taken to leave at first
+    shade_std: float = 3.0  # its prior's standard deviation, over that light: wide, but never nothing
+    least: float = 0.1  # no part is taken to be less likely than that
+    scale: float = 0.03  # of 1: colours of skin are off by that much, at most so much less
+    typical: float = 0.3  # share of the samples that a light is taken to explain
+    most: float = 4.0  # of the logarithm: one sample's colour says no more than that
+    around: float = 0.016  # share of the samples that are around one, within 14 mm
+    next_to: float = 0.005  # the same within 8 mm
+    alike: float = 0.97  # share of the samples around that are to be in the same light
+    shown: float = 0.9  # share of those next to one that are to be skin
 
 
 @dataclass(frozen=True)
@@ -19,10 +96,25 @@ class Settings:
     joint_levels: tuple[int, ...] = (64, 128, 256)  # px, over the key frames
     joint_steps: tuple[int, ...] = (4, 4, 5)  # a level
     key_frames: int = 8
+    looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: Weights = field(default_factory=Weights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
     joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
+    joint: JointSchedule = field(default_factory=JointSchedule)
+    frame: FrameSchedule = field(default_factory=FrameSchedule)
+    trust: ColourTrust = field(default_factory=ColourTrust)
+    visibility: Visibility = field(default_factory=Visibility)
+    eyes: EyeSquare = field(default_factory=EyeSquare)
+    gaze: GazeSearch = field(default_factory=GazeSearch)
+    occlusion: Occlusion = field(default_factory=Occlusion)
+
+    def worthwhile(
+        self, sizes: tuple[int, ...], steps: tuple[int, ...], side: float
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The levels that aren't mere enlargements of a square of ``side`` px; the last gets the others' steps too."""
+        kept = max(1, sum(size <= self.frame.enlarged * side for size in sizes))
+        return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
 
 _TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)

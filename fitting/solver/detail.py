@@ -8,12 +8,11 @@ how much the key frames disagree about a point's colour, which is parallax, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from fitting.energy.rows import PhotometricRows
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,14 @@ class Elimination:
     slope: Tensor  # (3 N,)
 
     @classmethod
-    def of(cls, photometric: PhotometricRows, detail: Tensor, prior: float, shared: int) -> Elimination:
-        """``detail`` (N, 3) is the current estimate; ``prior`` the precision of each value about zero."""
-        by, rows = photometric.by_detail, photometric.rows
+    def of(cls, rows: Sequence[Tensor], by: Tensor, detail: Tensor, prior: float, shared: int) -> Elimination:
+        """From the photometric term's rows.
+
+        Args:
+            rows: F of (3 N, C + 1), weighted, the residual last; ``shared`` of the columns are the frames' common ones.
+            by: (F, 3 N) derivative of each row by its own sample's albedo, weighted likewise.
+            detail: (N, 3) the current estimate. prior: precision of each value about zero, above 0.
+        """
         frames, own = len(rows), rows[0].shape[1] - 1 - shared
         mixed = by.new_zeros(by.shape[1], shared + frames * own)
         precision = by.square().sum(0) + prior
@@ -57,7 +61,9 @@ def absorb(basis: Tensor, reflectance: Tensor, detail: Tensor, precision: float)
     Args:
         basis: (N, 3, A), of the samples' albedo. precision: of each of the 3 N colours against the prior's 1.
     """
+    if not len(reflectance):
+        return reflectance, detail
     b = basis.flatten(0, 1)
     normal = precision * b.T @ b + torch.eye(len(reflectance), dtype=b.dtype, device=b.device)
-    change = torch.linalg.solve(normal, precision * b.T @ detail.flatten() - reflectance)
+    change = torch.linalg.solve(normal, precision * b.T @ detail.flatten() - reflectance)  # regular: 1 on the diagonal
     return reflectance + change, detail - basis @ change

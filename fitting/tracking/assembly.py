@@ -7,8 +7,10 @@ from torch import Tensor
 
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track, fill_gaps
-from fitting.solver.state import FitState, Layout
-from fitting.tracking.checkpoint import Rows
+from fitting.solver.state import Layout
+from fitting.tracking.checkpoint import Rows, Shared
+from fitting.tracking.frame import Fitter
+from fitting.tracking.plan import SharedSpread
 
 ENERGIES = (
     "landmarks", "photometric", "contrast", "correlation", "brightness", "energy", "visible", "step", "converged",
@@ -16,41 +18,39 @@ ENERGIES = (
 )  # fmt: skip
 
 
-def _spread(rows: Rows, shared: dict[str, list[float]], layout: Layout) -> dict[str, Tensor]:
+def _spread(rows: Rows, shared: SharedSpread, layout: Layout) -> dict[str, Tensor]:
     """Posterior standard deviations by parameter; NaN in frames without a face."""
-    out = {name: torch.tensor(values) for name, values in shared.items()}
+    out = {name: torch.tensor(values) for name, values in shared.as_json().items()}
     own = rows.column("spread", (layout.frame,))
     own[torch.tensor([v is None for v in rows.values])] = torch.nan
-    at = {n: slice(c.start - layout.shared, c.stop - layout.shared) for n, c in layout.slices().items()}
-    out |= {name: own[:, at[name]] for name in ("rotation", "translation", "expression")}
-    out["gaze"] = own[:, at["gaze"]].view(-1, 2, 2)
-    out["illumination"] = own[:, at["light"]].view(-1, 3, 9).transpose(1, 2)
+    names = ["rotation", "translation", "expression"] + ["joints"] * (layout.joints > 0)
+    out |= {name: own[:, layout.own(name)] for name in names}
+    out["gaze"] = own[:, layout.own("gaze")].view(-1, 2, 2)
+    out["illumination"] = own[:, layout.own("light")].view(-1, 3, 9).transpose(1, 2)
     return out
 
 
-def as_track(
-    rows: Rows, shared: FitState, model, frames, scheme: str, layout: Layout, facts: dict, timings: dict
-) -> Track:
+def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, timings: dict[str, float]) -> Track:
     """The track of a clip whose rows are complete; where its frames have a ``source``, that is one of its facts.
 
-    facts: of the shared solution, with ``spread``, its posterior standard deviations by parameter.
+    timings: seconds by stage, a fact too.
     """
-    facts = dict(facts)
-    shared_spread = facts.pop("spread")
+    model, layout, state = fitter.model, fitter.layout, shared.state
+    facts = shared.plan.facts() | {"priors": fitter.unknowns.prior_stds()}
     if source := getattr(frames, "source", None):
         facts["source"] = source
     status = torch.tensor(rows.status)
     tracked = (status & int(FrameStatus.TRACKED)) != 0
     parameters = FaceParameters(
-        identity=shared.identity.cpu().clone(),
-        reflectance=shared.reflectance.cpu().clone(),
-        focal=shared.log_focal.exp().cpu().clone(),
+        identity=state.identity.cpu().clone(),
+        reflectance=state.reflectance.cpu().clone(),
+        focal=state.log_focal.exp().cpu().clone(),
         rotation=rows.column("rotation", (3,)),
         translation=rows.column("translation", (3,)),
-        expression=rows.column("expression", (len(model.expression_names),)),
+        expression=rows.column("expression", (layout.expression,)),
         illumination=rows.column("illumination", (9, 3)),
         gaze=rows.column("gaze", (2, 2)),
-        joints=torch.zeros(len(rows), 0),
+        joints=rows.column("joints", (layout.joints,)),
     )
     count = int(tracked.sum())
     warnings = []
@@ -76,6 +76,6 @@ def as_track(
         landmarks=rows.landmarks(),
         landmark_scheme=scheme,
         energies={k: rows.energy(k) for k in ENERGIES},
-        spread=_spread(rows, shared_spread, layout),
+        spread=_spread(rows, shared.spread, layout),
         facts={**facts, "timings": timings, "warnings": warnings},
     )

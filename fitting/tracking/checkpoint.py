@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from facemodel.track import FrameStatus
 from fitting.solver.state import OWN, FitState
 from fitting.tracking.follow import FollowerState
+from fitting.tracking.people import Memory
+from fitting.tracking.plan import ClipPlan, SharedSpread
+from foundation.errors import PortraitError
+from foundation.tensors import read_tensors, write_tensors
 from geometry.rotation import axis_angle
 
-_NAMES = ("rotation", "translation", "expression", "illumination", "gaze", "spread")
+_NAMES = ("rotation", "translation", "expression", "joints", "illumination", "gaze", "spread")
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Rows:
                 "rotation": axis_angle(state.rotation[0]).cpu(),
                 "translation": state.translation[0].cpu(),
                 "expression": state.expression[0].cpu(),
+                "joints": state.joints[0].cpu(),
                 "illumination": state.light[0].cpu(),
                 "gaze": state.gaze[0].cpu(),
                 "spread": result.spread[0].cpu(),
@@ -77,19 +79,40 @@ class Rows:
         return torch.from_numpy(np.stack([gap if p is None else p for p in self.points]))
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the key frames gave: their state, how well it's determined, and what they decided."""
+
+    state: FitState
+    spread: SharedSpread
+    plan: ClipPlan
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is: all that it needs to go on to the same track."""
+
+    rows: Rows
+    shared: Shared | None = None
+    follower: FollowerState = field(default_factory=FollowerState)
+    previous: FitState | None = None  # the last frame's
+    memory: Memory = field(default_factory=Memory)  # of who is followed
+
+
 class Checkpoint:
     """`progress.safetensors` in a folder; thrown away when it belongs to other input or other settings."""
 
-    def __init__(self, folder: str | Path, signature: dict) -> None:
-        self.path = Path(folder) / "progress.safetensors"
+    KIND = "checkpoint of a fit"
+
+    def __init__(self, folder: str | Path, version: int, signature: dict) -> None:
+        """``version``: counts up where what was written before can't be gone on from."""
+        self.path, self.version = Path(folder) / "progress.safetensors", version
         self.signature = json.loads(json.dumps(signature))
 
-    def save(
-        self, rows: Rows, shared: FitState, follower: FollowerState, previous: FitState | None, facts: dict
-    ) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+    def save(self, progress: Progress) -> None:
+        rows, shared, previous = progress.rows, progress.shared, progress.previous
         known = [k for k, v in enumerate(rows.values) if v]
-        tensors = {f"shared.{f.name}": getattr(shared, f.name) for f in fields(FitState)}
+        tensors = {f"shared.{f.name}": getattr(shared.state, f.name) for f in fields(FitState)}
         if previous is not None:
             tensors |= {f"previous.{n}": getattr(previous, n) for n in OWN}
         if known:
@@ -102,36 +125,35 @@ class Checkpoint:
             "confidence": rows.confidence,
             "energies": rows.energies,
             "known": known,
-            "follower": follower.as_json(),
-            "facts": facts,
+            "follower": progress.follower.as_json(),
+            "plan": shared.plan.as_json(),
+            "spread": shared.spread.as_json(),
+            "memory": progress.memory.as_json(),
         }
-        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        save_file(tensors, f"{self.path}.partial", {"table": json.dumps(table)})
-        os.replace(f"{self.path}.partial", self.path)
+        write_tensors(self.path, self.KIND, self.version, tensors, table)
 
-    def load(self, device: str) -> tuple[Rows, FitState | None, FollowerState | None, FitState | None, dict]:
-        """Rows, shared state, follower's and solver's memory, facts; empty where there is nothing to go on from."""
-        nothing = (Rows(), None, None, None, {})
-        if not self.path.is_file():
-            return nothing
+    def load(self, device: str) -> Progress:
+        """No rows and nothing shared where there is nothing to go on from."""
         try:
-            with safe_open(self.path, "pt") as file:
-                table = json.loads((file.metadata() or {})["table"])
-                # Copies lie in memory as any other tensor does: products with them then round as they did before.
-                tensors = {k: file.get_tensor(k).clone() for k in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError, OSError):
-            return nothing
-        if table["signature"] != self.signature:
-            return nothing
+            tensors, table = read_tensors(self.path, self.KIND, self.version, make="portrait fit")
+            if table["signature"] != self.signature:
+                return Progress(Rows())
+        except (PortraitError, KeyError):
+            return Progress(Rows())
+        # Copies lie in memory as any other tensor does: products with them then round as they did before.
+        tensors = {k: v.clone() for k, v in tensors.items()}
         rows = Rows(table["times"], table["status"], table["confidence"], energies=table["energies"])
         at = {frame: k for k, frame in enumerate(table["known"])}
         for frame in range(len(rows.times)):
             k = at.get(frame)
             rows.values.append(None if k is None else {n: tensors[f"rows.{n}"][k] for n in _NAMES})
             rows.points.append(None if k is None else tensors["rows.points"][k].numpy())
-        shared = FitState(**{f.name: tensors[f"shared.{f.name}"].to(device) for f in fields(FitState)})
+        state = FitState(**{f.name: tensors[f"shared.{f.name}"].to(device) for f in fields(FitState)})
+        shared = Shared(state, SharedSpread(**table["spread"]), ClipPlan.from_json(table["plan"]))
         previous = None
         if "previous.rotation" in tensors:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
-            previous = replace(shared, **own)
-        return rows, shared, FollowerState.from_json(table["follower"]), previous, table["facts"]
+            previous = replace(state, **own)
+        return Progress(
+            rows, shared, FollowerState.from_json(table["follower"]), previous, Memory.from_json(table["memory"])
+        )

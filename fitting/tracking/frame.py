@@ -10,26 +10,24 @@ from torch import Tensor
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
 from fitting.energy.agreement import agreement
-from fitting.energy.priors import frame_prior, motion_slack, relative_sizes, temporal_prior
-from fitting.energy.rows import landmark_rows, photometric_rows
-from fitting.energy.samples import landmark_samples, surface_samples
-from fitting.energy.terms import SurfaceGeometry, Weights
+from fitting.energy.gaze import GazeRefiner
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.landmarks import Landmarks, landmark_rows
+from fitting.energy.photometric import Look, photometric_rows
+from fitting.energy.priors import frame_prior, relative_sizes
+from fitting.energy.samples import surface_samples
+from fitting.energy.surface import ModelSurface, Shape
+from fitting.energy.temporal import motion_slack, temporal_prior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
-from fitting.observation.gaze import GazeRefiner
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
-from fitting.policy.belief import Belief
+from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
-from fitting.solver.gauss_newton import NormalEquations, solve_frames, spread
-from fitting.solver.state import FitState, Layout
+from fitting.policy.weights import Weights
+from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, spread
+from fitting.solver.state import FitState, Unknowns
 from fitting.tracking.start import initial_state
-
-LOOSE = 4.0  # slack of the temporal prior while the landmarks give a first estimate
-BY_PERSON = ("identity", "reflectance", "detail")  # what the samples' geometry depends on
-AT_REST = 0.5  # a solver whose last step was shorter, in posterior standard deviations, has converged
-JOINT = (4, 2, 1)  # times as many samples as are tracked: over few key frames, over more with colours believed, else
-REACH = (0.35, 0.15)  # rad, how far about the landmarks' gaze the eyes are looked at: in a first frame, in others
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,15 @@ class FrameResult:
     state: FitState
     energies: dict[str, float]  # see `Fitter.track`
     spread: Tensor  # (F, P) posterior standard deviations in the layout's order
+
+
+@dataclass(frozen=True)
+class Before:
+    """The frame before, which holds the next one."""
+
+    state: FitState
+    seconds: float  # since then
+    slack: Tensor | float  # of the temporal prior
 
 
 class Fitter:
@@ -61,54 +68,63 @@ class Fitter:
         self.model, self.settings = model, settings or Settings()
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
-        most = surface_samples(model, JOINT[0] * self.settings.samples)
-        sets = [most.every(JOINT[0] // times) for times in JOINT]
+        times = self.settings.joint.samples
+        most = surface_samples(model, max(times) * self.settings.samples)
+        sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
-        self.marks = landmark_samples(model, scheme)
+        self.marks = landmark_points(model, scheme)
+        self.surface = ModelSurface(model, self.sample_sets, self.marks)
         self.sizes = relative_sizes(model)
-        self.layout = Layout(
-            model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0]
-        )
-        self.columns = self.layout.slices()
-        names = model.expression_names
-        self.eye_look = torch.tensor([names.index(n) for n in EYE_LOOK_NAMES], device=model.mean.device)
-        own = self.columns["expression"].start - self.layout.shared
-        self.expression_columns = slice(own, own + self.layout.expression)
-        # The eyeLook shapes follow the gaze and aren't unknowns of their own.
+        self.unknowns = Unknowns.of(model)
+        self.layout = self.unknowns.layout
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
-        self.held_frame[own + self.eye_look] = True
-        self._gaze = GazeRefiner(model)
-        self._shown: FitState | None = None
+        # ARKit's eyeLook shapes follow the gaze and aren't unknowns of their own.
+        look = [model.arkit.get(name) for name in EYE_LOOK_NAMES]
+        self.eye_look = None
+        if model.eyes is None:
+            self.held_frame[self.layout.own("gaze")] = True
+        elif None not in look:
+            self.eye_look = torch.tensor(look, device=model.mean.device)
+            self.held_frame[self.layout.own("expression").start + self.eye_look] = True
+        self._gaze = None if model.eyes is None else GazeRefiner(model, self.settings.gaze)
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
-    def adapt(self, believed: float, lights: int = 0) -> None:
-        """Believes the colours so far (`fitting.policy.belief`).
+    def adapt(self, trust: float, lights: int = 0) -> None:
+        """Trusts the colours so far (`fitting.policy.colour_trust`).
 
         ``lights``: 1 where only those of skin count, 2 where only those of skin in its usual light do.
         """
-        self.belief, self.lights = Belief.of(self.settings, believed), lights
+        self.terms, self.lights = terms_at(self.settings, trust), lights
 
     def near(self, samples: int) -> Tensor:
         """`neighbours` of the set of so many samples."""
         if samples not in self._near:
-            self._near[samples] = neighbours(self.sample_sets[samples].mean[:, :3])
+            self._near[samples] = neighbours(self.sample_sets[samples].positions, self.settings.occlusion)
         return self._near[samples]
 
-    # -- what depends on identity only, kept between frames ---------------------------------------------------
+    # -- what a state looks like --------------------------------------------------------------------------------
 
-    def shape(self, state: FitState) -> tuple[SurfaceGeometry, Tensor, Tensor]:
-        """Sample geometry, neutral vertices (V, 3), neutral landmarks (L, 3) for a state's identity."""
-        last = self._shown
-        if last is None or any(getattr(state, n) is not getattr(last, n) for n in BY_PERSON):
-            vertices = self.model.mean + torch.einsum("ivk,i->vk", self.model.identity_basis, state.identity)
-            marks = self.marks.mean + self.marks.identity @ state.identity
-            samples = self.sample_sets[len(state.detail)]
-            geometry = SurfaceGeometry(samples, state.identity, state.reflectance, state.detail)
-            self._shown, self._cached = state, (geometry, vertices, marks)
-        return self._cached
+    def shape(self, state: FitState) -> Shape:
+        return self.surface.shape(state)
 
-    def with_eye_look(self, state: FitState) -> FitState:
+    def landmarks(self, state: FitState) -> Landmarks:
+        return Landmarks(self.marks, self.shape(state).marks)
+
+    def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+        """See `visible_samples`; nothing beyond the picture's edge is."""
+        unhidden, where = self.unhidden(state, seen)
+        return unhidden * in_picture(where, seen), where
+
+    def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+        """See `visible_samples`."""
+        return visible_samples(self.shape(state), self.model.triangles, state, seen, self.settings.visibility)
+
+    def admissible(self, state: FitState) -> FitState:
+        """The state within its bounds, with the shapes that follow the gaze."""
+        state = self.unknowns.clamped(state)
+        if self.eye_look is None:
+            return state
         look = gaze_to_eye_look(state.gaze)
         expression = state.expression.clone()
         expression[:, self.eye_look] = torch.stack([look[n] for n in EYE_LOOK_NAMES], -1)
@@ -118,14 +134,16 @@ class Fitter:
 
     def start(self, seen: Observation, like: FitState | None = None) -> FitState:
         """A first estimate of each frame from its landmarks; identity and light from ``like`` where it's given."""
-        sizes = (self.layout.identity, self.layout.reflectance, len(self.samples))
         if like is None:
-            return initial_state(self.marks, self.marks.mean, seen, self.focal_guess, sizes)
-        _, _, neutral = self.shape(like)
-        fresh = initial_state(self.marks, neutral, seen, float(like.log_focal.exp()), sizes)
-        light = like.light[-1:].expand(len(seen), -1, -1)
-        known = {n: getattr(like, n) for n in (*BY_PERSON, "brows", "log_focal")}
-        return replace(fresh, light=light, **known)
+            return self._initial(self.marks.mean, seen, self.focal_guess)
+        rest = self._initial(self.marks.mean, seen.frame(0), self.focal_guess)
+        known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "brows", "log_focal")}
+        points = self.shape(like if self.model.linear else replace(rest, **known)).marks.at(rest.motion[:1])[0]
+        fresh = self._initial(points, seen, float(like.log_focal.exp()))
+        return replace(fresh, light=like.light[-1:].expand(len(seen), -1, -1), **known)
+
+    def _initial(self, points: Tensor, seen: Observation, focal: float) -> FitState:
+        return initial_state(self.marks, points, seen, focal, self.unknowns, len(self.samples))
 
     def track(
         self,
@@ -134,86 +152,75 @@ class Fitter:
         start: FitState,
         seconds: float = 1 / 30,
         near: bool = False,
-        solved: bool = False,
     ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
-        start is a solution already, which the landmarks alone would only move away from. ``solved``: by every pixel
-        (`fitting.small`), which samples of the surface would, too; it is only measured.
+        start is a solution already, which the landmarks alone would only move away from.
 
         The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
         weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
         ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
-        s = self.settings
-        state, slack, weights = start, LOOSE, self.belief.still if near else self.belief.moving
-        for _ in range(s.landmark_steps if previous is not None else 0 if near and s.levels else 8):
-            state, energies, step, matrix = self._frame_step(state, previous, seen, s.weights, seconds, slack)
-        if previous is not None:
-            slack = motion_slack(state, previous, seconds, s.priors, self.layout)
-        geometry, vertices, _ = self.shape(state)
-        visible, where = visible_samples(self.model, vertices, geometry, state, seen)
-        unhidden, visible = visible, visible * in_picture(where, seen)
+        s, policy = self.settings, self.settings.frame
+        state, weights = start, self.terms.still if near else self.terms.moving
+        before = None if previous is None else Before(previous, seconds, policy.loose)
+        first = s.landmark_steps if before else 0 if near and s.levels else policy.start_steps
+        for _ in range(first):
+            state, energies, step, matrix = self._step(state, before, seen, s.weights)
+        if before:
+            slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
+            before = replace(before, slack=slack)
+        unhidden, where = self.unhidden(state, seen)
+        visible, look = unhidden * in_picture(where, seen), None
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
-            visible = visible * lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)))[0]
-        levels = [*zip(*seen.worthwhile(s.levels, s.steps))]
-        for level, steps in levels[-1:] if solved else levels:
-            for _ in range(1 if solved else steps if previous is not None else steps + 3):
-                state, energies, step, matrix = self._frame_step(
-                    state, previous, seen, weights, seconds, slack, level, visible
-                )
-        if solved:
-            state, step = start, torch.zeros_like(step)
-        elif seen.eyes is not None:
-            gaze = self._gaze(state, vertices, seen, REACH[previous is not None], self.belief.gaze)
-            state = self.with_eye_look(replace(state, gaze=gaze))
-        deviations = spread(matrix, self.held_frame)
-        moved = (step / deviations.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
-        energies |= {"step": float(moved), "converged": float(moved < AT_REST)}
-        if levels:
-            geometry, *_ = self.shape(state)
-            energies |= agreement(geometry, state, seen, levels[-1][0], visible, unhidden)
-        return FrameResult(state, energies, deviations)
+            skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
+            visible = visible * skin
+        for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
+            look = Look(seen, level, visible)
+            for _ in range(steps if before else steps + policy.more_steps):
+                state, energies, step, matrix = self._step(state, before, seen, weights, look)
+        if seen.eyes is not None and self._gaze is not None:
+            vertices = self.shape(state).vertices(state.motion)
+            gaze = self._gaze(state, vertices, seen, s.gaze.reach[before is not None], self.terms.gaze)
+            state = self.admissible(replace(state, gaze=gaze))
+        stds = spread(matrix, self.held_frame)
+        moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
+        energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
+        if look is not None:
+            energies |= agreement(self.shape(state).surface, state, look, unhidden)
+        return FrameResult(state, energies, stds)
 
-    def _frame_step(
-        self,
-        state: FitState,
-        previous: FitState | None,
-        seen: Observation,
-        weights: Weights,
-        seconds: float,
-        slack: Tensor | float,
-        level: int | None = None,
-        visible: Tensor | None = None,
+    def _step(
+        self, state: FitState, before: Before | None, seen: Observation, weights: Weights, look: Look | None = None
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
-        """The next state, energies of the one before, the step (F, P) between them and the matrix it came from."""
+        """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
+
+        Without a ``look``, by landmarks alone.
+        """
         s = self.settings
-        geometry, _, neutral = self.shape(state)
-        terms, distances = landmark_rows(self.marks, neutral, state, seen, weights, self.layout, shared=False)
-        rows, energies = [terms], {"landmarks": distances}
-        held = self.held_frame
-        if level is not None:
-            colour = photometric_rows(geometry, state, seen, level, visible, weights, self.layout, shared=False)
+        terms, distances = landmark_rows(self.landmarks(state), state, seen, weights, self.layout, shared=False)
+        rows, held, colour = [terms], self.held_frame, None
+        if look is not None:
+            surface = self.shape(state).surface
+            colour = photometric_rows(surface, state, look, weights, self.layout, shared=False)
             rows.append(colour.rows)
-            energies["photometric"] = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
         else:
             held = held.clone()
-            light = self.columns["light"]
-            held[light.start - self.layout.shared : light.stop - self.layout.shared] = True
+            held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
-        prior, slope = frame_prior(state, s.priors, self.layout)
-        if previous is not None:
-            hold, hold_slope = temporal_prior(state, previous, seconds, s.priors, self.layout, slack)
-            prior, slope = prior + torch.diag_embed(hold), slope + hold_slope
-        step, matrix = solve_frames(equations, prior, slope, state.expression, self.expression_columns, held)
-        after = self.with_eye_look(state.stepped(None, step, self.layout))
-        return after, self._summary(energies, equations), step, matrix
-
-    def _summary(self, energies: dict[str, Tensor], equations: NormalEquations) -> dict[str, float]:
-        out = {"landmarks": float((energies["landmarks"] * self.marks.weights).sum() / self.marks.weights.sum()) ** 0.5}
-        if "photometric" in energies:
-            out["photometric"] = float((energies["photometric"] / 3).sqrt()) * 255
-        out["energy"] = float(equations.energy.sum())
-        return out
+        prior = frame_prior(state, s.priors, self.unknowns)
+        if before is not None:
+            hold = temporal_prior(state, before.state, before.seconds, s.priors, self.unknowns, before.slack)
+            prior = Quadratic(prior.precision + torch.diag_embed(hold.precision), prior.gradient + hold.gradient)
+        bounds = self.unknowns.frame_bounds(state, held)
+        step, matrix = solve_frames(equations, prior, bounds, s.frame.damping)
+        after = self.admissible(state.stepped(None, step, self.layout))
+        counted = self.marks.weights
+        energies = {"landmarks": float((distances * counted).sum() / counted.sum()) ** 0.5}
+        if colour is not None:
+            mean = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
+            energies["photometric"] = float((mean / 3).sqrt()) * 255
+        energies["energy"] = float(equations.energy.sum())
+        return after, energies, step, matrix

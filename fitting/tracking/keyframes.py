@@ -13,7 +13,6 @@ from fitting.tracking.follow import FaceFollower
 from fitting.tracking.people import Candidate, chip_of
 from foundation.progress import Event, Report, ignore
 
-LOOKED_AT = 48  # at most twice as many frames are looked at, evenly over the clip
 FACES = 4  # of a frame, at most
 SEARCHES = 4  # of a clip's frames: each may take seconds, while no face was found
 SMALL = 0.08  # of a picture's longer side: faces up to this size are followed where they were
@@ -37,18 +36,19 @@ def survey(
     size: int,
     count: int | None = None,
     ordered: bool = True,
+    looked_at: int = 48,
     report: Report = ignore,
 ) -> Survey:
     """Decodes the clip once and looks for faces in frames evenly spread, however long it is.
 
-    ``size`` px is the side of the squares that are kept.
+    ``size`` px is the side of the squares that are kept; at most twice ``looked_at`` frames are looked at.
     ``count`` is the number of frames where it's known. Where it isn't, or is wrong, the stride doubles whenever
     enough frames were looked at, so that memory is bounded and every part of the clip counts alike. Pictures that
     aren't ``ordered`` are one shot.
     """
-    found, stride, shot, segment = Survey(), max(1, (count or 0) // LOOKED_AT), 0, 0
+    found, stride, shot, segment = Survey(), max(1, (count or 0) // looked_at), 0, 0
     cuts = FaceFollower(detector)
-    frames_looked_at = min(count or 2 * LOOKED_AT, LOOKED_AT)
+    frames_looked_at = min(count or 2 * looked_at, looked_at)
     search_at = set(np.linspace(1, max(1, frames_looked_at), SEARCHES).astype(int).tolist())
     for index, _, picture in frames:
         found.frames = index + 1
@@ -69,7 +69,7 @@ def survey(
             for rank, face in enumerate(f for f in faces if f.size > LESSER * faces[0].size):
                 chip = chip_of(picture, face)
                 found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size), segment, rank, chip))
-            if index // stride >= 2 * LOOKED_AT:
+            if index // stride >= 2 * looked_at:
                 stride *= 2
                 found.candidates = [c for c in found.candidates if c.index % stride == 0]
         found.stride = stride

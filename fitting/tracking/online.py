@@ -19,9 +19,6 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
 
-COLLECT = 1.5  # seconds, from the first face on, over which faces are collected
-FACES = 4  # that identity is solved over; the solution takes as long as they are many, and the frames wait for it
-
 
 @dataclass(frozen=True)
 class OnlineFrame:
@@ -38,6 +35,7 @@ class OnlineTracker:
         width, height: px of the frames.
         collect: seconds after the first face over which faces are collected; then one call takes as long as the
             solution for identity does.
+        faces: that identity is solved over; the solution takes as long as they are many, and the frames wait for it.
         focal: px, where it is known.
     """
 
@@ -48,13 +46,14 @@ class OnlineTracker:
         width: int,
         height: int,
         *,
-        collect: float = COLLECT,
+        collect: float = 1.5,
+        faces: int = 4,
         focal: float | None = None,
         settings: Settings | None = None,
     ) -> None:
         self.fitter = Fitter(model, detector.scheme, focal_from_frame(width, height), focal, settings)
         self.device = model.mean.device
-        self.collect = collect
+        self.collect, self.faces = collect, faces
         self.first: FaceParameters | None = None
         """(F, ...) the frames that identity was solved over, once it is."""
         self.collected: float | None = None
@@ -76,7 +75,7 @@ class OnlineTracker:
             if self._shared is None:
                 self._solve_identity(cut_out(picture, face, max(settings.joint_levels)), time)
                 return OnlineFrame(status, None)  # where identity was solved just now, the frame is old by now
-            seen = observe(picture, face, settings.levels, self.device)
+            seen = observe(picture, face, settings.levels, self.device, settings.eyes)
             if status & FrameStatus.CUT:
                 self._previous = None
             start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)
@@ -88,14 +87,14 @@ class OnlineTracker:
     def _solve_identity(self, crop: Crop, time: float) -> None:
         """Collects a face; once there are enough, solves for identity over evenly spread ones."""
         self._collected.append((time, crop))
-        if len(self._collected) > 4 * FACES:  # thinned out, so that memory is bounded
+        if len(self._collected) > 4 * self.faces:  # thinned out, so that memory is bounded
             self._collected = self._collected[::2]
         self.collected = time - self._collected[0][0]
         if self.collected < self.collect:
             return
-        chosen = np.linspace(0, len(self._collected) - 1, min(FACES, len(self._collected))).round().astype(int)
+        chosen = np.linspace(0, len(self._collected) - 1, min(self.faces, len(self._collected))).round().astype(int)
         crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]
-        self._shared = solve_shared(self.fitter, [Observation.concatenate(crops)]).state
+        self._shared = solve_shared(self.fitter, Observation.concatenate(crops)).state
         self.first = _clip(self._shared)
         self._collected = []
 

@@ -6,64 +6,82 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from fitting.energy.samples import LandmarkSamples
+from fitting.energy.landmark_points import LandmarkPoints
 from fitting.observation.crop import Observation
-from fitting.solver.state import FitState
+from fitting.solver.state import FitState, Unknowns
+from geometry.camera import FLIP
+
+FIELD_OF_VIEW = 45.0  # degrees over the longer side, where nothing is known
+FACE = 150.0  # mm, what a face's longer side comes to where PnP finds no pose
+FIRST_LIGHT = 2.12694305  # constant coefficient: 0.6 on a white surface
+TIED = 0.2  # weight of a landmark, below which it isn't tied to the surface well enough for PnP
 
 
 def focal_from_frame(width: float, height: float) -> float:
     """A guess where nothing is known: a field of view of 45 degrees over the longer side."""
-    return 0.5 * max(width, height) / math.tan(math.radians(45) / 2)
+    return 0.5 * max(width, height) / math.tan(math.radians(FIELD_OF_VIEW) / 2)
 
 
 def initial_state(
-    s: LandmarkSamples, neutral: torch.Tensor, seen: Observation, focal: float, sizes: tuple[int, int, int]
+    marks: LandmarkPoints, points: Tensor, seen: Observation, focal: float, unknowns: Unknowns, samples: int
 ) -> FitState:
-    """Pose of each frame by PnP on the neutral face (L, 3); no expression, straight gaze, white ambient light.
+    """Pose of each frame by PnP on a resting face's landmarks ``points`` (L, 3); straight gaze, white ambient light.
 
-    ``sizes`` are the numbers of identity and reflectance coefficients and of surface samples.
+    Identity, expression and the other coefficients are at their prior's mean. ``samples``: of the surface.
     """
-    import cv2
-
-    device, frames = neutral.device, len(seen)
-    skin = ((s.eye < 0) & (s.weights > 0.2)).cpu().numpy()
+    device, frames = points.device, len(seen)
+    skin = ((marks.eye < 0) & (marks.weights > TIED)).cpu().numpy()
     # OpenCV's axes: the model turned by FLIP.
-    points = (neutral.cpu().double().numpy() * [1, -1, -1])[skin]
+    model_points = points.cpu().double().numpy() * FLIP
     middle = seen.frame_centre.cpu().double().numpy()
-    camera = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
-    flip = np.diag([1.0, -1.0, -1.0])
-    rotations, translations = [], []
-    for f in range(frames):
-        pixels = seen.landmarks[f].cpu().double().numpy()[skin]
-        try:
-            ok, turn, shift = cv2.solvePnP(points, pixels, camera, None, flags=cv2.SOLVEPNP_SQPNP)
-        except cv2.error:  # it refuses faces of a small angle: 20 px in a 4K picture
-            ok, (turn, shift) = True, _facing(pixels, middle, focal, float(seen.face_size[f]))
-        if ok:
-            ok, turn, shift = cv2.solvePnP(points, pixels, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
-        if not ok or shift[2, 0] <= 0 or not np.isfinite(shift).all():
-            turn, shift = _facing(pixels, middle, focal, float(seen.face_size[f]))
-        rotations.append(flip @ cv2.Rodrigues(turn)[0] @ flip)
-        translations.append(shift[:, 0])
+    poses = [_pose(model_points, seen.landmarks[f].cpu().double().numpy(), skin, focal, middle) for f in range(frames)]
+    rotations, translations = zip(*poses)
     tensor = lambda a: torch.tensor(np.stack(a), dtype=torch.float32, device=device)  # noqa: E731
     light = torch.zeros(frames, 9, 3, device=device)
-    light[:, 0] = 0.6 / 0.282095
+    light[:, 0] = FIRST_LIGHT
+    rest = lambda name: unknowns.part(unknowns.mean, name).float()  # noqa: E731
     return FitState(
-        identity=torch.zeros(sizes[0], device=device),
-        reflectance=torch.zeros(sizes[1], device=device),
-        detail=torch.zeros(sizes[2], 3, device=device),
-        brows=torch.zeros(len(s.on_brows), device=device),
+        identity=rest("identity"),
+        reflectance=rest("reflectance"),
+        detail=torch.zeros(samples, 3, device=device),
+        brows=torch.zeros(len(marks.on_brows), device=device),
         log_focal=torch.tensor(math.log(focal), device=device),
         rotation=tensor(rotations),
         translation=tensor(translations),
-        expression=torch.zeros(frames, s.expression.shape[-1], device=device),
+        expression=rest("expression").repeat(frames, 1),
         gaze=torch.zeros(frames, 2, 2, device=device),
         light=light,
+        joints=rest("joints").repeat(frames, 1),
     )
 
 
-def _facing(pixels: np.ndarray, middle: np.ndarray, focal: float, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """OpenCV's rotation and translation (3, 1) of a head of 150 mm that looks into the camera."""
-    depth = focal * 150.0 / size
-    return np.zeros((3, 1)), np.append((pixels.mean(0) - middle) / focal * depth, depth)[:, None]
+def _pose(
+    points: np.ndarray, pixels: np.ndarray, skin: np.ndarray, focal: float, middle: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation (3, 3) in the model's axes and translation (3,) mm of one frame; facing the camera where PnP fails."""
+    import cv2
+
+    camera = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
+    known = np.isfinite(pixels).all(1)
+    used, flip = skin & known, np.diag(FLIP)
+    ok = used.sum() >= 4
+    if ok:
+        try:
+            ok, turn, shift = cv2.solvePnP(points[used], pixels[used], camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        except cv2.error:  # it refuses faces of a small angle: 20 px seen through a long lens
+            turn, shift = np.zeros((3, 1)), _facing(pixels[used], focal, middle)[:, None]
+    if ok:
+        ok, turn, shift = cv2.solvePnP(
+            points[used], pixels[used], camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE
+        )
+    if ok and shift[2, 0] > 0 and np.isfinite(shift).all():
+        return flip @ cv2.Rodrigues(turn)[0] @ flip, shift[:, 0]
+    return np.eye(3), _facing(pixels[known] if known.any() else middle[None], focal, middle)
+
+
+def _facing(pixels: np.ndarray, focal: float, middle: np.ndarray) -> np.ndarray:
+    """Translation (3,) mm of a head that looks into the camera."""
+    depth = focal * FACE / max(float(np.ptp(pixels, axis=0).max()), 1.0)
+    return np.append((pixels.mean(0) - middle) / focal * depth, depth)

@@ -18,22 +18,23 @@ import torch
 import facemodel
 from facemodel.base import FaceModel
 from facemodel.track import FrameStatus, Track
-from fitting.energy.terms import eye_openness
+from fitting.energy.pairs import eye_openness
 from fitting.landmarks.base import Face, LandmarkDetector
-from fitting.landmarks.network import NetDetector
 from fitting.landmarks.registry import make_detector
 from fitting.observation.crop import Observation, observe
 from fitting.policy.confidence import DOUBTFUL, confidence, face_brightness
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.assembly import as_track
-from fitting.tracking.checkpoint import Checkpoint, Rows
+from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
 from fitting.tracking.follow import FaceFollower, FollowerState
 from fitting.tracking.frame import Fitter
 from fitting.tracking.keyframes import SMALL, choose, survey
 from fitting.tracking.people import Candidate, Memory, people, pick, pictures
-from fitting.tracking.shared import FEW, solve_shared
+from fitting.tracking.plan import ClipPlan, SharedSpread
+from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
+from fitting.tracking.stills import Stills
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
@@ -41,7 +42,6 @@ from geometry.rotation import axis_angle
 AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
 SAVE_EVERY = 10.0  # seconds between two checkpoints
 SOLVER = 8  # counts up where a checkpoint of before can't be gone on from
-DETECTOR, NETWORK = "detector", "network"  # whose landmarks a clip is fitted to
 
 
 @dataclass
@@ -52,35 +52,6 @@ class _Frame:
     face: Face | None
     seen: Observation | None
     follower: FollowerState
-
-
-class Stills:
-    """Pictures of one person, of one size and taken with one camera, in no order: nothing moves from one to the next.
-
-    Each is an (H, W, 3) uint8 RGB array.
-    """
-
-    fps, ordered = 25.0, False
-
-    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
-        if not pictures:
-            raise PortraitError("images: expected at least one, got none")
-        for k, picture in enumerate(pictures):
-            if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-                raise PortraitError(
-                    f"images[{k}]: expected an (H, W, 3) uint8 RGB array, got {picture.dtype} {picture.shape}"
-                )
-            if picture.shape != pictures[0].shape:
-                raise PortraitError(
-                    f"images[{k}]: expected the size of the first, {pictures[0].shape}, got {picture.shape}; "
-                    "pictures of several sizes are fitted one by one with fit_image"
-                )
-        self.pictures, self.frame_count = pictures, len(pictures)
-        self.height, self.width = pictures[0].shape[:2]
-
-    def __iter__(self):
-        for k, picture in enumerate(self.pictures):
-            yield k, k / self.fps, picture
 
 
 def fit_images(pictures: Sequence[np.ndarray], **options) -> Track:
@@ -147,11 +118,8 @@ def fit_video(
     model = facemodel.load(device=device) if model is None else model.on(device)
     guess = focal_from_frame(frames.width, frames.height)
     fitter = Fitter(model, detector.scheme, guess, focal, settings)
-    total, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
-    timings: dict[str, float] = {}
-
+    ordered, timings = getattr(frames, "ordered", True), {"solver": 0.0}
     signature = {
-        "solver": SOLVER,
         "model": model.fingerprint,
         "detector": detector.name,
         "focal": focal,
@@ -160,46 +128,36 @@ def fit_video(
         "ordered": ordered,
         "person": hashlib.sha256(person.tobytes()).hexdigest() if isinstance(person, np.ndarray) else person,
     }
-    store = Checkpoint(checkpoint, signature) if checkpoint is not None else None
-    rows, shared, follower, previous, facts = store.load(device) if store else (Rows(), None, None, None, {})
+    store = Checkpoint(checkpoint, SOLVER, signature) if checkpoint is not None else None
+    progress = store.load(device) if store else Progress(Rows())
     with torch.inference_mode(), _one_thread():
-        if shared is None:
-            shared, facts = _solve_shared(frames, fitter, detector, device, total, report, timings, person)
-            follower = FollowerState(*facts.pop("place") or ())
+        if progress.shared is None:
+            progress = _solve_shared(frames, fitter, detector, device, report, timings, person)
             if store:  # of a long clip that is the longest wait without anything to show
-                store.save(rows, shared, follower, previous, facts)
-        # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
-        lights = 2 if facts["clean"] or len(facts["key_frames"]) <= FEW else 1
-        fitter.adapt(float(facts["clean"]), lights if facts["parted"] else 0)
-        if facts["landmarks"] == NETWORK:
-            detector = NetDetector(detector, device)
+                store.save(progress)
+        shared = progress.shared
+        fitter.adapt(shared.plan.trust, shared.plan.lights)
         begun = time.perf_counter()
-        timings["solver"] = 0.0
-        memory, alone = Memory.from_json(facts["known"]), facts["people"]["of"] == 1
-        following = FaceFollower(detector, follower, ordered, memory, alone)
-        ahead = _look_ahead(frames, following, len(rows), settings.levels, device, timings)
+        follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
+        ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings)
         with contextlib.closing(ahead):
-            last_time, saved = rows.times[-1] if rows.times else 0.0, time.perf_counter()
+            rows, previous, saved = progress.rows, progress.previous, time.perf_counter()
+            last_time = rows.times[-1] if rows.times else 0.0
             for item in ahead:
-                if not ordered:
-                    previous = None
                 solving = time.perf_counter()
-                key = facts["key_frames"].index(item.index) if item.index in facts["key_frames"] else None
-                args = shared, key, facts["by_pixels"], previous, item.time - last_time
-                previous = _solve_frame(rows, item, fitter, *args)
-                last_time, follower = item.time, item.follower
+                previous = _solve_frame(rows, item, fitter, shared, previous if ordered else None, last_time)
+                last_time = item.time
+                progress = replace(progress, follower=item.follower, previous=previous)
                 timings["solver"] += time.perf_counter() - solving
-                report(Event("tracking", len(rows), facts["frames"]))
+                report(Event("tracking", len(rows), shared.plan.frames))
                 if store and time.perf_counter() - saved > SAVE_EVERY:
-                    facts["known"] = memory.as_json()
-                    store.save(rows, shared, follower, previous, facts)
+                    store.save(progress)
                     saved = time.perf_counter()
         if store:
-            store.save(rows, shared, follower, previous, facts)
+            store.save(progress)
         timings["tracking"] = time.perf_counter() - begun
     timings["total"] = time.perf_counter() - started
-    del facts["known"]
-    return as_track(rows, shared, model, frames, detector.scheme, fitter.layout, facts, timings)
+    return as_track(rows, shared, fitter, frames, detector.scheme, timings)
 
 
 def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> list[Track]:
@@ -213,29 +171,23 @@ def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> li
 
 
 def _solve_frame(
-    rows: Rows,
-    item: _Frame,
-    fitter: Fitter,
-    shared: FitState,
-    key: int | None,
-    by_pixels: bool,
-    previous: FitState | None,
-    seconds: float,
+    rows: Rows, item: _Frame, fitter: Fitter, shared: Shared, previous: FitState | None, last_time: float
 ) -> FitState | None:
-    """Fits one frame and adds its row; returns the state to go on from, None where there is no face.
-
-    ``key``: which of the key frames it is, if it's one; ``by_pixels``: those are solved to the last pixel.
-    """
+    """Fits one frame and adds its row; returns the state to go on from, None where there is no face."""
     if item.face is None:
         rows.append_empty(item.time, int(item.status))
         return None
     if item.status & FrameStatus.CUT:
         previous = None
-    if by_pixels and key is not None:
-        previous = None
-    solved = previous is None and key is not None
-    start = previous or (shared.frame(key) if solved else fitter.start(item.seen, shared))
-    result = fitter.track(item.seen, previous, start, seconds, near=solved, solved=solved and by_pixels)
+    keys = shared.plan.key_frames
+    solved = previous is None and item.index in keys
+    if previous is not None:
+        start = previous
+    elif solved:
+        start = shared.state.frame(keys.index(item.index))
+    else:
+        start = fitter.start(item.seen, shared.state)
+    result = fitter.track(item.seen, previous, start, item.time - last_time, near=solved)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     rows.append(item, result, confidence(result.energies), DOUBTFUL)
     return result.state
@@ -256,52 +208,53 @@ def _one_thread():
         torch.set_num_threads(before)
 
 
-def _solve_shared(frames, fitter: Fitter, finder, device, total, report, timings, person) -> tuple[FitState, dict]:
-    begun = time.perf_counter()
-    found = survey(
-        frames,
-        finder,
-        max(fitter.settings.joint_levels or (64,)),
-        total,
-        getattr(frames, "ordered", True),
-        report,
-    )
+def _solve_shared(
+    frames,
+    fitter: Fitter,
+    detector: LandmarkDetector,
+    device: str,
+    report: Report,
+    timings: dict[str, float],
+    person: int | np.ndarray | None,
+) -> Progress:
+    begun, settings = time.perf_counter(), fitter.settings
+    count, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
+    size = max(settings.joint_levels or (64,))
+    found = survey(frames, detector, size, count, ordered, settings.looked_at, report)
     if not found.frames:
         raise PortraitError("video: expected at least one frame, found none; check the file with another player")
     if not found.candidates:
         raise PortraitError(
             f"video: no face found in any of {found.looked_at} frames looked at, {found.searched} of them searched for "
-            f"faces from {_least(finder, frames):.0f} pixels on; a face must be visible and nearly upright"
+            f"faces from {_least(detector, frames):.0f} pixels on; a face must be visible and nearly upright"
         )
-    seen_people = people(found.candidates, found.stride, getattr(frames, "ordered", True))
-    place, faces = pick(seen_people, person, finder)
+    seen_people = people(found.candidates, found.stride, ordered)
+    place, faces = pick(seen_people, person, detector)
     timings["survey"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    small = SMALL * max(frames.width, frames.height)
     chosen = _key_frames(faces, fitter, device)
-    seen = [Observation.concatenate([c.crop.observe(fitter.settings.joint_levels, device) for c in chosen])]
-    if finder.scheme == NetDetector.scheme:
-        net = NetDetector(finder, device)
-        seen.append(seen[0].with_landmarks([net.in_crop(c.crop) for c in chosen]))
+    seen = Observation.concatenate([c.crop.observe(settings.joint_levels, device) for c in chosen])
     result = solve_shared(fitter, seen, report)
     timings["identity"] = time.perf_counter() - begun
+    # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
+    lights = 2 if result.trusted or len(chosen) <= settings.joint.few else 1
+    plan = ClipPlan(
+        frames=found.frames,
+        key_frames=tuple(c.index for c in chosen),
+        trust=float(result.trusted),
+        masked=result.masked,
+        lights=lights if result.masked else 0,
+        unexplained=result.unexplained,
+        people=len(seen_people),
+        followed=place + 1,
+    )
+    std, focal = result.spread, float(result.state.log_focal.exp())
     # A change of the logarithm is a relative change.
-    spread = dict(result.spread)
-    focal = float(spread.pop("log_focal")[0] * result.state.log_focal.exp())
-    return result.state, {
-        "frames": found.frames,
-        "key_frames": [c.index for c in chosen],
-        "people": {"of": len(seen_people), "followed": place + 1},
-        # A small face isn't found again by looking at the whole picture.
-        "place": [faces[0].face.centre.tolist(), faces[0].face.size] if faces[0].face.size < small else None,
-        "known": Memory(pictures(chosen)).as_json(),
-        "landmarks": (DETECTOR, NETWORK)[result.source],
-        "unexplained": result.unexplained,
-        "clean": result.clean,
-        "parted": result.parted,
-        "by_pixels": result.by_pixels,
-        "spread": {n: v.tolist() for n, v in spread.items()} | {"focal": focal},
-    }
+    spread = SharedSpread(std["identity"].tolist(), std["reflectance"].tolist(), float(std["log_focal"][0]) * focal)
+    # A small face isn't found again by looking at the whole picture.
+    first, small = faces[0].face, SMALL * max(frames.width, frames.height)
+    follower = FollowerState(tuple(first.centre.tolist()), first.size) if first.size < small else FollowerState()
+    return Progress(Rows(), Shared(result.state, spread, plan), follower, None, Memory(pictures(chosen)))
 
 
 def _least(finder, frames) -> float:
@@ -325,13 +278,13 @@ def _look_ahead(
     frames,
     follower: FaceFollower,
     skip: int,
-    levels: tuple[int, ...],
+    settings: Settings,
     device: str,
     timings: dict[str, float],
 ) -> Iterator[_Frame]:
     """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
 
-    Adds to ``timings`` the seconds that each of them takes.
+    Adds to ``timings`` the seconds that each of them takes. The first ``skip`` frames are left out.
     """
     queue: Queue = Queue(AHEAD)
     stop = Flag()
@@ -353,7 +306,7 @@ def _look_ahead(
                     continue
                 face, status = follower(picture)
                 spent("landmarks")
-                seen = None if face is None else observe(picture, face, levels, device)
+                seen = None if face is None else observe(picture, face, settings.levels, device, settings.eyes)
                 spent("pyramid")
                 queue.put(_Frame(index, float(seconds), status, face, seen, replace(follower.state)))
                 begun = time.perf_counter()  # there may have been no room

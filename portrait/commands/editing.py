@@ -10,6 +10,7 @@ import typer
 from portrait.commands.options import (
     Absolute,
     Argument,
+    Beyond,
     File,
     Model,
     Output,
@@ -82,14 +83,18 @@ def mix(
     absolute: Absolute = False,
     source_neutral: Annotated[int | None, typer.Option(help="Frame of the source without expression.")] = None,
     target_neutral: Annotated[int | None, typer.Option(help="Frame of the target without expression.")] = None,
+    beyond: Beyond = False,
     smooth: Smooth = 0.0,
     model: Model = None,
 ) -> None:
-    """Put one clip's performance on another clip's face. Expression counts against neutral, pose against the start."""
+    """Put one clip's performance on another clip's face.
+
+    Expression counts against neutral frames, pose against each clip's most frontal ones.
+    """
     parts = words("--take", take, "expression,pose,gaze")
 
     from portrait.services.editing import MixOptions, mix_tracks
     from portrait.services.setup import Setup
 
-    options = MixOptions(parts, absolute, source_neutral, target_neutral, smooth)
+    options = MixOptions(parts, absolute, source_neutral, target_neutral, smooth, beyond)
     run(mix_tracks, source, target, output, options, setup=Setup(model, "cpu"))

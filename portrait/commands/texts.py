@@ -74,7 +74,14 @@ def _(r: Edited) -> list[str]:
 def _(r: Mixed) -> list[str]:
     of = r.neutral
     against = "" if of is None else f"; neutral: source frame {of['source']}, target frame {of['target']}"
-    return [f"{r.path}: {describe_track(r.track)}{against}"]
+    out = [f"{r.path}: {describe_track(r.track)}{against}"]
+    pose = r.track.facts["mixed"].get("pose")
+    if pose is not None:
+        few = pose["limited_frames"]
+        kept = f"; {few} frames are kept from turning further than either clip" if few else ""
+        yaws = f"a yaw of {pose['source']['yaw']:g} in the source, of {pose['target']['yaw']:g} in the target"
+        out.append(f"  pose: counted from {yaws}{kept}")
+    return out
 
 
 @lines.register

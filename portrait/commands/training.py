@@ -11,6 +11,7 @@ import typer
 from portrait.commands.options import (
     Absolute,
     Argument,
+    Beyond,
     Detector,
     Device,
     File,
@@ -144,6 +145,7 @@ def reenact(
     output: Annotated[Path, Output("VIDEO", "The new video.")],
     take: Take = "expression,pose,gaze",
     absolute: Absolute = False,
+    beyond: Beyond = False,
     smooth: Smooth = 0.0,
     method: Method = "deep-video-portraits",
     minutes: Minutes = 10.0,
@@ -172,7 +174,7 @@ def reenact(
     from portrait.services.training import MethodOptions
 
     options = ReenactOptions(
-        MixOptions(parts, absolute, smooth=smooth), FitOptions(detector, quality=quality),
+        MixOptions(parts, absolute, smooth=smooth, beyond=beyond), FitOptions(detector, quality=quality),
         MethodOptions(method, values), weights, sound=sound, comparison=comparison, page=report,
     )  # fmt: skip
     run(service, source, target, output, options, setup=Setup(model, device, rasterizer))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 
 from facemodel import Track
-from fitting.energy.priors import Priors
-from fitting.small import IDENTITY
 
-WIDE = 0.9  # of the prior's deviation: the picture said next to nothing of an unknown that stays as wide
+DEFAULT_PRIORS = {"identity": 1.0, "reflectance": 1.0, "expression": 0.45}  # of tracks that don't tell theirs
+WIDE = 0.9  # of the prior's standard deviation: the picture said next to nothing of an unknown that stays as wide
 
 
 def undetermined(track: Track) -> dict[str, float]:
@@ -17,17 +16,14 @@ def undetermined(track: Track) -> dict[str, float]:
     An expression's is over all frames with a face; shapes that follow the gaze are no unknowns, and left out.
     Empty for a track without `Track.spread`.
     """
-    settings = (track.facts.get("settings") or {}).get("fitting", {}).get("priors", {})
-    out = {}
+    priors, out = {**DEFAULT_PRIORS, **track.facts.get("priors", {})}, {}
     for name in ("identity", "reflectance", "expression"):
         if name not in track.spread:
             continue
-        deviations = track.spread[name]
-        solved = deviations[deviations.isfinite() & (deviations > 0)]
-        prior = settings.get(name, getattr(Priors, name))
-        if name == "identity" and track.facts.get("by_pixels"):
-            prior *= IDENTITY
-        out[name] = float((solved > WIDE * prior).float().mean()) if len(solved) else 1.0
+        stds = track.spread[name]
+        wide = stds > WIDE * torch.as_tensor(priors[name])  # a number, or one for each coefficient
+        solved = stds.isfinite() & (stds > 0)
+        out[name] = float(wide[solved].float().mean()) if solved.any() else 1.0
     return out
 
 

@@ -15,7 +15,7 @@ from fitting import QUALITIES, fit_video
 from foundation.progress import Report, ignore
 from portrait.files import VERSION, file_hash
 from portrait.reports.fit import write_fit_report
-from portrait.services.checks import check_names, check_page
+from portrait.services.checks import MOST, check_names, check_number, check_page
 from portrait.services.events import named
 from portrait.services.setup import Setup
 from portrait.tracks import altered, check_new_folder, is_track
@@ -45,6 +45,7 @@ class FitOptions:
             raise PortraitError(f"--person: expected a number from 1, or a photo, got {self.person}")
         if isinstance(self.person, Path):
             check_readable_file(self.person, "--person: photo")
+        check_number("focal-px", self.focal_px, 0, MOST, above=True, unit=" pixels")
         check_names("quality", [self.quality], QUALITIES)
         check_names("landmark detector", [self.detector], detectors())
 
@@ -108,6 +109,7 @@ def fit_clip(
     focal = options.focal_px
     if options.fov_deg is not None:
         focal = focal_from_fov(options.fov_deg, frames.width)
+    check_focal(focal, frames.width, frames.height)
     source = frames.source
     frames.signature = source["sha256"]
     settings = fit_settings(options, setup, focal)
@@ -156,6 +158,16 @@ def fit_people(
         path = output / f"person_{len(done) + 1}.track"
         done.append(fit_clip(input, path, one, setup=setup, finder=finder, report=report))
     return FittedPeople(tuple(done))
+
+
+def check_focal(focal: float | None, width: int, height: int) -> None:
+    """Raises PortraitError for a focal length, px, that no camera of such pictures has: of 0.6 to 170 degrees."""
+    low, high = 0.05 * max(width, height), 100.0 * max(width, height)
+    if focal is not None and not low <= focal <= high:
+        raise PortraitError(
+            f"--focal-px, --fov: expected a focal length from {low:.0f} to {high:.0f} px for pictures of {width} x "
+            f"{height}, got {focal:.4g}"
+        )
 
 
 def fit_settings(options: FitOptions, setup: Setup, focal: float | None) -> dict:

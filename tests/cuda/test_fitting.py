@@ -78,7 +78,7 @@ def test_image(model, device):
     )
     check_on_cpu(gpu)
     check_alike(model, cpu, gpu)
-    assert cpu.facts["landmarks"] == gpu.facts["landmarks"]
+    assert cpu.facts["colours_trusted"] == gpu.facts["colours_trusted"]
     assert model.mean.device.type == "cpu"  # the caller's model stays where it was
 
 
@@ -131,17 +131,13 @@ def test_online(gpu_model, clip):
         assert (found[k].rotation - truth.rotation[k]).norm() < 0.1
 
 
-def test_networks(clip, device):
-    """Landmarks and masks as the networks that ship with the package see them."""
-    from fitting.landmarks.network import NetDetector
+def test_mask_network(clip, device):
+    from fitting.landmarks.base import Face
     from fitting.observation.crop import cut_out
     from fitting.occlusion.parts import seen_parts
-    from tests.fitting.rendered import KnownLandmarks
 
     _, pictures, points = clip
-    cpu, gpu = (NetDetector(KnownLandmarks(points), where).detect(pictures[0])[0] for where in ("cpu", device))
-    assert abs(cpu.points - gpu.points).max() < 0.01 * cpu.size and abs(gpu.sigma / cpu.sigma - 1).max() < 0.1
-    crop = cut_out(pictures[0], cpu, 128)
+    crop = cut_out(pictures[0], Face(points[0], "mediapipe478", 1.0), 128)
     parts = [seen_parts(crop.observe((64,), where)).cpu().argmax(1) for where in ("cpu", device)]
     assert (parts[0] != parts[1]).float().mean() < 0.01
 
@@ -163,35 +159,3 @@ def test_textures(model, gpu_model, clip, device):
     for a, b in zip(*results):
         off = (a - b).abs()
         assert off.median() < 1e-3 and off.quantile(0.98) < 0.05
-
-
-def test_small_pictures(model, gpu_model, device):
-    """What is drawn pixel by pixel, its derivatives, and a solution that starts with the truth."""
-    from benchmarks.faults import PICTURE_FAULTS
-    from fitting.observation.crop import Pixels
-    from fitting.pixels import Drawing
-    from fitting.small import solve_small
-    from fitting.tracking.frame import Fitter
-    from synthetic import make_scene
-    from tests.fitting.test_pixels import pixels_of, state_of
-
-    try:
-        drawn = make_scene(model, 301, 1, 512, PICTURE_FAULTS["small"])
-    except FileNotFoundError as error:
-        pytest.skip(f"scikit-image comes without the photographs of backgrounds here: {error}")
-    found = {}
-    for where, own in (("cpu", model), (device, gpu_model)):
-        truth = drawn.truth.replace(**{f.name: getattr(drawn.truth, f.name).to(where) for f in fields(drawn.truth)})
-        seen = Pixels(**{name: t.to(where) for name, t in vars(pixels_of(drawn)).items()})
-        state = state_of(truth)
-        state = type(state)(**{name: t.to(where) for name, t in vars(state).items()})
-        fitter = Fitter(own, "mediapipe478", 1.2 * drawn.camera.width)
-        with torch.inference_mode():
-            picture = Drawing(own, state, seen, torch.tensor(0.6, device=where))
-            jacobian = picture.jacobian(fitter.layout)
-            found[where] = picture.colour.cpu(), jacobian.cpu(), solve_small(fitter, state, [seen])
-    (colour, jacobian, cpu), (other, its_jacobian, gpu) = found["cpu"], found[device]
-    assert (colour - other).abs().mean() < 1e-3  # a triangle's edge may go to either of two pixels
-    assert (jacobian - its_jacobian).norm() < 0.02 * jacobian.norm()
-    assert gpu.state.identity.device.type == device and gpu.matrix.device.type == device
-    assert abs(gpu.noise / cpu.noise - 1) < 0.1 and abs(gpu.energy / cpu.energy - 1) < 0.1

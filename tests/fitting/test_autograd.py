@@ -1,12 +1,14 @@
 """Every block of the analytic Jacobians against automatic differentiation, in double precision."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from fitting.energy.samples import surface_samples
-from fitting.energy.terms import SurfaceGeometry, Weights, landmarks, photometric
-from tests.fitting.conftest import in_double
-from tests.fitting.test_energy import BLOCKS, SIZE, random_state, setup
+from fitting.energy.landmarks import Landmarks, landmarks
+from fitting.energy.photometric import Look, photometric
+from fitting.policy.weights import Weights
+from tests.fitting.test_energy import BLOCKS, SIZE, random_state, setup, shapes
 
 SAMPLES = 25
 
@@ -26,13 +28,12 @@ def photometric_pair(model):
     """Ours (R, S + P), and the same by autograd."""
     state = random_state(model, frames=1, seed=4)
     state = type(state)(**{**vars(state), "detail": 0.05 * torch.randn(SAMPLES, 3, dtype=torch.float64)})
-    samples = in_double(surface_samples(model, SAMPLES))
+    shape = shapes(model, SAMPLES)
     _, seen, layout = setup(model, state)
+    look = Look(seen, SIZE, torch.ones(1, SAMPLES, dtype=torch.float64))
 
     def terms(s):
-        geometry = SurfaceGeometry(samples, s.identity, s.reflectance, s.detail)
-        visible = torch.ones(1, SAMPLES, dtype=torch.float64)
-        return photometric(geometry, s, seen, SIZE, visible, Weights(), layout, shared=True)[0]
+        return photometric(shape(s).surface, s, look, Weights(), layout, shared=True)[0]
 
     return terms(state).jacobian[0], by_autograd(lambda s: terms(s).value, state, layout), layout
 
@@ -45,10 +46,12 @@ def landmark_pair(model):
     eyes = (marks.eye >= 0).nonzero().flatten()
     skin = (marks.eye < 0).nonzero().flatten()[::40]
     chosen = torch.cat([eyes, skin])
+    shape = shapes(model, SAMPLES)
+    state = replace(state, detail=torch.zeros(SAMPLES, 3, dtype=torch.float64))
     rows = torch.cat([2 * chosen, 2 * chosen + 1, torch.arange(2 * len(marks.mean), 2 * len(marks.mean) + 8)])
 
     def terms(s):
-        return landmarks(marks, marks.mean + marks.identity @ s.identity, s, seen, Weights(), layout, shared=True)[0]
+        return landmarks(Landmarks(marks, shape(s).marks), s, seen, Weights(), layout, shared=True)[0]
 
     return terms(state).jacobian[0, rows], by_autograd(lambda s: terms(s).value[:, rows], state, layout), layout
 
@@ -66,13 +69,13 @@ def test_block(request, term, block):
 def test_the_sample_s_own_albedo(model):
     """``by_detail``: a row's derivative by its own sample's and channel's albedo; no other row depends on it."""
     state = random_state(model, frames=1, seed=6)
-    samples = in_double(surface_samples(model, SAMPLES))
+    shape = shapes(model, SAMPLES)
     _, seen, layout = setup(model, state)
+    look = Look(seen, SIZE, torch.ones(1, SAMPLES, dtype=torch.float64))
 
     def terms(detail):
-        geometry = SurfaceGeometry(samples, state.identity, state.reflectance, detail)
-        visible = torch.ones(1, SAMPLES, dtype=torch.float64)
-        return photometric(geometry, state, seen, SIZE, visible, Weights(), layout, shared=True)[0]
+        surface = shape(replace(state, detail=detail)).surface
+        return photometric(surface, state, look, Weights(), layout, shared=True)[0]
 
     detail = torch.zeros(SAMPLES, 3, dtype=torch.float64)
     expected = torch.autograd.functional.jacobian(lambda d: terms(d).value[0], detail).flatten(1)

@@ -8,8 +8,9 @@ import torch
 
 from facemodel.landmark_schemes import SCHEMES
 from facemodel.parameters import FaceParameters
-from fitting.energy.samples import landmark_samples
-from fitting.energy.terms import across_eyes, landmarks
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.landmarks import landmarks
+from fitting.energy.pairs import across_eyes, strengths
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Observation, observe
 from fitting.policy.settings import Settings
@@ -38,7 +39,7 @@ def person(model, shapes, rolls):
     between = points[:, [inner[0], outer[0]]].mean(1) - points[:, [inner[1], outer[1]]].mean(1)
     across = between / between.norm(dim=-1, keepdim=True)
     up = torch.stack([across[:, 1], -across[:, 0]], -1)
-    for brow, corner in landmark_samples(model, SCHEME).on_brows.tolist():
+    for brow, corner in landmark_points(model, SCHEME).on_brows.tolist():
         outwards = across if corner in SCHEMES[SCHEME].eye_corners[0] else -across
         points[:, brow] += GROWN[0] * outwards + GROWN[1] * up
     return p, points.numpy()
@@ -60,8 +61,8 @@ def resting(model):
 
 
 def test_pairs_weigh_as_asked(model):
-    marks, weights = landmark_samples(model, SCHEME), UNMOVED.weights
-    shares = weights.by_pair(marks)
+    marks, weights = landmark_points(model, SCHEME), UNMOVED.weights
+    shares = strengths(weights, marks)
     assert shares[-len(marks.on_brows) :].sum() == pytest.approx(weights.brows)
     assert shares.sum() == pytest.approx(weights.brows + weights.pairs)
 
@@ -70,8 +71,7 @@ def test_resting_brows_leave_no_residual_however_the_head_is_rolled(resting):
     fitter, seen, state = resting
 
     def largest(s):
-        neutral = fitter.shape(s)[2]
-        terms, _ = landmarks(fitter.marks, neutral, s, seen, UNMOVED.weights, fitter.layout, shared=False)
+        terms, _ = landmarks(fitter.landmarks(s), s, seen, UNMOVED.weights, fitter.layout, shared=False)
         return float(terms.value[:, -2 * len(fitter.marks.on_brows) :].abs().max())
 
     assert largest(replace(state, brows=torch.zeros_like(state.brows))) > 0.02

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel.track import FrameStatus
-from fitting.energy.agreement import agreement
 from fitting.energy.visibility import in_picture
 from fitting.landmarks.base import UPSIDE_DOWN, Face
 from fitting.observation.crop import cut_out, observe
@@ -109,11 +108,7 @@ def fitted(model, clip):
         picture = change(np.asarray(pictures[0]))
         points = np.asarray(landmarks[0], np.float64)
         seen = dataclasses.replace(observe(picture, Face(points, "mediapipe478", 1.0), (64, 128)), eyes=None)
-        start = fitter.start(seen)
-        state = fitter.track(seen, None, start).state
-        geometry, *_ = fitter.shape(state)
-        seen_all = torch.ones(1, len(geometry.samples))
-        return agreement(geometry, state, seen, 128, seen_all, seen_all)
+        return fitter.track(seen, None, fitter.start(seen)).energies
 
     return measure
 

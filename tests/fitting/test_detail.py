@@ -2,7 +2,6 @@
 
 import torch
 
-from fitting.energy.rows import PhotometricRows
 from fitting.solver.detail import Elimination, absorb
 
 
@@ -26,7 +25,7 @@ def test_what_is_left_out_and_put_back_is_the_whole_solution():
     gradient[total:] += prior * detail.flatten()
     expected = -torch.linalg.solve(matrix, gradient)
 
-    e = Elimination.of(PhotometricRows(rows, by, None, None), detail, prior, shared)
+    e = Elimination.of(rows, by, detail, prior, shared)
     less, slope = e.reduction()
     step = -torch.linalg.solve(matrix[:total, :total] - less, gradient[:total] - slope)
     torch.testing.assert_close(step, expected[:total])

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from fitting.energy.samples import landmark_samples, surface_samples
-from fitting.energy.terms import SurfaceGeometry, Weights, eye_rotation, landmarks, photometric
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.landmarks import Landmarks, landmarks
+from fitting.energy.photometric import Look, photometric
+from fitting.energy.samples import surface_samples
+from fitting.energy.surface import Affine, ModelSurface, Shape, Surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
-from fitting.solver.state import FitState, Layout
+from fitting.policy.weights import Weights
+from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
 from tests.fitting.conftest import in_double
@@ -23,13 +27,14 @@ def random_state(model, frames=2, seed=0):
     light = 0.2 * normal(frames, 9, 3)
     light[:, 0] = 3 + 0.1 * normal(frames, 3)
     return FitState(
-        identity=0.5 * normal(model.identity_basis.shape[0]),
-        reflectance=0.3 * normal(model.albedo_basis.shape[0]),
+        identity=0.5 * normal(model.count("identity")),
+        reflectance=0.3 * normal(model.count("reflectance")),
         detail=torch.zeros(200, 3, dtype=torch.float64),
         log_focal=torch.tensor(900.0, dtype=torch.float64).log(),
         rotation=rotation_matrix(0.2 * normal(frames, 3)),
         translation=torch.tensor([5.0, 10.0, 700.0], dtype=torch.float64) + 4 * normal(frames, 3),
-        expression=0.2 + 0.2 * torch.rand(frames, model.expression_basis.shape[0], generator=g, dtype=torch.float64),
+        expression=0.2 + 0.2 * torch.rand(frames, model.count("expression"), generator=g, dtype=torch.float64),
+        joints=0.1 * normal(frames, model.count("joints")),
         gaze=0.1 * normal(frames, 2, 2),
         light=light,
         brows=0.01 * normal(1),
@@ -48,7 +53,7 @@ class SmoothPicture(Level):
 
 
 def setup(model, state, scheme="mediapipe478"):
-    marks = in_double(landmark_samples(model, scheme))
+    marks = landmark_points(model, scheme)
     points = 320 + 40 * torch.randn(
         len(state), len(marks.mean), 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64
     )
@@ -60,8 +65,24 @@ def setup(model, state, scheme="mediapipe478"):
         face_size=torch.tensor([200.0, 205.0], dtype=torch.float64)[: len(state)],
         frame_centre=torch.tensor([320.0, 240.0], dtype=torch.float64),
     )
-    layout = Layout(model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0])
-    return marks, seen, layout
+    return in_double(marks), seen, Unknowns.of(model).layout
+
+
+def shapes(model, samples=200, scheme="mediapipe478"):
+    """What gives the shape of a state, in double: a function of the state."""
+    marks, drawn = landmark_points(model, scheme), surface_samples(model, samples)
+    surface = ModelSurface(model, {samples: drawn}, marks)
+    whole = [in_double(x) for x in (surface._sets[samples], surface._marks)]
+    neutral, identity, motion = (x.double() for x in surface._whole)
+    colours = in_double(drawn)
+
+    def shape(state):
+        points, at = (Affine(w.neutral + w.identity @ state.identity, w.identity, w.motion) for w in whole)
+        albedo = colours.albedo_mean + colours.albedo @ state.reflectance + state.detail
+        vertices = neutral + torch.einsum("ivk,i->vk", identity, state.identity)
+        return Shape(Surface(points, albedo, colours.albedo), at, vertices, motion)
+
+    return shape
 
 
 def difference(residual, state, layout, block, frames):
@@ -87,13 +108,12 @@ def difference(residual, state, layout, block, frames):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_photometric_jacobian(model, block):
     state = random_state(model)
-    samples = in_double(surface_samples(model, 200))
+    shape = shapes(model)
     _, seen, layout = setup(model, state)
-    visible = torch.ones(2, 200, dtype=torch.float64)
+    look = Look(seen, SIZE, torch.ones(2, 200, dtype=torch.float64))
 
     def rows(s):
-        geometry = SurfaceGeometry(samples, s.identity, s.reflectance, s.detail)
-        return photometric(geometry, s, seen, SIZE, visible, Weights(), layout, shared=True)[0]
+        return photometric(shape(s).surface, s, look, Weights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -106,9 +126,10 @@ def test_photometric_jacobian(model, block):
 def test_landmark_jacobian(model, block, scheme):
     state = random_state(model)
     marks, seen, layout = setup(model, state, scheme)
+    shape = shapes(model, scheme=scheme)
 
     def rows(s):
-        return landmarks(marks, marks.mean + marks.identity @ s.identity, s, seen, Weights(), layout, shared=True)[0]
+        return landmarks(Landmarks(marks, shape(s).marks), s, seen, Weights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -120,7 +141,7 @@ def test_landmark_jacobian(model, block, scheme):
 def test_landmarks_on_the_eyeballs_move_with_gaze(model):
     state = random_state(model)
     marks, seen, layout = setup(model, state)
-    rows, _ = landmarks(marks, marks.mean, state, seen, Weights(), layout, shared=False)
+    rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, Weights(), layout, shared=False)
     at = layout.slices()["gaze"]
     gaze = rows.jacobian[..., at.start - layout.shared : at.stop - layout.shared]
     moved = gaze.abs().amax((0, 2))[: 2 * len(marks.mean)].view(-1, 2).amax(1) > 0
@@ -131,7 +152,7 @@ def test_landmarks_on_the_eyeballs_move_with_gaze(model):
 def test_samples_reproduce_the_model(model):
     """Positions equal barycentric points of the mesh; normals are near the mesh's interpolated ones."""
     samples = surface_samples(model, 400)
-    geometry = samples.mean.view(-1, 3, 3)
+    geometry = samples.gather(model.mean).view(-1, 3, 3)
     normal = torch.nn.functional.normalize(torch.linalg.cross(geometry[:, 1], geometry[:, 2]), dim=-1)
     vertex_normals = facemodel_normals(model)
     nearest = torch.cdist(geometry[:, 0], model.mean).argmin(1)
@@ -153,17 +174,6 @@ def test_light_gradient():
         [torch.autograd.functional.jacobian(sh_basis, row) for row in n],
     )
     torch.testing.assert_close(got, expected)
-
-
-def test_eye_rotation_derivatives_and_direction():
-    gaze = torch.tensor([0.3, -0.2], dtype=torch.float64)
-    turn, by_yaw, by_pitch = eye_rotation(gaze)
-    jacobian = torch.autograd.functional.jacobian(lambda g: eye_rotation(g)[0], gaze)
-    torch.testing.assert_close(by_yaw, jacobian[..., 0])
-    torch.testing.assert_close(by_pitch, jacobian[..., 1])
-    yaw, pitch = gaze
-    expected = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()])
-    torch.testing.assert_close(turn[:, 2], expected)
 
 
 def test_observation_samples_what_the_picture_shows():

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from benchmarks.measures import gaze_degrees
+from fitting.energy.gaze import GazeRefiner
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
-from fitting.observation.gaze import GazeRefiner
+from fitting.policy.settings import GazeSearch
 from fitting.solver.state import FitState
 from renderer import rotation_matrix
 from synthetic import make_scene
@@ -27,6 +28,7 @@ def true_state(scene):
         rotation=rotation_matrix(t.rotation),
         translation=t.translation,
         expression=t.expression,
+        joints=torch.zeros(len(scene), 0),
         gaze=t.gaze,
         light=t.illumination,
         brows=torch.zeros(20),
@@ -42,9 +44,10 @@ def people(model):
     return good[:6]
 
 
-def refined(model, scene, state, deviation=0.12):
+def refined(model, scene, state, std=0.12):
     seen = observe(scene.pictures[0], Face(scene.landmarks[0], "mediapipe478", 1.0), (64,))
-    return GazeRefiner(model)(state, model.vertices(state.identity), seen, 0.35, deviation)
+    vertices = model.vertices(state.identity, state.expression)
+    return GazeRefiner(model, GazeSearch())(state, vertices, seen, 0.35, std)
 
 
 def test_gaze_is_found_again(model, people):
@@ -62,7 +65,7 @@ def test_gaze_is_found_again(model, people):
 def test_sure_landmarks_keep_their_gaze(model, people):
     state = true_state(people[0])
     wrong = replace(state, gaze=state.gaze + OFF)
-    moved = refined(model, people[0], wrong, deviation=1e-3)
+    moved = refined(model, people[0], wrong, std=1e-3)
     assert gaze_degrees(moved, wrong.gaze).max() < 0.5
 
 

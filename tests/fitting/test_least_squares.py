@@ -7,15 +7,17 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from fitting.energy.priors import Priors, frame_prior
-from fitting.energy.rows import weighted
-from fitting.energy.samples import landmark_samples
-from fitting.energy.terms import Residuals, Weights, landmarks
-from fitting.solver.gauss_newton import NormalEquations, solve_frames
-from fitting.solver.state import POSE, Layout
+from fitting.energy.landmark_points import landmark_points
+from fitting.energy.landmarks import Landmarks, landmarks
+from fitting.energy.priors import frame_prior
+from fitting.energy.residuals import Residuals
+from fitting.policy.weights import Priors, Weights
+from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames
+from fitting.solver.state import POSE, Unknowns
 from fitting.tracking.start import initial_state
 from tests.fitting.conftest import in_double
 from tests.fitting.rendered import observed
+from tests.fitting.test_energy import shapes
 
 
 @pytest.mark.parametrize("truth", [(0.6, 0.3, 0.2), (1.4, 0.3, -0.3)], ids=["inside", "at the bounds"])
@@ -42,12 +44,9 @@ def test_a_robust_curve_within_bounds(truth):
             residual[None], (1 / (1 + (residual / scale) ** 2))[None], torch.tensor(jacobian(x[0].numpy()))[None]
         )
         step, _ = solve_frames(
-            NormalEquations.of([weighted(terms)]),
-            torch.zeros(1, 3, 3, dtype=torch.float64),
-            torch.zeros(1, 3, dtype=torch.float64),
-            x,
-            slice(0, 3),
-            torch.zeros(3, dtype=torch.bool),
+            NormalEquations.of([terms.weighted()]),
+            Quadratic(torch.zeros(1, 3, 3, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.float64)),
+            (-x, 1 - x),
             damping=0.0,
         )
         x = (x + step).clamp(0, 1)
@@ -61,37 +60,36 @@ def test_a_face_s_landmarks(model, clip):
     Both with the priors, and with the weights of the state that ten re-weighted steps reach.
     """
     _, pictures, points = clip
-    marks = in_double(landmark_samples(model, "mediapipe478"))
+    marks, shape = in_double(landmark_points(model, "mediapipe478")), shapes(model, 1)
     seen = in_double(observed(pictures[5], points[5], ()))
-    layout = Layout(model.identity_basis.shape[0], model.albedo_basis.shape[0], model.expression_basis.shape[0])
-    at = layout.slices()
-    columns = slice(POSE, POSE + layout.expression)
-    light = slice(at["light"].start - layout.shared, None)
+    unknowns = Unknowns.of(model)
+    layout = unknowns.layout
+    columns, light = layout.own("motion"), layout.own("light")
     held = torch.zeros(layout.frame, dtype=torch.bool)
     held[light] = True
-    start = in_double(initial_state(marks, marks.mean.float(), seen, 400.0, (80, 80, 1)))
+    start = in_double(initial_state(marks, marks.mean.float(), seen, 400.0, unknowns, 1))
 
     def terms(state):
-        return landmarks(marks, marks.mean, state, seen, Weights(), layout, shared=False)[0]
+        return landmarks(Landmarks(marks, shape(state).marks), state, seen, Weights(), layout, shared=False)[0]
 
     state, fixed = start, None
     for k in range(40):
         rows = terms(state)
         fixed = rows.weight if k == 10 else fixed
         rows = rows if fixed is None else replace(rows, weight=fixed)
-        precision, slope = frame_prior(state, Priors(), layout)
-        step, _ = solve_frames(NormalEquations.of([weighted(rows)]), precision, slope, state.expression, columns, held)
-        state = state.stepped(None, step, layout)
+        prior, bounds = frame_prior(state, Priors(), unknowns), unknowns.frame_bounds(state, held)
+        step, _ = solve_frames(NormalEquations.of([rows.weighted()]), prior, bounds)
+        state = unknowns.clamped(state.stepped(None, step, layout))
     assert step.abs().max() < 1e-5
 
     weight = fixed[0].sqrt()
     own = slice(POSE, light.start)
-    root = torch.linalg.cholesky(frame_prior(start, Priors(), layout)[0][0, own, own]).T
+    root = torch.linalg.cholesky(frame_prior(start, Priors(), unknowns).precision[0, own, own]).T
 
     def at_step(x):
         frame = torch.zeros(1, layout.frame, dtype=torch.float64)
         frame[0, : light.start] = torch.from_numpy(x)
-        return start.stepped(None, frame, layout)
+        return unknowns.clamped(start.stepped(None, frame, layout))
 
     def value(x):
         s = at_step(x)

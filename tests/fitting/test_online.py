@@ -8,7 +8,7 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting import Settings
 from fitting.landmarks.base import Face
-from fitting.tracking.online import FACES, OnlineTracker
+from fitting.tracking.online import OnlineTracker
 from renderer import Camera, project, render, to_camera
 
 FAST = Settings(samples=600, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 5))
@@ -58,7 +58,7 @@ def test_follows_the_truth_after_a_moment(model, clip):
     found = [tracker(picture, k / 20) for k, picture in enumerate(pictures)]
     waited = [k for k, frame in enumerate(found) if frame.parameters is None]
     assert waited == [0, 1, 2, 3, 4]  # 0.2 s at 20 frames a second, the frame that completes it included
-    assert len(tracker.first.expression) == FACES
+    assert len(tracker.first.expression) == tracker.faces
     fitted = FaceParameters.stack([frame.parameters for frame in found[5:]])
     jaw = model.expression_index("jawOpen")
     assert np.corrcoef(fitted.expression[:, jaw], truth.expression[5:, jaw])[0, 1] > 0.95
@@ -108,4 +108,4 @@ def test_collecting_is_bounded(model, clip):
     tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=100.0, settings=FAST)
     for k in range(60):
         tracker(pictures[k % FRAMES], k / 30)
-        assert len(tracker._collected) <= 4 * FACES
+        assert len(tracker._collected) <= 4 * tracker.faces

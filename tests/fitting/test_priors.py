@@ -1,26 +1,35 @@
 """The priors' matrices and slopes against automatic differentiation of the energy, written out here once more."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from fitting.energy.priors import (
-    Priors,
-    frame_prior,
-    light_shape_prior,
-    motion_slack,
-    relative_sizes,
-    shared_prior,
-    temporal_prior,
-)
-from fitting.solver.state import FitState, Layout
+from facemodel.base import Block
+from facemodel.linear import LinearModel
+from fitting.energy.priors import frame_prior, relative_sizes, shade_prior, shared_prior
+from fitting.energy.temporal import motion_slack, temporal_prior
+from fitting.policy.weights import Priors
+from fitting.solver.state import FitState, Layout, Unknowns
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
 
-LAYOUT = Layout(3, 2, 4)
+LAYOUT = Layout(3, 2, 3, 1)  # three expressions and a joint
 PRIORS = Priors()
+
+
+def unknowns():
+    """Of a model whose third expression is signed and rests elsewhere than at zero."""
+    total = LAYOUT.shared + LAYOUT.frame
+    lower, upper, mean, std = (torch.full((total,), x).double() for x in (-torch.inf, torch.inf, 0.0, torch.inf))
+    std[: LAYOUT.shared - 1] = 1.0
+    std[LAYOUT.slices()["motion"]] = torch.tensor(STDS, dtype=torch.float64)
+    mean[LAYOUT.slices()["motion"]] = torch.tensor(MEANS, dtype=torch.float64)
+    return Unknowns(LAYOUT, lower, upper, mean, std)
+
+
+STDS, MEANS = (0.45, 0.45, 1.0, 0.2), (0.0, 0.0, -0.3, 0.1)
+UNKNOWNS = unknowns()
 
 
 def random_state(seed, frames=2):
@@ -35,45 +44,48 @@ def random_state(seed, frames=2):
         log_focal=torch.tensor(900.0, dtype=torch.float64).log(),
         rotation=rotation_matrix(0.2 * normal(frames, 3)),
         translation=normal(frames, 3),
-        expression=torch.rand(frames, 4, generator=g, dtype=torch.float64),
+        expression=torch.rand(frames, 3, generator=g, dtype=torch.float64),
+        joints=0.1 * normal(frames, 1),
         gaze=0.2 * normal(frames, 2, 2),
         light=light,
         brows=torch.zeros(20, dtype=torch.float64),
     )
 
 
-def energy_of_a_frame(expression, gaze, light, strength):
-    """Half the sum of squared offsets over deviations; ``strength`` is what the light's bands are compared with."""
-    p, square = PRIORS, lambda x, deviation: (x / deviation).square().sum()
-    mean, deviation = (x / C0 for x in p.light_strength)
+def energy_of_a_frame(motion, gaze, light, strength):
+    """Half the sum of squared offsets over stds; ``strength`` is what the light's bands are compared with."""
+    p, square = PRIORS, lambda x, std: (x / std).square().sum()
+    mean, std = (x / C0 for x in p.light_strength)
+    rest, spread = (torch.tensor(x, dtype=torch.float64) for x in (MEANS, STDS))
     apart = gaze[0] - gaze[1]
     colour = light - light.mean(1, keepdim=True)
     terms = (
-        square(expression, p.expression),
+        square(motion - rest, spread),
         square(gaze, p.gaze),
         square(apart[0], p.gaze_yaw_difference),
         square(apart[1], p.gaze_pitch_difference),
         square(light[1:], p.light_shape * strength),
         square(colour, p.light_colour * strength),
-        square(light[0].mean() - mean, deviation),
+        square(light[0].mean() - mean, std),
     )
     return 0.5 * sum(terms)
 
 
 def test_frame_prior():
     state = random_state(0)
-    matrix, slope = frame_prior(state, PRIORS, LAYOUT)
+    prior = frame_prior(state, PRIORS, UNKNOWNS)
+    matrix, slope = prior.precision, prior.gradient
     at = LAYOUT.slices()
-    own = slice(at["expression"].start - LAYOUT.shared, None)
+    own = slice(at["motion"].start - LAYOUT.shared, None)
     assert (matrix[:, : own.start] == 0).all() and (slope[:, : own.start] == 0).all()  # any pose is as good
     for f in range(2):
         strength = state.light[f, 0].mean()
 
         def energy(x, strength=strength):
-            expression, gaze, light = x.split([4, 4, 27])
-            return energy_of_a_frame(expression, gaze.view(2, 2), light.view(3, 9).T, strength)
+            motion, gaze, light = x.split([4, 4, 27])
+            return energy_of_a_frame(motion, gaze.view(2, 2), light.view(3, 9).T, strength)
 
-        x = torch.cat([state.expression[f], state.gaze[f].flatten(), state.light[f].T.flatten()])
+        x = torch.cat([state.motion[f], state.gaze[f].flatten(), state.light[f].T.flatten()])
         torch.testing.assert_close(slope[f, own], torch.autograd.functional.jacobian(energy, x))
         torch.testing.assert_close(matrix[f, own, own], torch.autograd.functional.hessian(energy, x))
 
@@ -82,7 +94,8 @@ def test_shared_prior():
     state = random_state(1)
     sizes = torch.zeros_like(state.identity)
     sizes[0] = -0.08
-    precision, slope = shared_prior(state, 700.0, PRIORS, LAYOUT, sizes)
+    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, sizes)
+    precision, slope = prior.precision, prior.gradient
     expected = torch.tensor([1.0] * 5 + [16.0], dtype=torch.float64)
     expected[0] += (0.08 / PRIORS.size) ** 2
     torch.testing.assert_close(precision, expected)
@@ -98,7 +111,10 @@ def test_sizes_are_by_what_a_face_grows():
     other = torch.randn(50, 3, generator=g)
     other -= mean * (other[:40] * (mean[:40] - middle)).sum() / (mean[:40] * (mean[:40] - middle)).sum()
     basis = torch.stack([0.03 * (mean - middle), torch.ones(50, 3), other])
-    model = SimpleNamespace(mean=mean, identity_basis=basis, regions={"face": torch.arange(50) < 40})
+    tensors = {"mean": mean, "triangles": torch.tensor([[0, 1, 2]]), "identity_basis": basis}
+    tensors |= {"expression_basis": torch.zeros(1, 50, 3), "region_masks": (torch.arange(50) < 40)[None]}
+    expression = Block.activations(("jawOpen",))
+    model = LinearModel(tensors, name="toy", fingerprint="0", expression=expression, region_names=("face",))
     torch.testing.assert_close(relative_sizes(model), torch.tensor([0.03, 0.0, 0.0]), atol=1e-5, rtol=0)
 
 
@@ -108,14 +124,16 @@ def test_what_time_lets_move(seconds):
     before = random_state(2)
     step = 0.01 * torch.randn(2, LAYOUT.frame, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     after = before.stepped(None, step, LAYOUT)
-    precision, slope = temporal_prior(after, before, seconds, PRIORS, LAYOUT)
+    prior = temporal_prior(after, before, seconds, PRIORS, UNKNOWNS)
+    precision, slope = prior.precision, prior.gradient
     growth, p = (seconds * 30) ** 0.5, PRIORS
-    steps = (p.step_rotation, p.step_translation, p.step_expression, p.step_gaze, p.step_light)
     for f in range(2):
         light = before.light[f, 0].mean()
-        sigma = torch.cat(
-            [torch.full((n,), s, dtype=torch.float64) for n, s in zip((3, 3, 4, 4, 27), (*steps[:4], steps[4] * light))]
+        motion = [p.step_motion * s for s in STDS]
+        sigma = (
+            [p.step_rotation] * 3 + [p.step_translation] * 3 + motion + [p.step_gaze] * 4 + [p.step_light * light] * 27
         )
+        sigma = torch.tensor(sigma, dtype=torch.float64)
         torch.testing.assert_close(precision[f], (sigma * growth) ** -2)
         torch.testing.assert_close(slope[f], precision[f] * step[f], rtol=1e-4, atol=1e-6)
 
@@ -124,28 +142,30 @@ def test_light_never_gets_slack():
     """Else a passing shadow would be taken for light, or the other way round, in one frame."""
     before = random_state(4)
     after = replace(before, light=before.light + 1.0, expression=before.expression * 0)
-    slack = motion_slack(after, before, 1 / 30, PRIORS, LAYOUT)
+    slack = motion_slack(after, before, 1 / 30, PRIORS, UNKNOWNS)
     at = LAYOUT.slices()
     light = slice(at["light"].start - LAYOUT.shared, None)
     expression = slice(at["expression"].start - LAYOUT.shared, at["expression"].stop - LAYOUT.shared)
     assert (slack[:, light] == 1).all() and (slack[:, expression] > 1).all()
 
 
-def test_a_light_of_any_strength_has_small_bands_and_is_nearly_white():
-    light = random_state(3).light
-    precision, gradient = light_shape_prior(light, PRIORS, LAYOUT)
-    for f in range(len(light)):
-        strength = light[f, 0].mean()
+def test_the_light_in_a_shadow_is_determined_by_its_prior_alone():
+    """Where no sample shows it: small bands, nearly white, about a share of the usual light."""
+    usual, shade = random_state(3).light, random_state(5).light
+    prior = shade_prior(shade, usual, (0.4, 3.0), PRIORS, UNKNOWNS)
+    assert (torch.linalg.eigvalsh(prior.precision) > 1e-4).all()
+    for f in range(len(shade)):
+        strength, expected = shade[f, 0].mean(), 0.4 * usual[f, 0].mean()
 
-        def energy(x, strength=strength):
+        def energy(x, strength=strength, expected=expected):
             bands, colour = x[1:], x - x.mean(1, keepdim=True)
             return 0.5 * (
                 (bands / (PRIORS.light_shape * strength)).square().sum()
                 + (colour / (PRIORS.light_colour * strength)).square().sum()
+                + ((x[0].mean() - expected) / (3.0 * expected)).square()
             )
 
-        slope = torch.autograd.functional.jacobian(energy, light[f]).T.flatten()  # channel-major
-        torch.testing.assert_close(gradient[f], slope)
-        torch.testing.assert_close(precision[f] @ light[f].T.flatten(), gradient[f])
-    stronger, _ = light_shape_prior(2 * light, PRIORS, LAYOUT)
-    torch.testing.assert_close(4 * stronger, precision)
+        slope = torch.autograd.functional.jacobian(energy, shade[f]).T.flatten()  # channel-major
+        torch.testing.assert_close(prior.gradient[f], slope)
+        matrix = torch.autograd.functional.hessian(lambda x: energy(x.view(3, 9).T), shade[f].T.flatten())  # noqa: B023
+        torch.testing.assert_close(prior.precision[f], matrix)

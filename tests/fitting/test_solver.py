@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from fitting.energy.rows import weighted
-from fitting.energy.terms import Residuals
-from fitting.solver.gauss_newton import NormalEquations, solve_bounded, solve_frames, solve_joint, spread
+from fitting.energy.residuals import Residuals
+from fitting.solver import factorization
+from fitting.solver.bounds import solve_bounded
+from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, solve_joint, spread
 
 
 @settings(max_examples=30, deadline=None)
@@ -58,6 +59,11 @@ def test_bounded_step_of_shapes_that_look_alike(seed, size, passes):
     assert value(step) - 1e-9 <= value(short) <= 0
 
 
+def unbounded(*shape):
+    limit = torch.full(shape, torch.inf, dtype=torch.float64)
+    return -limit, limit
+
+
 def problem(frames=3, shared=4, own=6, seed=0):
     g = torch.Generator().manual_seed(seed)
     rows = Residuals(
@@ -65,21 +71,17 @@ def problem(frames=3, shared=4, own=6, seed=0):
         torch.rand(frames, 30, generator=g),
         torch.randn(frames, 30, shared + own, generator=g),
     )
-    return NormalEquations.of([weighted(rows)]), rows
+    return NormalEquations.of([rows.weighted()]), rows
 
 
 def test_joint_step_solves_the_whole_system():
     frames, shared, own = 3, 4, 6
     equations, rows = problem(frames, shared, own)
-    expression = torch.zeros(frames, 0)  # no bounds
     whole = (
         equations,
-        (torch.full((shared,), 2.0), torch.zeros(shared)),
-        (torch.eye(own).expand(frames, own, own), torch.zeros(frames, own)),
-        expression,
-        slice(0, 0),
-        torch.zeros(shared, dtype=torch.bool),
-        torch.zeros(own, dtype=torch.bool),
+        Quadratic(torch.full((shared,), 2.0), torch.zeros(shared)),
+        Quadratic(torch.eye(own).expand(frames, own, own), torch.zeros(frames, own)),
+        (unbounded(shared), unbounded(frames, own)),
     )
     step, matrix = solve_joint(*whole, damping=0.0)
     damped, same = solve_joint(*whole, damping=1.0)
@@ -101,20 +103,59 @@ def test_joint_step_solves_the_whole_system():
     held[1] = True
     free = np.flatnonzero(~held.numpy())
     inverse = np.linalg.inv((jacobian.T @ jacobian + prior)[np.ix_(free, free)])
-    deviations = spread(matrix, held).numpy()
-    np.testing.assert_allclose(deviations[free], np.sqrt(np.diag(inverse)), rtol=1e-3)
-    assert deviations[1] == 0
+    stds = spread(matrix, held).numpy()
+    np.testing.assert_allclose(stds[free], np.sqrt(np.diag(inverse)), rtol=1e-3)
+    assert stds[1] == 0
 
 
 def test_batch_equals_singles_and_held_columns_stay():
     equations, _ = problem(3, 0, 6)
     prior, slope = torch.eye(6).expand(3, 6, 6), torch.zeros(3, 6)
-    held = torch.tensor([False, True, False, False, False, False])
+    lower, upper = unbounded(3, 6)
     expression = torch.tensor([[0.0, 0.2], [0.9, 1.0], [0.5, 0.5]])
-    whole, _ = solve_frames(equations, prior, slope, expression, slice(2, 4), held)
+    lower[:, 2:4], upper[:, 2:4] = -expression, 1 - expression
+    lower[:, 1] = upper[:, 1] = 0.0
+    whole, _ = solve_frames(equations, Quadratic(prior, slope), (lower, upper))
     assert (whole[:, 1] == 0).all()
     assert ((expression + whole[:, 2:4]) >= -1e-6).all() and ((expression + whole[:, 2:4]) <= 1 + 1e-6).all()
     for f in range(3):
-        one = NormalEquations(equations.matrix[f : f + 1], equations.gradient[f : f + 1], equations.energy[f : f + 1])
-        single, _ = solve_frames(one, prior[:1], slope[:1], expression[f : f + 1], slice(2, 4), held)
+        at = slice(f, f + 1)
+        one = NormalEquations(equations.matrix[at], equations.gradient[at], equations.energy[at])
+        single, _ = solve_frames(one, Quadratic(prior[at], slope[at]), (lower[at], upper[at]))
         torch.testing.assert_close(single[0], whole[f])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sets(st.integers(0, 9)), st.booleans())
+def test_what_nothing_touches_stays_and_is_open(seed, untouched, priors):
+    """Any of the unknowns without data, with or without a prior; the others' answers don't depend on them."""
+    g = torch.Generator().manual_seed(seed)
+    size, untouched = 10, sorted(untouched)
+    rows = torch.randn(30, size, generator=g, dtype=torch.float64)
+    rows[:, untouched] = 0
+    right = torch.randn(30, generator=g, dtype=torch.float64)
+    matrix, gradient = rows.T @ rows, rows.T @ right
+    if priors:
+        matrix = matrix + torch.diag(torch.full((size,), 4.0, dtype=torch.float64))
+    touched = [k for k in range(size) if k not in untouched]
+    step = solve_bounded(matrix, gradient, *unbounded(size))
+    stds = spread(matrix, torch.zeros(size, dtype=torch.bool))
+    assert torch.isfinite(step).all() and not stds.isnan().any()
+    assert (step[untouched].abs() < 1e-9).all()
+    expected = torch.full((len(untouched),), 0.5 if priors else torch.inf)
+    torch.testing.assert_close(stds[untouched], expected)
+    if touched:
+        part = matrix[touched][:, touched]
+        torch.testing.assert_close(step[touched], -torch.linalg.solve(part, gradient[touched]))
+        torch.testing.assert_close(stds[touched], torch.linalg.inv(part).diagonal().sqrt().float(), rtol=1e-4, atol=0)
+
+
+def test_a_direction_that_is_open_moves_no_further_than_it_must():
+    """Two unknowns of which data know the sum alone: each takes half, and neither is known."""
+    matrix = torch.tensor([[2.0, 2.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 3.0]], dtype=torch.float64)
+    solution = factorization.solve(matrix, torch.tensor([4.0, 4.0, 6.0], dtype=torch.float64))
+    torch.testing.assert_close(solution, torch.tensor([1.0, 1.0, 2.0], dtype=torch.float64))
+    assert factorization.variances(matrix)[:2].isinf().all()
+    assert float(factorization.variances(matrix)[2]) == pytest.approx(1 / 3)
+    both = torch.stack([matrix, torch.eye(3, dtype=torch.float64)])
+    torch.testing.assert_close(factorization.variances(both)[1], torch.ones(3, dtype=torch.float64))

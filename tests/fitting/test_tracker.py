@@ -99,10 +99,12 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
         def start(self, seen, shared):
             return "start"
 
-        def track(self, seen, previous, start, seconds, near, solved):
-            assert not near and not solved
+        def track(self, seen, previous, start, seconds, near):
+            assert not near
             calls.append((previous, start))
             return SimpleNamespace(state="state", energies={})
+
+    shared = SimpleNamespace(state=None, plan=SimpleNamespace(key_frames=(7,)))
 
     class Nowhere:
         def append(self, *_):
@@ -112,30 +114,8 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     seen = observed(pictures[0], points[0], (64,))
     for status in (FrameStatus.TRACKED, FrameStatus.TRACKED | FrameStatus.CUT):
         item = tracker._Frame(1, 0.04, status, face, seen, None)
-        assert tracker._solve_frame(Nowhere(), item, Noting(), None, None, False, "before", 0.04) == "state"
+        assert tracker._solve_frame(Nowhere(), item, Noting(), shared, "before", 0.04) == "state"
     assert calls == [("before", "before"), (None, "start")]
-
-
-def test_frames_solved_by_their_pixels_are_taken_over(clip):
-    """Also where there was a frame before."""
-    _, pictures, points = clip
-    calls = []
-    fitter = SimpleNamespace(track=lambda *a, **k: calls.append((a[1:3], k)) or SimpleNamespace(state=1, energies={}))
-    shared = SimpleNamespace(frame=lambda key: f"key {key}")
-    item = tracker._Frame(
-        1,
-        0.04,
-        FrameStatus.TRACKED,
-        Face(points[0], "mediapipe478", 1.0),
-        observed(pictures[0], points[0], (64,)),
-        None,
-    )
-    for by_pixels in (True, False):
-        tracker._solve_frame(SimpleNamespace(append=print), item, fitter, shared, 1, by_pixels, "before", 0.04)
-    assert calls == [
-        ((None, "key 1"), {"near": True, "solved": True}),
-        (("before", "before"), {"near": False, "solved": False}),
-    ]
 
 
 def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole, tmp_path):

@@ -3,28 +3,39 @@
 import numpy as np
 import torch
 
+from fitting.energy.landmark_points import landmark_points
 from fitting.energy.samples import surface_samples
-from fitting.energy.terms import SurfaceGeometry
+from fitting.energy.surface import ModelSurface
 from fitting.energy.visibility import visible_samples
 from fitting.observation.crop import Observation
+from fitting.policy.settings import Visibility
 from fitting.solver.state import FitState
 from geometry.rotation import rotation_matrix
+
+SAMPLES = 400
 
 
 def turned(model, yaw_degrees):
     angle = torch.tensor([[0.0, np.radians(yaw_degrees), 0.0]], dtype=torch.float32)
     return FitState(
-        identity=torch.zeros(model.identity_basis.shape[0]),
-        reflectance=torch.zeros(model.albedo_basis.shape[0]),
-        detail=torch.zeros(1, 3),
+        identity=torch.zeros(model.count("identity")),
+        reflectance=torch.zeros(model.count("reflectance")),
+        detail=torch.zeros(SAMPLES, 3),
         log_focal=torch.tensor(800.0).log(),
         rotation=rotation_matrix(angle),
         translation=torch.tensor([[0.0, 0.0, 700.0]]),
-        expression=torch.zeros(1, model.expression_basis.shape[0]),
+        expression=torch.zeros(1, model.count("expression")),
+        joints=torch.zeros(1, 0),
         gaze=torch.zeros(1, 2, 2),
         light=torch.ones(1, 9, 3),
         brows=torch.zeros(20),
     )
+
+
+def visible(model, state):
+    samples = surface_samples(model, SAMPLES)
+    shape = ModelSurface(model, {SAMPLES: samples}, landmark_points(model, "ibug68")).shape(state)
+    return visible_samples(shape, model.triangles, state, seen(), Visibility())
 
 
 def seen():
@@ -54,14 +65,12 @@ def nearest_hit(points, triangles):
 
 
 def test_the_far_cheek_is_hidden_and_the_near_one_seen(model):
-    samples = surface_samples(model, 400)
-    state = turned(model, 50)
-    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, torch.zeros(1, 3))
-    got = visible_samples(model, model.mean, geometry, state, seen())[0][0].bool().numpy()
+    samples, state = surface_samples(model, SAMPLES), turned(model, 50)
+    got = visible(model, state)[0][0].bool().numpy()
 
     flip = np.array([1.0, -1.0, -1.0])
     to_camera = lambda x: (x @ state.rotation[0].numpy().T) * flip + state.translation[0].numpy()  # noqa: E731
-    points = to_camera(samples.mean[:, :3].numpy())
+    points = to_camera(samples.positions.numpy())
     depth = points[:, 2] * (1 - nearest_hit(points, to_camera(model.mean.numpy())[model.triangles.numpy()]))
     hidden, clear = depth > 12, depth < 0.5
     assert 20 < hidden.sum() < 380
@@ -70,10 +79,7 @@ def test_the_far_cheek_is_hidden_and_the_near_one_seen(model):
 
 
 def test_where_samples_are_in_the_square(model):
-    samples = surface_samples(model, 400)
-    state = turned(model, 0)
-    geometry = SurfaceGeometry(samples, state.identity, state.reflectance, torch.zeros(1, 3))
-    _, where = visible_samples(model, model.mean, geometry, state, seen())
-    x, y, z = samples.mean[:, :3].T
+    _, where = visible(model, turned(model, 0))
+    x, y, z = surface_samples(model, SAMPLES).positions.T
     expected = torch.stack([250 + 800 * x / (700 - z), 250 - 800 * y / (700 - z)], -1)
     torch.testing.assert_close(where[0], (expected - 70) / 360)

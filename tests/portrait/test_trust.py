@@ -77,11 +77,11 @@ def test_undetermined_counts_what_is_as_wide_as_its_prior(fitted):
     expression[0] = torch.nan  # no face
     expression[1:, :2] = 0.0  # held by the gaze
     expression[1:, 2:12] = 0.44
-    facts = {"settings": {"fitting": {"priors": {"identity": 1.0, "expression": 0.45}}}}
+    facts = {"priors": {"identity": 1.0, "expression": 0.45}}
     some = replace(fitted, spread={"identity": identity, "expression": expression}, facts=facts)
     assert undetermined(some) == {"identity": 0.25, "expression": pytest.approx(10 / 50)}
     assert undetermined(replace(fitted, spread={})) == {}
-    facts["settings"]["fitting"]["priors"]["identity"] = 2.0
+    facts["priors"]["identity"] = 2.0
     assert undetermined(some)["identity"] == 0.0
 
 

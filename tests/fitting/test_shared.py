@@ -1,7 +1,6 @@
-"""The solution over key frames: when colours are believed, and what that gives."""
+"""The solution over key frames: when colours are trusted, what is hidden or in a shadow, and what that gives."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,28 +10,30 @@ import torch
 import fitting
 from benchmarks.faults import PICTURE_FAULTS
 from benchmarks.measures import vertex_distances
-from fitting.energy.priors import Priors, relative_sizes
+from fitting.energy.priors import relative_sizes
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
-from fitting.policy.belief import CLEAN_DETAIL, CLEAN_LANDMARKS, CLEAN_SCALE, OF_ALL, Belief, Limits, oddness
-from fitting.policy.settings import Settings
+from fitting.policy.colour_trust import ColourTrust, TrustLimits, terms_at
+from fitting.policy.settings import JointSchedule, Occlusion, Settings
+from fitting.policy.weights import Priors
 from fitting.tracking.frame import Fitter
-from fitting.tracking.shared import solve_shared
+from fitting.tracking.shared import implausibility, solve_shared
 from synthetic import make_scene
 
 SIZE = 384
+NEVER = TrustLimits(0.0, 0.0, 0.0)
+NOT_TRUSTING = Settings(trust=ColourTrust(whole=NEVER, masked=NEVER, two_lights=NEVER))
+THINGS_STAY = Settings(occlusion=Occlusion(hidden=2.0, some=2.0))
 
 
 def solved(model, picture, points, settings=None):
     settings = settings or Settings()
     fitter = Fitter(model, "mediapipe478", 1.2 * len(picture), None, settings)
     with torch.inference_mode():
-        return solve_shared(
-            fitter, [observe(picture, Face(points, "mediapipe478", 1.0), settings.joint_levels or (64,))]
-        )
+        return solve_shared(fitter, observe(picture, Face(points, "mediapipe478", 1.0), settings.joint_levels or (64,)))
 
 
-def test_drawn_people_are_found_where_colours_are_believed(model):
+def test_synthetic_people_are_found_where_colours_are_trusted(model):
     """Landmarks are true to 1.5 px. The solution as it is on photographs is beside it, and the mean face."""
     face, ratios = model.regions["face"], {True: [], False: []}
     for seed in (300, 301, 302, 303):
@@ -40,74 +41,55 @@ def test_drawn_people_are_found_where_colours_are_believed(model):
         noise = np.random.default_rng(seed).normal(0, 1.5, scene.landmarks[0].shape)
         true = model.vertices(scene.truth.identity)[face]
         mean = np.median(vertex_distances(model.mean[face], true, enlarge=True))
-        for believed, found_ratios in ratios.items():
-            with pytest.MonkeyPatch.context() as patch:
-                if not believed:
-                    patch.setattr("fitting.tracking.shared.OF_ALL", Limits(0.0, 0.0, 0.0))
-                result = solved(model, scene.pictures[0], scene.landmarks[0] + noise)
+        for trusting, found_ratios in ratios.items():
+            settings = Settings() if trusting else NOT_TRUSTING
+            result = solved(model, scene.pictures[0], scene.landmarks[0] + noise, settings)
             found = model.vertices(result.state.identity)[face]
             found_ratios.append(np.median(vertex_distances(found, true, enlarge=True)) / mean)
-            assert not result.clean or believed
+            assert not result.trusted or trusting
     assert np.median(ratios[True]) < 0.5
     assert np.median(ratios[True]) < 0.8 * np.median(ratios[False])
 
 
 def test_colours_that_nobody_has_explain_nothing(model):
-    """An orange skin under a light from nowhere isn't believed, however well it explains the picture."""
+    """An orange skin under a light from nowhere isn't trusted, however well it explains the picture."""
     scene = make_scene(model, 300, 1, SIZE)
     result = solved(model, scene.pictures[0], scene.landmarks[0])
-    state = result.state
-    assert result.clean and 0 < oddness(state) < OF_ALL.odd
+    state, trust = result.state, ColourTrust()
+    assert result.trusted and 0 < implausibility(state, trust) < trust.whole.implausible
     bands = torch.tensor([1.0] + [2.5] * 8)[:, None]
-    assert oddness(replace(state, light=state.light * bands)) == np.inf
-    assert oddness(replace(state, reflectance=state.reflectance + 0.5)) == np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fitting.tracking.shared.oddness", partial(oddness, most=(1e-6, 0.75)))
-        assert not solved(model, scene.pictures[0], scene.landmarks[0]).clean
+    assert implausibility(replace(state, light=state.light * bands), trust) == np.inf
+    assert implausibility(replace(state, reflectance=state.reflectance + 0.5), trust) == np.inf
+    strict = Settings(trust=ColourTrust(most_tinted=1e-6))
+    assert not solved(model, scene.pictures[0], scene.landmarks[0], strict).trusted
 
 
 def test_heads_keep_to_the_size_of_grown_ups(model):
     scene = make_scene(model, 303, 1, SIZE)
     found = {}
-    for deviation in (0.005, 1.0):
-        settings = Settings(joint_levels=(), joint_steps=(), priors=Priors(size=deviation))
+    for std in (0.005, 1.0):
+        settings = Settings(joint_levels=(), joint_steps=(), priors=Priors(size=std))
         identity = solved(model, scene.pictures[0], scene.landmarks[0], settings).state.identity
-        found[deviation] = abs(float(relative_sizes(model) @ identity))
+        found[std] = abs(float(relative_sizes(model) @ identity))
     assert found[0.005] < 0.02 and found[0.005] < 0.5 * found[1.0]
 
 
 def test_landmarks_of_few_small_pictures_count_less(model):
-    """In a face of 40 px they say less of who it is than they would if they counted as in a large picture."""
+    """In a face of 50 px they say less of who it is than they would if they counted as in a large picture."""
     lengths = {True: [], False: []}
     for seed in (300, 301, 303):
-        scene = make_scene(model, seed, 1, 512, PICTURE_FAULTS["small"])
-        noise = np.random.default_rng(seed).normal(0, 1.5, scene.landmarks[0].shape)
+        scene = make_scene(model, seed, 1, 96)
+        points = scene.landmarks[0] + np.random.default_rng(seed).normal(0, 1.5, scene.landmarks[0].shape)
         for less, found in lengths.items():
-            with pytest.MonkeyPatch.context() as patch:
-                if not less:
-                    patch.setattr("fitting.tracking.shared.LARGE", 1.0)
-                found.append(float(solved(model, scene.pictures[0], scene.landmarks[0] + noise).state.identity.norm()))
+            settings = Settings() if less else Settings(joint=JointSchedule(landmark_side=1.0))
+            found.append(float(solved(model, scene.pictures[0], points, settings).state.identity.norm()))
     assert all(less < 0.6 * more for less, more in zip(*lengths.values()))
 
 
-def test_a_photograph_s_colours_are_not_believed():
+def test_a_photograph_s_colours_are_not_trusted():
     track = fitting.fit_image(skimage.data.astronaut()[:300, 50:400])
-    assert track.facts["clean"] is False and track.facts["landmarks"] == "detector"
+    assert track.facts["colours_trusted"] is False
     assert track.facts["unexplained"] > 0.01
-
-
-def test_small_pictures_are_not_believed_unless_landmarks_are_in_dispute(model):
-    """Where two sources of landmarks differ by far, the colours decide: for those that are right."""
-    scene = make_scene(model, 300, 1, 128)
-    picture, right = scene.pictures[0], scene.landmarks[0]
-    assert not solved(model, picture, right).clean
-    fitter = Fitter(model, "mediapipe478", 150.0)
-    wrong = (right - right.mean(0)) * [1.2, 0.9] + right.mean(0)
-    for order in ((wrong, right), (right, wrong)):
-        seen = [observe(picture, Face(p, "mediapipe478", 1.0), fitter.settings.joint_levels) for p in order]
-        with torch.inference_mode():
-            result = solve_shared(fitter, seen)
-        assert result.clean and order[result.source] is right
 
 
 @pytest.mark.parametrize(("fault", "seeds"), [("occluder", (312, 315)), ("shadow", (303, 309))])
@@ -119,11 +101,9 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
         scene = make_scene(model, seed, 1, SIZE, PICTURE_FAULTS[fault])
         true = model.vertices(scene.truth.identity)[face]
         for masked in (True, False):
-            with pytest.MonkeyPatch.context() as patch:
-                if not masked:
-                    patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
-                result = solved(model, scene.pictures[0], scene.landmarks[0])
-            assert result.parted == masked
+            settings = Settings() if masked else THINGS_STAY
+            result = solved(model, scene.pictures[0], scene.landmarks[0], settings)
+            assert result.masked == masked
             found = model.vertices(result.state.identity)[face]
             errors[masked] = np.median(vertex_distances(found, true, enlarge=True))
         assert errors[True] < 0.8 * errors[False]
@@ -150,16 +130,13 @@ def test_a_photograph_half_in_shadow_keeps_its_skin(model):
     face, nose = model.regions["face"], model.mean[model.regions["nose"]][:, 1].mean()
     below = model.mean[face][:, 1] < nose
     contrast, visible = {}, {}
-    for parted in (True, False):
-        with pytest.MonkeyPatch.context() as patch:
-            if not parted:
-                patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
-                patch.setattr("fitting.tracking.shared.SOME", 2.0)
-            track = fitting.fit_image(picture.astype(np.uint8), model=model)
-        assert track.facts["parted"] == parted and not track.facts["clean"]
+    for masked in (True, False):
+        settings = Settings() if masked else THINGS_STAY
+        track = fitting.fit_image(picture.astype(np.uint8), model=model, settings=settings)
+        assert track.facts["masked"] == masked and not track.facts["colours_trusted"]
         albedo = model.albedo(track.parameters.reflectance)[face].mean(1)
-        contrast[parted] = float((albedo[below].mean() / albedo[~below].mean()).log().abs())
-        visible[parted] = float(track.energies["visible"][0])
+        contrast[masked] = float((albedo[below].mean() / albedo[~below].mean()).log().abs())
+        visible[masked] = float(track.energies["visible"][0])
     assert contrast[True] < 0.5 * contrast[False]
     assert visible[True] < 0.8 * visible[False]  # the frame is tracked by what is lit
 
@@ -171,10 +148,8 @@ def test_hair_over_the_forehead_does_not_colour_the_skin(model):
     cheeks = model.regions["face"] & ~forehead & ~model.regions["lips"] & ~model.regions["brows"]
     tint, identity = {}, []
     for of_skin in (True, False):
-        with pytest.MonkeyPatch.context() as patch:
-            if not of_skin:
-                patch.setattr("fitting.tracking.shared.SOME", 2.0)
-            p = fitting.fit_image(picture, model=model).parameters
+        settings = Settings() if of_skin else Settings(occlusion=Occlusion(some=2.0))
+        p = fitting.fit_image(picture, model=model, settings=settings).parameters
         identity.append(p.identity)
         above, below = (model.albedo(p.reflectance)[part].mean(0) for part in (forehead, cheeks))
         tint[of_skin] = float(((above[0] / above[2]) / (below[0] / below[2])).log().abs())  # red over blue
@@ -185,17 +160,17 @@ def test_hair_over_the_forehead_does_not_colour_the_skin(model):
 def test_landmarks_alone(model):
     scene = make_scene(model, 301, 1, SIZE)
     result = solved(model, scene.pictures[0], scene.landmarks[0], Settings(joint_levels=(), joint_steps=()))
-    assert result.state.identity.norm() > 0.5 and not result.clean
+    assert result.state.identity.norm() > 0.5 and not result.trusted
     assert torch.equal(result.state.reflectance, torch.zeros_like(result.state.reflectance))
     assert (result.spread["identity"] > 0).all() and (result.spread["identity"] <= 1.001).all()
 
 
-def test_belief_goes_from_the_settings_to_the_clean_ones():
+def test_terms_go_from_the_settings_to_trusting_ones():
     s = Settings()
-    usual, half, clean = (Belief.of(s, b) for b in (0.0, 0.5, 1.0))
-    assert usual.still == usual.moving == s.weights and usual.joint_weights == s.joint_weights
-    assert usual.detail == s.priors.detail and clean.detail == pytest.approx(CLEAN_DETAIL)
-    assert clean.joint_weights.colour_scale == pytest.approx(CLEAN_SCALE)
-    assert clean.still.landmarks == pytest.approx(CLEAN_LANDMARKS * s.weights.landmarks)
-    assert clean.still.landmarks < clean.moving.landmarks < usual.moving.landmarks
-    assert clean.detail < half.detail < usual.detail
+    usual, half, trusting = (terms_at(s, trust) for trust in (0.0, 0.5, 1.0))
+    assert usual.still == usual.moving == s.weights and usual.joint == s.joint_weights
+    assert usual.detail == s.priors.detail and trusting.detail == pytest.approx(s.trust.detail)
+    assert trusting.joint.colour_scale == pytest.approx(s.trust.colour_scale)
+    assert trusting.still.landmarks == pytest.approx(s.trust.landmarks * s.weights.landmarks)
+    assert trusting.still.landmarks < trusting.moving.landmarks < usual.moving.landmarks
+    assert trusting.detail < half.detail < usual.detail

@@ -1,0 +1,80 @@
+"""When, and how far, a clip's colours are trusted.
+
+On most skin the reflectance leaves moles, beards and shadows unexplained, and the colour term has to be lenient. But
+where a face is found that explains the colours but for noise, each colour counts for more, samples need no albedo of
+their own, landmarks, which are biased, hardly count, and the eyes' pixels say more about the gaze than landmarks do.
+Whether there is such a face is tried over the key frames: see `fitting.tracking.shared`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fitting.policy.weights import Weights
+
+if TYPE_CHECKING:
+    from fitting.policy.settings import Settings
+
+
+@dataclass(frozen=True)
+class TrustLimits:
+    """Up to where colours pass for explained."""
+
+    coarse: float  # colour error, of 1, of a coarse solution that is worth the trial
+    fine: float  # the same of a fine one that passes
+    implausible: float  # see `fitting.tracking.shared.implausibility`
+
+
+@dataclass(frozen=True)
+class ColourTrust:
+    colour_scale: float = 0.01  # of 1: scale of the robust colour term
+    detail: float = 0.0025  # linear RGB: standard deviation of a sample's own albedo
+    moving: float = 0.5  # share of the way there while tracking
+    landmarks: float = 0.05  # share of the landmarks' weights that is left
+    damping: float = 1e-5  # share of the diagonal; what is flat moves slowly with more
+    more_steps: int = 3  # of the finest level
+    masked_steps: int = 4  # more of the coarse solution, of faces that are partly hidden or in a shadow
+    approach: float = 0.5  # share of the way there that is left after each level but the last, of `first`
+    first: float = 0.4
+    least_side: tuple[float, float] = (160.0, 200.0)  # px of the picture across the face's square: of clips, of few
+    explained: float = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
+    whole: TrustLimits = TrustLimits(0.0135, 0.008, 2.0)
+    masked: TrustLimits = TrustLimits(0.0135, 0.0075, 2.0)  # of the part that isn't hidden, which is easier to explain
+    two_lights: TrustLimits = TrustLimits(0.0065, 0.0075, 1.6)  # two lights explain more
+    most_tinted: float = 0.2  # mean square of the reflectance's coefficients; a picture tells little of each
+    most_uneven: float = 0.75  # bands of the light above the constant one, over that
+
+
+@dataclass(frozen=True)
+class FrameTerms:
+    """What the terms count where colours are trusted so far."""
+
+    still: Weights  # of a frame that is begun with from its solution as a key frame
+    moving: Weights  # of other frames, which landmarks bring near enough for the colours to tell more
+    joint: Weights  # over the key frames
+    detail: float  # standard deviation of a sample's own albedo
+    gaze: float  # rad, standard deviation of the landmarks' gaze
+
+
+def terms_at(settings: Settings, trust: float) -> FrameTerms:
+    """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there."""
+    to, gaze = settings.trust, settings.gaze
+
+    def between(usual: float, trusting: float) -> float:
+        return usual * (trusting / usual) ** trust
+
+    def weights(w: Weights, part: float = 1.0) -> Weights:
+        share = to.landmarks ** (part * trust)
+        scale = w.colour_scale * (to.colour_scale / w.colour_scale) ** (part * trust)
+        return replace(
+            w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
+        )
+
+    return FrameTerms(
+        still=weights(settings.weights),
+        moving=weights(settings.weights, to.moving),
+        joint=weights(settings.joint_weights),
+        detail=between(settings.priors.detail, to.detail),
+        gaze=between(gaze.std, gaze.trusting_std),
+    )
