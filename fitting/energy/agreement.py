@@ -19,6 +19,7 @@ from geometry.spherical_harmonics import sh_basis
 GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
 LUMA = (0.299, 0.587, 0.114)  # BT.601's shares of brightness
 FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
+DIM = 25 / 255  # sRGB: brightness below which noise and tone curves make up most of relative errors
 EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
 ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
 OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
@@ -36,7 +37,7 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
         ``photometric``: typical difference of the colours (a robust standard deviation), of 255, in the light that
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
-        ``contrast``: the same over the brightness of the seen face: as large whatever the exposure is.
+        ``contrast``: the same over the brightness of the seen face (and `DIM`), about as large whatever the exposure.
         ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1.
         ``visible``: share of the face turned to the camera that is seen.
     """
@@ -64,7 +65,7 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     mean = lambda values, by: (by * values).sum() / by.sum().clamp_min(1e-6)  # noqa: E731
     a, b = bright - mean(bright, trust), expected - mean(expected, trust)
     correlation = mean(a * b, trust) / (mean(a * a, trust).sqrt() * mean(b * b, trust).sqrt() + FLOOR**2)
-    level_of_face = float(mean(bright, weight)) + FLOOR
+    level_of_face = float(mean(bright, weight)) + DIM
     could = (unhidden * turned).sum().clamp_min(1e-6)
     return {
         "photometric": 255 * ROBUST * typical,

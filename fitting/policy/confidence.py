@@ -28,13 +28,13 @@ class Calibration:
     frames.
     """
 
-    perfect: float = 4.42
-    landmarks: float = -0.45
+    perfect: float = 4.23
+    landmarks: float = -0.42
     contrast: float = -1.0
-    correlation: float = -10.18
+    correlation: float = -9.95
     visible: float = -2.0
     converged: float = -0.5
-    detector: float = -0.51
+    detector: float = -0.57
 
 
 def face_brightness(seen: Observation) -> float:
