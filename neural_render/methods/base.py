@@ -61,7 +61,7 @@ class Needs:
 
 def option(default: Any, text: str) -> Any:
     """A field of a method's options, with what it is, for people."""
-    made = {"default_factory": lambda: default} if isinstance(default, dict) else {"default": default}
+    made = {"default_factory": lambda: dict(default)} if isinstance(default, dict) else {"default": default}
     return field(metadata={"help": text}, **made)
 
 

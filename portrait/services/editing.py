@@ -102,9 +102,9 @@ def edit_track(
     track = load_track(path, model)
     if options.curves is not None:
         rate = max(1, round(track.fps))
-        curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate)
+        curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate, default_rows=len(track))
         track = facemodel.apply_curves(track, model, curves, head=options.curves.head)
-        for note in (held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
+        for note in (rate_note(curves), held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
             if note:
                 notes.add(note)
         track = track.with_parameters(track.parameters, curves=read.name)
@@ -141,6 +141,13 @@ def clamped_note(curves: Curves) -> str:
         return ""
     more = f" and {len(named) - NAMED} more columns" if len(named) > NAMED else ""
     return f"{sum(counts.values())} values outside 0 to 1 are clamped: {', '.join(named[:NAMED])}{more}"
+
+
+def rate_note(curves: Curves) -> str:
+    """Where nothing in the file says how many frames a second its timecodes count; empty otherwise."""
+    if curves.assumed_rate is None:
+        return ""
+    return f"the timecodes are taken to count {curves.assumed_rate:g} frames a second; --csv-rate says otherwise"
 
 
 def unused_note(curves: Curves, model) -> str:

@@ -58,6 +58,17 @@ def test_forward_and_backward_derivatives_at_zero(derivative):
         torch.testing.assert_close(slopes[..., k], expected)
 
 
+@settings(max_examples=60, deadline=None)
+@given(angles)
+def test_both_ways_are_pytorch3ds(vector):
+    from pytorch3d.transforms import axis_angle_to_matrix, matrix_to_axis_angle
+
+    matrix = rotation_matrix(torch.tensor(vector, dtype=torch.float64))
+    torch.testing.assert_close(matrix, axis_angle_to_matrix(torch.tensor(vector, dtype=torch.float64)))
+    theirs = axis_angle_to_matrix(matrix_to_axis_angle(matrix))  # at half turns both signs are right
+    torch.testing.assert_close(rotation_matrix(axis_angle(matrix)), theirs, atol=1e-7, rtol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_types_stay(dtype):
     matrix = rotation_matrix(torch.ones(2, 4, 3, dtype=dtype))

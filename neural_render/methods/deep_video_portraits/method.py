@@ -48,6 +48,7 @@ class Options(TrainingBudget):
             raise PortraitError(f"width: expected at least 4, got {self.width}")
         if not 0 <= self.held_out < 1:
             raise PortraitError(f"held-out: expected a share of the frames from 0 to under 1, got {self.held_out}")
+        check_losses(self.losses, {"vgg": self.vgg})
 
 
 class DeepVideoPortraits(Method):
