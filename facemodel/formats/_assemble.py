@@ -202,6 +202,25 @@ def ibug_weights(prior: Prior = PRIOR) -> np.ndarray:
     return weights
 
 
+def on_triangles(triangles: np.ndarray, corners: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks between three vertices each, (L, 3) with shares (L, 3) -> triangles (L,), barycentric (L, 3).
+
+    Where the three aren't a triangle's, the nearest vertex takes the landmark.
+    """
+    known = {tuple(sorted(t)): n for n, t in enumerate(triangles.tolist())}
+    at, bary = np.zeros(len(corners), np.int64), np.zeros((len(corners), 3))
+    for row, (three, weights) in enumerate(zip(corners.tolist(), shares)):
+        found = known.get(tuple(sorted(three)))
+        if found is None:
+            nearest = three[int(np.argmax(weights))]
+            one, there, _ = on_vertices(triangles, {0: nearest}, 1, 1.0)
+            at[row], bary[row] = one[0], there[0]
+        else:
+            at[row] = found
+            bary[row] = [weights[three.index(v)] for v in triangles[found].tolist()]
+    return at, bary
+
+
 def mask(count: int, index: np.ndarray) -> np.ndarray:
     """(V,) bool of vertex indices."""
     found = np.zeros(count, dtype=bool)

@@ -13,7 +13,7 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.editing.curves import Curves
 from facemodel.editing.mixing import TAKE
 from foundation.progress import Report, ignore
-from portrait.services.checks import check_names, check_number, check_output
+from portrait.services.checks import MOST, check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
 from portrait.tracks import check_new_folder, load_track
@@ -185,8 +185,8 @@ class MixOptions:
             raise PortraitError(f"--take: expected any of {','.join(TAKE)}, got nothing")
         check_names("part to take", self.take, TAKE)
         check_number("smooth", self.smooth, 0, LONGEST, unit=" seconds")
-        check_number("source-neutral", self.source_neutral, 0, 2**31)
-        check_number("target-neutral", self.target_neutral, 0, 2**31)
+        check_number("source-neutral", self.source_neutral, 0, MOST)
+        check_number("target-neutral", self.target_neutral, 0, MOST)
 
     def mix(self, source: Track, target: Track, model) -> Track:
         """See `facemodel.mix`."""
