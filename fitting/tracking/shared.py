@@ -200,7 +200,8 @@ class _KeyFrames:
             weights = self._sized(terms.joint)
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
-            more, damping = (trust.more_steps if n == last else 0, trust.damping) if trusted else (0, j.damping)
+            more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
+            damping = trust.damping if trusted else j.damping
             x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level))
         return replace(x, unexplained=self._unexplained(x))
 
