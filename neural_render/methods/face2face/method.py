@@ -18,14 +18,13 @@ from facemodel.editing.mixing import is_mixed
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
-from geometry.color import linear_to_srgb
 from neural_render.frames import FrameCursor
 from neural_render.methods.base import Method, Needs
 from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits.conditioning import gained
 from neural_render.methods.deep_video_portraits.synthesis import target_frames
 from neural_render.methods.face2face import layers, retrieval
-from neural_render.methods.face2face.layers import Canvas, Marks, Moved, Source, step
+from neural_render.methods.face2face.layers import Head, Marks, Patch, Source, Surface, step
 from neural_render.methods.face2face.settings import POLICY, Policy
 from neural_render.methods.face2face.texture import person_texture
 
@@ -182,55 +181,57 @@ class Painter:
         picture is ``picture``. base, parts, drawn: as in `Plan`, of one frame.
         """
         person, policy = self.person, self.person.policy
-        mine = layers.source(person.model, person.parameters[own], picture, person.track.camera, policy)
-        shares = [(mine if s == retrieval.OWN else person.source(s - 1), w) for s, w in self.base(base)]
-        still = all(np.allclose(wanted.rotation, s.parameters.rotation, atol=1e-4) for s, _ in shares)
-        still &= all(np.allclose(wanted.translation, s.parameters.translation, atol=0.05) for s, _ in shares)
-        canvas = Canvas(person.model, wanted, person.track.camera, person.marks, policy, near=still)
-        out = shares[0][0].picture.copy() if len(shares) == 1 else blended([(s.picture, w) for s, w in shares])
-        made = sum(w * self._face(canvas, canvas.whole(s), s) for s, w in shares)
+        camera, texture = person.track.camera, person.texture
+        mine = layers.source(person.model, person.parameters[own], picture, camera, policy)
+        at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
+        shares = [(at(state), share) for state, share in self.base(base)]
+        surface = Surface.of(person.model, wanted, camera, person.marks, policy)
+        head = Head(surface, near=all(surface.in_place(source) for source, _ in shares))
+        out = mixed([(source.picture, share) for source, share in shares])
+        made = mixed([(painted(head, source, texture), share) for source, share in shares])
         for number, part in enumerate(policy.parts):
-            layer, cover = 0.0, 0.0
-            for state, weight in self.parts[number](parts[number]):
-                if state == retrieval.OWN:
+            states = self.parts[number](parts[number])
+            patch = Patch(surface, number)
+            window = patch.within(head)
+            around, layer, cover = made[window], 0.0, 0.0
+            for state, share in states:
+                if state == retrieval.OWN and not part.follows:
                     continue
-                taken, alpha = canvas.part(person.source(state - 1), number, part)
-                colors = harmonised(taken, made, alpha, policy)
-                layer, cover = layer + weight * alpha[..., None] * colors, cover + weight * alpha
+                taken, alpha, lid = patch.of_source(at(state))
+                taken = harmonised(taken, around, alpha, policy)
+                if lid.max(initial=0) > 0.02:
+                    skin = patch.textured(texture)
+                    skin += np.clip(layers.filled(taken - skin, (alpha > 0.1) & (lid < 0.05)), -80, 80)
+                    taken += lid[..., None] * (skin - taken)
+                elif state == retrieval.OWN:
+                    continue
+                layer, cover = layer + share * alpha[..., None] * taken, cover + share * alpha
             if np.ndim(cover):
-                made = made * (1 - cover[..., None]) + layer
+                around = around * (1 - cover[..., None]) + layer
             if drawn[number] > 0:
-                made = self._opened(canvas, made, drawn[number])
-        out[canvas.window] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
+                around = opened(patch, around, drawn[number])
+            made[window] = around
+        out[head.window] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
         return out
 
-    def _face(self, canvas: Canvas, moved: Moved, source: Source) -> np.ndarray:
-        """The moved frame, with the person's texture where it doesn't show the skin."""
-        missing = 1 - moved.seen
-        if missing.max() < 0.02:
-            return moved.picture
-        skin = self.rendered(canvas)
-        head = canvas.full(canvas.head.astype(np.float32))
-        weight, known = missing * head, (moved.seen > 0.9) * head
-        skin = skin + np.clip(layers.filled(moved.picture - skin, known), -80, 80)
-        return moved.picture + weight[..., None] * (skin - moved.picture)
 
-    def _opened(self, canvas: Canvas, made: np.ndarray, share: float) -> np.ndarray:
-        """The model's own inside of the mouth over the picture, darker as it lies deep."""
-        model = self.person.model
-        colors = model.albedo(canvas.wanted.reflectance).numpy() * canvas.light * self.person.policy.depth
-        lit = encoded(canvas, canvas.colors(colors))
-        inside = cv2.GaussianBlur(canvas.full(canvas.inside.astype(np.float32)), (0, 0), 1.0)
-        return made + share * inside[..., None] * (lit - made)
-
-    def rendered(self, canvas: Canvas) -> np.ndarray:
-        """(h, w, 3) float32, 0 to 255: the texture under the wanted light, over the canvas's window."""
-        return encoded(canvas, canvas.textured(self.person.texture) * canvas.colors(canvas.light))
+def painted(head: Head, source: Source, texture: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32, 0 to 255: a source's frame, moved, with the texture where it doesn't show the skin."""
+    motion, ratio, missing = head.motion(source)
+    picture = head.relit(head.sampled(source.picture, motion), ratio)
+    if missing.max(initial=0) < 0.02:
+        return picture
+    missing, inside, skin = head.full(missing), head.full(head.head), head.textured(texture)
+    skin += np.clip(layers.filled(picture - skin, (missing < 0.1) & (inside > 0.9)), -80, 80)
+    return picture + (missing * inside)[..., None] * (skin - picture)
 
 
-def encoded(canvas: Canvas, radiance: np.ndarray) -> np.ndarray:
-    """(h, w, 3) 0 to 255 over the canvas's window, of linear RGB as large as it is drawn."""
-    return canvas.full(255 * linear_to_srgb(torch.from_numpy(np.clip(radiance, 0, 1))).numpy())
+def opened(patch: Patch, made: np.ndarray, share: float) -> np.ndarray:
+    """The model's own inside of the mouth over a picture (h, w, 3), darker as it lies deep."""
+    surface = patch.surface
+    colors = patch.model.albedo(surface.parameters.reflectance).numpy() * surface.light * surface.policy.depth
+    inside = cv2.GaussianBlur(patch.full(patch.inside), (0, 0), 1.0)
+    return made + share * inside[..., None] * (patch.encoded(patch.of(colors)) - made)
 
 
 def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Policy) -> np.ndarray:
@@ -238,12 +239,15 @@ def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, polic
 
     Gradients stay as they are, as in Poisson blending (Perez et al., SIGGRAPH 2003), whose membrane this is.
     """
-    ring = ((alpha > 0.02) & (alpha < 0.7)).astype(np.float32)
+    ring = (alpha > 0.02) & (alpha < 0.7)
     return picture + np.clip(layers.filled(around - picture, ring), -policy.offset, policy.offset)
 
 
-def blended(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
-    return np.clip(sum(w * p.astype(np.float32) for p, w in pictures) + 0.5, 0, 255).astype(np.uint8)
+def mixed(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    """A new picture, of those with their shares, of their type."""
+    if len(pictures) == 1:
+        return pictures[0][0].copy()
+    return sum(share * picture.astype(np.float32) for picture, share in pictures).astype(pictures[0][0].dtype)
 
 
 class Face2Face(Method):
