@@ -48,6 +48,7 @@ class Marks:
     head: np.ndarray  # (V,) 1 on what moves as the head does, 0 on the neck
     inside: np.ndarray  # (V,) bool, the inside of the mouth
     lids: np.ndarray  # (V,) bool
+    inner: tuple[np.ndarray, ...]  # a part (V,) bool: what only shows when it's open
     parts: tuple[np.ndarray, ...]  # a part (V,): 0 to 1, how far it covers
 
     @classmethod
@@ -65,7 +66,8 @@ class Marks:
             weight[region(model, ("ears", "neck", "scalp"))] = 0
             weights.append(weight.astype(np.float32))
         head = 1 - region(model, ("neck",)).astype(np.float32)
-        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), tuple(weights))
+        inner = tuple(region(model, part.inside) for part in parts)
+        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), inner, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ class Head(Canvas):
 
     def __init__(self, surface: Surface, near: bool) -> None:
         pixels, marks = surface.pixels[surface.marks.head > 0], surface.marks
-        margin = (0.15 if near else 0.9) * surface.height
+        margin = (0.15 if near else surface.policy.hair + surface.policy.fading) * surface.height
         super().__init__(surface, pixels.min(0) - margin, pixels.max(0) + margin, surface.policy.resolution)
         fields = self.of(np.stack([marks.head, marks.inside, surface.front], 1))
         self.head, self.inside = self.mesh & (fields[..., 0] > 0.5), fields[..., 1] > 0.5
@@ -245,6 +247,16 @@ class Head(Canvas):
 
     def _distance(self, where: np.ndarray) -> np.ndarray:
         return cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, 3) / np.float32(self.scale)
+
+    def _from_edges(self) -> np.ndarray:
+        """(h, w) px to the window's nearest edge; those that are the frame's own don't count."""
+        camera, (y, x) = self.surface.camera, np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
+        far = np.full(self.mesh.shape, np.inf, np.float32)
+        far = np.minimum(far, x) if self.x0 > 0 else far
+        far = np.minimum(far, y) if self.y0 > 0 else far
+        far = np.minimum(far, self.drawn[0] - 1 - x) if self.x0 + self.size[0] < camera.width else far
+        far = np.minimum(far, self.drawn[1] - 1 - y) if self.y0 + self.size[1] < camera.height else far
+        return far / np.float32(self.scale)
 
     def motion(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """From the wanted picture to the source's, with what is beside the head moved along until it rests.
@@ -270,6 +282,7 @@ class Head(Canvas):
         rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
         rest = 1 - step(self.away, policy.hair * height, policy.hair * height + reach)
+        rest *= step(self._from_edges(), 0, 0.2 * height)
         motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
         return motion, ratio, self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front) * ~self.inside)
 
@@ -288,9 +301,11 @@ class Patch(Canvas):
         self.part, marks = surface.policy.parts[number], surface.marks
         pixels = surface.pixels[marks.parts[number] > 0]
         super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
-        fields = self.of(np.stack([marks.parts[number], marks.inside, surface.front, marks.lids], 1))
+        fields = self.of(
+            np.stack([marks.parts[number], marks.inside, surface.front, marks.lids, marks.inner[number]], 1)
+        )
         self.alpha, self.inside = fields[..., 0], fields[..., 1] > 0.5
-        self.front, self.lids = fields[..., 2], fields[..., 3]
+        self.front, self.lids, self.inner = fields[..., 2], fields[..., 3], fields[..., 4] > 0.1
 
     def of_source(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What a source shows of it, relit: (h, w, 3) float32, 0 to 255; (h, w) 0 to 1, how far it covers; and (h, w)

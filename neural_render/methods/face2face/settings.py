@@ -18,7 +18,7 @@ class Part:
 
 
 INSIDE = ("mouth_inside", "teeth", "tongue")
-MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (8.0, 22.0))
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (7.0, 18.0))
 EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (1.0, 7.0))
 
 
@@ -29,6 +29,8 @@ class Policy:
     parts: tuple[Part, ...] = (MOUTH, EYES)
     texture: int = 384  # texels a side
     textured: int = 12  # frames that the texture is merged from, spread over the clip's poses
+    plate: int = 24  # frames that the background is put together from
+    halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
     resolution: int = 384  # px of the longer side of the picture in which the motion is rendered
