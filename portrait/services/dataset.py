@@ -18,6 +18,7 @@ import numpy as np
 from facemodel import PortraitError
 from foundation.atomic import partial_of, write_file
 from foundation.errors import write_error
+from foundation.processes import leave_with_parent
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
 from portrait.services.checks import check_folder, check_number
@@ -118,7 +119,7 @@ def draw_all(plan: Plan, setup: Setup, people: list[tuple[Path, int]], processes
         for folder, identity in people:
             yield draw_person(plan, setup, folder, identity)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
         try:
             yield from pool.map(draw_person, [plan] * len(people), [setup] * len(people), *zip(*people), chunksize=4)
         except BaseException:
@@ -206,7 +207,9 @@ def _model_and_skin(setup: Setup):  # once a process
     return model, SkinAtlas.of(model, TEXELS)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """What a process does first."""
+    leave_with_parent()
     import cv2
     import torch
 
