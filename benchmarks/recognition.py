@@ -49,9 +49,9 @@ from benchmarks.sheets import save_sheet
 from foundation.atomic import write_file
 from foundation.errors import PortraitError
 from neural_render.uv_gan.weights import CompletionWeights
-from portrait.files import file_hash
 from portrait.services.setup import Setup
 from portrait.services.uv_training import UVTrainingOptions, train_uv
+from portrait.video.source import file_hash
 from recognition.pictures import read_picture
 from recognition.results import Comparison, compare
 from recognition.settings import LossSettings

@@ -36,7 +36,8 @@ class FrameStatus(IntFlag):
 
     @property
     def label(self) -> str:
-        return "+".join(f.name.lower() for f in FrameStatus if f and f in self) or "no_face"
+        found = [f.name.lower() for f in FrameStatus if f and f in self]
+        return "+".join(found if FrameStatus.TRACKED in self else ["no_face", *found])
 
 
 @dataclass(frozen=True)

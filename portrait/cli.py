@@ -96,7 +96,8 @@ def explain(error: Exception) -> str | None:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
             return "no command given (see above)"
-        return f"{' '.join(error.format_message().split())} (see 'portrait --help')"
+        dash = "; a file whose name begins with a dash is given as ./-NAME" if "No such option" in str(error) else ""
+        return f"{' '.join(error.format_message().split())}{dash} (see 'portrait --help')"
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
     if full:
         name = getattr(error, "filename", None)

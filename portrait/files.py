@@ -1,42 +1,12 @@
-"""Where a result came from: hashes of its inputs, and the note that says that a picture is synthetic."""
+"""Where a result came from: files found again by their hashes, and the note that says that a picture is synthetic."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 
+from portrait.video.source import file_hash
+
 VERSION = "0.1.0"
-
-
-def file_hash(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, or of a folder's images in the order of their names; hexadecimal."""
-    path = Path(path)
-    if path.is_dir():
-        from portrait.video.reader import ImageReader
-
-        total = hashlib.sha256()
-        for file in ImageReader(path).files:
-            total.update(file.name.encode() + b"\0" + bytes.fromhex(file_hash(file)))
-        return total.hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def source_facts(reader) -> dict:
-    """What a track remembers of its input."""
-    aspect = reader.pixel_aspect
-    facts = {
-        "file": reader.path.name,
-        "sha256": file_hash(reader.path),
-        "pixel_aspect": [aspect.numerator, aspect.denominator],
-        "sound": bool(reader.audio),
-    }
-    if aspect != 1:  # frames, and so the track, have square pixels
-        facts["stored"] = list(reader.stored)
-    if transfer := getattr(reader, "transfer", None):
-        facts["tone_mapped"] = transfer
-    return facts
 
 
 def find_file(source: dict | None, *beside: Path) -> Path | None:

@@ -61,6 +61,7 @@ class Curves:
     times: np.ndarray  # (R,) seconds after the first row
     values: dict[str, np.ndarray]  # ARKit name, angle's name or as the file has it -> (R,), empty cells NaN
     skipped: tuple[str, ...] = field(default=())  # columns that hold no numbers and aren't known
+    assumed_rate: float | None = None  # frames a second of the timecodes, where nothing in the file says it
 
     def at(self, name: str, times: np.ndarray) -> np.ndarray:
         """A column at other times: linear between its known rows, held beyond its ends; angles the short way round."""
@@ -113,11 +114,19 @@ def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray
     return {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
 
 
-def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_rate: float = 60.0) -> Curves:
+def read_curves(
+    path: str | os.PathLike,
+    *,
+    rate: float | None = None,
+    default_rate: float = 60.0,
+    default_rows: int | None = None,
+) -> Curves:
     """Reads a curves file; names may begin with a capital or not, and any columns may be missing or be others.
 
-    rate: frames a second that the timecodes count. None: what the step from one second to the next says; where the
-    file has none, ``default_rate``, or the lowest standard rate that holds the frame numbers found.
+    rate: frames a second that the timecodes count. None: what the step from one second to the next says. Where the
+    file has none, it is assumed (`Curves.assumed_rate`): a whole second that begins with frame 0 has as many rows as a
+    standard rate, unless these are the ``default_rows`` that a file of ``default_rate`` would have; others have
+    ``default_rate``, or the lowest standard rate that holds the frame numbers found.
     Raises PortraitError with row and column for what isn't as it should be. Row 1 is the header.
     """
     path = Path(path)
@@ -150,7 +159,13 @@ def read_curves(path: str | os.PathLike, *, rate: float | None = None, default_r
             except PortraitError:
                 skipped.append(name)
     values = {name: column for name, column in values.items() if np.isfinite(column).any()}
-    return Curves(_times(path, codes, [n for n, _ in body], rate, default_rate), values, tuple(skipped))
+    assumed = None
+    if rate is None:
+        rate = _rate(codes)
+        rate = assumed = _assumed_rate(codes, default_rate, default_rows) if rate is None else rate
+        assumed = None if len(body) == 1 else assumed
+    times = _times(path, codes, [n for n, _ in body], rate)
+    return Curves(times, values, tuple(skipped), assumed)
 
 
 def apply_curves(track: Track, model: FaceModel, curves: Curves, *, head: bool = False) -> Track:
@@ -259,12 +274,10 @@ def _timecode(path: Path, row: int, cell: str) -> tuple[int, float]:
     return 3600 * int(match[1]) + 60 * int(match[2]) + int(match[3]), float(match[4])
 
 
-def _times(path: Path, codes: list, numbers: list[int], rate: float | None, default_rate: float) -> np.ndarray:
+def _times(path: Path, codes: list, numbers: list[int], rate: float) -> np.ndarray:
     """(R,) seconds after the first row, of whole seconds and frames."""
-    highest = int(max(frames for _, frames in codes))
-    if rate is None:
-        rate = _rate(codes, highest) or (default_rate if default_rate > highest else _standard(highest + 1))
-    elif highest >= round(rate):
+    highest = max(frames for _, frames in codes)
+    if int(highest) >= round(rate):
         raise PortraitError(f"curves '{path}': frame number {highest:g} in a timecode, but the rate is {rate:g}")
     seconds = np.array([second + frames / rate for second, frames in codes])
     if codes[-1][0] < codes[0][0]:  # over midnight
@@ -278,14 +291,27 @@ def _times(path: Path, codes: list, numbers: list[int], rate: float | None, defa
     return seconds - seconds[0]
 
 
-def _rate(codes: list[tuple[int, float]], highest: int) -> float | None:
+def _rate(codes: list[tuple[int, float]]) -> float | None:
     """Frames a second, by where frame numbers begin again as the second goes up; None where they never do."""
     steps = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(codes, codes[1:])]
     within = [frames for seconds, frames in steps if seconds == 0 and frames > 0]
     step = float(np.median(within)) if within else 1.0
     wraps = [step - frames for seconds, frames in steps if seconds == 1 and frames < 0]
     # Rows that are missing at a wrap make the rate look lower; thousandths of a frame, a little higher.
-    return _standard(max(highest + 1, math.ceil(max(wraps) - 1))) if wraps else None
+    return _standard(max(_count(codes), math.ceil(max(wraps) - 1))) if wraps else None
+
+
+def _assumed_rate(codes: list[tuple[int, float]], default: float, rows: int | None) -> float:
+    """See `read_curves`."""
+    whole = int(codes[0][1]) == 0 and len(codes) == _count(codes) in STANDARD_RATES
+    if whole and len(codes) != rows:
+        return len(codes)
+    return default if default >= _count(codes) else _standard(_count(codes))
+
+
+def _count(codes: list[tuple[int, float]]) -> int:
+    """How many frames a second has at least."""
+    return int(max(frames for _, frames in codes)) + 1
 
 
 def _standard(rate: int) -> float:

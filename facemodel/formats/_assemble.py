@@ -24,6 +24,12 @@ from foundation.errors import PortraitError
 from geometry.color import srgb_to_linear
 
 CONTOUR = slice(0, 17)  # of iBUG's 68
+CHIN = 8
+MEDIAPIPE = (  # the points of MediaPipe's 478 that are iBUG's 17 to 67, and 152 is its chin
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 98, 97, 2, 326, 327,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 81, 13, 311, 308, 402, 14, 178,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,36 @@ def ibug_weights(prior: Prior = PRIOR) -> np.ndarray:
     return weights
 
 
+def as_mediapipe(
+    ibug: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """MediaPipe's landmarks (478) of a model that has iBUG's alone: those that both know, the others of weight 0."""
+    theirs, ours = np.r_[CHIN, 17:68], np.r_[152, MEDIAPIPE]
+    at, bary, weights = np.zeros(478, np.int64), np.full((478, 3), 1 / 3), np.zeros(478)
+    for part, values in zip((at, bary, weights), ibug):
+        part[ours] = values[theirs]
+    return at, bary, weights
+
+
+def on_triangles(triangles: np.ndarray, corners: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks between three vertices each, (L, 3) with shares (L, 3) -> triangles (L,), barycentric (L, 3).
+
+    Where the three aren't a triangle's, the nearest vertex takes the landmark.
+    """
+    known = {tuple(sorted(t)): n for n, t in enumerate(triangles.tolist())}
+    at, bary = np.zeros(len(corners), np.int64), np.zeros((len(corners), 3))
+    for row, (three, weights) in enumerate(zip(corners.tolist(), shares)):
+        found = known.get(tuple(sorted(three)))
+        if found is None:
+            nearest = three[int(np.argmax(weights))]
+            one, there, _ = on_vertices(triangles, {0: nearest}, 1, 1.0)
+            at[row], bary[row] = one[0], there[0]
+        else:
+            at[row] = found
+            bary[row] = [weights[three.index(v)] for v in triangles[found].tolist()]
+    return at, bary
+
+
 def mask(count: int, index: np.ndarray) -> np.ndarray:
     """(V,) bool of vertex indices."""
     found = np.zeros(count, dtype=bool)
@@ -262,7 +298,12 @@ def assemble(parts: Parts, path: Path, files: Sequence[Path], prior: Prior = PRI
             "eye_radius_mean": eyes.radius * s,
             "eye_radius_basis": eyes.radius_basis * s,
         }
-    for scheme, (at, bary, weights) in parts.landmarks.items():
+    landmarks = dict(parts.landmarks)
+    if "ibug68" in landmarks and "mediapipe478" not in landmarks:
+        landmarks["mediapipe478"] = as_mediapipe(landmarks["ibug68"])
+        shared = int((landmarks["mediapipe478"][2] > 0).sum())
+        notes.append(f"MediaPipe's landmarks are the {shared} that iBUG's 68 know as well")
+    for scheme, (at, bary, weights) in landmarks.items():
         tensors |= {
             f"landmark_triangles_{scheme}": at,
             f"landmark_barycentric_{scheme}": bary[:, [0, 2, 1]] if turned else bary,

@@ -72,3 +72,16 @@ def is_blendshapes(path: Path, summary: Summary) -> bool:
 def is_landmark_table(path: Path, summary: Summary) -> bool:
     """eos' table of iBUG's landmarks (TOML)."""
     return summary.kind == "text" and b"[landmark_mappings]" in path.read_bytes()[: 1 << 20]
+
+
+def is_corner_table(path: Path, summary: Summary) -> bool:
+    """GNM's landmarks: rows of a vertex and its share, three times; 68 of iBUG's or 468 and 478 of MediaPipe's."""
+    if summary.kind != "text" or path.stat().st_size > 1 << 20:
+        return False
+    rows = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    try:
+        return len(rows) in (68, 468, 478) and all(
+            len(r) == 6 and abs(sum(float(x) for x in r[1::2]) - 1) < 0.01 for r in rows
+        )
+    except ValueError:
+        return False

@@ -12,9 +12,14 @@ from foundation.errors import PortraitError
 
 
 def path(text: str) -> Path:
-    """A path; an empty one, of a shell's variable that isn't set, would be the current folder."""
+    """A path; an empty one, of a shell's variable that isn't set, would be the current folder.
+
+    Names of bytes that are no text, as file systems may hold them, are refused: tables and labels can't say them.
+    """
     if not text.strip():
         raise typer.BadParameter("expected a name, got nothing")
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise typer.BadParameter(f"expected a name in UTF-8, got {text!a}; rename the file")
     return Path(text)
 
 

@@ -16,12 +16,12 @@ from facemodel import PortraitError
 from fitting import make_detector
 from foundation.atomic import write_file
 from foundation.progress import Report, counted, ignore
-from portrait.files import file_hash
 from portrait.services.checks import check_folder
 from portrait.services.events import Notes
 from portrait.services.frontalizing import Frontalizer
 from portrait.services.setup import Setup
 from portrait.services.uv import MIRROR, TextureOptions, load_completer
+from portrait.video.source import file_hash
 from recognition.alignment import YawEstimate, align_face, centre_crop, middle_face
 from recognition.pictures import ENDINGS, read_picture
 

@@ -18,11 +18,11 @@ from foundation.progress import Event, Report, ignore
 from portrait.batch.clips import find_clips
 from portrait.batch.cluster import run_on_ray
 from portrait.batch.cores import run_on_cores
-from portrait.batch.job import fit_one
 from portrait.batch.summary import write_summary
 from portrait.batch.work import Clip, Row
 from portrait.services.checks import check_output, check_page
 from portrait.services.fitting import FitOptions, Fitted, fit_clip
+from portrait.services.one_clip import fit_one
 from portrait.services.setup import Setup
 from portrait.tracks import is_track
 

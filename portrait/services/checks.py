@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foundation.errors import PortraitError, unknown_name
-from portrait.video.writer import check_writable
+from portrait.video.writer import FORMATS, check_writable
 
 REPORT_SUFFIXES = (".html", ".htm")
+MOST = 2**31  # frames, people, ... that anybody means
 
 
 def check_number(
@@ -48,6 +49,13 @@ def check_output(path: Path, *inputs: Path | None) -> None:
     if not path.name:
         raise PortraitError(f"output '{path}': expected the name of a file")
     check_writable(path, *inputs)
+
+
+def check_video_output(path: Path, *inputs: Path | None) -> None:
+    """The same for a video: a name that ends as those do that can be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise PortraitError(f"output '{path}': expected a name ending in {', '.join(FORMATS)}")
+    check_output(path, *inputs)
 
 
 def check_folder(path: Path, inside: str) -> None:

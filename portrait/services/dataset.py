@@ -21,7 +21,7 @@ from foundation.errors import write_error
 from foundation.processes import leave_with_parent
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
-from portrait.services.checks import check_folder, check_number
+from portrait.services.checks import MOST, check_folder, check_number
 from portrait.services.setup import Setup
 from synthetic import RandomShots, Shot, SkinAtlas, make_person, shoot
 
@@ -69,7 +69,7 @@ class DatasetOptions:
         """Raises PortraitError for a number out of its range."""
         check_number("identities", self.identities, 1, 99_999)
         check_number("pictures", self.pictures, 1, 999)
-        check_number("seed", self.seed, 0, 2**31)
+        check_number("seed", self.seed, 0, MOST)
         check_number("max-yaw", self.max_yaw_deg, 0, 120, unit=" degrees")
         check_number("test", self.test, 0, 1)
         check_number("size", self.size, 32, 1024, unit=" pixels")

@@ -14,7 +14,7 @@ from fitting import QUALITIES
 from foundation.progress import Report, ignore
 from portrait.batch.clips import VIDEO_SUFFIXES
 from portrait.reports.quality import quality_lines
-from portrait.services.methods import describe_network
+from portrait.services.methods import METHODS, describe_network, describe_weights
 from portrait.tracks import describe_track, is_track
 from portrait.video import is_image, open_frames, read_comment
 from portrait.video.lens import describe_camera
@@ -155,6 +155,8 @@ def _tensors(path: Path) -> Iterator:
         except ValueError:
             value = text
         facts |= value if isinstance(value, dict) else {name: value}
+    if facts.get("kind") == "weights" and facts.get("method") in METHODS:
+        facts = {"kind": "weights"} | describe_weights(path)
     kind = facts.get("kind") or facts.get("format") or "tensors"
     yield f"{kind}: {count} tensors, {path.stat().st_size / 1e6:.1f} MB"
     for name, value in facts.items():

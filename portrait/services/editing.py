@@ -13,7 +13,7 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.editing.curves import Curves
 from facemodel.editing.mixing import TAKE
 from foundation.progress import Report, ignore
-from portrait.services.checks import check_names, check_number, check_output
+from portrait.services.checks import MOST, check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
 from portrait.tracks import check_new_folder, load_track
@@ -102,9 +102,9 @@ def edit_track(
     track = load_track(path, model)
     if options.curves is not None:
         rate = max(1, round(track.fps))
-        curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate)
+        curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate, default_rows=len(track))
         track = facemodel.apply_curves(track, model, curves, head=options.curves.head)
-        for note in (held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
+        for note in (rate_note(curves), held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
             if note:
                 notes.add(note)
         track = track.with_parameters(track.parameters, curves=read.name)
@@ -143,6 +143,13 @@ def clamped_note(curves: Curves) -> str:
     return f"{sum(counts.values())} values outside 0 to 1 are clamped: {', '.join(named[:NAMED])}{more}"
 
 
+def rate_note(curves: Curves) -> str:
+    """Where nothing in the file says how many frames a second its timecodes count; empty otherwise."""
+    if curves.assumed_rate is None:
+        return ""
+    return f"the timecodes are taken to count {curves.assumed_rate:g} frames a second; --csv-rate says otherwise"
+
+
 def unused_note(curves: Curves, model) -> str:
     """Where columns mean nothing to the model; empty where all mean something."""
     if not (unused := curves.unused(model)):
@@ -178,8 +185,8 @@ class MixOptions:
             raise PortraitError(f"--take: expected any of {','.join(TAKE)}, got nothing")
         check_names("part to take", self.take, TAKE)
         check_number("smooth", self.smooth, 0, LONGEST, unit=" seconds")
-        check_number("source-neutral", self.source_neutral, 0, 2**31)
-        check_number("target-neutral", self.target_neutral, 0, 2**31)
+        check_number("source-neutral", self.source_neutral, 0, MOST)
+        check_number("target-neutral", self.target_neutral, 0, MOST)
 
     def mix(self, source: Track, target: Track, model) -> Track:
         """See `facemodel.mix`."""

@@ -12,7 +12,7 @@ from facemodel import Track, export_mesh
 from foundation.progress import Report, ignore
 from neural_render.methods.base import method_of
 from portrait.pictures import as_bytes
-from portrait.services.checks import check_number, check_output
+from portrait.services.checks import MOST, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
 from portrait.tracks import load_track
@@ -50,7 +50,7 @@ def export_frame(
     check_number("texture", texture, 0, 8192, unit=" pixels")
     if texture:
         check_number("texture", texture, 16, 8192, unit=" pixels, or 0 for none")
-    check_number("frame", frame, 0)
+    check_number("frame", frame, 0, MOST)
     check_output(output)
     model, notes = setup.started().face_model("cpu"), Notes(report)
     track = load_track(path, model)

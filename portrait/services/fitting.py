@@ -15,7 +15,7 @@ from fitting import QUALITIES, fit_video
 from foundation.progress import Report, ignore
 from portrait.files import VERSION
 from portrait.reports.fit import write_fit_report
-from portrait.services.checks import check_names, check_page
+from portrait.services.checks import MOST, check_names, check_number, check_page
 from portrait.services.events import named
 from portrait.services.setup import Setup
 from portrait.tracks import altered, check_new_folder, is_track
@@ -36,6 +36,7 @@ class FitOptions:
     def check(self) -> None:
         """Raises PortraitError for what can't be fitted with."""
         check_lens(self.focal_px, self.fov_deg)
+        check_number("focal-px", self.focal_px, 0, MOST, above=True, unit=" pixels")
         check_names("quality", [self.quality], QUALITIES)
         check_names("landmark detector", [self.detector], detectors())
 
@@ -99,6 +100,7 @@ def fit_clip(
     focal = options.focal_px
     if options.fov_deg is not None:
         focal = focal_from_fov(options.fov_deg, frames.width)
+    check_focal(focal, frames.width, frames.height)
     source = frames.source
     frames.signature = source["sha256"]
     settings = fit_settings(options, setup, focal)
@@ -127,6 +129,16 @@ def fit_clip(
     if page is not None:
         write_fit_report(page, fitted.track, input, model)
     return fitted
+
+
+def check_focal(focal: float | None, width: int, height: int) -> None:
+    """Raises PortraitError for a focal length, px, that no camera of such pictures has: of 0.6 to 170 degrees."""
+    low, high = 0.05 * max(width, height), 100.0 * max(width, height)
+    if focal is not None and not low <= focal <= high:
+        raise PortraitError(
+            f"--focal-px, --fov: expected a focal length from {low:.0f} to {high:.0f} px for pictures of {width} x "
+            f"{height}, got {focal:.4g}"
+        )
 
 
 def fit_settings(options: FitOptions, setup: Setup, focal: float | None) -> dict:

@@ -20,7 +20,7 @@ from neural_render.methods.base import LiveSynthesizer, Method, method_of
 from neural_render.methods.clip import Clip
 from neural_render.methods.weights import WeightsHeader
 from portrait.files import synthetic_note, track_facts
-from portrait.services.checks import check_names, check_number, check_output
+from portrait.services.checks import MOST, check_names, check_number, check_video_output
 from portrait.services.events import Notes
 from portrait.services.fitting import detectors
 from portrait.services.setup import Setup
@@ -46,12 +46,12 @@ class LiveOptions:
 
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
-        check_number("frames", self.frames, 1)
+        check_number("frames", self.frames, 1, MOST)
         check_names("landmark detector", [self.detector], detectors())
         if not self.source:
             raise PortraitError("--source: expected a camera's number or a video, got nothing")
         if self.record is not None:
-            check_output(self.record, self.weights)
+            check_video_output(self.record, self.weights)
 
 
 @dataclass(frozen=True)

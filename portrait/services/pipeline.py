@@ -19,12 +19,12 @@ from facemodel.editing.mixing import target_frames
 from foundation.progress import Report, counted, ignore
 from neural_render.methods.base import Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
-from portrait.files import file_hash, find_file, synthetic_note, track_facts
+from portrait.files import find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
 from portrait.pictures import as_bytes
 from portrait.reports.comparison import comparison_frames
 from portrait.reports.reenactment import Reenactment, write_report
-from portrait.services.checks import check_number, check_output, check_page
+from portrait.services.checks import check_number, check_page, check_video_output
 from portrait.services.editing import Mixed, MixOptions
 from portrait.services.events import Begun, Finished, Notes
 from portrait.services.fitting import FitOptions, fit_clip, work_folder
@@ -43,6 +43,7 @@ from portrait.services.training import MethodOptions, Trained, train_on
 from portrait.tracks import check_new_folder, is_track, load_track
 from portrait.video import VideoReader, open_frames
 from portrait.video.sample import carphone
+from portrait.video.source import file_hash
 from renderer import render
 
 DEMO_MINUTES = 7.0
@@ -128,7 +129,7 @@ def reenact(
     check_page(options.page, source, target)
     for path in (output, options.comparison):
         if path is not None:
-            check_output(path, source, target)
+            check_video_output(path, source, target)
     setup = setup.started()
     job = _Job(options, work or work_folder(output), setup, report, Notes(report))
     method = find(options.method.name) if options.weights is None else method_of(options.weights)
@@ -229,7 +230,7 @@ class _Job:
             options = replace(options, minutes=self.clock.left_of(self.options.total_minutes))
         self.begin("training on the target", f"{options.minutes:.3g} minutes in all")
         fitted = self.work / "target.track" / "track.safetensors"
-        digest = file_hash(fitted if fitted.is_file() else target)[:8]
+        digest = (file_hash(fitted) if fitted.is_file() else clip.frames.source["sha256"])[:8]
         weights = self.work / f"{method.name}{options_name(options)}-{digest}.safetensors"
         with self.clock.of("train"):
             trained = train_on(method, [clip], weights, options, report=self.report)

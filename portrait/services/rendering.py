@@ -15,14 +15,15 @@ from facemodel import PortraitError, Track
 from facemodel.editing.mixing import is_mixed, target_frames
 from foundation.progress import Report, counted, ignore
 from neural_render import FrameCursor
-from portrait.files import file_hash, synthetic_note, track_facts
+from portrait.files import synthetic_note, track_facts
 from portrait.pictures import as_bytes, resize
-from portrait.reports.pictures import SUFFIX, write_picture
 from portrait.services.checks import check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
 from portrait.tracks import check_video, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter
+from portrait.video.png import SUFFIX, write_picture
+from portrait.video.source import file_hash
 from portrait.video.writer import FORMATS, check_writable
 from renderer import MAPS, overlay, render
 

@@ -16,13 +16,14 @@ from neural_render.methods.base import Method, header_of, method_of
 from neural_render.methods.clip import Clip
 from neural_render.methods.finding import detected, fitted
 from neural_render.methods.weights import WeightsHeader
-from portrait.files import file_hash, find_file, synthetic_note, track_facts
-from portrait.services.checks import check_output
+from portrait.files import find_file, synthetic_note, track_facts
+from portrait.services.checks import check_video_output
 from portrait.services.events import Notes
 from portrait.services.methods import find, times_of
 from portrait.services.setup import Setup
 from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter, has_sound, open_frames
+from portrait.video.source import file_hash
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def synthesize(
     Raises:
         PortraitError: files that can't be used, or that don't belong together.
     """
-    check_output(output, video, driver, weights, source)
+    check_video_output(output, video, driver, weights, source)
     if weights is None and method is None:
         raise PortraitError("weights: expected a file that 'portrait train' wrote, got none")
     chosen = find(method) if weights is None else method_of(weights)

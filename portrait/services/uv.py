@@ -17,9 +17,8 @@ from foundation.atomic import write_file
 from foundation.progress import Event, Report, ignore
 from neural_render import FrameCursor
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
-from portrait.files import file_hash, synthetic_note
-from portrait.reports.pictures import write_picture
-from portrait.services.checks import check_folder, check_names, check_number
+from portrait.files import synthetic_note
+from portrait.services.checks import MOST, check_folder, check_names, check_number
 from portrait.services.events import Notes
 from portrait.services.fitting import detectors
 from portrait.services.setup import Setup
@@ -36,6 +35,8 @@ from portrait.services.uv_outputs import (  # fmt: skip
 )
 from portrait.tracks import check_video, is_track, load_track, other_file_note
 from portrait.video import is_image, open_frames, read_image
+from portrait.video.png import write_picture
+from portrait.video.source import file_hash
 from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
@@ -79,7 +80,7 @@ class TextureOptions:
             raise PortraitError(f"--size: expected 128, 256, 512 or 1024 texels, got {self.size}")
         for yaw in self.yaws_deg:
             check_number("yaw", yaw, -120, 120, unit=" degrees")
-        check_number("frame", self.frame, 0)
+        check_number("frame", self.frame, 0, MOST)
         check_names("landmark detector", [self.detector], detectors())
         if self.complete not in (None, MIRROR) and not Path(self.complete).is_file():
             raise PortraitError(

@@ -16,7 +16,7 @@ from facemodel import FaceModel, FaceParameters, Track, export_mesh
 from fitting.landmarks.base import Face as Found
 from foundation.progress import Report, counted
 from portrait.pictures import as_bytes
-from portrait.reports.pictures import write_picture
+from portrait.video.png import write_picture
 from portrait.video.writer import VideoWriter
 from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
 from synthetic.performance import head_turn

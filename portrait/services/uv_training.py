@@ -19,14 +19,15 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer, check_losses
 from neural_render.uv_gan.weights import CompletionHeader, CompletionWeights
 from portrait.batch.clips import VIDEO_SUFFIXES
-from portrait.files import VERSION, file_hash
-from portrait.services.checks import check_number, check_output
+from portrait.files import VERSION
+from portrait.services.checks import MOST, check_number, check_output
 from portrait.services.events import Notes, named
 from portrait.services.fitting import fit_clip, work_folder
 from portrait.services.setup import Setup
 from portrait.services.uv import choose_frame, merged
 from portrait.video import open_frames
 from portrait.video.images import IMAGE_SUFFIXES
+from portrait.video.source import file_hash
 from renderer import Camera, linear_to_srgb, main_island
 from synthetic import RandomShots
 from synthetic.performance import head_turn
@@ -58,7 +59,7 @@ class UVTrainingOptions:
         if self.size not in SIZES:
             raise PortraitError(f"--size: expected 64, 128, 256 or 512 texels, got {self.size}")
         check_number("synthetic", self.synthetic, 0, 100_000, unit=" people")
-        check_number("seed", self.seed, 0, 2**31)
+        check_number("seed", self.seed, 0, MOST)
         check_losses(self.losses)
         if self.losses.get("identity") and self.identity is None:
             raise PortraitError("--loss identity: needs --identity with weights that 'portrait recognize train' wrote")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -36,6 +37,20 @@ def is_image(path: Path) -> bool:
 def is_hidden(path: Path) -> bool:
     """Whether a file of a folder isn't meant to be seen: ``.DS_Store``, macOS' ``._`` twins."""
     return path.name.startswith(".")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """A folder's images that are meant to be seen, in the natural order of their names; PortraitError without any."""
+    shown = (p for p in folder.iterdir() if is_image(p) and not is_hidden(p) and p.is_file())
+    files = sorted(shown, key=_natural)
+    if not files:
+        raise PortraitError(f"folder '{folder}': holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return files
+
+
+def _natural(path: Path) -> list:
+    """Sort key in which frame10 follows frame9."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
 
 
 def square_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:

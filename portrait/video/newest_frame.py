@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from foundation.errors import PortraitError
-from portrait.files import file_hash
 from portrait.quiet import quiet_native_stderr
 from portrait.video.reader import VideoReader
+from portrait.video.source import file_hash
 
 Timed = tuple[int, float, Any]
 """Index from 0, seconds after the first frame, and from a source (H, W, 3) uint8 RGB."""

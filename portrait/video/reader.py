@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
@@ -13,18 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import PortraitError
-from portrait.files import source_facts
-from portrait.reports.pictures import read_picture_note
 from portrait.video.images import (
-    IMAGE_SUFFIXES,
     check_readable_file,
     credible_aspect,
     image_size,
-    is_hidden,
     is_image,
+    list_images,
     read_image,
     square_size,
 )
+from portrait.video.png import read_picture_note
+from portrait.video.source import source_facts
 from portrait.video.tonemap import BT2020_PRIMARIES, TRANSFERS, to_sdr, wide_to_srgb
 
 DEFAULT_FPS = 25.0
@@ -87,7 +85,7 @@ class VideoReader:
 
     @cached_property
     def source(self) -> dict:
-        """What a track remembers of where its frames are from: the file's name and hash; see `files.source_facts`."""
+        """What a track remembers of where its frames are from: the file's name and hash; see `source`."""
         return source_facts(self)
 
     @property
@@ -139,10 +137,7 @@ class ImageReader:
     def __init__(self, path: str | os.PathLike, fps: float = DEFAULT_FPS):
         self.path, self.fps = Path(path), fps
         if self.path.is_dir():
-            shown = (p for p in self.path.iterdir() if is_image(p) and not is_hidden(p) and p.is_file())
-            self.files = sorted(shown, key=_natural)
-            if not self.files:
-                raise PortraitError(f"folder '{self.path}': holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+            self.files = list_images(self.path)
         else:
             self.files = [self.path]
         self.sizes = [image_size(file) for file in self.files]
@@ -157,7 +152,7 @@ class ImageReader:
 
     @cached_property
     def source(self) -> dict:
-        """What a track remembers of where its frames are from: the file's name and hash; see `files.source_facts`."""
+        """What a track remembers of where its frames are from: the file's name and hash; see `source`."""
         return source_facts(self)
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
@@ -251,8 +246,3 @@ def _unreadable(path: Path, error: Exception) -> PortraitError:
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
-
-
-def _natural(path: Path) -> list:
-    """Sort key in which frame10 follows frame9."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]

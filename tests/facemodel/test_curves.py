@@ -151,3 +151,15 @@ def test_unknown_columns_are_noted_and_skipped(tmp_path):
     assert edited[0, jaw] == 0.25
     others = [k for k in range(52) if k != jaw]
     assert torch.equal(edited[:, others], track.parameters.expression[:, others])
+
+
+@pytest.mark.parametrize("rate", [24, 25, 30, 50, 60])
+def test_a_whole_second_says_its_rate_unless_it_is_the_track_s_own(tmp_path, rate):
+    rows = [(f"00:00:00:{k:02d}.000", k / rate / 2) for k in range(rate)]
+    path = write_rows(tmp_path / "c.csv", ("Timecode", "JawOpen"), rows)
+    found = read_curves(path, default_rate=120, default_rows=240)
+    assert found.assumed_rate == rate and found.times[-1] == pytest.approx((rate - 1) / rate)
+    assert read_curves(path, default_rate=120, default_rows=rate).times[-1] == pytest.approx((rate - 1) / 120)
+    short = write_rows(tmp_path / "d.csv", ("Timecode", "JawOpen"), rows[: rate // 2 - 2])
+    assert read_curves(short, default_rate=120, default_rows=240).assumed_rate == 120
+    assert read_curves(path, rate=60).assumed_rate is None

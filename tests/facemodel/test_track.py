@@ -74,6 +74,7 @@ def test_what_may_not_be_read_isn_t_said_to_be_missing(tmp_path, monkeypatch, hi
 
 def test_labels():
     assert FrameStatus(0).label == "no_face"
+    assert FrameStatus.CUT.label == "no_face+cut"  # a shot may begin without a face
     assert FrameStatus(5).label == "tracked+several_faces"
 
 

@@ -63,7 +63,7 @@ def act(clip, send):
 
 def fit(clip, send, options, setup):
     """The real work."""
-    from portrait.batch.job import fit_one
+    from portrait.services.one_clip import fit_one
 
     note_start(clip)
     return fit_one(clip, send, options, setup)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facemodel import FrameStatus, PortraitError
 from foundation.progress import Event
-from portrait.batch import job
 from portrait.batch.clips import find_clips, track_names
 from portrait.batch.cores import run_on_cores
 from portrait.batch.summary import COLUMNS, row_of, write_summary
 from portrait.batch.work import ATTEMPTS, Row, failed, now_and_then
 from portrait.cli import main
 from portrait.commands.batch_display import BatchDisplay
+from portrait.services import one_clip as job
 from portrait.services.batch import ClipEvent, _alone
 from portrait.services.fitting import FitOptions
 from portrait.services.setup import Setup
@@ -45,7 +45,7 @@ def test_clips_keep_their_folders_and_are_told_apart(tmp_path):
     assert clips[3].track == Path.cwd() / "out/sub/deep/a.track" and clips[3].path == tmp_path / "sub/deep/a.mkv"
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.from_regex(r"([ab]/)?[ab](\.mp4|\.mov){1,3}", fullmatch=True), unique=True))
 def test_no_two_clips_share_a_track(names):
     tracks = track_names([Path(n) for n in names])

@@ -11,7 +11,7 @@ import cv2
 import pytest
 import torch
 
-import portrait.batch.job
+import portrait.services.one_clip
 from facemodel import Track
 from fitting.landmarks import DETECTORS
 from portrait.batch.clips import find_clips
@@ -45,7 +45,7 @@ def detectors(monkeypatch):
     made, make = [], DETECTORS["mediapipe"]
     monkeypatch.setitem(DETECTORS._values, "mediapipe", lambda device: made.append(make(device)) or made[-1])
     monkeypatch.setattr("portrait.services.batch.run_on_cores", one_by_one)
-    portrait.batch.job._finder.cache_clear()
+    portrait.services.one_clip._finder.cache_clear()
     threads = torch.get_num_threads(), cv2.getNumThreads()
     yield made
     torch.set_num_threads(threads[0])

@@ -60,7 +60,14 @@ def test_each_command_has_help(command, capsys):
 
 
 def test_commands_are_those_expected():
-    assert set(typer.main.get_command(app).commands) == {*COMMANDS, "uv", "uv-train", "synthesize-dataset", "recognize"}
+    assert set(typer.main.get_command(app).commands) == {
+        *COMMANDS,
+        "uv",
+        "uv-train",
+        "synthesize-dataset",
+        "recognize",
+        "model",
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 import facemodel
 from portrait.cli import main
-from portrait.services.fitting import fit_clip
+from portrait.services.fitting import FitOptions, fit_clip
+from portrait.services.setup import Setup
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
 from tests.portrait.test_video import write_raw
@@ -15,11 +16,11 @@ from tests.portrait.test_video import write_raw
 @pytest.fixture(scope="module")
 def fit(tmp_path_factory):
     """Fits one picture, stored turned if asked for; its track."""
-    model, folder = facemodel.load(), tmp_path_factory.mktemp("shapes")
+    folder = tmp_path_factory.mktemp("shapes")
 
     def fit_picture(name, picture, rotation=0, **options):
         clip = write_raw(folder / f"{name}.mp4", [picture], rotation=rotation)
-        return fit_clip(clip, folder / f"{name}.track", device="cpu", model=model, **options).track
+        return fit_clip(clip, folder / f"{name}.track", FitOptions(**options), setup=Setup(device="cpu")).track
 
     return fit_picture
 
@@ -33,7 +34,7 @@ def picture():
 
 @pytest.fixture(scope="module")
 def upright(fit, picture):
-    return fit("upright", picture, fov=50)
+    return fit("upright", picture, fov_deg=50)
 
 
 def face(track):
@@ -54,7 +55,7 @@ def compare(track, base, scale=1.0, corner=(0, 0), tolerance=0.05):
 
 def test_a_phone_s_portrait_clip(fit, picture, upright):
     """Stored lying, with a note to turn it: width, height and --fov are those of the upright picture."""
-    track = fit("phone", np.ascontiguousarray(np.rot90(picture)), rotation=-90, fov=50)
+    track = fit("phone", np.ascontiguousarray(np.rot90(picture)), rotation=-90, fov_deg=50)
     assert (track.width, track.height) == (352, 288)
     compare(track, upright)
     assert track.facts["camera"]["focal_px"] == pytest.approx(176 / np.tan(np.radians(25)), rel=1e-5)
@@ -63,7 +64,7 @@ def test_a_phone_s_portrait_clip(fit, picture, upright):
 
 
 def test_4k(fit, picture, upright):
-    track = fit("uhd", cv2.resize(picture, (3840, 2160)), fov=50)
+    track = fit("uhd", cv2.resize(picture, (3840, 2160)), fov_deg=50)
     points, size = face(track)
     expected = face(upright)[0] * [3840 / 352, 2160 / 288]
     assert (track.width, track.height) == (3840, 2160)

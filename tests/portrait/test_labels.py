@@ -8,9 +8,9 @@ import pytest
 import facemodel
 from facemodel import Track
 from portrait.cli import main
-from portrait.files import file_hash
 from portrait.services.synthesis import write_frames
 from portrait.video import VideoReader, read_comment
+from portrait.video.source import file_hash
 from tests.portrait.networks import random_weights
 
 

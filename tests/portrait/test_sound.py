@@ -7,11 +7,11 @@ import pytest
 import facemodel
 from facemodel import PortraitError, Track
 from portrait.cli import main
-from portrait.files import source_facts
 from portrait.services.events import Notes
 from portrait.services.pipeline import sound_of_track
 from portrait.services.synthesis import sound_file
 from portrait.video import VideoReader, VideoWriter
+from portrait.video.source import source_facts
 from tests.portrait.conftest import FRAMES, tone
 from tests.portrait.networks import random_weights
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import facemodel
-from benchmarks.model_files import WRITERS, Written, make_head, write_obj
+from benchmarks.model_files import WRITERS, Written, make_head, write_gnm, write_obj
 from benchmarks.models import coefficients, vertex_error
 from facemodel import gate
 from facemodel.formats.default import write_model
@@ -123,3 +123,68 @@ def test_extra_files_that_don_t_belong(written, tmp_path):
         import_model(written["LSFM"].path, [mesh])
     with pytest.raises(PortraitError, match="extra file '.*none.npy': no such file"):
         import_model(written["LSFM"].path, [tmp_path / "none.npy"])
+
+
+def spread(model) -> tuple[float, float]:
+    """Area of the atlas that is covered, and its triangles' in sum: the same if nothing lies over anything."""
+    corners = model.atlas.coordinates[model.atlas.triangles]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    total = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).abs().sum() / 2)
+    steps = 40
+    weights = torch.tensor([(i, j, steps - i - j) for i in range(1, steps) for j in range(1, steps - i)]) / steps
+    points = torch.einsum("sk,tka->tsa", weights.to(corners), corners).reshape(-1, 2)
+    side = 256
+    return len(torch.unique((points * side).long() @ torch.tensor([side, 1]))) / side**2, total
+
+
+def test_textures_that_lie_over_each_other_get_places_of_their_own(tmp_path):
+    """GNM's regions share the unit square: here a head and two eyes, each over the whole of it."""
+    head = make_head()
+    path = write_gnm(tmp_path, head).path
+    arrays = dict(np.load(path))
+    flat = np.zeros((len(head.vertices), 2))
+    for part in (np.arange(head.eyes[0][0]), *head.eyes):
+        offset = head.vertices[part] - head.vertices[part].mean(0)
+        flat[part] = 0.5 + 0.49 * offset[:, :2] / np.abs(offset[:, :2]).max()
+    uv = flat[head.triangles]
+    a, b, c = (head.vertices[head.triangles[:, k]] for k in range(3))
+    uv[np.cross(b - a, c - a)[:, 2] <= 1e-9] = 0.5  # seen from the front alone
+    arrays["triangle_uvs"] = uv
+    np.savez(path, **arrays)
+    model = import_model(path)
+    covered, total = spread(model)
+    assert covered == pytest.approx(total, rel=0.15)
+    assert any("lie side by side" in n for n in model.provenance.notes)
+    eye = model.region("eyes")[model.triangles].all(1)
+    tops = model.atlas.coordinates[model.atlas.triangles[eye]].flatten(0, 1).amax(0)
+    assert float(tops[1]) <= 0.2 + 1e-6
+
+
+def test_tiles_beyond_1_come_into_the_atlas(tmp_path):
+    head = make_head()
+    path = write_gnm(tmp_path, head).path
+    arrays = dict(np.load(path))
+    arrays["triangle_uvs"] = arrays["triangle_uvs"] * 0.01 + np.array([3.0, 0.0])
+    np.savez(path, **arrays)
+    coordinates = import_model(path).atlas.coordinates
+    assert float(coordinates.min()) >= 0 and float(coordinates.max()) <= 1
+
+
+@pytest.mark.parametrize("count", [68, 468])
+def test_landmarks_of_gnm_in_a_table(tmp_path, count):
+    head = make_head()
+    path = write_gnm(tmp_path, head).path
+    rng = np.random.default_rng(1)
+    triangles = head.triangles[rng.permutation(400)[:count] if count < 400 else np.arange(count)]
+    shares = rng.dirichlet(np.ones(3), count)
+    rows = [" ".join(f"{v} {s:.9f}" for v, s in zip(*row)) for row in zip(triangles, shares)]
+    (tmp_path / "marks.txt").write_text("\n".join(rows) + "\n")
+    model = import_model(path, [tmp_path / "marks.txt"], force=True)
+    there = (head.vertices[triangles] * shares[..., None]).sum(1)
+    marks = model.landmarks(model.mean, "ibug68" if count == 68 else "mediapipe478").numpy()
+    if count == 68:  # along the jaw, from the subject's right to the left, whatever the table's order
+        there[:17] = there[:17][np.argsort(there[:17, 0])]
+    np.testing.assert_allclose(marks[:count], there, atol=1e-3)
+    (tmp_path / "marks.txt").write_text("\n".join(r.replace(r.split()[0], "99999", 1) for r in rows))
+    with pytest.raises(PortraitError, match="landmarks of another topology"):
+        import_model(path, [tmp_path / "marks.txt"], force=True)

@@ -12,6 +12,8 @@ import pytest
 import scipy.io
 import torch
 
+import facemodel
+from facemodel.formats._assemble import CHIN, MEDIAPIPE
 from facemodel.importing import import_model
 from geometry.color import srgb_to_linear
 
@@ -177,6 +179,23 @@ def test_index_tables_that_count_from_1(tmp_path):
     path, _ = bfm_front(tmp_path)
     model = import_model(path, force=True)
     torch.testing.assert_close(model.landmarks(model.mean)[30], torch.tensor([0.0, 100.0, 0.0]), atol=1e-4, rtol=0)
+
+
+def test_mediapipe_s_landmarks_are_those_that_ibug_s_know(tmp_path):
+    """The tip of the nose, which this file has on its third vertex; a cheek, which iBUG doesn't know."""
+    model = import_model(bfm_front(tmp_path)[0], force=True)
+    embedding = model.embedding("mediapipe478")
+    assert int((embedding.weights > 0).sum()) == 52
+    torch.testing.assert_close(model.landmarks(model.mean, "mediapipe478")[4], torch.tensor([0.0, 100.0, 0.0]))
+    assert float(embedding.weights[50]) == 0 and float(embedding.weights[4]) == float(
+        model.embedding("ibug68").weights[30]
+    )
+
+
+def test_the_two_schemes_agree_on_the_default_model():
+    model = facemodel.load()
+    ours, theirs = model.landmarks(model.mean)[[CHIN, *range(17, 68)]], model.landmarks(model.mean, "mediapipe478")
+    torch.testing.assert_close(ours, theirs[[152, *MEDIAPIPE]], atol=0.1, rtol=0)
 
 
 def test_index_tables_of_rows(tmp_path):

@@ -1,6 +1,6 @@
 """Starts a small training again and again and kills it with SIGKILL at random moments, until it is through.
 
-    python -m tests.neural_render.killed_training FOLDER KILLS STEPS
+    python -m tests.neural_render.training.killed_training FOLDER KILLS STEPS
 
 Each training is a fork of this process, so that nothing is imported twice. It writes a line "step loss", the loss in
 hexadecimal, to FOLDER/losses for each step, and saves a checkpoint after each. This process looks after each kill at

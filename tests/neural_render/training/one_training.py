@@ -1,6 +1,6 @@
 """Trains a toy and a small Deep Video Portraits network; run by torchrun with one or several processes.
 
-    torchrun --nproc-per-node 2 -m tests.neural_render.one_training FILE
+    torchrun --nproc-per-node 2 -m tests.neural_render.training.one_training FILE
 
 The main process writes the losses of each step and some weights to FILE as JSON.
 """
@@ -16,7 +16,7 @@ from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
 from tests.neural_render.arrays import moving_disc
-from tests.neural_render.toys import Line, ToySettings
+from tests.neural_render.training.toys import Line, ToySettings
 
 DVP = Settings(
     size=64, width=4, batch=4, adversarial_after=1, dropout=0.0, boost=1.0, seed=3, held_out=0.25,

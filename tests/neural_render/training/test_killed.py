@@ -11,9 +11,9 @@ import torch
 
 from neural_render.methods.deep_video_portraits.trainer import Trainer
 from tests.neural_render.arrays import moving_disc
-from tests.neural_render.killed_training import SETTINGS
+from tests.neural_render.training.killed_training import SETTINGS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def one_thread():
 @pytest.mark.slow
 def test_killed_twenty_times(tmp_path, one_thread):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.neural_render.killed_training", str(tmp_path), "20", "3"],
+        [sys.executable, "-m", "tests.neural_render.training.killed_training", str(tmp_path), "20", "3"],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
