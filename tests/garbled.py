@@ -6,7 +6,7 @@ import json
 import struct
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import PortraitError
@@ -73,3 +73,40 @@ def with_header(data: bytes, header: object) -> bytes:
     text = json.dumps(table).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def spoil_tensors(path: Path, read) -> None:
+    """Tries a reader on a file that `foundation.tensors` wrote: bytes spoilt, other values in its header.
+
+    The file is as it was afterwards.
+    """
+    spoil_bytes(path, read)
+    table, whole = tensors_header(path)
+
+    @bounded
+    @given(other_json(table))
+    def by_values(other):
+        path.write_bytes(with_header(whole, other))
+        reads_or_refuses(read)
+
+    try:
+        by_values()
+    finally:
+        path.write_bytes(whole)
+
+
+def spoil_bytes(path: Path, read) -> None:
+    """Tries a reader on a file whose bytes are spoilt; the file is as it was afterwards."""
+    whole = path.read_bytes()
+
+    @bounded
+    @given(edits, cuts)
+    def by_bytes(changes, cut):
+        path.write_bytes(spoilt(whole, changes, cut))
+        reads_or_refuses(read)
+
+    try:
+        read()
+        by_bytes()
+    finally:
+        path.write_bytes(whole)

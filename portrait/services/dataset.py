@@ -171,8 +171,8 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
     check_folder(output, path.name)
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            found = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise PortraitError(f"'{path}': can't be read ({error}); choose another folder") from None
         other = [k for k in {**wanted, **found} if k != "note" and found.get(k) != wanted.get(k)]
         if other:
@@ -180,12 +180,12 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
                 f"data set '{output}': was drawn with other settings ({', '.join(other)}); choose another folder, "
                 "or the settings in its dataset.json"
             )
-    elif output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(p != partial_of(path) for p in output.iterdir()):  # a run stopped at once leaves that
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
         write_file(path, json.dumps(wanted, indent=1), "data set")
     for left in output.glob("*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
