@@ -90,7 +90,7 @@ class Cost:
 
 
 def make_inputs(folder: Path) -> None:
-    """Clips, a track of the first, pictures of four identities and an experiment, from the demo's clip."""
+    """Clips, pictures of four identities and an experiment, from the demo's clip."""
     from portrait.video import VideoReader, VideoWriter
     from portrait.video.sample import carphone
 
@@ -109,8 +109,12 @@ def make_inputs(folder: Path) -> None:
     (folder / "experiment.toml").write_text(SETTINGS.format(folder=folder / "faces"), encoding="utf-8")
     (folder / "one").mkdir()
     shutil.copy(folder / "clips" / "b.mp4", folder / "one" / "b.mp4")
-    command = [*portrait(), "fit", folder / "clips" / "a.mp4", "-o", folder / "a.track", "--quality", "fast"]
-    subprocess.run([*map(str, command), "--device", "cpu"], check=True, capture_output=True)
+
+
+def make_track(folder: Path) -> None:
+    """The track of the first clip."""
+    command = [*portrait(), "fit", "clips/a.mp4", "-o", "a.track", "--quality", "fast", "--device", "cpu"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())
 
 
 def all_jobs(inputs: Path) -> list[Job]:
@@ -139,6 +143,11 @@ def all_jobs(inputs: Path) -> list[Job]:
 
 def portrait() -> list[str]:
     return [sys.executable, "-m", "portrait"]
+
+
+def environment() -> dict[str, str]:
+    """With this project's code, in whatever folder a job runs."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 # -- what lies in a folder --------------------------------------------------------------------------------------------
@@ -321,7 +330,7 @@ def run(job: Job, folder: Path, cost: Cost, chance: random.Random | None, end: f
     with open(words, "w") as file:
         process = subprocess.Popen(
             [*portrait(), *job.arguments], cwd=folder, stdout=file, stderr=file, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
         )  # fmt: skip
     try:
         while process.poll() is None:
@@ -397,6 +406,8 @@ def measure(
     end = began + 60 * minutes
     make_inputs(root / "inputs")
     jobs = [job for job in all_jobs(root / "inputs") if names is None or job.name in names]
+    if any(job.name == "train" for job in jobs):
+        make_track(root / "inputs")
     costs, chance, number = {job.name: Cost() for job in jobs}, random.Random(seed), 0
     left = kills
     while left > 0 and time.monotonic() < end:

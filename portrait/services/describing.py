@@ -167,6 +167,8 @@ def _tensors(path: Path) -> Iterator:
 def _frames(path: Path) -> Iterator:
     try:
         frames = open_frames(path)
+        if is_image(path):  # half a picture may still say its size
+            next(iter(frames))
     except PortraitError:
         if path.is_dir() or is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
             raise
