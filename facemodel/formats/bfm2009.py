@@ -35,6 +35,23 @@ def _landmarks(parts: Parts, index: np.ndarray) -> None:
     parts.landmarks["ibug68"] = _assemble.on_vertices(parts.triangles, marks, 68, _assemble.ibug_weights())
 
 
+def is_expression_basis(path: Path, summary: Summary) -> bool:
+    """How many, then their mean and as many columns, as floats of as many vertices."""
+    if summary.kind or not path.is_file() or path.stat().st_size < 1000:
+        return False
+    count = int(np.fromfile(path, "<i4", 1)[0])
+    floats = (path.stat().st_size - 4) / 4
+    return 1 < count < 512 and floats % (3 * (count + 1)) == 0
+
+
+def _numbers(path: Path) -> list[float]:
+    """A text's numbers; none of one that has anything else."""
+    try:
+        return [float(x) for x in path.read_text(encoding="utf-8").split()]
+    except ValueError:
+        return []
+
+
 def _no_expressions(count: int) -> np.ndarray:
     return np.zeros((0, count, 3))
 
@@ -44,6 +61,7 @@ class Bfm2009Format(ForeignFormat):
 
     name = "bfm2009"
     title = "Basel Face Model 2009"
+    extras = "for expressions Exp_Pca.bin, std_exp.txt and BFM_exp_idx.mat"
 
     def knows(self, path: Path, summary: Summary) -> bool:
         return summary.kind in ("mat", "npz") and summary.has("shapeMU", "shapePC", "shapeEV", "tl")
@@ -69,7 +87,43 @@ class Bfm2009Format(ForeignFormat):
         if "segbin" in raw:
             segments = np.asarray(raw["segbin"]) > 0.5
             parts.regions = {name: segments[:, k] for k, name in enumerate(SEGMENTS) if k < segments.shape[1]}
+        self._expressions(parts, extras)
         return parts, [path]
+
+    @staticmethod
+    def _expressions(parts: Parts, extras: Extras) -> None:
+        """FaceWarehouse's expressions as Guo et al. fitted them to this model, on the vertices that they know."""
+        path = extras.take(is_expression_basis)
+        if path is None:
+            return
+        table = extras.take(lambda _, s: s.has("trimIndex"))
+        spread = extras.take(lambda p, s: s.kind == "text" and len(_numbers(p)) > 1)
+        if table is None or spread is None:
+            raise PortraitError(
+                f"extra file '{path}': it needs BFM_exp_idx.mat and std_exp.txt beside it; give them, too"
+            )
+        kept = np.asarray(read_arrays(table)["trimIndex"], dtype=np.float64).ravel().astype(np.int64) - 1
+        values = np.fromfile(path, "<f4", offset=4).reshape(-1, 3 * len(kept))[
+            1:
+        ]  # the first row is their mean, unused
+        std = np.array(_numbers(spread))
+        if len(std) != len(values) or kept.min() < 0 or kept.max() >= len(parts.mean):
+            raise PortraitError(
+                f"extra file '{path}': {len(values)} expressions of {len(kept)} vertices, {len(std)} std, a model of "
+                f"{len(parts.mean)} vertices"
+            )
+        place = np.full(len(parts.mean), -1)
+        place[kept] = np.arange(len(kept))
+        triangles = place[parts.triangles]
+        parts.triangles = triangles[(triangles >= 0).all(-1)]
+        parts.mean, parts.identity = parts.mean[kept], parts.identity[:, kept]
+        if parts.albedo is not None:
+            parts.albedo = parts.albedo[0][kept], parts.albedo[1][:, kept]
+        parts.regions = {name: region[kept] for name, region in parts.regions.items()}
+        parts.expression = values.astype(np.float64).reshape(len(values), -1, 3) * std[:, None, None]
+        parts.block = _assemble.signed(_assemble.numbered(len(values)))
+        parts.license = DERIVED
+        parts.notes[:] = [f"the {len(kept)} of its vertices that the expressions know are kept"]
 
 
 class BfmFrontFormat(ForeignFormat):

@@ -48,7 +48,7 @@ def _step(
     """What changed since the frame before, and its standard deviation, both (F, P) in the layout's order."""
     growth = math.sqrt(max(seconds, 1e-3) * 30)
     strength = previous.light[:, 0].mean(-1, keepdim=True).abs().clamp_min(0.1)  # (F, 1)
-    motion = (priors.step_motion * growth * unknowns.part(unknowns.std, "motion")).to(state.light)
+    motion = (priors.step_motion * growth * unknowns.motion_std).to(state.light)
     parts = (
         (priors.step_rotation * growth, axis_angle(state.rotation @ previous.rotation.transpose(1, 2))),
         (priors.step_translation * growth, state.translation - previous.translation),

@@ -33,8 +33,8 @@ class ColourTrust:
     moving: float = 0.5  # share of the way there while tracking
     landmarks: float = 0.05  # share of the landmarks' weights that is left
     damping: float = 1e-5  # share of the diagonal; what is flat moves slowly with more
-    more_steps: int = 3  # of the finest level
-    masked_steps: int = 4  # more of the coarse solution, of faces that are partly hidden or in a shadow
+    more_steps: tuple[int, int] = (3, 5)  # of the finest level: of whole faces, of those partly hidden or in a shadow
+    masked_steps: int = 4  # more of the coarse solution, of the latter
     approach: float = 0.5  # share of the way there that is left after each level but the last, of `first`
     first: float = 0.4
     least_side: tuple[float, float] = (160.0, 200.0)  # px of the picture across the face's square: of clips, of few

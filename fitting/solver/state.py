@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -102,13 +102,22 @@ class Unknowns:
         """The entries of one block, of (S + P,) values."""
         return values[self.layout.slices()[name]]
 
+    @cached_property
+    def _limits(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Bounds of expressions and joints, in single precision."""
+        return {n: tuple(self.part(x, n).float() for x in (self.lower, self.upper)) for n in ("expression", "joints")}
+
+    @cached_property
+    def motion_std(self) -> Tensor:
+        """(M,) of expressions and joints, in double."""
+        return self.part(self.std, "motion")
+
     def clamped(self, state: FitState) -> FitState:
         """The state within the bounds of expressions and joints."""
 
         def clamp(name: str) -> Tensor:
-            value = getattr(state, name)
-            lower, upper = (self.part(x, name).to(value) for x in (self.lower, self.upper))
-            return torch.minimum(torch.maximum(value, lower), upper)
+            lower, upper = self._limits[name]
+            return torch.minimum(torch.maximum(getattr(state, name), lower), upper)
 
         if not self.layout.joints:
             return replace(state, expression=clamp("expression"))
@@ -122,8 +131,7 @@ class Unknowns:
         for bound in (self.lower, self.upper):
             step = bound[start:].repeat(len(state), 1)
             step[:, at] -= values
-            step[:, held] = 0.0
-            out.append(step)
+            out.append(step.masked_fill_(held, 0.0))
         return out[0], out[1]
 
     def shared_bounds(self, state: FitState, held: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,8 +140,7 @@ class Unknowns:
         out = []
         for bound in (self.lower, self.upper):
             step = bound[: self.layout.shared] - values
-            step[held] = 0.0
-            out.append(step)
+            out.append(step.masked_fill_(held, 0.0))
         return out[0], out[1]
 
 

@@ -12,7 +12,10 @@ from fitting.tracking.checkpoint import Rows, Shared
 from fitting.tracking.frame import Fitter
 from fitting.tracking.plan import SharedSpread
 
-ENERGIES = ("landmarks", "photometric", "brightness", "energy", "visible", "step", "converged", "detector")
+ENERGIES = (
+    "landmarks", "photometric", "contrast", "correlation", "brightness", "energy", "visible", "step", "converged",
+    "detector",
+)  # fmt: skip
 
 
 def _spread(rows: Rows, shared: SharedSpread, layout: Layout) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
+from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
@@ -17,7 +18,7 @@ from fitting.energy.priors import frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
 from fitting.energy.surface import ModelSurface, Shape
 from fitting.energy.temporal import motion_slack, temporal_prior
-from fitting.energy.visibility import visible_samples
+from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
@@ -111,6 +112,11 @@ class Fitter:
         return Landmarks(self.marks, self.shape(state).marks)
 
     def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+        """See `visible_samples`; nothing beyond the picture's edge is."""
+        unhidden, where = self.unhidden(state, seen)
+        return unhidden * in_picture(where, seen), where
+
+    def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`."""
         return visible_samples(self.shape(state), self.model.triangles, state, seen, self.settings.visibility)
 
@@ -152,10 +158,9 @@ class Fitter:
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
         start is a solution already, which the landmarks alone would only move away from.
 
-        The result's energies: ``photometric``, root mean square over the visible face, of 255; ``landmarks``, root mean
-        square, share of the face's size; ``energy``, both terms' weighted sum; ``visible``, the share of the face's
-        samples that the camera sees; ``step``, length of the solver's last step in posterior standard deviations (root
-        mean square); ``converged``, 1 where that is small.
+        The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
+        weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
+        ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
         s, policy = self.settings, self.settings.frame
         state, weights = start, self.terms.still if near else self.terms.moving
@@ -166,7 +171,8 @@ class Fitter:
         if before:
             slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
             before = replace(before, slack=slack)
-        visible, where = self.visible(state, seen)
+        unhidden, where = self.unhidden(state, seen)
+        visible, look = unhidden * in_picture(where, seen), None
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
@@ -181,9 +187,9 @@ class Fitter:
             state = self.admissible(replace(state, gaze=gaze))
         stds = spread(matrix, self.held_frame)
         moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
-        energies |= {
-            "visible": float(visible.mean()), "step": float(moved), "converged": float(moved < policy.at_rest)
-        }  # fmt: skip
+        energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
+        if look is not None:
+            energies |= agreement(self.shape(state).surface, state, look, unhidden)
         return FrameResult(state, energies, stds)
 
     def _step(

@@ -26,7 +26,7 @@ from fitting.occlusion.network import PARTS
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import parts_at, seen_parts, shares
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
-from fitting.policy.colour_trust import ColourTrust
+from fitting.policy.colour_trust import ColourTrust, terms_at
 from fitting.policy.weights import Weights
 from fitting.solver.detail import Elimination, absorb
 from fitting.solver.normal_equations import NormalEquations, solve_joint, spread
@@ -78,6 +78,7 @@ class _Solution:
     shade: Tensor | None = None  # (F, 9, 3) light in a cast shadow; None: there is none
     hidden: float = 0.0  # share of the visible face, of the frame where that is most, that isn't lit skin
     unexplained: float = 1.0
+    stage: Stage | None = None  # the last
     matrix: Tensor | None = None
     held: Tensor | None = None  # which of the system's unknowns were held
 
@@ -105,6 +106,7 @@ class _KeyFrames:
     def __init__(self, fitter: Fitter, seen: Observation, report: Report) -> None:
         self.fitter, self.seen, self.report = fitter, seen, report
         s, j = fitter.settings, fitter.settings.joint
+        self._joint = j
         self.side = float(seen.side.median())
         self.levels = list(zip(*s.worthwhile(s.joint_levels, s.joint_steps, self.side)))
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
@@ -180,15 +182,11 @@ class _KeyFrames:
         """``skin`` knows what is skin, for the reflectance alone, where that isn't to count for the shape."""
         x = self._fine(x, trusted=False)
         if skin is not None:
-            y = replace(skin, state=x.state)
-            x = replace(x, state=self._run(y, replace(self._last, steps=self._joint.skin_steps, free=Free.SKIN)).state)
+            stage = replace(x.stage, steps=self._joint.skin_steps, free=Free.SKIN)
+            x = replace(x, state=self._run(replace(skin, state=x.state), stage).state)
         return self._result(self._absorbed(x), trusted=False)
 
     # -- their solutions ----------------------------------------------------------------------------------------
-
-    @property
-    def _joint(self):
-        return self.fitter.settings.joint
 
     def _fine(self, x: _Solution, trusted: bool) -> _Solution:
         fitter, j, trust = self.fitter, self._joint, self.fitter.settings.trust
@@ -197,13 +195,14 @@ class _KeyFrames:
         last = len(self.levels) - 1
         for n, (level, steps) in enumerate(self.levels):
             # By and by: trusted at once, colours that are still off would count as occluders.
-            fitter.adapt(0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n)
-            weights = self._sized(fitter.terms.joint)
+            share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
+            terms = terms_at(fitter.settings, share)
+            weights = self._sized(terms.joint)
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
-            more, damping = (trust.more_steps if n == last else 0, trust.damping) if trusted else (0, j.damping)
-            self._last = Stage(steps + more, Free.ALL, weights, fitter.terms.detail, damping, level)
-            x = self._run(x, self._last)
+            more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
+            damping = trust.damping if trusted else j.damping
+            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level))
         return replace(x, unexplained=self._unexplained(x))
 
     def _absorbed(self, x: _Solution) -> _Solution:
@@ -242,7 +241,7 @@ class _KeyFrames:
             x = self._step(x, stage)
             self.done += 1
             self.report(Event(STAGE, min(self.done, self.total), self.total, "steps"))
-        return x
+        return replace(x, stage=stage)
 
     def _held(self, free: Free) -> tuple[Tensor, Tensor]:
         """Which of the shared unknowns (S,) and of a frame's (P,) stay as they are."""

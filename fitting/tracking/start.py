@@ -68,13 +68,20 @@ def _pose(
     used, flip = skin & known, np.diag(FLIP)
     ok = used.sum() >= 4
     if ok:
-        ok, turn, shift = cv2.solvePnP(points[used], pixels[used], camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        try:
+            ok, turn, shift = cv2.solvePnP(points[used], pixels[used], camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        except cv2.error:  # it refuses faces of a small angle: 20 px seen through a long lens
+            turn, shift = np.zeros((3, 1)), _facing(pixels[used], focal, middle)[:, None]
     if ok:
         ok, turn, shift = cv2.solvePnP(
             points[used], pixels[used], camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE
         )
     if ok and shift[2, 0] > 0 and np.isfinite(shift).all():
         return flip @ cv2.Rodrigues(turn)[0] @ flip, shift[:, 0]
-    box = pixels[known] if known.any() else middle[None]
-    depth = focal * FACE / max(float(np.ptp(box, axis=0).max()), 1.0)
-    return np.eye(3), np.append((box.mean(0) - middle) / focal * depth, depth)
+    return np.eye(3), _facing(pixels[known] if known.any() else middle[None], focal, middle)
+
+
+def _facing(pixels: np.ndarray, focal: float, middle: np.ndarray) -> np.ndarray:
+    """Translation (3,) mm of a head that looks into the camera."""
+    depth = focal * FACE / max(float(np.ptp(pixels, axis=0).max()), 1.0)
+    return np.append((pixels.mean(0) - middle) / focal * depth, depth)

@@ -13,7 +13,7 @@ from portrait.services.describing import Description
 from portrait.services.doctor import Examination
 from portrait.services.editing import Edited, Mixed
 from portrait.services.exporting import Exported, ExportedNetwork
-from portrait.services.fitting import Fitted
+from portrait.services.fitting import Fitted, FittedPeople
 from portrait.services.live import Counts
 from portrait.services.pipeline import Reenacted
 from portrait.services.recognition import ComparedRuns, EvaluatedRun, Seed, TrainedRun, TrainingData
@@ -41,6 +41,11 @@ def _(r: Fitted) -> list[str]:
         rate = f"{r.seconds:.1f} s, {len(r.track) / r.seconds:.1f} frames a second"
         out = [f"{r.path}: {describe_track(r.track)}; {rate}", *(f"  note: {text}" for text in r.warnings)]
     return out if r.page is None else [*out, f"{r.page}: doubtful frames, overlays, curves"]
+
+
+@lines.register
+def _(r: FittedPeople) -> list[str]:
+    return [line for fitted in r.people for line in lines(fitted)]
 
 
 @lines.register

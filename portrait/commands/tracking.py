@@ -16,6 +16,7 @@ app = typer.Typer()
 @app.command(
     epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track --fov 60   |   "
     "portrait fit photos/ --photos -o one.track   |   "
+    "portrait fit two.mp4 -o both/ --all-people   |   "
     "portrait fit clips/ -o tracks/   |   portrait fit clips/ -o tracks/ --ray auto"
 )
 def fit(
@@ -33,6 +34,13 @@ def fit(
     quality: Quality = "balanced",
     photos: Annotated[
         bool, typer.Option("--photos", help="A folder's images are photos of one person, in no order, of any size.")
+    ] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="N|PHOTO", help="Of several people whom to follow: 1 is shown most; or a photo of them."),
+    ] = None,
+    all_people: Annotated[
+        bool, typer.Option("--all-people", help="A track of each person: TRACK/person_1.track and so on.")
     ] = False,
     report: Annotated[
         Path | None, File("HTML", "Also a report of one clip: which frames are doubtful, and why.")
@@ -56,8 +64,9 @@ def fit(
     from portrait.services.fitting import FitOptions
     from portrait.services.setup import Setup
 
+    who = None if person is None else int(person) if person.lstrip("-").isdigit() else Path(person)
     done = run(
-        fit_any, input, output, FitOptions(detector, focal_px, fov, quality, photos),
+        fit_any, input, output, FitOptions(detector, focal_px, fov, quality, photos, who, all_people),
         setup=Setup(model, device, rasterizer), page=report, ray=ray, listener=FitDisplay(),
     )  # fmt: skip
     if getattr(done, "failed", 0):

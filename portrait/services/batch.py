@@ -21,7 +21,7 @@ from portrait.batch.cores import run_on_cores
 from portrait.batch.summary import write_summary
 from portrait.batch.work import Clip, Row
 from portrait.services.checks import check_output, check_page
-from portrait.services.fitting import FitOptions, Fitted, fit_clip
+from portrait.services.fitting import FitOptions, Fitted, FittedPeople, fit_clip, fit_people
 from portrait.services.one_clip import fit_one
 from portrait.services.setup import Setup
 from portrait.tracks import is_track
@@ -58,7 +58,7 @@ def fit_any(
     page: Path | None = None,
     ray: str | None = None,
     report: Report = ignore,
-) -> Fitted | Batch:
+) -> Fitted | FittedPeople | Batch:
     """Fits a video, an image, a folder of images, or a folder of videos.
 
     Args:
@@ -79,9 +79,15 @@ def fit_any(
             raise PortraitError(
                 f"--report: expected one clip, got the folder '{input}'; leave it out, summary.csv has the figures"
             )
+        if options.all_people:
+            raise PortraitError(f"--all-people: expected one clip, got the folder '{input}'; leave --all-people out")
         return fit_folder(clips, output, options, setup=setup, ray=ray, report=report)
     if ray is not None:
         raise PortraitError(f"--ray: expected a folder of videos to share out, got '{input}'; leave --ray out")
+    if options.all_people:
+        if page is not None:
+            raise PortraitError("--report, --all-people: a report is of one track; leave one of them out")
+        return fit_people(input, output, options, setup=setup, report=report)
     return fit_clip(input, output, options, setup=setup, page=page, report=report)
 
 

@@ -6,20 +6,21 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from facemodel import PortraitError, Track
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
 from foundation.progress import Report, ignore
-from portrait.files import VERSION
+from portrait.files import VERSION, file_hash
 from portrait.reports.fit import write_fit_report
 from portrait.services.checks import MOST, check_names, check_number, check_page
 from portrait.services.events import named
 from portrait.services.setup import Setup
 from portrait.tracks import altered, check_new_folder, is_track
-from portrait.video import ImageReader, open_frames
+from portrait.video import ImageReader, open_frames, read_image
+from portrait.video.images import check_readable_file
 from portrait.video.lens import camera_facts, check_lens, focal_from_fov
 
 
@@ -32,10 +33,18 @@ class FitOptions:
     fov_deg: float | None = None  # or the horizontal field of view; at most one of the two
     quality: str = "balanced"  # one of `fitting.QUALITIES`
     photos: bool = False  # a folder's images show one person and are in no order
+    person: int | Path | None = None  # who is followed: a number from 1, shown most; a photo of them; None: the first
+    all_people: bool = False  # a track of each person
 
     def check(self) -> None:
         """Raises PortraitError for what can't be fitted with."""
         check_lens(self.focal_px, self.fov_deg)
+        if self.all_people and self.person is not None:
+            raise PortraitError("--person, --all-people: one person or all; give one of them")
+        if isinstance(self.person, int) and self.person < 1:
+            raise PortraitError(f"--person: expected a number from 1, or a photo, got {self.person}")
+        if isinstance(self.person, Path):
+            check_readable_file(self.person, "--person: photo")
         check_number("focal-px", self.focal_px, 0, MOST, above=True, unit=" pixels")
         check_names("quality", [self.quality], QUALITIES)
         check_names("landmark detector", [self.detector], detectors())
@@ -114,6 +123,7 @@ def fit_clip(
             track = fit_video(
                 frames, model=model, detector=finder or options.detector, device=setup.device, focal=focal,
                 settings=QUALITIES[options.quality], checkpoint=work, report=report,
+                person=read_image(options.person) if isinstance(options.person, Path) else options.person,
             )  # fmt: skip
         except PortraitError as error:
             raise PortraitError(str(error).replace("video:", f"'{input}':", 1)) from None
@@ -129,6 +139,25 @@ def fit_clip(
     if page is not None:
         write_fit_report(page, fitted.track, input, model)
     return fitted
+
+
+@dataclass(frozen=True)
+class FittedPeople:
+    """A track of each person of a clip, who is shown most first."""
+
+    people: tuple[Fitted, ...]
+
+
+def fit_people(
+    input: Path, output: Path, options: FitOptions, *, setup: Setup = Setup(), finder=None, report: Report = ignore
+) -> FittedPeople:
+    """Tracks of all people of a clip: ``<output>/person_1.track``, and so on; see `fit_clip`."""
+    setup, done = setup.started(), []
+    while not done or len(done) < done[0].track.facts.get("people", {"of": 1})["of"]:
+        one = replace(options, person=len(done) + 1, all_people=False)
+        path = output / f"person_{len(done) + 1}.track"
+        done.append(fit_clip(input, path, one, setup=setup, finder=finder, report=report))
+    return FittedPeople(tuple(done))
 
 
 def check_focal(focal: float | None, width: int, height: int) -> None:
@@ -149,6 +178,9 @@ def fit_settings(options: FitOptions, setup: Setup, focal: float | None) -> dict
         settings["model"] = setup.model
     if options.photos:
         settings["photos"] = True
+    if options.person is not None:
+        photo = isinstance(options.person, Path)
+        settings["person"] = {"sha256": file_hash(options.person)} if photo else options.person
     return json.loads(json.dumps(settings))  # as a track gives it back
 
 

@@ -1,5 +1,7 @@
 """What lowers a frame's confidence, and the words for it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,47 +9,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel.track import FrameStatus
-from fitting.landmarks.base import Face
-from fitting.observation.crop import cut_out
-from fitting.policy.confidence import DOUBTFUL, confidence, doubts, face_brightness, factors
+from fitting.energy.visibility import in_picture
+from fitting.landmarks.base import UPSIDE_DOWN, Face
+from fitting.observation.crop import cut_out, observe
+from fitting.policy.confidence import (
+    DOUBTFUL,
+    FIGURES,
+    Calibration,
+    confidence,
+    doubts,
+    face_brightness,
+    figures,
+    losses,
+)
+from fitting.tracking.frame import Fitter
 
-GOOD = {"landmarks": 0.0, "photometric": 0.0, "brightness": 120.0, "visible": 0.9, "converged": 1.0, "detector": 1.0}
-WORSE = {"landmarks": 0.05, "photometric": 40.0, "brightness": 8.0, "visible": 0.3, "converged": 0.0, "detector": 0.5}
+GOOD = {
+    "landmarks": 0.0, "photometric": 5.0, "contrast": 0.0, "correlation": 1.0, "brightness": 120.0,
+    "visible": 1.0, "converged": 1.0, "detector": 1.0,
+}  # fmt: skip
+WORST = {"landmarks": 0.3, "contrast": 0.5, "correlation": 0.0, "visible": 0.1, "detector": 0.1}
 
 
 def test_a_perfect_frame():
-    assert confidence(GOOD) == 1
+    assert confidence(GOOD) > 0.9
     assert doubts(GOOD) == []
+    assert figures(GOOD) == (0,) * len(FIGURES) == figures({})
 
 
-@pytest.mark.parametrize("name", WORSE)
-def test_each_figure_lowers_it_and_is_named(name):
-    energies = GOOD | {name: WORSE[name]}
-    assert confidence(energies) < 0.8
-    words = {
-        "landmarks": "landmarks off by 5.0% of the face's size",
-        "photometric": "colours off by 40 of 255, in a face of 120",
-        "brightness": "the face is nearly black: 8 of 255",
-        "visible": "only 30% of the face is visible",
-        "converged": "the solver had not come to rest",
-        "detector": "the detector is sure of a face by 50% only",
-    }
-    assert doubts(energies) == [words[name]]
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_counts_for_a_frame(name):
+    """Each is worse the larger it is, so that none may raise the confidence."""
+    assert getattr(Calibration(), name) <= 0
 
 
-def test_the_same_error_weighs_more_in_a_dark_face():
-    dark, light = ({**GOOD, "photometric": 15.0, "brightness": b} for b in (30.0, 120.0))
-    assert confidence(dark) < 0.2
-    assert confidence(light) > 0.75
-    assert confidence({**GOOD, "photometric": 5.0, "brightness": 14.0, "landmarks": 0.025}) < DOUBTFUL
+def test_a_bad_frame_is_uncertain_and_says_why():
+    bad = GOOD | WORST
+    assert confidence(bad) < 0.05
+    told = doubts(bad, FrameStatus.TRACKED | FrameStatus.UNCERTAIN)
+    assert told and len(told) <= len(FIGURES)
+    worst = max(losses(bad).items(), key=lambda loss: loss[1])[0]
+    assert {"landmarks": "landmarks off by 30.0%", "correlation": "light and dark"}.get(worst, "") in told[0]
 
 
-def test_the_weightiest_reason_comes_first_and_an_uncertain_frame_has_one():
-    told = doubts({**GOOD, "landmarks": 0.03, "visible": 0.1})
-    assert told == ["only 10% of the face is visible", "landmarks off by 3.0% of the face's size"]
-    slight = {**GOOD, "landmarks": 0.01, "detector": 0.9}
+def test_upside_down_is_no_question_of_degree():
+    assert confidence(GOOD | {"detector": UPSIDE_DOWN}) == 0
+    assert "upside down" in doubts(GOOD | {"detector": UPSIDE_DOWN})[0]
+
+
+def test_an_uncertain_frame_has_a_reason():
+    slight = {**GOOD, "landmarks": 0.001}
     assert doubts(slight) == []
-    assert doubts(slight, FrameStatus.TRACKED | FrameStatus.UNCERTAIN) == ["landmarks off by 1.0% of the face's size"]
+    assert len(doubts(slight, FrameStatus.TRACKED | FrameStatus.UNCERTAIN)) == 1
 
 
 def test_status_has_its_words():
@@ -57,16 +70,12 @@ def test_status_has_its_words():
     assert len(several) == 1 and several[0].startswith("several faces")
 
 
-figure = st.floats(0, 300)
-
-
-@given(st.fixed_dictionaries({}, optional={name: figure for name in GOOD}), figure)
+@given(st.fixed_dictionaries({}, optional={name: st.floats() for name in GOOD}), st.floats(0, 300))
 def test_it_lies_within_0_and_1_and_a_larger_error_never_raises_it(energies, more):
     value = confidence(energies)
     assert 0 <= value <= 1
-    assert all(0 <= f <= 1 for f in factors(energies).values())
-    for name in ("landmarks", "photometric"):
-        assert confidence(energies | {name: energies.get(name, 0.0) + more}) <= value
+    if np.isfinite(energies.get("landmarks", 0.0)):
+        assert confidence(energies | {"landmarks": energies.get("landmarks", 0.0) + more}) <= value
 
 
 def test_brightness_is_the_mean_at_the_landmarks():
@@ -78,3 +87,41 @@ def test_brightness_is_the_mean_at_the_landmarks():
     assert face_brightness(seen) == pytest.approx(60, abs=0.5)
     lost = torch.cat([seen.landmarks, torch.full((1, 1, 2), torch.nan)], 1)
     assert face_brightness(type(seen)(**{**vars(seen), "landmarks": lost})) == pytest.approx(60, abs=0.5)
+
+
+def test_only_what_lies_in_the_picture_counts():
+    picture = np.full((100, 80, 3), 90, np.uint8)
+    seen = cut_out(picture, Face(np.array([[-20.0, 30], [20, 30], [20, 70], [-20, 70]]), "ibug68", 1.0), 64).observe(
+        (64,)
+    )
+    where = torch.tensor([[[0.1, 0.5], [0.4, 0.5], [0.6, 0.5], [0.9, 0.5]]])  # the picture's edge is at the half
+    assert in_picture(where, seen).tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.fixture(scope="module")
+def fitted(model, clip):
+    """Figures of a frame's fit, its picture changed by a function."""
+    _, pictures, landmarks = clip
+    fitter = Fitter(model, "mediapipe478", 400.0, 400.0)
+
+    def measure(change):
+        picture = change(np.asarray(pictures[0]))
+        points = np.asarray(landmarks[0], np.float64)
+        seen = dataclasses.replace(observe(picture, Face(points, "mediapipe478", 1.0), (64, 128)), eyes=None)
+        return fitter.track(seen, None, fitter.start(seen)).energies
+
+    return measure
+
+
+def test_figures_do_not_depend_on_exposure_or_colour(fitted):
+    as_it_is = fitted(lambda p: p)
+    dark = fitted(lambda p: np.round(p * 0.6).astype(np.uint8))
+    grey = fitted(lambda p: np.repeat(p.mean(-1, keepdims=True).round().astype(np.uint8), 3, 2))
+    for other in (dark, grey):
+        assert other["contrast"] == pytest.approx(as_it_is["contrast"], abs=0.06)
+        assert other["correlation"] == pytest.approx(as_it_is["correlation"], abs=0.12)
+    assert dark["photometric"] < as_it_is["photometric"]
+    rng = np.random.default_rng(0)
+    nothing = fitted(lambda p: rng.integers(0, 255, p.shape, np.uint8))
+    assert nothing["correlation"] < 0.5 < as_it_is["correlation"] and nothing["contrast"] > 2 * as_it_is["contrast"]
+    assert confidence(GOOD | nothing) < DOUBTFUL < confidence(GOOD | as_it_is)

@@ -115,10 +115,8 @@ def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fitting.tracking.shared.seen_parts", lambda seen: nothing)
         blind = solved(model, scene.pictures[0], scene.landmarks[0])
-        patch.setattr("fitting.tracking.shared.HIDDEN", 2.0)
-        patch.setattr("fitting.tracking.shared.SOME", 2.0)
-        whole = solved(model, scene.pictures[0], scene.landmarks[0])
-    assert not blind.parted
+    whole = solved(model, scene.pictures[0], scene.landmarks[0], THINGS_STAY)
+    assert not blind.masked
     torch.testing.assert_close(blind.state.identity, whole.state.identity)
     torch.testing.assert_close(blind.state.reflectance, whole.state.reflectance)
 

@@ -1,5 +1,6 @@
 """The command line's outside: help, speed, exit codes."""
 
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,15 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_services_print_nothing_and_know_no_command():
+    """A viewer or a server may call each of them; `portrait.commands` alone speaks."""
+    spoken = r"^\s*(print|say)\(|(from|import) (portrait\.commands|typer)"
+    for folder in ("services", "batch", "reports", "video"):
+        for path in (ROOT / "portrait" / folder).rglob("*.py"):
+            text = path.read_text()
+            assert not re.search(spoken, text, re.MULTILINE), path
 
 
 def test_version(capsys):

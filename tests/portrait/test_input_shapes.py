@@ -99,3 +99,17 @@ def test_info_says_what_the_camera_is(track, capsys):
         f"focal {focal:.1f} px (solved, first guess {prior:.1f}), {degrees:.1f} degrees wide, principal point (88, 72)"
     )
     assert table.facts["camera"]["focal"] == "solved" and table.facts["camera"]["prior_px"] == pytest.approx(prior)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--person", "0"], "expected a number from 1, or a photo, got 0"),
+        (["--person", "nobody.jpg"], "--person: photo 'nobody.jpg': no such file"),
+        (["--person", "1", "--all-people"], "one person or all"),
+    ],
+)
+def test_whom_to_follow_is_checked_before_the_work(tmp_path, capsys, options, message):
+    assert main(["fit", str(carphone()), "-o", str(tmp_path / "t"), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ import torch
 import facemodel
 from facemodel.formats._assemble import CHIN, MEDIAPIPE
 from facemodel.importing import import_model
+from foundation.errors import PortraitError
 from geometry.color import srgb_to_linear
 
 SOLID = 100.0 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
@@ -226,3 +227,21 @@ def test_inverted_triangles_are_turned_and_said(tmp_path):
     model = import_model(tmp_path / "m.mat", force=True)
     assert volume(model) > 0
     assert any("faced inwards" in note for note in model.provenance.notes)
+
+
+def test_basel_2009_with_borrowed_expressions(tmp_path):
+    """On the vertices that those know, by a table that counts from 1, times std, without their mean."""
+    path, _ = bfm2009(tmp_path)
+    mean, basis = np.full((5, 3), 500.0, "<f4"), np.zeros((20, 5, 3), "<f4")
+    basis[0, 1, 1] = 1000.0  # the second vertex that is kept: a millimetre up
+    (tmp_path / "e.bin").write_bytes(np.int32(20).tobytes() + mean.tobytes() + basis.tobytes())
+    (tmp_path / "s.txt").write_text("3.0\n" + "1.0\n" * 19)
+    scipy.io.savemat(tmp_path / "i.mat", {"trimIndex": np.arange(1.0, 6.0)[:, None]})
+    extras = [tmp_path / n for n in ("s.txt", "e.bin", "i.mat")]
+    model = import_model(path, extras, force=True)
+    assert len(model.mean) == 5 and len(model.triangles) == 4 and model.count("expression") == 20
+    moved = model.vertices(None, torch.eye(20)[0]) - model.mean
+    torch.testing.assert_close(moved[1], torch.tensor([0.0, 3.0, 0.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(model.mean, torch.tensor(SOLID[:5]).float(), atol=1e-3, rtol=0)
+    with pytest.raises(PortraitError, match="needs BFM_exp_idx.mat and std_exp.txt"):
+        import_model(path, extras[:2], force=True)
