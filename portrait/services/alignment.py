@@ -39,6 +39,13 @@ class Aligned:
     unreadable: int
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.path}: {self.aligned} of {self.pictures} pictures aligned; {self.faceless} without a face, "
+            f"cropped in the middle; {self.unreadable} can't be decoded"
+        ]
+
 
 def align_folder(
     folder: Path,

@@ -92,6 +92,13 @@ class Dataset:
     pictures: int  # of each
     drawn: int  # people that weren't there yet
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.path}: {self.identities * self.pictures} pictures of {self.identities} people who don't exist "
+            f"({self.drawn} drawn now); metadata.csv says yaw, pitch, split and seeds"
+        ]
+
 
 def synthesize_dataset(
     output: Path, options: DatasetOptions = DatasetOptions(), *, setup: Setup = Setup(), report: Report = ignore

@@ -38,6 +38,10 @@ class Description:
     headline: str
     facts: tuple[Fact, ...]
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [self.headline, *(f"  {'  ' * fact.level}{fact.name:<11} {fact.text}" for fact in self.facts)]
+
 
 def describe(path: Path, *, report: Report = ignore) -> Description:
     """What a file is. Raises PortraitError where there is none, or nothing is known about it."""

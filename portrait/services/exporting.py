@@ -31,6 +31,11 @@ class Exported:
     frame: int
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        unit = "metres, expression as morph targets" if self.path.suffix.lower() == ".glb" else "millimetres"
+        return [f"{self.path}: frame {self.frame}, {unit}; landmarks and camera in {self.path.stem}.landmarks.json"]
+
 
 @dataclass(frozen=True)
 class ExportedNetwork:
@@ -38,6 +43,10 @@ class ExportedNetwork:
 
     path: Path
     about: str  # what goes in and comes out
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [f"{self.path}: {self.about}"]
 
 
 def export_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,33 @@ class ModelReport:
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
     path: Path | None = None  # where it was written, of an import
+
+    def lines(self) -> Iterator[str]:
+        """What there is to say of it."""
+        written = f"{self.path}: " if self.path else ""
+        yield f"{written}{self.kind} face model '{self.name}' ({self.fingerprint})"
+        rows = {
+            "from": self.format,
+            "surface": f"{self.vertices:,} vertices, {self.triangles:,} triangles, {self.height:.0f} mm high",
+            "lengths": self.unit,
+            "blocks": ", ".join(f"{count} {name}" for name, count in self.coefficients.items()),
+            "joints": ", ".join(self.joints),
+            "has": ", ".join(self.capabilities),
+            "lacks": ", ".join(self.lacking),
+            "landmarks": ", ".join(f"{count} of {name}" for name, count in self.schemes.items()) or "none",
+            "regions": ", ".join(self.regions),
+            "ARKit": f"{self.arkit} of 52 names",
+            "licence": self.license,
+        }
+        for name, text in rows.items():
+            if text:
+                yield f"  {name:<10} {text}"
+        for check in self.checks:
+            passed = {True: "passed", False: "FAILED", None: "-"}[check.passed]
+            why = f", expected {check.expected}: {check.guess}" if check.passed is False else ""
+            yield f"  {'check':<10} {check.name}: {check.found}{why} ({passed})"
+        for note in self.notes:
+            yield f"  {'note':<10} {note}"
 
 
 @dataclass(frozen=True)

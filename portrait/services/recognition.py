@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import isnan
 from pathlib import Path
 
 from facemodel import PortraitError
@@ -35,6 +36,13 @@ class TrainingData:
     most: int
     alone: int  # identities with one picture
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.folder}: {self.pictures} pictures of {self.identities} identities, "
+            f"{self.fewest} to {self.most} each; {self.alone} identities have one"
+        ]
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -45,6 +53,12 @@ class Seed:
     seconds: float
     resumed_at: int  # step; 0 for none
     losses: Mapping[str, float]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        begun = f" (gone on at step {self.resumed_at})" if self.resumed_at else ""
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in self.losses.items())
+        return [f"{self.weights}: {self.steps} steps in {self.seconds / 60:.1f} minutes{begun}; {losses}"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,10 @@ class EvaluatedRun:
     rows: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [*map(_words, self.rows), f"{self.table}, {self.page}"]
+
 
 @dataclass(frozen=True)
 class ComparedRuns:
@@ -73,6 +91,20 @@ class ComparedRuns:
     page: Path
     table: Path
     rows: tuple[Comparison, ...]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [*map(_words, self.rows), f"{self.page}, {self.table}"]
+
+
+def _words(row: Comparison) -> str:
+    parts = [f"EER {100 * row.eer:.2f} %"]
+    if not isnan(row.accuracy):
+        interval = "" if isnan(row.interval) else f" +- {100 * row.interval:.2f}"
+        parts.insert(0, f"accuracy {100 * row.accuracy:.2f}{interval} %")
+    if not isnan(row.tar[0.01]):
+        parts.append(f"TAR {100 * row.tar[0.01]:.2f} % at FAR 0.01")
+    return f"{row.run}, {row.protocol}: {', '.join(parts)}"
 
 
 def train_run(settings: Path, output: Path, *, device: str = "auto", report: Report = ignore) -> TrainedRun:

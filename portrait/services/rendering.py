@@ -24,7 +24,7 @@ from portrait.tracks import check_video, load_track, other_file_note, pixel_aspe
 from portrait.video import VideoWriter
 from portrait.video.png import SUFFIX, write_picture
 from portrait.video.source import file_hash
-from portrait.video.writer import FORMATS, check_writable
+from portrait.video.writer import FORMATS, check_writable, padding_note
 from renderer import MAPS, overlay, render
 
 CHUNK = 8  # frames drawn at a time
@@ -72,6 +72,18 @@ class Rendered:
     still: bool  # a picture, not a video
     pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        padding = lambda wide: "" if self.still else padding_note(wide, self.height, self.pixel_aspect)  # noqa: E731
+        size = f"{self.width} x {self.height}"
+        if self.over is not None:
+            what = f"{self.maps[0]} over {self.over.name}, {size}{padding(self.width)}"
+        elif self.one_each:
+            what = f"{', '.join(f'{n}.mp4' for n in self.maps)}, {size}{padding(self.width)}"
+        else:
+            what = f"{', '.join(self.maps)} side by side, {size} each{padding(len(self.maps) * self.width)}"
+        return [f"{self.path}: {what}, {self.frames} frames"]
 
 
 def render_track(

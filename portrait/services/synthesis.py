@@ -24,6 +24,7 @@ from portrait.services.setup import Setup
 from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter, has_sound, open_frames
 from portrait.video.source import file_hash
+from portrait.video.writer import padding_note
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Synthesized:
     height: int
     pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        size = f"{self.width} x {self.height}{padding_note(self.width, self.height, self.pixel_aspect)}"
+        return [f"{self.path}: {self.frames} frames, {size}; labelled as synthetic in its metadata"]
 
 
 def synthesize(

@@ -100,6 +100,13 @@ class Textured:
     complete: str | None
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        unfilled = "holes show the fitted model (--complete fills them)"
+        filled = f"holes filled by {self.complete}" if self.complete else unfilled
+        seen = f"{100 * self.seen:.0f} % of the head's skin seen"
+        return [f"{self.path}: {self.size} x {self.size} texture, {seen}; {filled}"]
+
 
 def texture_file(
     input: Path,
