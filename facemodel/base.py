@@ -221,7 +221,7 @@ class FaceModel(torch.nn.Module, ABC):
         if capability not in self.capabilities:
             raise PortraitError(
                 f"model '{self.name}': {purpose} needs {CAPABILITIES[capability]}, which this model doesn't have; "
-                "use the default model, or one that has it ('portrait info MODEL' says)"
+                "use the default model, or one that has it ('portrait model info MODEL' says)"
             )
 
     # -- what follows from these ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from portrait.services.setup import Setup
 from portrait.tracks import altered, check_new_folder, describe_track, is_track
 from portrait.video import ImageReader, open_frames, read_image
 from portrait.video.images import check_readable_file
-from portrait.video.lens import camera_facts, check_lens, focal_from_fov
+from portrait.video.intrinsics import camera_facts, check_focal_or_fov, focal_from_fov
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FitOptions:
 
     def check(self) -> None:
         """Raises PortraitError for what can't be fitted with."""
-        check_lens(self.focal_px, self.fov_deg)
+        check_focal_or_fov(self.focal_px, self.fov_deg)
         if self.all_people and self.person is not None:
             raise PortraitError("--person, --all-people: one person or all; give one of them")
         if isinstance(self.person, int) and self.person < 1:

@@ -65,7 +65,7 @@ class Skin:
 class TextureOptions:
     """What is made of a face's texture."""
 
-    frame: int | None = None  # which of a clip, from 0; None is a sure, frontal one
+    frame: int | None = None  # which of a clip, from 0; None is a confident, frontal one
     merge: bool = False  # all frames into one texture
     delight: bool = False  # the fitted light divided out
     complete: str | None = None  # what fills holes: a file of weights, or "mirror"; None: nothing
@@ -210,7 +210,7 @@ def open_source(
 
 
 def choose_frame(track: Track, frame: int | None) -> int:
-    """The frame asked for; else the surest of those that look most nearly into the camera."""
+    """The frame asked for; else the most confident of those that look most nearly into the camera."""
     if frame is not None:
         if not 0 <= frame < len(track):
             raise PortraitError(f"--frame: expected 0 to {len(track) - 1}, got {frame}")
