@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -16,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
-from foundation.atomic import partial_of, write_file
+from foundation.atomic import partial_of, write_csv, write_file
 from foundation.errors import write_error
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
@@ -197,14 +195,12 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
 def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
     """A row a picture, in the order of the files; people beyond ``names`` that lie there have rows too."""
     there = {int(p.name): p.name for p in output.iterdir() if p.is_dir() and p.name.isdigit()}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    rows = [COLUMNS]
     for identity, name in sorted({**names, **there}.items()):
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
-            table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_file(output / "metadata.csv", text.getvalue(), "data set")
+            rows.append([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
+    write_csv(output / "metadata.csv", rows, "data set")
 
 
 @cache

@@ -20,6 +20,7 @@ from foundation.progress import Event, Report, ignore
 from geometry.camera import Camera
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
+from portrait.pictures import as_bytes
 from renderer import render
 
 
@@ -255,8 +256,7 @@ def _picture(model, change: dict, yaw: float, title: str, sheet: Sheet) -> np.nd
     eyes = found["eyes"].amax(-1, keepdim=True)  # a model without reflectance has eyes of skin
     picture = found["diffuse"] + (1 - found["mask"]) * sheet.backdrop
     picture = (1 - 0.8 * eyes) * picture + 0.8 * found["eyes"]
-    drawn = (255 * picture.clamp(0, 1).numpy()).astype(np.uint8)
     bar = np.zeros((sheet.caption, sheet.size, 3), np.uint8)
     size = 0.4 if len(title) < 26 else 0.33
     cv2.putText(bar, title, (4, sheet.caption - 5), cv2.FONT_HERSHEY_SIMPLEX, size, (230, 230, 230), 1, cv2.LINE_AA)
-    return np.concatenate([drawn, bar])
+    return np.concatenate([as_bytes(picture), bar])

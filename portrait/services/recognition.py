@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isnan
 from pathlib import Path
 
 from facemodel import PortraitError
-from foundation.atomic import write_file
+from foundation.atomic import write_csv, write_file
 from foundation.progress import Report, ignore
 from neural_render.training import make_fabric
 from portrait.reports.recognition import comparison_html, notes_of, results_html
@@ -196,15 +194,12 @@ def compare_runs(runs: Sequence[Path], output: Path, *, report: Report = ignore)
     check_page(output)
     results = {name: read_results(run) for name, run in zip(names, runs)}
     rows = compare(results)
-    table = write_file(output.with_suffix(".csv"), _csv(rows))
+    table = write_csv(output.with_suffix(".csv"), _table(rows))
     return ComparedRuns(write_file(output, comparison_html(rows, results)), table, tuple(rows))
 
 
-def _csv(rows: list[Comparison]) -> str:
-    text = io.StringIO()
+def _table(rows: list[Comparison]) -> Iterator[tuple]:
     names = [f.name for f in fields(Comparison) if f.name != "tar"]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, *(f"tar_{far:g}" for far in rows[0].tar)])
+    yield *names, *(f"tar_{far:g}" for far in rows[0].tar)
     for row in rows:
-        writer.writerow([*(getattr(row, name) for name in names), *row.tar.values()])
-    return text.getvalue()
+        yield *(getattr(row, name) for name in names), *row.tar.values()

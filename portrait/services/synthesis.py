@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -133,14 +134,9 @@ def write_frames(
     first = next(frames)
     height, width = first.shape[:2]
     with VideoWriter(path, width, height, fps, audio_from=audio, metadata=note, pixel_aspect=aspect) as writer:
-        for time, frame in zip(times, _chain(first, frames)):
+        for time, frame in zip(times, chain([first], frames)):
             writer.write(frame, time)
     return writer.frame_count, width, height
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
 
 
 def weights_facts(path: Path, header: WeightsHeader) -> dict:
