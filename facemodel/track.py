@@ -89,6 +89,9 @@ class Track:
             raise ValueError(f"a picture of {self.width} x {self.height}")
         if not frames[0] or any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
             raise ValueError("times, status and confidence of other lengths")
+        numbers = (self.times, self.confidence)
+        if self.status.dtype != torch.int64 or not all(t.is_floating_point() for t in numbers):
+            raise ValueError("times, status or confidence of another type")
         if tuple(self.parameters.batch_shape) not in (frames, ()):
             raise ValueError(f"parameters of {tuple(self.parameters.batch_shape)} frames, times of {frames[0]}")
 

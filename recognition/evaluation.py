@@ -161,7 +161,7 @@ def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:
             known = {find_picture(folder / row["file"]): float(row["yaw"]) for row in csv.DictReader(file)}
     except OSError as error:
         raise PortraitError(f"yaw '{path}': can't be read ({error.strerror})") from None
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise PortraitError(f"yaw '{path}': expected the columns file and yaw, in degrees ({error})") from None
     missing = [str(f) for f in files if not np.isfinite(known.get(f, np.nan))]
     if missing:

@@ -139,7 +139,7 @@ def read_experiment(path: Path) -> Experiment:
             raw = tomllib.load(file)
     except OSError as error:
         raise PortraitError(f"settings '{path}': can't be read ({error.strerror}); see docs/recognition.md") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOML's own, and of bytes that are no text
         raise PortraitError(f"settings '{path}': not TOML ({error}); see docs/recognition.md") from None
     for name in raw:
         if name not in SECTIONS:

@@ -145,8 +145,11 @@ def _read(path: Path) -> dict[str, str]:
     """The second column of a table that ``_write`` wrote, by file."""
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return dict(list(csv.reader(file))[1:])
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return dict(list(csv.reader(file))[1:])
+    except (OSError, ValueError, csv.Error) as error:
+        raise PortraitError(f"'{path}': can't be read ({error}); delete it to crop its pictures anew") from None
 
 
 def _write(output: Path, yaws: dict[str, str], troubles: dict[str, str]) -> None:

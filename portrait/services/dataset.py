@@ -16,6 +16,7 @@ import numpy as np
 from facemodel import PortraitError
 from foundation.atomic import partial_of, write_csv, write_file
 from foundation.errors import write_error
+from foundation.processes import leave_with_parent
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
 from portrait.services.checks import MOST, check_folder, check_number
@@ -123,7 +124,7 @@ def draw_all(plan: Plan, setup: Setup, people: list[tuple[Path, int]], processes
         for folder, identity in people:
             yield draw_person(plan, setup, folder, identity)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
         try:
             yield from pool.map(draw_person, [plan] * len(people), [setup] * len(people), *zip(*people), chunksize=4)
         except BaseException:
@@ -175,8 +176,8 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
     check_folder(output, path.name)
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            found = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise PortraitError(f"'{path}': can't be read ({error}); choose another folder") from None
         other = [k for k in {**wanted, **found} if k != "note" and found.get(k) != wanted.get(k)]
         if other:
@@ -184,12 +185,12 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
                 f"data set '{output}': was drawn with other settings ({', '.join(other)}); choose another folder, "
                 "or the settings in its dataset.json"
             )
-    elif output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(p != partial_of(path) for p in output.iterdir()):  # a run stopped at once leaves that
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
         write_file(path, json.dumps(wanted, indent=1), "data set")
     for left in output.glob("*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
@@ -209,7 +210,9 @@ def _model_and_skin(setup: Setup):  # once a process
     return model, SkinAtlas.of(model, TEXELS)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """What a process does first."""
+    leave_with_parent()
     import cv2
     import torch
 

@@ -48,13 +48,15 @@ def describe(path: Path, *, report: Report = ignore) -> Description:
     if not path.exists():
         raise PortraitError(f"'{path}': no such file; check the name")
     kinds = {".safetensors": _tensors, ".onnx": _network, ".glb": _mesh}
-    if is_track(path):
-        found = _track(path)
-    elif path.is_file() and path.suffix.lower() in kinds:
-        found = kinds[path.suffix.lower()](path)
-    else:
-        found = _frames(path)
-    headline, *facts = found
+    tell = _track if is_track(path) else kinds.get(path.suffix.lower() if path.is_file() else "", _frames)
+    try:
+        headline, *facts = tell(path)
+    except PortraitError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        # What a file says of itself is anybody's JSON: values of other kinds than this project writes.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise PortraitError(f"'{path}': what it says of itself can't be understood ({reason}); make it again") from None
     return Description(headline, tuple(Fact(*fact) for fact in facts))
 
 
@@ -169,6 +171,8 @@ def _tensors(path: Path) -> Iterator:
 def _frames(path: Path) -> Iterator:
     try:
         frames = open_frames(path)
+        if is_image(path):  # half a picture may still say its size
+            next(iter(frames))
     except PortraitError:
         if path.is_dir() or is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
             raise

@@ -6,34 +6,16 @@ import json
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import facemodel
-from facemodel import PortraitError, Track, read_curves, write_curves
+from facemodel import Track, read_curves, write_curves
 from facemodel.formats.default import write_model_file
 from tests.facemodel.clips import TETRAHEDRON, make_track, small_model
+from tests.garbled import bounded, edits, reads_or_refuses, spoilt
 
 MODEL = small_model()
-bounded = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-edits = st.lists(
-    st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=0, max_size=6)), min_size=1, max_size=4
-)
-
-
-def spoilt(data: bytes, changes, cut: float) -> bytes:
-    """Bytes replaced at places (shares of the length), then the end cut off."""
-    for share, new in changes:
-        at = int(share * len(data))
-        data = data[:at] + new + data[at + len(new) :]
-    return data[: int(cut * len(data))]
-
-
-def reads_or_refuses(read) -> None:
-    try:
-        read()
-    except PortraitError as error:
-        assert "\n" not in str(error) and len(str(error)) < 600
 
 
 @pytest.fixture(scope="module")
