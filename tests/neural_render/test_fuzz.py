@@ -8,9 +8,11 @@ import onnx
 import pytest
 import torch
 from hypothesis import given
+from safetensors.torch import save_file
 
 from foundation.errors import PortraitError
 from neural_render import Crop
+from neural_render.losses.perceptual import read_vgg
 from neural_render.methods.base import method_of
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
@@ -49,6 +51,16 @@ def test_checkpoints(tmp_path):
     path = tmp_path / "c.safetensors"
     run(Line(), path, steps=3)
     spoil_tensors(path, lambda: resume(Line(), path, {}))
+
+
+@pytest.mark.parametrize("name", ["vgg.safetensors", "vgg.pth", "old.pth"])
+def test_weights_of_others(tmp_path, name):
+    path, tensors = tmp_path / name, {"features.0.weight": torch.rand(3), "features.0.bias": torch.rand(2, 2)}
+    if name == "vgg.safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=name == "vgg.pth")
+    spoil_bytes(path, lambda: read_vgg(path))
 
 
 def test_a_spoilt_log_begins_anew(tmp_path):
