@@ -158,14 +158,11 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     """SphereFace's crop by the true places of the five points, as ``portrait recognize align`` cuts it."""
     from fitting.landmarks.base import Face
     from recognition.alignment import align_face
-    from renderer import project, to_camera
     from synthetic import frame_shot
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
     p, camera = frame_shot(model, person, shot, ALIGNED_FROM, FILL)
-    marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
-    points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
-    return align_face(picture, Face(points, "mediapipe478", 1.0))
+    return align_face(picture, Face(p.landmarks(model, camera).double().numpy(), "mediapipe478", 1.0))
 
 
 def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
