@@ -1,7 +1,8 @@
 """Frames of the clip, moved: where each pixel of the wanted face, and of what is around it, is in another frame.
 
-A `Source` is a frame with its fitted surface; a `Canvas` is the wanted surface, drawn once a frame, which says for any
-source where its pixels come from (`Canvas.whole`, `Canvas.part`). Pixels of the frame throughout; x right, y down.
+A `Source` is a frame with its fitted surface, a `Surface` the wanted one. A `Canvas` is a window of the frame that this
+is drawn in: `Head` and `Patch` say for any source where their pixels come from. Pixels of the frame
+throughout; x right, y down.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from torch import Tensor
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from geometry.camera import FLIP
+from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
 from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
 from renderer import Camera, interpolate, project, rasterize, sh_basis, surface_points
 
-COARSE = 4
+COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
 DEEP = 4.0
 """mm behind the nearest surface at which a vertex counts as hidden."""
@@ -46,6 +48,7 @@ class Marks:
     head: np.ndarray  # (V,) 1 on what moves as the head does, 0 on the neck
     inside: np.ndarray  # (V,) bool, the inside of the mouth
     lids: np.ndarray  # (V,) bool
+    inner: tuple[np.ndarray, ...]  # a part (V,) bool: what only shows when it's open
     parts: tuple[np.ndarray, ...]  # a part (V,): 0 to 1, how far it covers
 
     @classmethod
@@ -63,20 +66,54 @@ class Marks:
             weight[region(model, ("ears", "neck", "scalp"))] = 0
             weights.append(weight.astype(np.float32))
         head = 1 - region(model, ("neck",)).astype(np.float32)
-        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), tuple(weights))
+        inner = tuple(region(model, part.inside) for part in parts)
+        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), inner, tuple(weights))
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A source as the wanted face has it, over a window."""
+class Surface:
+    """The wanted face, before the camera."""
 
-    picture: np.ndarray  # (h, w, 3) float32, 0 to 255, relit
-    seen: np.ndarray  # (h, w) 0 to 1: whether the source shows what is there
+    model: FaceModel
+    parameters: FaceParameters  # as they are drawn, no leading dimensions
+    camera: Camera
+    marks: Marks
+    policy: Policy
+    points: Tensor  # (V, 3) mm, camera frame
+    pixels: np.ndarray  # (V, 2) px
+    light: np.ndarray  # (V, 3) linear RGB
+    front: np.ndarray  # (V,) cosine between normal and line of sight, at least 0
+    height: float  # px of the head
+
+    @classmethod
+    def of(cls, model: FaceModel, parameters: FaceParameters, camera: Camera, marks: Marks, policy: Policy) -> Surface:
+        points = surface_points(model, parameters)
+        light, normals = shading(model, parameters, points)
+        pixels, front = project(points, camera).numpy(), facing(points, normals).clamp_min(0).numpy()
+        rows = pixels[marks.head > 0, 1]
+        return cls(model, parameters, camera, marks, policy, points, pixels, light, front, float(np.ptp(rows)))
+
+    def in_place(self, source: Source) -> bool:
+        """Whether the head is where the source has it."""
+        return all(
+            np.allclose(getattr(self.parameters, name), getattr(source.parameters, name), atol=tolerance)
+            for name, tolerance in (("rotation", 1e-4), ("translation", 0.05))
+        )
+
+    def turned(self, source: Source) -> np.ndarray:
+        """(V, 2) px: the source's expression at the place where the head is wanted."""
+        q = source.parameters
+        posed = self.parameters.replace(expression=q.expression, gaze=q.gaze, joints=q.joints)
+        return project(surface_points(self.model, posed), self.camera).numpy()
+
+    def ratio(self, source: Source) -> np.ndarray:
+        """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2)."""
+        return np.clip(self.light / source.light, *self.policy.relit) ** np.float32(1 / 2.2)
 
 
 def step(x, low: float, high: float):
     """0 up to ``low``, 1 from ``high`` on, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
+    t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -112,161 +149,187 @@ def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Cam
     return Source(picture, p, pixels.numpy(), light, (cosine * inside).numpy())
 
 
-def filled(values: np.ndarray, weight: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
-    """(H, W, C): values (h, w, C) float32 where ``weight`` (h, w) is, and smoothly beyond; at a coarse size if so.
-
-    size: (width, height) of the result, if not that of the values.
-    """
-    height, width = weight.shape
+def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(H, W, C): values (H, W, C) float32 where ``known`` (H, W) is, and smoothly beyond; coarse everywhere."""
+    height, width = known.shape
     small = (max(2, width // COARSE), max(2, height // COARSE))
-    summed = cv2.resize(values * weight[..., None], small, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(weight.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-    summed = summed.reshape(*total.shape, -1)
+    weight = known.astype(np.float32)
+    total = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
+    summed = values * weight[..., None]
+    thirds = [
+        cv2.resize(summed[..., k : k + 3], small, interpolation=cv2.INTER_AREA) for k in range(0, summed.shape[-1], 3)
+    ]
+    summed = np.concatenate([t.reshape(*total.shape, -1) for t in thirds], -1)  # OpenCV averages up to four channels
     if not (total > 1e-4).any():
-        return np.zeros((*(weight.shape if size is None else size[::-1]), values.shape[-1]), np.float32)
-    known = torch.from_numpy(summed / np.maximum(total, 1e-4)[..., None])
-    spread = smooth_fill(known, torch.from_numpy((total > 1e-2).astype(np.float32))).numpy()
-    out = cv2.resize(spread, (width, height) if size is None else size, interpolation=cv2.INTER_LINEAR)
-    return out.reshape(*out.shape[:2], -1)
+        return np.zeros_like(values)
+    mean = torch.from_numpy(summed / np.maximum(total, 1e-4)[..., None])
+    spread = smooth_fill(mean, torch.from_numpy((total > 1e-2).astype(np.float32))).numpy()
+    return cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 class Canvas:
-    """The wanted face, drawn.
+    """A window of the frame with the wanted surface in it."""
 
-    near: whether nothing but the expression moves, so that less of the surroundings has to be looked at.
-    """
-
-    def __init__(
-        self, model: FaceModel, wanted: FaceParameters, camera: Camera, marks: Marks, policy: Policy, near: bool
-    ) -> None:
-        self.model, self.wanted, self.camera, self.marks, self.policy = model, wanted, camera, marks, policy
-        points = surface_points(model, wanted)
-        self.points, self.pixels = points, project(points, camera)
-        self.light, normals = shading(model, wanted, points)
-        head = self.pixels[torch.from_numpy(marks.head > 0.5)]
-        low, high = head.amin(0), head.amax(0)
-        self.height = float(high[1] - low[1])
-        margin = (0.2 if near else 0.9) * self.height
-        self.x0, self.y0 = (max(0, int(v - margin)) for v in low.tolist())
-        x1, y1 = (min(limit, int(v + margin) + 1) for v, limit in zip(high.tolist(), (camera.width, camera.height)))
-        self.size = max(2, x1 - self.x0), max(2, y1 - self.y0)  # width, height of the window, px
-        self.scale = min(1.0, policy.resolution / max(self.size))
+    def __init__(self, surface: Surface, low: np.ndarray, high: np.ndarray, resolution: int) -> None:
+        """low, high: (2,) px, the corners; cut off at the frame's edge. resolution: px of the longer side, drawn."""
+        self.surface, self.model, self.policy = surface, surface.model, surface.policy
+        limit = np.array([surface.camera.width, surface.camera.height])
+        low = np.clip(low, 0, limit - 2).astype(int)
+        high = np.clip(high + 1, low + 2, limit).astype(int)
+        (self.x0, self.y0), self.size = low.tolist(), tuple((high - low).tolist())  # width, height, px
+        self.scale = min(1.0, resolution / max(self.size))
         self.drawn = tuple(max(2, round(s * self.scale)) for s in self.size)
-        window = camera.cropped(self.x0, self.y0, *self.size).resized(*self.drawn)
-        self.fragments = rasterize(points[None], model.triangles, window)
-        front = facing(points, normals).clamp_min(0).numpy()
-        fields = self._drawn(np.stack([marks.head, marks.inside, front, marks.lids, *marks.parts], 1))
+        window = surface.camera.cropped(self.x0, self.y0, *self.size).resized(*self.drawn)
+        self.fragments = rasterize(surface.points[None], self.model.triangles, window)
         self.mesh = self.fragments.mask[0].numpy()
-        self.inside = fields[..., 1] > 0.5
-        self.head = self.mesh & (fields[..., 0] > 0.5)
-        self.front, self.lids = fields[..., 2], fields[..., 3]
-        self.alphas = [np.ascontiguousarray(fields[..., 4 + k]) for k in range(len(marks.parts))]
-        self.away = self._distance(~self.head)  # px from the head
-        self.within = self._distance(self.head)  # px from the head's outline
         y, x = np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
-        self.place = np.stack([(x + 0.5) / self.scale + self.x0, (y + 0.5) / self.scale + self.y0], -1)  # px
-
-    def _drawn(self, values: np.ndarray) -> np.ndarray:
-        """(h, w, C) of the vertices' (V, C), at the size that is drawn."""
-        values = torch.from_numpy(np.ascontiguousarray(values, np.float32))
-        return interpolate(self.fragments, values, self.model.triangles)[0].numpy()
-
-    def _distance(self, where: np.ndarray) -> np.ndarray:
-        return cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, 3) / self.scale
-
-    def full(self, field: np.ndarray) -> np.ndarray:
-        """A field at the window's own size."""
-        if field.shape[:2] == self.size[::-1]:
-            return field
-        return cv2.resize(field, self.size, interpolation=cv2.INTER_LINEAR)
+        ratio = np.array(self.size, np.float32) / np.array(self.drawn, np.float32)
+        self.place = np.stack([x + 0.5, y + 0.5], -1) * ratio + np.array([self.x0, self.y0], np.float32)  # px
 
     @property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the frame."""
         return slice(self.y0, self.y0 + self.size[1]), slice(self.x0, self.x0 + self.size[0])
 
-    def _ratio(self, source: Source) -> np.ndarray:
-        """(V, 3): what takes the source's pixels to the wanted light, as encoded (gamma 2.2)."""
-        return np.clip(self.light / source.light, *self.policy.relit) ** np.float32(1 / 2.2)
+    def within(self, other: Canvas) -> tuple[slice, slice]:
+        """Rows and columns of another canvas that holds this one."""
+        y, x = self.y0 - other.y0, self.x0 - other.x0
+        return slice(y, y + self.size[1]), slice(x, x + self.size[0])
 
-    def whole(self, source: Source) -> Moved:
-        """The source's frame with its head moved, and what is beside it moved along until it rests."""
-        policy, was, now = self.policy, source.pixels, self.pixels.numpy()
-        p, q = self.wanted, source.parameters
-        turned = float((p.rotation - q.rotation).norm()) > 1e-4 or float((p.translation - q.translation).norm()) > 0.05
-        if turned:
-            turned_only = p.replace(expression=q.expression, gaze=q.gaze, joints=q.joints)
-            between = project(surface_points(self.model, turned_only), self.camera).numpy()
-        else:
-            between = was
-        fields = self._drawn(
-            np.concatenate([between - now, self._ratio(source), source.facing[:, None], was - between], 1)
-        )
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """(h, w, C) of the vertices' (V, C), at the size that is drawn."""
+        values = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+        return interpolate(self.fragments, values, self.model.triangles)[0].numpy()
+
+    def textured(self, texture: np.ndarray) -> np.ndarray:
+        """(h, w, 3) float32, 0 to 255, over the window: a texture (S, S, 3) of linear RGB under the wanted light."""
+        atlas = self.model.atlas
+        uv = interpolate(self.fragments, atlas.coordinates, atlas.triangles)[0].numpy()
+        at = np.stack([uv[..., 0], 1 - uv[..., 1]], -1) * len(texture) - 0.5
+        skin = cv2.remap(texture, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return self.encoded(skin * self.of(self.surface.light))
+
+    def encoded(self, radiance: np.ndarray) -> np.ndarray:
+        """(h, w, 3) 0 to 255 over the window, of linear RGB at the size that is drawn."""
+        return self.full(255 * linear_to_srgb(torch.from_numpy(np.clip(radiance, 0, 1))).numpy())
+
+    def full(self, field: np.ndarray) -> np.ndarray:
+        """A field at the window's own size, float32."""
+        field = field.astype(np.float32, copy=False)
+        if field.shape[:2] == self.size[::-1]:
+            return field
+        return cv2.resize(field, self.size, interpolation=cv2.INTER_LINEAR)
+
+    def sampled(self, picture: np.ndarray, motion: np.ndarray) -> np.ndarray:
+        """(h, w, C): a frame's picture at the window's places plus ``motion`` (h', w', 2) px."""
+        at = self.full(self.place + motion - np.float32(0.5))
+        return cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def relit(self, taken: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+        """Pixels (h, w, 3) times a ratio at the size that is drawn, float32."""
+        return taken.astype(np.float32) * self.full(ratio)
+
+
+class Head(Canvas):
+    """The head and what is around it.
+
+    near: whether nothing but the expression moves, so that less of the surroundings has to be looked at.
+    """
+
+    def __init__(self, surface: Surface, near: bool) -> None:
+        pixels, marks = surface.pixels[surface.marks.head > 0], surface.marks
+        margin = (0.15 if near else surface.policy.hair + surface.policy.fading) * surface.height
+        super().__init__(surface, pixels.min(0) - margin, pixels.max(0) + margin, surface.policy.resolution)
+        fields = self.of(np.stack([marks.head, marks.inside, surface.front], 1))
+        self.head, self.inside = self.mesh & (fields[..., 0] > 0.5), fields[..., 1] > 0.5
+        self.front = fields[..., 2]
+        self.away = self._distance(~self.head)  # px from the head
+
+    def _distance(self, where: np.ndarray) -> np.ndarray:
+        return cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, 3) / np.float32(self.scale)
+
+    def _from_edges(self) -> np.ndarray:
+        """(h, w) px to the window's nearest edge; those that are the frame's own don't count."""
+        camera, (y, x) = self.surface.camera, np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
+        far = np.full(self.mesh.shape, np.inf, np.float32)
+        far = np.minimum(far, x) if self.x0 > 0 else far
+        far = np.minimum(far, y) if self.y0 > 0 else far
+        far = np.minimum(far, self.drawn[0] - 1 - x) if self.x0 + self.size[0] < camera.width else far
+        far = np.minimum(far, self.drawn[1] - 1 - y) if self.y0 + self.size[1] < camera.height else far
+        return far / np.float32(self.scale)
+
+    def motion(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """From the wanted picture to the source's, with what is beside the head moved along until it rests.
+
+        Returns (h, w, 2) px, (h, w, 3) the ratio of the lights, and (h, w) 0 to 1, what of it the source doesn't show.
+        """
+        surface, policy, height = self.surface, self.policy, self.surface.height
+        turned = not surface.in_place(source)
+        between = surface.turned(source) if turned else source.pixels
+        parts = [between - surface.pixels, surface.ratio(source)]
+        parts += [source.facing[:, None], source.pixels - between] if turned else []
+        fields = self.of(np.concatenate(parts, 1))
         known = self.head & ~self.inside
-        weight = known.astype(np.float32)
-        expression = np.where(known[..., None], fields[..., :2], filled(fields[..., :2], weight))
-        length = policy.fading_expression * self.height
-        reach = max(length, policy.steepest * float(np.abs(expression[known]).max(initial=0)))
-        expression *= (1 - step(self.away, 0, reach))[..., None]
-        ratio = np.where(known[..., None], fields[..., 2:5], filled(fields[..., 2:5], weight))
-        ratio = 1 + (ratio - 1) * (1 - step(self.away, 0, 0.3 * self.height))[..., None]
-        hidden = 1 - step(fields[..., 5] / np.maximum(self.front, 0.05), 0.25, 0.6)
-        missing = cv2.GaussianBlur((self.lids * hidden).astype(np.float32), (0, 0), 0.7)  # of an eye that closes
-        motion = expression
-        if turned:
-            similar = similarity(between, was, self.marks.head > 0.5)
-            beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
-            rim = step(self.within, 0, policy.rim * self.height)[..., None].astype(np.float32)
-            reach = max(policy.fading * self.height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
-            rest = 1 - step(self.away, policy.hair * self.height, policy.hair * self.height + reach)
-            motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
-            missing = np.maximum(missing, self._without_specks(rim[..., 0] * hidden * ~self.inside))
-        seen = self.full(1 - missing.astype(np.float32))
-        return Moved(self._sampled(source.picture, self.place + motion, ratio), seen)
+        near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
+        expression, ratio = near[..., :2], near[..., 2:]
+        reach = policy.steepest * float(np.abs(expression[known]).max(initial=0))
+        expression = expression * (1 - step(self.away, 0, max(policy.fading_expression * height, reach)))[..., None]
+        ratio = 1 + (ratio - 1) * (1 - step(self.away, 0, policy.fading_light * height))[..., None]
+        if not turned:
+            return expression, ratio, np.zeros(self.head.shape, np.float32)
+        similar = similarity(between, source.pixels, surface.marks.head > 0.5)
+        beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
+        rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
+        reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
+        rest = 1 - step(self.away, policy.hair * height, policy.hair * height + reach)
+        rest *= step(self._from_edges(), 0, 0.2 * height)
+        motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
+        return motion, ratio, self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front) * ~self.inside)
 
     def _without_specks(self, missing: np.ndarray) -> np.ndarray:
         """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""
-        radius = max(1, round(self.policy.hole * self.height * self.scale))
+        radius = max(1, round(self.policy.hole * self.surface.height * self.scale))
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         opened = cv2.dilate(cv2.erode(missing.astype(np.float32), disc), disc)
         return cv2.GaussianBlur(opened, (0, 0), radius)
 
-    def part(self, source: Source, number: int, part: Part) -> tuple[np.ndarray, np.ndarray]:
-        """One part of a source, relit, (h, w, 3) float32, 0 to 255, and (h, w) 0 to 1: how far it covers.
 
-        It doesn't where it isn't seen.
+class Patch(Canvas):
+    """One part of the face. number: of it in ``policy.parts``."""
+
+    def __init__(self, surface: Surface, number: int) -> None:
+        self.part, marks = surface.policy.parts[number], surface.marks
+        pixels = surface.pixels[marks.parts[number] > 0]
+        super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
+        fields = self.of(
+            np.stack([marks.parts[number], marks.inside, surface.front, marks.lids, marks.inner[number]], 1)
+        )
+        self.alpha, self.inside = fields[..., 0], fields[..., 1] > 0.5
+        self.front, self.lids, self.inner = fields[..., 2], fields[..., 3], fields[..., 4] > 0.1
+
+    def of_source(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a source shows of it, relit: (h, w, 3) float32, 0 to 255; (h, w) 0 to 1, how far it covers; and (h, w)
+        0 to 1, where a lid covers what the source doesn't show.
         """
-        was, now = source.pixels, self.pixels.numpy()
-        alpha = self.alphas[number]
-        fields = self._drawn(np.concatenate([was - now, self._ratio(source), source.facing[:, None]], 1))
-        known = self.mesh & (alpha > 0) & ~self.inside
-        if part.follows:
+        surface = self.surface
+        fields = self.of(
+            np.concatenate([source.pixels - surface.pixels, surface.ratio(source), source.facing[:, None]], 1)
+        )
+        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front)
+        lid = (
+            cv2.GaussianBlur((self.lids * unseen).astype(np.float32), (0, 0), 0.7) if self.part.follows else 0 * unseen
+        )
+        if self.part.follows:
             known &= fields[..., 5] > 0.05  # an eyeball behind a lid goes with what is seen of it
-        weight = known.astype(np.float32)
-        flow = np.where(known[..., None], fields[..., :2], filled(fields[..., :2], weight))
-        ratio = np.where(known[..., None], fields[..., 2:5], filled(fields[..., 2:5], weight))
-        seen = np.where(known, step(fields[..., 5] / np.maximum(self.front, 0.05), 0.2, 0.5), 1)
-        cover = self.full((alpha * seen).astype(np.float32))
-        return self._sampled(source.picture, self.place + flow, ratio), cover
+        near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
+        cover = self.alpha * np.maximum(np.where(known, 1 - unseen, 1), lid)
+        taken = self.relit(self.sampled(source.picture, near[..., :2]), near[..., 2:])
+        return taken, self.full(cover), self.full(lid)
 
-    def _sampled(self, picture: np.ndarray, place: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-        """(h, w, 3) float32: the picture at places (h', w', 2) px, times a ratio."""
-        at = self.full(place.astype(np.float32)) - np.float32(0.5)
-        taken = cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-        if np.abs(ratio - 1).max() > 0.01:
-            taken *= self.full(ratio.astype(np.float32))
-        return taken
 
-    def colors(self, values: np.ndarray) -> np.ndarray:
-        """(h, w, C): values of the vertices (V, C), at the size that is drawn."""
-        return self._drawn(values)
-
-    def textured(self, texture: np.ndarray) -> np.ndarray:
-        """(h, w, C): a texture (S, S, C) float32 on the face, at the size that is drawn."""
-        atlas = self.model.atlas
-        uv = interpolate(self.fragments, atlas.coordinates, atlas.triangles)[0].numpy()
-        at = np.stack([uv[..., 0], 1 - uv[..., 1]], -1) * len(texture) - 0.5
-        return cv2.remap(texture, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def hidden(facing: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """0 to 1: how far a source, which sees things at the cosine ``facing``, misses what is now seen at ``front``."""
+    return 1 - step(facing / np.maximum(front, 0.05), 0.25, 0.6)
 
 
 def similarity(before: np.ndarray, after: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -18,14 +19,14 @@ from facemodel.editing.mixing import is_mixed
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
-from geometry.color import linear_to_srgb
 from neural_render.frames import FrameCursor
 from neural_render.methods.base import Method, Needs
 from neural_render.methods.clip import Clip
 from neural_render.methods.deep_video_portraits.conditioning import gained
 from neural_render.methods.deep_video_portraits.synthesis import target_frames
-from neural_render.methods.face2face import layers, retrieval
-from neural_render.methods.face2face.layers import Canvas, Marks, Moved, Source, step
+from neural_render.methods.face2face import background, layers, retrieval
+from neural_render.methods.face2face.layers import Head, Marks, Patch, Source, Surface, step
+from neural_render.methods.face2face.retrieval import Shares
 from neural_render.methods.face2face.settings import POLICY, Policy
 from neural_render.methods.face2face.texture import person_texture
 
@@ -61,6 +62,7 @@ class Person:
     jumps: list[np.ndarray]  # a part, (N + 1, N + 1)
     turns: np.ndarray  # (N, 3) radians
     _sources: dict[int, Source] = field(default_factory=dict)
+    _people: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, clip: Clip, policy: Policy = POLICY) -> Person:
@@ -97,6 +99,27 @@ class Person:
             p = self.parameters[int(self.frames[kept])]
             self._sources[kept] = layers.source(self.model, p, self.pictures[kept], self.track.camera, self.policy)
         return self._sources[kept]
+
+    def who(self, source: Source) -> np.ndarray:
+        """(H, W) uint8: where a source shows the person. Found once for the kept frames."""
+        key = next((k for k, s in self._sources.items() if s is source), None)
+        if key is None:
+            return self._segmenter(source.picture)
+        if key not in self._people:
+            self._people[key] = self._segmenter(source.picture)
+        return self._people[key]
+
+    @cached_property
+    def _segmenter(self) -> background.Segmenter:
+        return background.Segmenter()
+
+    @cached_property
+    def plate(self) -> np.ndarray:
+        """(H, W, 3) uint8: what is behind the person."""
+        chosen = np.unique(np.linspace(0, len(self.frames) - 1, self.policy.plate).round().astype(int))
+        pictures = [self.pictures[k] for k in chosen]
+        margin = self.policy.halo * float(np.ptp(self.source(0).pixels[self.marks.head > 0, 1]))
+        return background.plate(pictures, [self._segmenter(p) for p in pictures], margin)
 
     def look(self, kept: int, part) -> np.ndarray:
         """(P,): a small grey picture of a part of a kept frame."""
@@ -166,71 +189,81 @@ class Painter:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.restart()
-
-    def restart(self) -> None:
-        self.base = retrieval.Fader(self.person.frames, self.person.policy.fade)
-        self.parts = [retrieval.Fader(self.person.frames, self.person.policy.fade) for _ in self.person.policy.parts]
 
     def __call__(
-        self, wanted: FaceParameters, own: int, picture: np.ndarray, base: int, parts: list[int],
+        self, wanted: FaceParameters, own: int, picture: np.ndarray, base: Shares, parts: list[Shares],
         drawn: list[float],
     ) -> np.ndarray:  # fmt: skip
         """(H, W, 3) uint8.
 
-        wanted: as it is drawn, no leading dimensions. own: the clip's frame underneath, whose
-        picture is ``picture``. base, parts, drawn: as in `Plan`, of one frame.
+        wanted: as it is drawn, no leading dimensions. own: the clip's frame underneath, whose picture is ``picture``.
+        base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
-        mine = layers.source(person.model, person.parameters[own], picture, person.track.camera, policy)
-        shares = [(mine if s == retrieval.OWN else person.source(s - 1), w) for s, w in self.base(base)]
-        still = all(np.allclose(wanted.rotation, s.parameters.rotation, atol=1e-4) for s, _ in shares)
-        still &= all(np.allclose(wanted.translation, s.parameters.translation, atol=0.05) for s, _ in shares)
-        canvas = Canvas(person.model, wanted, person.track.camera, person.marks, policy, near=still)
-        out = shares[0][0].picture.copy() if len(shares) == 1 else blended([(s.picture, w) for s, w in shares])
-        made = sum(w * self._face(canvas, canvas.whole(s), s) for s, w in shares)
+        camera, texture = person.track.camera, person.texture
+        mine = layers.source(person.model, person.parameters[own], picture, camera, policy)
+        at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
+        shares = [(at(state), share) for state, share in base]
+        surface = Surface.of(person.model, wanted, camera, person.marks, policy)
+        head = Head(surface, near=all(surface.in_place(source) for source, _ in shares))
+        out = mixed([(source.picture, share) for source, share in shares])
+        made = mixed([(self._moved(head, source), share) for source, share in shares])
         for number, part in enumerate(policy.parts):
-            layer, cover = 0.0, 0.0
-            for state, weight in self.parts[number](parts[number]):
-                if state == retrieval.OWN:
+            patch = Patch(surface, number)
+            window = patch.within(head)
+            around, layer, cover = made[window], 0.0, 0.0
+            for state, share in parts[number]:
+                if state == retrieval.OWN and not part.follows:
                     continue
-                taken, alpha = canvas.part(person.source(state - 1), number, part)
-                colors = harmonised(taken, made, alpha, policy)
-                layer, cover = layer + weight * alpha[..., None] * colors, cover + weight * alpha
+                taken, alpha, lid = patch.of_source(at(state))
+                taken = harmonised(taken, around, alpha, policy)
+                if lid.max(initial=0) > 0.02:
+                    skin = patch.textured(texture)
+                    skin += np.clip(
+                        layers.filled(taken - skin, (alpha > 0.1) & (lid < 0.05) & (patch.full(patch.inner) < 0.1)),
+                        -80,
+                        80,
+                    )
+                    taken += lid[..., None] * (skin - taken)
+                elif state == retrieval.OWN:
+                    continue
+                layer, cover = layer + share * alpha[..., None] * taken, cover + share * alpha
             if np.ndim(cover):
-                made = made * (1 - cover[..., None]) + layer
+                around = around * (1 - cover[..., None]) + layer
             if drawn[number] > 0:
-                made = self._opened(canvas, made, drawn[number])
-        out[canvas.window] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
+                around = opened(patch, around, drawn[number])
+            made[window] = around
+        out[head.window] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
         return out
 
-    def _face(self, canvas: Canvas, moved: Moved, source: Source) -> np.ndarray:
-        """The moved frame, with the person's texture where it doesn't show the skin."""
-        missing = 1 - moved.seen
-        if missing.max() < 0.02:
-            return moved.picture
-        skin = self.rendered(canvas)
-        head = canvas.full(canvas.head.astype(np.float32))
-        weight, known = missing * head, (moved.seen > 0.9) * head
-        skin = skin + np.clip(layers.filled(moved.picture - skin, known), -80, 80)
-        return moved.picture + weight[..., None] * (skin - moved.picture)
-
-    def _opened(self, canvas: Canvas, made: np.ndarray, share: float) -> np.ndarray:
-        """The model's own inside of the mouth over the picture, darker as it lies deep."""
-        model = self.person.model
-        colors = model.albedo(canvas.wanted.reflectance).numpy() * canvas.light * self.person.policy.depth
-        lit = encoded(canvas, canvas.colors(colors))
-        inside = cv2.GaussianBlur(canvas.full(canvas.inside.astype(np.float32)), (0, 0), 1.0)
-        return made + share * inside[..., None] * (lit - made)
-
-    def rendered(self, canvas: Canvas) -> np.ndarray:
-        """(h, w, 3) float32, 0 to 255: the texture under the wanted light, over the canvas's window."""
-        return encoded(canvas, canvas.textured(self.person.texture) * canvas.colors(canvas.light))
+    def _moved(self, head: Head, source: Source) -> np.ndarray:
+        """(h, w, 3) float32, 0 to 255: a source's frame with its person moved before what is behind them."""
+        motion, ratio, missing = head.motion(source)
+        picture = head.relit(head.sampled(source.picture, motion), ratio)
+        if missing.max(initial=0) > 0.02:
+            picture = textured(head, picture, missing, self.person.texture)
+        if head.surface.in_place(source):
+            return picture
+        who = self.person.who(source)
+        alpha = head.sampled(who, motion)[..., None] / np.float32(255)
+        pictures = source.picture[head.window], who[head.window], self.person.plate[head.window]
+        rest = background.behind(*pictures, self.person.policy.halo * head.surface.height)
+        return rest + alpha * (picture - rest)
 
 
-def encoded(canvas: Canvas, radiance: np.ndarray) -> np.ndarray:
-    """(h, w, 3) 0 to 255 over the canvas's window, of linear RGB as large as it is drawn."""
-    return canvas.full(255 * linear_to_srgb(torch.from_numpy(np.clip(radiance, 0, 1))).numpy())
+def textured(head: Head, picture: np.ndarray, missing: np.ndarray, texture: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) with the person's texture where it's ``missing`` the skin."""
+    missing, inside, skin = head.full(missing), head.full(head.head), head.textured(texture)
+    skin += np.clip(layers.filled(picture - skin, (missing < 0.1) & (inside > 0.9)), -80, 80)
+    return picture + (missing * inside)[..., None] * (skin - picture)
+
+
+def opened(patch: Patch, made: np.ndarray, share: float) -> np.ndarray:
+    """The model's own inside of the mouth over a picture (h, w, 3), darker as it lies deep."""
+    surface = patch.surface
+    colors = patch.model.albedo(surface.parameters.reflectance).numpy() * surface.light * surface.policy.depth
+    inside = cv2.GaussianBlur(patch.full(patch.inside), (0, 0), 1.0)
+    return made + share * inside[..., None] * (patch.encoded(patch.of(colors)) - made)
 
 
 def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Policy) -> np.ndarray:
@@ -238,12 +271,15 @@ def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, polic
 
     Gradients stay as they are, as in Poisson blending (Perez et al., SIGGRAPH 2003), whose membrane this is.
     """
-    ring = ((alpha > 0.02) & (alpha < 0.7)).astype(np.float32)
+    ring = (alpha > 0.02) & (alpha < 0.7)
     return picture + np.clip(layers.filled(around - picture, ring), -policy.offset, policy.offset)
 
 
-def blended(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
-    return np.clip(sum(w * p.astype(np.float32) for p, w in pictures) + 0.5, 0, 255).astype(np.uint8)
+def mixed(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    """A new picture, of those with their shares, of their type."""
+    if len(pictures) == 1:
+        return pictures[0][0].copy()
+    return sum(share * picture.astype(np.float32) for picture, share in pictures).astype(pictures[0][0].dtype)
 
 
 class Face2Face(Method):
@@ -287,6 +323,9 @@ class Face2Face(Method):
         wanted = shown(track.parameters.expanded().to("cpu"), person.model)
         with torch.inference_mode():
             planned = plan(person, wanted, person.parameters[torch.tensor(order)])
+        fade = person.policy.fade
+        base = retrieval.blended(planned.base, person.frames, fade)
+        parts = [retrieval.blended(way, person.frames, fade) for way in planned.parts]
         painter, cursor = Painter(person), FrameCursor(target.frames)
         try:
             for k, own in enumerate(order):
@@ -294,9 +333,8 @@ class Face2Face(Method):
                 if not (track.tracked[k] and person.track.tracked[own]):
                     yield picture.copy()
                     continue
+                inside = [float(share[k]) for share in planned.drawn]
                 with torch.inference_mode():
-                    states = [int(way[k]) for way in planned.parts]
-                    inside = [float(share[k]) for share in planned.drawn]
-                    yield painter(wanted[k], own, picture, int(planned.base[k]), states, inside)
+                    yield painter(wanted[k], own, picture, base[k], [shares[k] for shares in parts], inside)
         finally:
             cursor.close()

@@ -118,18 +118,46 @@ def next_state(state: int | None, costs: np.ndarray, jump: np.ndarray) -> int:
     return int((costs if state is None else costs + jump[state]).argmin())
 
 
+Shares = list[tuple[int, float]]
+"""States that are shown in a frame, and how much of each."""
+
+
+def is_cut(a: int, b: int, frames: np.ndarray) -> bool:
+    """Whether two states one after the other aren't one motion. frames: (N,) numbers of the kept frames."""
+    if OWN in (a, b):
+        return a != b
+    return abs(int(frames[a - 1]) - int(frames[b - 1])) > 1
+
+
+def blended(way: np.ndarray, frames: np.ndarray, length: int) -> list[Shares]:
+    """A way's states with its cuts blended over about ``length`` frames.
+
+    What is retrieved stands still while it is blended, on either side of the cut; the frame underneath, which goes on
+    to what isn't wanted, is blended while it's wanted.
+    """
+    shares: list[Shares] = [[(int(state), 1.0)] for state in way]
+    for cut in (t for t in range(1, len(way)) if is_cut(int(way[t - 1]), int(way[t]), frames)):
+        old, new = int(way[cut - 1]), int(way[cut])
+        start = cut - (length if old == OWN else 0 if new == OWN else length // 2)
+        for k in range(length):
+            t, share = start + k, (k + 1) / (length + 1)
+            if 0 <= t < len(way) and len(shares[t]) == 1 and shares[t][0][0] in (old, new):
+                shares[t] = [(new, share), (old, 1 - share)]
+    return shares
+
+
 class Fader:
-    """Blends a way's cuts: which states are shown in a frame, and how much of each."""
+    """`blended` for a way that isn't known in advance: each cut is blended behind it."""
 
     def __init__(self, frames: np.ndarray, length: int) -> None:
-        self.frames, self.length = frames, length  # of the kept frames (N,); of a blend
+        self.frames, self.length = frames, length
         self.old: int | None = None
         self.state: int | None = None
         self.left = 0
 
-    def __call__(self, state: int) -> list[tuple[int, float]]:
-        """States with their shares, which sum to one, the one that fades in first."""
-        if self.state is not None and self._cut(self.state, state):
+    def __call__(self, state: int) -> Shares:
+        """Of the next frame."""
+        if self.state is not None and is_cut(self.state, state, self.frames):
             self.old, self.left = self.state, self.length
         self.state = state
         if not self.left or self.old == state:
@@ -138,8 +166,3 @@ class Fader:
         share = 1 - self.left / (self.length + 1)
         self.left -= 1
         return [(state, share), (self.old, 1 - share)]
-
-    def _cut(self, a: int, b: int) -> bool:
-        if OWN in (a, b):
-            return a != b
-        return abs(int(self.frames[a - 1]) - int(self.frames[b - 1])) > 1

@@ -18,7 +18,7 @@ class Part:
 
 
 INSIDE = ("mouth_inside", "teeth", "tongue")
-MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (8.0, 22.0))
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (7.0, 18.0))
 EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (1.0, 7.0))
 
 
@@ -29,9 +29,11 @@ class Policy:
     parts: tuple[Part, ...] = (MOUTH, EYES)
     texture: int = 384  # texels a side
     textured: int = 12  # frames that the texture is merged from, spread over the clip's poses
+    plate: int = 24  # frames that the background is put together from
+    halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
-    resolution: int = 512  # px of the longer side of the picture in which the motion is rendered
+    resolution: int = 384  # px of the longer side of the picture in which the motion is rendered
     visibility: int = 192  # px of that in which what hides what is found out
     # retrieval, in mm of the parts' vertices
     turned: float = 6.0  # a radian of head's turn between two frames
@@ -48,6 +50,7 @@ class Policy:
     hair: float = 0.15  # that moves as the head does
     fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
     fading_expression: float = 0.1
+    fading_light: float = 0.3
     steepest: float = 3.0  # times the motion's length over which it fades at least
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
