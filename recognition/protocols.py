@@ -1,4 +1,4 @@
-"""Pair lists in their own formats: LFW, CFP, a CSV (AgeDB and others), IJB's templates.
+"""What is compared with what, by protocol: LFW, CFP, a CSV (AgeDB and others), IJB's templates, poses of a data set.
 
 Each reader checks the whole list before anything is embedded, and names what is missing. The ``.bin`` packs that
 circulate for LFW, CFP and AgeDB are Python pickles, which this project doesn't open.
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import PortraitError
-from recognition.folder import LISTED, listed
+from foundation.registry import Registry
+from recognition.folder import LISTED, FaceFolder, listed, read_folder
 from recognition.pictures import find_picture, is_picture
 
 LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
@@ -223,3 +224,20 @@ def _lines(path: Path, source: str) -> list[str]:
     except UnicodeDecodeError:
         raise PortraitError(f"'{path}': isn't a text in UTF-8; {source}") from None
     return [line.strip() for line in lines if line.strip()]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a list is read: pairs in folds, templates, or a data set whose poses are compared."""
+
+    read: Callable[..., Pairs | Templates | FaceFolder]  # from the folder and the files of ``lists``
+    lists: tuple[str, ...] = ()  # settings of [[evaluate]] that it can't do without: "pairs", "templates"
+
+
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+PROTOCOLS.add("lfw", Protocol(read_lfw, ("pairs",)))
+PROTOCOLS.add("cfp-ff", Protocol(lambda folder: read_cfp(folder, "FF")))
+PROTOCOLS.add("cfp-fp", Protocol(lambda folder: read_cfp(folder, "FP")))
+PROTOCOLS.add("pairs", Protocol(read_pairs_csv, ("pairs",)))
+PROTOCOLS.add("ijb", Protocol(read_ijb, ("templates", "pairs")))
+PROTOCOLS.add("poses", Protocol(read_folder))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from facemodel import FrameStatus, Track
-from foundation.atomic import write_file
+from foundation.atomic import write_csv
 from portrait.batch.work import Clip, Row
 
 COLUMNS = [f.name for f in fields(Row) if f.name != "kept"]
@@ -34,8 +32,4 @@ def row_of(clip: Clip, track: Track, kept: bool) -> Row:
 
 def write_summary(path: Path, rows: Iterable[Row]) -> None:
     """Writes the table, whole or not at all. Raises PortraitError where that can't be done."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    table.writerows(astuple(row)[: len(COLUMNS)] for row in rows)
-    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"), "summary")
+    write_csv(path, [COLUMNS, *(astuple(row)[: len(COLUMNS)] for row in rows)], "summary")

@@ -55,8 +55,7 @@ def live(
 
 def watch(options, setup, window: bool = True):
     """Runs a session until it ends, ``q`` is pressed or Ctrl-C; its `portrait.services.live.Counts`."""
-    from portrait.commands.progress import Progress, say
-    from portrait.commands.texts import lines
+    from portrait.commands.progress import Progress, say, tell
     from portrait.quiet import quiet_native_stderr
     from portrait.services.live import LiveSession
 
@@ -76,8 +75,7 @@ def watch(options, setup, window: bool = True):
                     if shown is not None and shown(frame):
                         break
             counts = session.finish()
-    for line in lines(counts):
-        say(line)
+    tell(counts)
     return counts
 
 

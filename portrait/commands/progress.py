@@ -16,6 +16,12 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def tell(result: object) -> None:
+    """What a service's result says of itself; notes were said when they came."""
+    for line in result.lines() if hasattr(result, "lines") else ():
+        say(line)
+
+
 class Progress:
     """Shows events as they come, as a context manager and a `foundation.progress.Report`.
 
@@ -53,10 +59,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Shows an event; another stage is another task, and begins its clock anew."""
         if hasattr(event, "result"):  # `portrait.services.events`, which isn't imported for this
-            from portrait.commands.texts import lines
-
-            for line in lines(event.result):
-                say(line)
+            tell(event.result)
         elif type(event).__name__ == "Begun":
             say(f"{int(event.done) + 1}/{event.total} {event.stage}{f', {event.note}' if event.note else ''}")
         elif type(event).__name__ == "Noted":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -16,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
-from foundation.atomic import partial_of, write_file
+from foundation.atomic import partial_of, write_csv, write_file
 from foundation.errors import write_error
 from foundation.processes import leave_with_parent
 from foundation.progress import Event, Report, ignore
@@ -93,6 +91,13 @@ class Dataset:
     pictures: int  # of each
     drawn: int  # people that weren't there yet
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.path}: {self.identities * self.pictures} pictures of {self.identities} people who don't exist "
+            f"({self.drawn} drawn now); metadata.csv says yaw, pitch, split and seeds"
+        ]
+
 
 def synthesize_dataset(
     output: Path, options: DatasetOptions = DatasetOptions(), *, setup: Setup = Setup(), report: Report = ignore
@@ -153,14 +158,11 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     """SphereFace's crop by the true places of the five points, as ``portrait recognize align`` cuts it."""
     from fitting.landmarks.base import Face
     from recognition.alignment import align_face
-    from renderer import project, to_camera
     from synthetic import frame_shot
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
     p, camera = frame_shot(model, person, shot, ALIGNED_FROM, FILL)
-    marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
-    points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
-    return align_face(picture, Face(points, "mediapipe478", 1.0))
+    return align_face(picture, Face(p.landmarks(model, camera).double().numpy(), "mediapipe478", 1.0))
 
 
 def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
@@ -191,14 +193,12 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
 def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
     """A row a picture, in the order of the files; people beyond ``names`` that lie there have rows too."""
     there = {int(p.name): p.name for p in output.iterdir() if p.is_dir() and p.name.isdigit()}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    rows = [COLUMNS]
     for identity, name in sorted({**names, **there}.items()):
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
-            table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_file(output / "metadata.csv", text.getvalue(), "data set")
+            rows.append([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
+    write_csv(output / "metadata.csv", rows, "data set")
 
 
 @cache

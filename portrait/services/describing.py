@@ -17,7 +17,7 @@ from portrait.reports.quality import quality_lines
 from portrait.services.methods import METHODS, describe_network, describe_weights
 from portrait.tracks import describe_track, is_track
 from portrait.video import is_image, open_frames, read_comment
-from portrait.video.lens import describe_camera
+from portrait.video.intrinsics import describe_camera
 
 LONGEST = 200  # letters of a value that isn't told in words
 
@@ -37,6 +37,10 @@ class Description:
 
     headline: str
     facts: tuple[Fact, ...]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [self.headline, *(f"  {'  ' * fact.level}{fact.name:<11} {fact.text}" for fact in self.facts)]
 
 
 def describe(path: Path, *, report: Report = ignore) -> Description:

@@ -80,6 +80,11 @@ class Counts:
         """Pictures a second, from the first to the last."""
         return (self.made - 1) / (self.ended - self.began) if self.made > 1 else 0.0
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        made = f"{self.made} made of {self.taken} taken, {self.dropped} dropped"
+        return [f"{self.source}: {self.fps:.1f} frames a second, {made}"]
+
 
 class LiveSession:
     """Drives the person of the weights by a camera or a video: a context manager, whose frames are iterated.

@@ -68,7 +68,7 @@ def _read(option: str, text: str, kind: object) -> object:
                 return tuple(_read(option, part.strip(), inner) for part in text.split(",") if part.strip())
         except (ValueError, KeyError):
             continue
-    names = ", ".join(getattr(one, "__name__", str(one)) for one in kinds)
+    names = " or ".join("none" if one is types.NoneType else getattr(one, "__name__", str(one)) for one in kinds)
     raise PortraitError(f"--option {option}: expected {names}, got '{text}'")
 
 

@@ -82,6 +82,11 @@ class Reenacted:
     trained: Trained | None
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        out = [f"{self.comparison}: driver, target, result side by side"] if self.comparison else []
+        return out if self.page is None else [*out, f"{self.page}: curves, overlays, timings"]
+
 
 @dataclass
 class Clock:

@@ -65,7 +65,7 @@ class Skin:
 class TextureOptions:
     """What is made of a face's texture."""
 
-    frame: int | None = None  # which of a clip, from 0; None is a sure, frontal one
+    frame: int | None = None  # which of a clip, from 0; None is a confident, frontal one
     merge: bool = False  # all frames into one texture
     delight: bool = False  # the fitted light divided out
     complete: str | None = None  # what fills holes: a file of weights, or "mirror"; None: nothing
@@ -99,6 +99,13 @@ class Textured:
     seen: float  # share of the head's skin
     complete: str | None
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        unfilled = "holes show the fitted model (--complete fills them)"
+        filled = f"holes filled by {self.complete}" if self.complete else unfilled
+        seen = f"{100 * self.seen:.0f} % of the head's skin seen"
+        return [f"{self.path}: {self.size} x {self.size} texture, {seen}; {filled}"]
 
 
 def texture_file(
@@ -203,7 +210,7 @@ def open_source(
 
 
 def choose_frame(track: Track, frame: int | None) -> int:
-    """The frame asked for; else the surest of those that look most nearly into the camera."""
+    """The frame asked for; else the most confident of those that look most nearly into the camera."""
     if frame is not None:
         if not 0 <= frame < len(track):
             raise PortraitError(f"--frame: expected 0 to {len(track) - 1}, got {frame}")
