@@ -73,7 +73,16 @@ class Track:
     @property
     def tracked(self) -> Tensor:
         """(F,) bool: frames in which a face was fitted."""
-        return (self.status & int(FrameStatus.TRACKED)) != 0
+        return self.where(FrameStatus.TRACKED)
+
+    def where(self, status: FrameStatus) -> Tensor:
+        """(F,) bool: frames of this status, whatever else they are."""
+        return (self.status & int(status)) != 0
+
+    @property
+    def seconds(self) -> Tensor:
+        """(F,) float64: times after the first frame."""
+        return self.times - self.times[0]
 
     @property
     def camera(self) -> Camera:

@@ -53,7 +53,7 @@ def describe_track(track: Track) -> str:
     """``120 frames, 118 with a face (2 uncertain), 1 cut``."""
     from facemodel import FrameStatus
 
-    count = lambda flag: int(((track.status & int(flag)) != 0).sum())  # noqa: E731
+    count = lambda flag: int(track.where(flag).sum())  # noqa: E731
     parts = [f"{len(track)} frame{'s' if len(track) != 1 else ''}", f"{count(FrameStatus.TRACKED)} with a face"]
     if doubtful := count(FrameStatus.UNCERTAIN):
         parts[-1] += f" ({doubtful} uncertain)"

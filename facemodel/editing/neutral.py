@@ -35,7 +35,7 @@ def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role
 
 def confident_frames(track: Track) -> Tensor:
     """(N,) int64: the tracked frames, without doubtful ones where there are others."""
-    certain = track.tracked & ((track.status & int(FrameStatus.UNCERTAIN)) == 0)
+    certain = track.tracked & ~track.where(FrameStatus.UNCERTAIN)
     return torch.nonzero(certain if certain.any() else track.tracked).flatten()
 
 

@@ -168,7 +168,7 @@ def clip_of(
 def times_of(clip: Clip) -> list[float]:
     """Seconds of each frame after the first, of a track or, read through, of pictures."""
     if "track" in clip.__dict__:
-        return (clip.track.times - clip.track.times[0]).tolist()
+        return clip.track.seconds.tolist()
     return [time for _, time, _ in clip.frames]
 
 

@@ -194,14 +194,14 @@ def _drawn(model, track: Track, names: tuple[str, ...], width: int, height: int)
 
 def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict) -> None:
     """Frames (one a frame of the track) to a video with the track's times and pixel shape."""
-    times = (track.times - track.times[0]).tolist()
+    times = track.seconds.tolist()
     write_frames(path, frames, times, track.fps, pixel_aspect(track), audio=audio_from, note=note)
 
 
 def write_each(folder: Path, drawn, names: tuple[str, ...], track: Track, note: dict) -> None:
     """One video a map into a folder; all of them appear, or none."""
     writers: dict[str, VideoWriter] = {}
-    times = (track.times - track.times[0]).tolist()
+    times = track.seconds.tolist()
     with contextlib.ExitStack() as stack:
         for time, maps in zip(times, drawn):
             for name in names:
