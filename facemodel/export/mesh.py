@@ -19,7 +19,7 @@ from foundation.atomic import write_files
 from foundation.errors import PortraitError
 from foundation.registry import Registry
 from geometry.camera import opencv_extrinsics, project, to_camera
-from geometry.color import linear_to_srgb
+from geometry.color import linear_to_srgb, to_uint8
 
 EXPORTERS: Registry = Registry("mesh format", package="facemodel.export")
 """By suffix: functions (mesh: Mesh, texture: array or None, path, facts: dict) -> {path: bytes}, the files to write."""
@@ -81,7 +81,7 @@ def frame_mesh(track: Track, frame: int, model: FaceModel) -> Mesh:
     joints = p.joints if model.count("joints") else None
     rest = model.blocks["expression"].mean
     surface = model.linearize(p.identity, rest, p.joints)
-    colors = (linear_to_srgb(model.albedo(p.reflectance).clamp(0, 1)) * 255).round()
+    colors = to_uint8(linear_to_srgb(model.albedo(p.reflectance)))
     neutral = model.vertices(p.identity, rest, p.gaze, joints)
     vertices = model.vertices(p.identity, p.expression, p.gaze, joints)
     v, t, c, n, shapes, activations = (
@@ -93,7 +93,7 @@ def frame_mesh(track: Track, frame: int, model: FaceModel) -> Mesh:
         (None, None) if atlas is None else (atlas.coordinates.cpu().double().numpy(), atlas.triangles.cpu().numpy())
     )
     return Mesh(
-        v.astype(np.float64), t, uv, uv_triangles, c.astype(np.uint8), n.astype(np.float64),
+        v.astype(np.float64), t, uv, uv_triangles, c, n.astype(np.float64),
         shapes.astype(np.float64), model.expression_names, activations,
     )  # fmt: skip
 
