@@ -79,6 +79,13 @@ class Track:
         """(F,) bool: frames of this status, whatever else they are."""
         return (self.status & int(status)) != 0
 
+    def check_frame(self, frame: int, what: str) -> None:
+        """PortraitError unless it is a frame with a face. ``what``: it is to be, as the start of the error's line."""
+        if not 0 <= frame < len(self):
+            raise PortraitError(f"{what}: expected 0 to {len(self) - 1}, got {frame}")
+        if not self.tracked[frame]:
+            raise PortraitError(f"{what} {frame}: no face was found in it; choose another frame")
+
     @property
     def seconds(self) -> Tensor:
         """(F,) float64: times after the first frame."""

@@ -61,11 +61,8 @@ def export_mesh(
     suffix = path.suffix.lower()
     if suffix not in EXPORTERS:
         raise PortraitError(f"export '{path}': expected a name ending in {', '.join(EXPORTERS)}, got '{path.suffix}'")
-    if not 0 <= frame < len(track):
-        raise PortraitError(f"export frame: expected 0 to {len(track) - 1}, got {frame}")
     check_same_model("export track: fitted", track, model)
-    if not track.tracked[frame]:
-        raise PortraitError(f"export frame {frame}: no face was found in it; choose another frame")
+    track.check_frame(frame, "export frame")
     if texture is not None:
         model.require("atlas", "a texture on the mesh")
     facts = frame_facts(track, frame, model)
