@@ -119,7 +119,7 @@ def frame_or_auto(option: str, text: str | None) -> int | str | None:
         return text
     if not (text.isascii() and text.isdecimal()):
         raise PortraitError(f"{option} '{text}': expected the number of a frame, such as 12, or auto")
-    return int(text)
+    return int(text[:9])
 
 
 def width_and_height(option: str, text: str | None) -> tuple[int, int | None] | None:

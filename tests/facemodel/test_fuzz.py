@@ -76,3 +76,28 @@ def test_models(folder, changes, cut):
     write_model_file(path, tensors, facts)
     path.write_bytes(spoilt(path.read_bytes(), changes, cut))
     reads_or_refuses(lambda: facemodel.load(path))
+
+
+ANY = st.floats(width=32)
+NAMED = st.dictionaries(
+    st.sampled_from(["jawOpen", "JAWOPEN ", "mouthFunnel", "eyeBlinkLeft", "jaw", ""]), ANY, max_size=2
+)
+
+
+@bounded
+@given(
+    st.fixed_dictionaries({}, optional={
+        "set": NAMED, "scale": NAMED, "add": NAMED, "gaze": st.tuples(ANY, ANY), "smooth": ANY,
+        "neutral": st.one_of(st.just("auto"), st.integers(-2, 9)),
+    })
+)  # fmt: skip
+def test_edits(wanted):
+    """Whatever is asked for: expressions stay within their bounds, and the track can be written."""
+
+    def edit():
+        track = facemodel.edit(make_track(MODEL, 4), MODEL, **wanted)
+        expression = track.parameters.expression
+        assert torch.equal(MODEL.blocks["expression"].clamp(expression), expression)
+        json.dumps(track.facts)
+
+    reads_or_refuses(edit)

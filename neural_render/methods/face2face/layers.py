@@ -47,7 +47,6 @@ class Marks:
 
     head: np.ndarray  # (V,) 1 on what moves as the head does, 0 on the neck
     inside: np.ndarray  # (V,) bool, the inside of the mouth
-    lids: np.ndarray  # (V,) bool
     inner: tuple[np.ndarray, ...]  # a part (V,) bool: what only shows when it's open
     parts: tuple[np.ndarray, ...]  # a part (V,): 0 to 1, how far it covers
 
@@ -67,7 +66,7 @@ class Marks:
             weights.append(weight.astype(np.float32))
         head = 1 - region(model, ("neck",)).astype(np.float32)
         inner = tuple(region(model, part.inside) for part in parts)
-        return cls(head, region(model, INSIDE), region(model, ("eyelids",)), inner, tuple(weights))
+        return cls(head, region(model, INSIDE), inner, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -225,6 +224,10 @@ class Canvas:
         at = self.full(self.place + motion - np.float32(0.5))
         return cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
+    def soft(self, ratio: np.ndarray) -> np.ndarray:
+        """A ratio of lights without the creases of the mesh, at which normals are not those of skin."""
+        return cv2.GaussianBlur(ratio, (0, 0), max(0.5, self.policy.soft_light * self.surface.height * self.scale))
+
     def relit(self, taken: np.ndarray, ratio: np.ndarray) -> np.ndarray:
         """Pixels (h, w, 3) times a ratio at the size that is drawn, float32."""
         return taken.astype(np.float32) * self.full(ratio)
@@ -271,7 +274,7 @@ class Head(Canvas):
         fields = self.of(np.concatenate(parts, 1))
         known = self.head & ~self.inside
         near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
-        expression, ratio = near[..., :2], near[..., 2:]
+        expression, ratio = near[..., :2], self.soft(near[..., 2:])
         reach = policy.steepest * float(np.abs(expression[known]).max(initial=0))
         expression = expression * (1 - step(self.away, 0, max(policy.fading_expression * height, reach)))[..., None]
         ratio = 1 + (ratio - 1) * (1 - step(self.away, 0, policy.fading_light * height))[..., None]
@@ -301,30 +304,42 @@ class Patch(Canvas):
         self.part, marks = surface.policy.parts[number], surface.marks
         pixels = surface.pixels[marks.parts[number] > 0]
         super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
-        fields = self.of(
-            np.stack([marks.parts[number], marks.inside, surface.front, marks.lids, marks.inner[number]], 1)
-        )
+        fields = self.of(np.stack([marks.parts[number], marks.inside, surface.front, marks.inner[number]], 1))
         self.alpha, self.inside = fields[..., 0], fields[..., 1] > 0.5
-        self.front, self.lids, self.inner = fields[..., 2], fields[..., 3], fields[..., 4] > 0.1
+        self.front, self.inner = fields[..., 2], fields[..., 3] > 0.1
 
-    def of_source(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What a source shows of it, relit: (h, w, 3) float32, 0 to 255; (h, w) 0 to 1, how far it covers; and (h, w)
-        0 to 1, where a lid covers what the source doesn't show.
-        """
-        surface = self.surface
+    def of_source(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
+        """What a source shows of it, relit: (h, w, 3) float32, 0 to 255, and (h, w) 0 to 1, how far it covers."""
+        surface, part = self.surface, self.part
         fields = self.of(
             np.concatenate([source.pixels - surface.pixels, surface.ratio(source), source.facing[:, None]], 1)
         )
         known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front)
-        lid = (
-            cv2.GaussianBlur((self.lids * unseen).astype(np.float32), (0, 0), 0.7) if self.part.follows else 0 * unseen
-        )
-        if self.part.follows:
+        if part.follows:
             known &= fields[..., 5] > 0.05  # an eyeball behind a lid goes with what is seen of it
         near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
-        cover = self.alpha * np.maximum(np.where(known, 1 - unseen, 1), lid)
-        taken = self.relit(self.sampled(source.picture, near[..., :2]), near[..., 2:])
-        return taken, self.full(cover), self.full(lid)
+        taken = self.relit(self.sampled(source.picture, near[..., :2]), self.soft(near[..., 2:]))
+        cover = self.alpha * np.where(known, 1 - unseen, 1)
+        if not part.follows:
+            return taken, self.full(cover)
+        folded = self._folded(near[..., :2])
+        if folded.sum() > 0.02 * folded.size:
+            around = self.full(self.mesh & ~self.inner & (folded < 0.02)) > 0.9
+            smooth = self.policy.smoothed * self.full(folded)[..., None]
+            taken = taken + smooth * (filled(taken, around) - taken)
+        return taken, self.full(np.maximum(cover, folded))
+
+    def _folded(self, motion: np.ndarray) -> np.ndarray:
+        """(h, w) 0 to 1: where skin was folded in the source, as lids are in an eye that is open.
+
+        There a line of few pixels, dark with lashes, would be drawn out to a whole lid.
+        """
+        place = self.place + motion
+        down, right = (np.gradient(place, axis=axis) * np.float32(self.scale) for axis in (0, 1))
+        area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])  # in the source, of a pixel here
+        folded = (self.mesh & ~self.inner) * (1 - step(area, *self.policy.folded))
+        folded = cv2.dilate(folded.astype(np.float32), np.ones((3, 3), np.uint8))
+        return cv2.GaussianBlur(folded, (0, 0), max(0.5, 0.006 * self.surface.height * self.scale))
 
 
 def hidden(facing: np.ndarray, front: np.ndarray) -> np.ndarray:

@@ -200,7 +200,7 @@ class Painter:
         base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
-        camera, texture = person.track.camera, person.texture
+        camera = person.track.camera
         mine = layers.source(person.model, person.parameters[own], picture, camera, policy)
         at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
         shares = [(at(state), share) for state, share in base]
@@ -215,18 +215,8 @@ class Painter:
             for state, share in parts[number]:
                 if state == retrieval.OWN and not part.follows:
                     continue
-                taken, alpha, lid = patch.of_source(at(state))
+                taken, alpha = patch.of_source(at(state))
                 taken = harmonised(taken, around, alpha, policy)
-                if lid.max(initial=0) > 0.02:
-                    skin = patch.textured(texture)
-                    skin += np.clip(
-                        layers.filled(taken - skin, (alpha > 0.1) & (lid < 0.05) & (patch.full(patch.inner) < 0.1)),
-                        -80,
-                        80,
-                    )
-                    taken += lid[..., None] * (skin - taken)
-                elif state == retrieval.OWN:
-                    continue
                 layer, cover = layer + share * alpha[..., None] * taken, cover + share * alpha
             if np.ndim(cover):
                 around = around * (1 - cover[..., None]) + layer

@@ -19,7 +19,7 @@ class Part:
 
 INSIDE = ("mouth_inside", "teeth", "tongue")
 MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (7.0, 18.0))
-EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (1.0, 7.0))
+EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (2.0, 9.0))
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,15 @@ class Policy:
     fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
     fading_expression: float = 0.1
     fading_light: float = 0.3
+    soft_light: float = 0.02  # standard deviation of the blur of what light changes
     steepest: float = 3.0  # times the motion's length over which it fades at least
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
     # seams
     relit: tuple[float, float] = (0.6, 1.6)  # how much darker or lighter a pixel becomes by the light on it
     offset: float = 48.0  # levels of 255 by which a part's colours are moved to those around it, at most
+    folded: tuple[float, float] = (0.4, 0.75)  # px of a frame that a pixel of a lid is drawn out of, to be smoothed
+    smoothed: float = 0.85  # how far
     # an inside that no frame shows: where the mouth opens so many mm further than the retrieved one, it is drawn
     drawn: tuple[float, float] = (3.0, 7.0)
     depth: float = 0.45  # of the light that comes into an open mouth
