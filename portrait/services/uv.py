@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facemodel import FaceParameters, PortraitError, Track
 from fitting import fit_image
+from fitting.landmarks import DETECTORS
 from fitting.texture import TextureMerger, frame_texture, gain_between
 from foundation.atomic import write_file
 from foundation.progress import Event, Report, ignore
@@ -20,7 +21,6 @@ from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from portrait.files import synthetic_note
 from portrait.services.checks import MOST, check_folder, check_names, check_number
 from portrait.services.events import Notes
-from portrait.services.fitting import detectors
 from portrait.services.setup import Setup
 from portrait.services.uv_outputs import (  # fmt: skip
     ALWAYS,
@@ -80,7 +80,7 @@ class TextureOptions:
         for yaw in self.yaws_deg:
             check_number("yaw", yaw, -120, 120, unit=" degrees")
         check_number("frame", self.frame, 0, MOST)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
         if self.complete not in (None, MIRROR) and not Path(self.complete).is_file():
             raise PortraitError(
                 f"--complete '{self.complete}': no such file; train with 'portrait uv-train FOLDER -o {self.complete}' "
