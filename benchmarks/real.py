@@ -207,7 +207,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     brow_correlation, brow_share = followed(*(brow_heights(x, marks.on_brows) for x in (seen, fitted)))
     stride = max(1, len(track) // LOOKED_AT)
     some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])
-    joined = ok & ((track.status & int(FrameStatus.CUT)) == 0)
+    joined = ok & ~track.where(FrameStatus.CUT)
     joined[1:] &= ok[:-1]
     everywhere = lambda x: torch.zeros(len(track), *x.shape[1:]).masked_scatter(ok.view(-1, 1, 1), x.float())  # noqa: E731
     return {

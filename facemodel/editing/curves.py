@@ -92,7 +92,7 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
     rate = max(1, round(track.fps))
     rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
-    for k, time in enumerate((track.times - track.times[0]).tolist()):
+    for k, time in enumerate(track.seconds.tolist()):
         row = [f"{columns[name][k]:.8f}" for name in columns]
         rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
     return write_csv(path, rows, "curves")
@@ -172,7 +172,7 @@ def apply_curves(track: Track, model: FaceModel, curves: Curves, *, head: bool =
     model (`Curves.unused`) are left alone. The eyeLook columns turn the eyes as well as the lids; where EyeBlink says
     that lids touch, this face's do. head: take HeadYaw, HeadPitch and HeadRoll too (see this module's conventions).
     """
-    times = (track.times - track.times[0]).double().numpy()
+    times = track.seconds.double().numpy()
     parameters = track.parameters.expanded()
     changes = {name: getattr(parameters, name).clone() for name in (*NAMED, "gaze", "rotation")}
     for name in curves.values:

@@ -21,7 +21,7 @@ def row_of(clip: Clip, track: Track, kept: bool) -> Row:
         status="fitted",
         frames=len(track),
         tracked=int(track.tracked.sum()),
-        uncertain=int(((track.status & int(FrameStatus.UNCERTAIN)) != 0).sum()),
+        uncertain=int(track.where(FrameStatus.UNCERTAIN).sum()),
         mean_confidence=round(float(track.confidence.float().mean()), 4),
         median_landmark_error=round(float(track.energies["landmarks"].nanmedian()), 5),
         median_photometric_error=round(float(track.energies["photometric"].nanmedian()), 2),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portrait.commands.options import Argument, Output
+from portrait.commands.options import Argument, Output, Rasterizer
 from portrait.commands.progress import say
 from portrait.commands.running import run
 
@@ -70,8 +70,9 @@ def list_() -> None:
 def show(
     output: Annotated[Path, Output("PICTURE", "Where the sheet goes: png or jpg.")],
     source: Source = None,
+    rasterizer: Rasterizer = "auto",
 ) -> None:
     """Draw a sheet: the mean from all sides, identity at -2 and +2 std, expressions by name, joints, gaze."""
     from portrait.services.models import draw_sheet
 
-    say(f"{run(draw_sheet, source, output)}: mean, identity, expressions, joints")
+    say(f"{run(draw_sheet, source, output, rasterizer=rasterizer)}: mean, identity, expressions, joints")

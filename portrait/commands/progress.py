@@ -22,6 +22,16 @@ def tell(result: object) -> None:
         say(line)
 
 
+def bars(*columns, **options):
+    """`rich.progress.Progress` on stderr: a task's description, its bar, these columns, the time left and spent."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *columns)
+    times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
+    return Progress(*columns, *times, console=Console(stderr=True), transient=True, **options)
+
+
 class Progress:
     """Shows events as they come, as a context manager and a `foundation.progress.Report`.
 
@@ -37,18 +47,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
+            from rich.progress import MofNCompleteColumn, TextColumn
 
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
-            )
-            left = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
-            self._bar = Bar(*columns, *left, console=Console(stderr=True), transient=True)
+            self._bar = bars(MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
             self._bar.start()
         return self
 

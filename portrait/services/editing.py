@@ -147,7 +147,7 @@ def edit_track(
 
 def held_note(curves: Curves, track: Track) -> str:
     """Where curves end before the track does; empty where they don't."""
-    times, ends = (track.times - track.times[0]).tolist(), float(curves.times[-1])
+    times, ends = track.seconds.tolist(), float(curves.times[-1])
     held = sum(time > ends + 0.5 / track.fps for time in times)
     if not held:
         return ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from facemodel import PortraitError, Track
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
+from fitting.landmarks import DETECTORS
 from foundation.progress import Report, ignore
 from portrait.files import VERSION, file_hash
 from portrait.reports.fit import write_fit_report
@@ -47,7 +48,7 @@ class FitOptions:
             check_readable_file(self.person, "--person: photo")
         check_number("focal-px", self.focal_px, 0, MOST, above=True, unit=" pixels")
         check_names("quality", [self.quality], QUALITIES)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,6 @@ class Fitted:
             rate = f"{self.seconds:.1f} s, {len(self.track) / self.seconds:.1f} frames a second"
             out = [f"{self.path}: {describe_track(self.track)}; {rate}", *(f"  note: {text}" for text in self.warnings)]
         return out if self.page is None else [*out, f"{self.page}: doubtful frames, overlays, curves"]
-
-
-def detectors() -> tuple[str, ...]:
-    """The names of all landmark detectors."""
-    from fitting.landmarks import DETECTORS
-
-    return DETECTORS.names()
 
 
 def fit_clip(

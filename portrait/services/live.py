@@ -13,6 +13,7 @@ import numpy as np
 from facemodel import FrameStatus, PortraitError, Track
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
+from fitting.landmarks import DETECTORS
 from fitting.tracking.online import OnlineFrame, OnlineTracker
 from foundation.progress import Report, ignore
 from foundation.threads import threads
@@ -22,7 +23,6 @@ from neural_render.methods.weights import WeightsHeader
 from portrait.files import synthetic_note, track_facts
 from portrait.services.checks import MOST, check_names, check_number, check_video_output
 from portrait.services.events import Notes
-from portrait.services.fitting import detectors
 from portrait.services.methods import find
 from portrait.services.setup import Setup
 from portrait.services.synthesis import weights_facts
@@ -49,7 +49,7 @@ class LiveOptions:
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
         check_number("frames", self.frames, 1, MOST)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
         if not self.source:
             raise PortraitError("--source: expected a camera's number or a video, got nothing")
         if (self.weights is None) == (self.method is None):
@@ -131,9 +131,8 @@ class LiveSession:
         method, loaded, target, model = self._parts
         options, device = self.options, self.setup.device
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                threads(1)
-            )  # a frame's work is too little for a second: tracker and network have one each
+            # A frame's work is too little for a second thread: tracker and network have one each.
+            stack.enter_context(threads(1))
             synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
             self._tracker = mix = None
             self._queues = [stack.enter_context(NewestFrame(self.stream.frames))]

@@ -21,7 +21,7 @@ from geometry.camera import Camera
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
 from portrait.pictures import as_bytes
-from renderer import render
+from renderer import rasterizers, render
 
 
 @dataclass(frozen=True)
@@ -170,16 +170,19 @@ class Sheet:
 SHEET = Sheet()
 
 
-def draw_sheet(source: str | None, output: Path, *, sheet: Sheet = SHEET, report: Report = ignore) -> Path:
+def draw_sheet(
+    source: str | None, output: Path, *, sheet: Sheet = SHEET, rasterizer: str = "auto", report: Report = ignore
+) -> Path:
     """Writes a picture: the mean from several sides, identity at -2 and +2 std, expressions by name, joints, gaze.
 
     Raises:
-        PortraitError: no such model, or the picture can't be written.
+        PortraitError: no such model or rasteriser, or the picture can't be written.
     """
     import cv2
 
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise PortraitError(f"output '{output}': expected a picture's name, .png or .jpg")
+    rasterizers.choose(rasterizer, "cpu")
     model = facemodel.load(source)
     faces = list(_faces(model, sheet))
     pictures = []
