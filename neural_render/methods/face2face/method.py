@@ -26,6 +26,7 @@ from neural_render.methods.deep_video_portraits.conditioning import gained
 from neural_render.methods.deep_video_portraits.synthesis import target_frames
 from neural_render.methods.face2face import background, layers, retrieval
 from neural_render.methods.face2face.layers import Head, Marks, Patch, Source, Surface, step
+from neural_render.methods.face2face.morphing import morph
 from neural_render.methods.face2face.retrieval import Shares
 from neural_render.methods.face2face.settings import POLICY, Policy
 from neural_render.methods.face2face.texture import person_texture
@@ -151,7 +152,6 @@ class Person:
         policy = self.policy
         turn = np.degrees(np.linalg.norm(wanted.rotation.numpy()[:, None] - self.turns[None], axis=-1))
         mine = np.degrees(np.linalg.norm((wanted.rotation - own.rotation).numpy(), axis=-1))[:, None]
-        poses = np.concatenate([mine, turn + policy.foreign_pose], 1)
         parts, lacking = [], []
         for part, known in zip(policy.parts, self.shapes):
             asked, beneath = (retrieval.shapes(self.model, p, part) for p in (wanted, own))
@@ -160,7 +160,8 @@ class Person:
             parts.append(np.concatenate([np.stack(own_cost), others], 1))
             openings = np.concatenate([beneath.opening[:, None], np.broadcast_to(known.opening, others.shape)], 1)
             lacking.append(asked.opening[:, None] - openings)
-        return Costs(poses, parts, lacking)
+        base = np.concatenate([mine, turn + policy.foreign_pose], 1) + policy.unlike * parts[0]
+        return Costs(base, parts, lacking)
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,10 @@ def plan(person: Person, wanted: FaceParameters, own: FaceParameters) -> Plan:
     """The best ways through the clip for T wanted frames over T of its own."""
     costs = person.costs(wanted, own)
     ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
-    return Plan(retrieval.best_way(costs.base, person.pose_jumps()), ways, drawn(person, costs, ways))
+    base = retrieval.best_way(costs.base, person.pose_jumps())
+    if np.allclose(wanted.rotation, own.rotation, atol=1e-4) and np.allclose(wanted.translation, own.translation):
+        base = np.full_like(base, retrieval.OWN)  # the pose isn't taken: the clip's frames are what is asked for
+    return Plan(base, ways, drawn(person, costs, ways))
 
 
 def drawn(person: Person, costs: Costs, ways: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
@@ -207,8 +211,10 @@ class Painter:
         shares = [(at(state), share) for state, share in base]
         surface = Surface.of(person.model, wanted, camera, person.marks, policy)
         head = Head(surface, near=all(surface.in_place(source) for source, _ in shares))
-        out = mixed([(source.picture, share) for source, share in shares])
-        made = mixed([(self._moved(head, source), share) for source, share in shares])
+        out, share = self._moved(head, shares[0][0]), shares[0][1]
+        if len(shares) > 1:
+            out = morph(self._moved(head, shares[1][0]), out, share)
+        made = out[head.window].astype(np.float32)
         for number, part in enumerate(policy.parts):
             patch = Patch(surface, number)
             window = patch.within(head)
@@ -228,7 +234,13 @@ class Painter:
         return out
 
     def _moved(self, head: Head, source: Source) -> np.ndarray:
-        """(h, w, 3) float32, 0 to 255: a source's frame with its person moved before what is behind them."""
+        """(H, W, 3) uint8: a source's frame with its person moved before what is behind them."""
+        frame = source.picture.copy()
+        frame[head.window] = np.clip(self._layered(head, source) + 0.5, 0, 255).astype(np.uint8)
+        return frame
+
+    def _layered(self, head: Head, source: Source) -> np.ndarray:
+        """(h, w, 3) float32, 0 to 255: the head's window of that."""
         motion, ratio, missing = head.motion(source)
         picture = head.relit(head.sampled(source.picture, motion), ratio)
         if missing.max(initial=0) > 0.02:
@@ -266,13 +278,6 @@ def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, polic
     return picture + np.clip(layers.filled(around - picture, ring), -policy.offset, policy.offset)
 
 
-def mixed(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
-    """A new picture, of those with their shares, of their type."""
-    if len(pictures) == 1:
-        return pictures[0][0].copy()
-    return sum(share * picture.astype(np.float32) for picture, share in pictures).astype(pictures[0][0].dtype)
-
-
 def drawn_notes(planned: Plan) -> list[str]:
     """Where the inside of the mouth isn't the target's own."""
     frames = np.flatnonzero(np.max(planned.drawn, axis=0) > 0.5)
@@ -304,12 +309,15 @@ class Live:
 
     def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
         """(H, W, 3) uint8 of the target's whole frame."""
-        person = self.person
+        person, policy = self.person, self.person.policy
+        part = policy.parts[0]
         with torch.inference_mode():
             wanted = shown(parameters.to("cpu"), person.model)
             one = FaceParameters.stack([wanted])
             turn = np.degrees(np.linalg.norm(one.rotation.numpy() - person.turns, axis=-1))
-            base = retrieval.next_state(self._states[0], np.r_[np.inf, turn], self._pose_jumps)
+            unlike = retrieval.distance(retrieval.shapes(person.model, one, part), person.shapes[0], policy)[0]
+            cost = np.r_[np.inf, turn + policy.unlike * unlike]
+            base = retrieval.next_state(self._states[0], cost, self._pose_jumps)
             mine = person.source(base - 1)
             costs = person.costs(one, FaceParameters.stack([mine.parameters]))
             parts = [
