@@ -160,7 +160,7 @@ class Person:
             parts.append(np.concatenate([np.stack(own_cost), others], 1))
             openings = np.concatenate([beneath.opening[:, None], np.broadcast_to(known.opening, others.shape)], 1)
             lacking.append(asked.opening[:, None] - openings)
-        base = np.concatenate([mine, turn + policy.foreign_pose], 1) + policy.unlike * parts[0]
+        base = np.concatenate([mine, turn + policy.foreign_pose], 1)
         return Costs(base, parts, lacking)
 
 
@@ -274,7 +274,7 @@ def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, polic
 
     Gradients stay as they are, as in Poisson blending (Perez et al., SIGGRAPH 2003), whose membrane this is.
     """
-    ring = (alpha > 0.02) & (alpha < 0.7)
+    ring = (alpha > 0.01) & (alpha < 0.25)
     return picture + np.clip(layers.filled(around - picture, ring), -policy.offset, policy.offset)
 
 
@@ -309,15 +309,12 @@ class Live:
 
     def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
         """(H, W, 3) uint8 of the target's whole frame."""
-        person, policy = self.person, self.person.policy
-        part = policy.parts[0]
+        person = self.person
         with torch.inference_mode():
             wanted = shown(parameters.to("cpu"), person.model)
             one = FaceParameters.stack([wanted])
             turn = np.degrees(np.linalg.norm(one.rotation.numpy() - person.turns, axis=-1))
-            unlike = retrieval.distance(retrieval.shapes(person.model, one, part), person.shapes[0], policy)[0]
-            cost = np.r_[np.inf, turn + policy.unlike * unlike]
-            base = retrieval.next_state(self._states[0], cost, self._pose_jumps)
+            base = retrieval.next_state(self._states[0], np.r_[np.inf, turn], self._pose_jumps)
             mine = person.source(base - 1)
             costs = person.costs(one, FaceParameters.stack([mine.parameters]))
             parts = [

@@ -18,7 +18,7 @@ class Part:
 
 
 INSIDE = ("mouth_inside", "teeth", "tongue")
-MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (10.0, 30.0))
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (9.0, 26.0))
 EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (2.0, 9.0))
 
 
@@ -44,8 +44,7 @@ class Policy:
     settled: float = 0.15  # for the step to the frame before or behind, or none
     fade: int = 4  # frames over which a cut is blended
     # retrieval of the frame underneath, in degrees
-    foreign_pose: float = 4.0
-    unlike: float = 1.5  # a mm of the first part's distance: cheeks and chin are those of the frame underneath
+    foreign_pose: float = 6.0
     jump_pose: float = 12.0
     # motion beside the head
     hair: float = 0.15  # that moves as the head does
