@@ -18,8 +18,8 @@ from geometry.spherical_harmonics import sh_basis
 
 GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
 LUMA = (0.299, 0.587, 0.114)  # BT.601's shares of brightness
+TINY = 0.1 / 255  # sRGB: less than eight bits tell
 FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
-DIM = 25 / 255  # sRGB: brightness below which noise and tone curves make up most of relative errors
 EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
 ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
 OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
@@ -37,8 +37,8 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
         ``photometric``: typical difference of the colours (a robust standard deviation), of 255, in the light that
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
-        ``contrast``: the same over the brightness of the seen face (and `DIM`), about as large whatever the exposure.
-        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1.
+        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1: a factor of either
+            changes nothing, so that dark skin and dark pictures count as others do.
         ``visible``: share of the face turned to the camera that is seen.
     """
     seen, level = look.seen, look.level
@@ -58,29 +58,26 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     total = weight.sum().clamp_min(1e-6)
     if ((weight[:, None] * (observed - bright[:, None]).square()).sum() / 3 / total).sqrt() < GREY:
         observed, shown = bright[:, None], (shown @ luma)[:, None]
-    drawn, trust = _relit(shown, normal[0], observed, weight)
+    drawn = _relit(shown, normal[0], observed, weight)
     error = (drawn - observed).square().mean(-1).sqrt()
     typical = float(_quantile(error, weight, EXPLAINED))
     expected, bright = drawn.mean(-1), observed.mean(-1)
-    mean = lambda values, by: (by * values).sum() / by.sum().clamp_min(1e-6)  # noqa: E731
-    a, b = bright - mean(bright, trust), expected - mean(expected, trust)
-    correlation = mean(a * b, trust) / (mean(a * a, trust).sqrt() * mean(b * b, trust).sqrt() + FLOOR**2)
-    level_of_face = float(mean(bright, weight)) + DIM
+    mean = lambda values: (weight * values).sum() / total  # noqa: E731
+    a, b = bright - mean(bright), expected - mean(expected)
+    correlation = mean(a * b) / (mean(a * a) * mean(b * b) + TINY**4).sqrt()
     could = (unhidden * turned).sum().clamp_min(1e-6)
     return {
         "photometric": 255 * ROBUST * typical,
-        "contrast": ROBUST * typical / level_of_face,
         "correlation": float(correlation),
         "visible": float(weight.sum() / could),
     }
 
 
-def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> Tensor:
     """Colours (N, C), sRGB, of ``shown`` in the light and by the tone curve that make them most like ``observed``.
 
-    Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel,
-    by iteratively reweighted least squares (of absolute errors). sRGB is nearly a power of light, so that a change of
-    exposure is a factor in it, too.
+    A factor of first order in the normal and a constant a channel, by iteratively reweighted least squares (of absolute
+    errors). sRGB is nearly a power of light, so that a change of exposure is a factor in it, too.
     """
     basis = torch.cat([torch.ones_like(normal[:, :1]), normal], 1)  # (N, 4)
     columns = torch.nn.functional.pad(shown.T[:, :, None] * basis, (0, 1), value=1.0)  # (C, N, 5)
@@ -93,7 +90,7 @@ def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> t
         factor = torch.linalg.solve(matrix, right)  # (C, 5)
         made = (columns @ factor[..., None])[..., 0].T
         trust = weight / (1 + (made - observed).square().mean(-1).sqrt() / (OUTLYING * brightness)) ** 1.5
-    return made, trust
+    return made
 
 
 def _quantile(values: Tensor, weight: Tensor, share: float) -> Tensor:
