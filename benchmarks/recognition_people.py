@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import facemodel
 from facemodel import FaceParameters
@@ -25,11 +24,10 @@ from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.tensors import read_tensors, write_tensors
 from recognition.poses import USUAL
-from renderer import project, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
-CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
+TEXELS, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
 NOISE = 1.0  # px, standard deviation of each landmark: 3 % of the distance between the eyes
 QUICK = Settings(samples=400, joint_levels=(64,), joint_steps=(4,))
 SCHEME = "mediapipe478"
@@ -82,7 +80,7 @@ def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
 @cache
 def tools() -> tuple[FaceModel, SkinAtlas, Fitter]:
     model = facemodel.load()
-    return model, SkinAtlas.of(model, CHART), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
+    return model, SkinAtlas.of(model, TEXELS), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
 
 
 @torch.inference_mode()
@@ -102,17 +100,10 @@ def photograph(number: int, pictures: int, *, test: bool) -> Photos:
     for shot in circumstances:
         picture = shoot(model, person, shot, PICTURE, FILL)
         p, camera = frame_shot(model, person, shot, PICTURE, FILL)
-        points = landmark_pixels(model, p, camera) + draw.normal(0, NOISE, (478, 2))
+        points = p.landmarks(model, camera, SCHEME).double().numpy() + draw.normal(0, NOISE, (478, 2))
         taken.append(picture)
         marks.append(points.astype(np.float32))
         found.append(fitted(fitter, picture, points))
     stacked = {f.name: torch.stack([getattr(p, f.name) for p in found]) for f in fields(FaceParameters)}
     yaw = np.array([s.yaw for s in circumstances], np.float32)
     return Photos(np.stack(taken), yaw, np.stack(marks), FaceParameters(**stacked))
-
-
-def landmark_pixels(model, parameters: FaceParameters, camera) -> np.ndarray:
-    """(478, 2) px: where MediaPipe's points of a face (no leading dimensions) are in a camera's picture."""
-    p = parameters
-    points: Tensor = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), SCHEME)
-    return project(to_camera(points, p.rotation, p.translation), camera).double().numpy()

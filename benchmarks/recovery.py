@@ -1,4 +1,4 @@
-"""How exactly drawn people are recovered, of whom every parameter is known.
+"""How exactly synthetic people are recovered, of whom every parameter is known.
 
     python -m benchmarks.recovery [--faces 64] [--clips 8] [--seed 0] [--pictures FOLDER]
 

@@ -1,4 +1,4 @@
-"""Pair lists in their own formats: LFW, CFP, a CSV (AgeDB and others), IJB's templates.
+"""What is compared with what, by protocol: LFW, CFP, a CSV (AgeDB and others), IJB's templates, poses of a data set.
 
 Each reader checks the whole list before anything is embedded, and names what is missing. The ``.bin`` packs that
 circulate for LFW, CFP and AgeDB are Python pickles, which this project doesn't open.
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import PortraitError
-from recognition.folder import LISTED, listed
-from recognition.pictures import find_picture
+from foundation.registry import Registry
+from recognition.folder import LISTED, FaceFolder, listed, read_folder
+from recognition.pictures import find_picture, is_picture
 
 LFW_FROM = "LFW's pictures (lfw.tgz) and pairs.txt come from http://vis-www.cs.umass.edu/lfw/"
 CFP_FROM = "CFP (cfp-dataset.zip) comes from http://www.cfpw.io/"
@@ -44,7 +45,7 @@ def make_pairs(
     if not rows:
         raise PortraitError(f"{where}: has no pairs; {source}")
     files = {f: find_picture(f) for f in dict.fromkeys(f for row in rows for f in row[:2])}
-    missing = [str(f) for f, found in files.items() if not found.is_file()]
+    missing = [str(f) for f, found in files.items() if not is_picture(found)]
     if missing:
         raise missing_pictures(where, missing, len(files), source)
     number = {f: k for k, f in enumerate(files)}
@@ -73,10 +74,10 @@ def read_lfw(folder: Path, pairs: Path) -> Pairs:
     """
     where = f"'{pairs}'"
     lines = _lines(pairs, LFW_FROM)
-    try:
-        folds, count = (int(v) for v in lines[0].split())
-    except (ValueError, IndexError):
-        raise PortraitError(f"{where} line 1: expected two numbers, folds and pairs; {LFW_FROM}") from None
+    numbers = lines[0].split() if lines else []
+    if len(numbers) != 2 or not all(map(is_number, numbers)):
+        raise PortraitError(f"{where} line 1: expected two numbers, folds and pairs; {LFW_FROM}")
+    folds, count = map(int, numbers)
     if len(lines) - 1 != 2 * folds * count:
         raise PortraitError(
             f"{where}: expected {2 * folds * count} lines after the first (2 x {folds} x {count}), "
@@ -87,12 +88,11 @@ def read_lfw(folder: Path, pairs: Path) -> Pairs:
         same, words = (k // count) % 2 == 0, line.split("\t")
         if len(words) != (3 if same else 4):
             wanted = "Name 1 4" if same else "Name 1 Other 2"
-            raise PortraitError(f"{where} line {k + 2}: expected '{wanted}' with tabs between, got '{line}'")
+            raise PortraitError(f"{where} line {k + 2}: expected '{wanted}' with tabs between, got {shown(line)}")
         one, two = (words[0], words[1]), (words[0] if same else words[2], words[-1])
-        try:
-            paths = [folder / name / f"{name}_{int(number):04d}.jpg" for name, number in (one, two)]
-        except ValueError:
-            raise PortraitError(f"{where} line {k + 2}: expected picture numbers, got '{line}'") from None
+        if not (is_number(one[1]) and is_number(two[1])):
+            raise PortraitError(f"{where} line {k + 2}: expected picture numbers, got {shown(line)}")
+        paths = [folder / name / f"{name}_{int(number):04d}.jpg" for name, number in (one, two)]
         rows.append((*paths, same, k // (2 * count)))
     return make_pairs(rows, where, LFW_FROM, lambda file: file.parent.name)
 
@@ -119,7 +119,7 @@ def read_cfp(folder: Path, kind: str) -> Pairs:
                 except (ValueError, KeyError):
                     raise PortraitError(
                         f"'{place / name}' line {number}: expected two numbers of the lists with a comma between, "
-                        f"got '{line}'"
+                        f"got {shown(line)}"
                     ) from None
                 rows.append((one, two, same, fold))
     return make_pairs(rows, f"'{split}'", CFP_FROM, lambda file: file.parent.parent.name)
@@ -129,8 +129,8 @@ def _cfp_list(path: Path) -> dict[int, Path]:
     pictures = {}
     for number, line in enumerate(_lines(path, CFP_FROM), 1):
         index, _, name = line.partition(" ")
-        if not index.isdigit() or not name.strip():
-            raise PortraitError(f"'{path}' line {number}: expected a number and a path, got '{line}'")
+        if not is_number(index) or not name.strip():
+            raise PortraitError(f"'{path}' line {number}: expected a number and a path, got {shown(line)}")
         # the paths start from Protocol/, as ../Data/...; ".." is taken out as text
         parts = [p for p in name.strip().replace("\\", "/").split("/") if p not in ("", ".", "..")]
         pictures[int(index)] = path.parent.parent.joinpath(*parts)
@@ -142,14 +142,17 @@ def read_pairs_csv(folder: Path, pairs: Path) -> Pairs:
     source = "it has the columns file_a, file_b, same (0 or 1), fold; see docs/recognition.md"
     where, rows = f"'{pairs}'", []
     reader = csv.DictReader(_lines(pairs, source))
-    if not {"file_a", "file_b", "same", "fold"} <= set(reader.fieldnames or []):
-        raise PortraitError(f"{where}: has the columns {', '.join(reader.fieldnames or ['none'])}; {source}")
-    for row in reader:
-        try:
-            same = {"0": False, "1": True}[row["same"]]
-            rows.append((folder / row["file_a"], folder / row["file_b"], same, int(row["fold"])))
-        except (KeyError, ValueError, TypeError):
-            raise PortraitError(f"{where} line {reader.line_num}: can't be used ({dict(row)}); {source}") from None
+    try:
+        if not {"file_a", "file_b", "same", "fold"} <= set(reader.fieldnames or []):
+            raise PortraitError(f"{where}: has the columns {shown(', '.join(reader.fieldnames or ['none']))}; {source}")
+        for row in reader:
+            same, fold = {"0": False, "1": True}.get(row["same"]), (row["fold"] or "").strip()
+            if same is None or not is_number(fold) or None in (row["file_a"], row["file_b"]):
+                line = shown(",".join(map(str, row.values())))
+                raise PortraitError(f"{where} line {reader.line_num}: can't be used ({line}); {source}")
+            rows.append((folder / row["file_a"], folder / row["file_b"], same, int(fold)))
+    except csv.Error as error:
+        raise PortraitError(f"{where} line {reader.line_num}: no CSV ({error}); {source}") from None
     return make_pairs(rows, where, source, lambda file: _top_folder(file, folder))
 
 
@@ -181,19 +184,19 @@ def read_ijb(folder: Path, templates: Path, pairs: Path) -> Templates:
     names, ids = [], []
     for number, line in enumerate(_lines(templates, source), 1):
         words = line.split()
-        if len(words) != 3 or not all(w.lstrip("-").isdigit() for w in words[1:]):
-            raise PortraitError(f"'{templates}' line {number}: expected 'picture template medium', got '{line}'")
+        if len(words) != 3 or not all(is_number(w.removeprefix("-")) for w in words[1:]):
+            raise PortraitError(f"'{templates}' line {number}: expected 'picture template medium', got {shown(line)}")
         names.append(find_picture(folder / words[0]))
         ids.append((int(words[1]), int(words[2])))
     table = []
     for number, line in enumerate(_lines(pairs, source), 1):
         words = line.split()
-        if len(words) != 3 or not all(w.isdigit() for w in words) or words[2] not in "01":
-            raise PortraitError(f"'{pairs}' line {number}: expected 'template template 0|1', got '{line}'")
+        if len(words) != 3 or not all(map(is_number, words)) or words[2] not in "01":
+            raise PortraitError(f"'{pairs}' line {number}: expected 'template template 0|1', got {shown(line)}")
         table.append([int(w) for w in words])
     if not names or not table:
         raise PortraitError(f"'{pairs if names else templates}': is empty; {source}")
-    missing = [str(f) for f in names if not f.is_file()]
+    missing = [str(f) for f in names if not is_picture(f)]
     if missing:
         raise missing_pictures(f"'{templates}'", missing, len(names), source)
     ids, table = np.array(ids), np.array(table)
@@ -201,6 +204,16 @@ def read_ijb(folder: Path, templates: Path, pairs: Path) -> Templates:
     if len(unknown):
         raise PortraitError(f"'{pairs}': {listed([str(u) for u in unknown], 'template')} not in '{templates}'")
     return Templates(tuple(names), ids[:, 0], ids[:, 1], table[:, 0], table[:, 1], table[:, 2].astype(bool))
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a whole number, from 0, that is counted by in 64 bits."""
+    return word.isascii() and word.isdigit() and len(word) <= 18
+
+
+def shown(line: str, most: int = 80) -> str:
+    """A line of a list for an error's text, not more of it than tells where to look."""
+    return f"'{line[:most]}...'" if len(line) > most else f"'{line}'"
 
 
 def _lines(path: Path, source: str) -> list[str]:
@@ -211,3 +224,20 @@ def _lines(path: Path, source: str) -> list[str]:
     except UnicodeDecodeError:
         raise PortraitError(f"'{path}': isn't a text in UTF-8; {source}") from None
     return [line.strip() for line in lines if line.strip()]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a list is read: pairs in folds, templates, or a data set whose poses are compared."""
+
+    read: Callable[..., Pairs | Templates | FaceFolder]  # from the folder and the files of ``lists``
+    lists: tuple[str, ...] = ()  # settings of [[evaluate]] that it can't do without: "pairs", "templates"
+
+
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+PROTOCOLS.add("lfw", Protocol(read_lfw, ("pairs",)))
+PROTOCOLS.add("cfp-ff", Protocol(lambda folder: read_cfp(folder, "FF")))
+PROTOCOLS.add("cfp-fp", Protocol(lambda folder: read_cfp(folder, "FP")))
+PROTOCOLS.add("pairs", Protocol(read_pairs_csv, ("pairs",)))
+PROTOCOLS.add("ijb", Protocol(read_ijb, ("templates", "pairs")))
+PROTOCOLS.add("poses", Protocol(read_folder))

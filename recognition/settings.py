@@ -34,6 +34,7 @@ from pydantic.dataclasses import dataclass
 from foundation.errors import PortraitError, unknown_name
 from recognition.backbones import BACKBONES
 from recognition.heads import HEADS
+from recognition.protocols import PROTOCOLS
 
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
@@ -87,7 +88,7 @@ class TrainingSettings:
 
 @settings
 class Evaluation:
-    protocol: Literal["lfw", "cfp-ff", "cfp-fp", "pairs", "ijb", "poses"]
+    protocol: str  # a name in `recognition.protocols.PROTOCOLS`
     folder: str
     pairs: str = ""  # lfw: pairs.txt; pairs: a CSV; ijb: ..._template_pair_label.txt
     templates: str = ""  # ijb: ..._face_tid_mid.txt
@@ -138,7 +139,7 @@ def read_experiment(path: Path) -> Experiment:
             raw = tomllib.load(file)
     except OSError as error:
         raise PortraitError(f"settings '{path}': can't be read ({error.strerror}); see docs/recognition.md") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOML's own, and of bytes that are no text
         raise PortraitError(f"settings '{path}': not TOML ({error}); see docs/recognition.md") from None
     for name in raw:
         if name not in SECTIONS:
@@ -170,7 +171,9 @@ def _said(error: dict, path: Path) -> PortraitError:
 
 
 def _check(e: Experiment) -> None:
-    """What settings have to be to each other."""
+    """What settings have to be to each other, and names of protocols."""
+    for wanted in e.evaluate:
+        PROTOCOLS[wanted.protocol]  # PortraitError with the nearest one for an unknown one
     t = e.training
     if t.batch % t.devices:
         raise PortraitError(f"batch: expected a multiple of the {t.devices} devices, got {t.batch}")

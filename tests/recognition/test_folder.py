@@ -78,6 +78,12 @@ def test_folders_that_are_no_data_set(tmp_path, small):
         read_folder(small).of_split("valid")
 
 
+def test_what_a_stopped_run_left_is_nobody(small):
+    (small / "person_02").rename(small / "person_02.partial")
+    (small / "metadata.csv").unlink()
+    assert read_folder(small).identities == ("person_00", "person_01")
+
+
 def test_long_lists_are_counted():
     text = listed([str(k) for k in range(30)], "picture")
     assert text.startswith("30 pictures (0, 1, ") and text.endswith("19, ...)")

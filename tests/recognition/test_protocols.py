@@ -144,7 +144,7 @@ def test_pairs_as_csv(tmp_path):
     with pytest.raises(PortraitError, match="line 2: can't be used"):
         read_pairs_csv(tmp_path, path)
     path.write_text("left,right,same\na,b,1\n")
-    with pytest.raises(PortraitError, match="has the columns left, right, same"):
+    with pytest.raises(PortraitError, match="has the columns 'left, right, same'"):
         read_pairs_csv(tmp_path, path)
 
 
