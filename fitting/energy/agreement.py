@@ -19,6 +19,8 @@ from geometry.spherical_harmonics import sh_basis
 GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
 LUMA = (0.299, 0.587, 0.114)  # BT.601's shares of brightness
 TINY = 0.1 / 255  # sRGB: less than eight bits tell
+NOISE = 1.5 / 255  # sRGB: standard deviation of a sample's noise, compression and rounding, about
+SIGNAL = 0.2  # share of the seen variance that is no noise at least
 FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
 EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
 ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
@@ -37,8 +39,9 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
         ``photometric``: typical difference of the colours (a robust standard deviation), of 255, in the light that
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
-        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1: a factor of either
-            changes nothing, so that dark skin and dark pictures count as others do.
+        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1. A factor of either changes
+            nothing, and `NOISE`, a larger part of a dark face's variance, is taken off it, so that dark skin and dark
+            pictures count as others do. What the drawn face can't explain (hair, a hand) counts for less.
         ``visible``: share of the face turned to the camera that is seen.
     """
     seen, level = look.seen, look.level
@@ -58,13 +61,14 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     total = weight.sum().clamp_min(1e-6)
     if ((weight[:, None] * (observed - bright[:, None]).square()).sum() / 3 / total).sqrt() < GREY:
         observed, shown = bright[:, None], (shown @ luma)[:, None]
-    drawn = _relit(shown, normal[0], observed, weight)
+    drawn, trust = _relit(shown, normal[0], observed, weight)
     error = (drawn - observed).square().mean(-1).sqrt()
     typical = float(_quantile(error, weight, EXPLAINED))
     expected, bright = drawn.mean(-1), observed.mean(-1)
-    mean = lambda values: (weight * values).sum() / total  # noqa: E731
+    mean = lambda values: (trust * values).sum() / trust.sum().clamp_min(1e-6)  # noqa: E731
     a, b = bright - mean(bright), expected - mean(expected)
-    correlation = mean(a * b) / (mean(a * a) * mean(b * b) + TINY**4).sqrt()
+    variance = torch.maximum(mean(a * a) - NOISE**2, SIGNAL * mean(a * a))
+    correlation = (mean(a * b) / (variance * mean(b * b) + TINY**4).sqrt()).clamp(-1, 1)
     could = (unhidden * turned).sum().clamp_min(1e-6)
     return {
         "photometric": 255 * ROBUST * typical,
@@ -73,11 +77,12 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     }
 
 
-def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> Tensor:
+def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Colours (N, C), sRGB, of ``shown`` in the light and by the tone curve that make them most like ``observed``.
 
-    A factor of first order in the normal and a constant a channel, by iteratively reweighted least squares (of absolute
-    errors). sRGB is nearly a power of light, so that a change of exposure is a factor in it, too.
+    Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel,
+    by iteratively reweighted least squares (of absolute errors). sRGB is nearly a power of light, so that a change of
+    exposure is a factor in it, too.
     """
     basis = torch.cat([torch.ones_like(normal[:, :1]), normal], 1)  # (N, 4)
     columns = torch.nn.functional.pad(shown.T[:, :, None] * basis, (0, 1), value=1.0)  # (C, N, 5)
@@ -90,7 +95,7 @@ def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> T
         factor = torch.linalg.solve(matrix, right)  # (C, 5)
         made = (columns @ factor[..., None])[..., 0].T
         trust = weight / (1 + (made - observed).square().mean(-1).sqrt() / (OUTLYING * brightness)) ** 1.5
-    return made
+    return made, trust
 
 
 def _quantile(values: Tensor, weight: Tensor, share: float) -> Tensor:
