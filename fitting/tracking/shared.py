@@ -216,7 +216,7 @@ class _KeyFrames:
 
     def _result(self, x: _Solution, trusted: bool) -> SharedResult:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, self.seen))
-        stds, at = spread(x.matrix, x.held), self.fitter.layout.slices()
+        stds, at = spread(x.matrix, x.held), self.fitter.layout.slices
         stds = {n: stds[at[n]] for n in ("identity", "reflectance", "log_focal")}
         return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None)
 
@@ -246,7 +246,7 @@ class _KeyFrames:
     def _held(self, free: Free) -> tuple[Tensor, Tensor]:
         """Which of the shared unknowns (S,) and of a frame's (P,) stay as they are."""
         f = self.fitter
-        at, light = f.layout.slices(), f.layout.own("light")
+        at, light = f.layout.slices, f.layout.own("light")
         shared = torch.zeros(f.layout.shared, dtype=torch.bool, device=f.held_frame.device)
         own = f.held_frame.clone()
         if free in (Free.POSE, Free.SKIN):
