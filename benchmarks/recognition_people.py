@@ -29,7 +29,7 @@ from renderer import project, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
-CHART, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
+TEXELS, PICTURE, FILL = 192, 192, 0.75  # texels of a skin; px of a photograph, and what the head fills of its height
 NOISE = 1.0  # px, standard deviation of each landmark: 3 % of the distance between the eyes
 QUICK = Settings(samples=400, joint_levels=(64,), joint_steps=(4,))
 SCHEME = "mediapipe478"
@@ -82,7 +82,7 @@ def shots(number: int, pictures: int, *, test: bool) -> list[Shot]:
 @cache
 def tools() -> tuple[FaceModel, SkinAtlas, Fitter]:
     model = facemodel.load()
-    return model, SkinAtlas.of(model, CHART), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
+    return model, SkinAtlas.of(model, TEXELS), Fitter(model, SCHEME, focal_from_frame(PICTURE, PICTURE), settings=QUICK)
 
 
 @torch.inference_mode()

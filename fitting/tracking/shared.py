@@ -123,16 +123,16 @@ class _KeyFrames:
         placed = self._placed()
         if not self.levels:
             return self._result(placed, trusted=False)
-        parted = self._parted(placed)
-        hidden = parted.hidden > s.occlusion.hidden
-        masked = self._coarse(parted) if hidden else None
+        segmented = self._segmented(placed)
+        hidden = segmented.hidden > s.occlusion.hidden
+        masked = self._coarse(segmented) if hidden else None
         coarse = masked or self._coarse(placed)
         if self.side > s.trust.least_side[self.few] and (result := self._trusting(coarse)) is not None:
             return result
-        if hidden and parted.shade is not None:
+        if hidden and segmented.shade is not None:
             return self._usual(masked)
         plain = coarse if masked is None else self._coarse(placed)
-        return self._usual(plain, skin=parted if parted.hidden > s.occlusion.some else None)
+        return self._usual(plain, skin=segmented if segmented.hidden > s.occlusion.some else None)
 
     def _sized(self, w: Weights) -> Weights:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
@@ -151,7 +151,7 @@ class _KeyFrames:
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
-    def _parted(self, x: _Solution) -> _Solution:
+    def _segmented(self, x: _Solution) -> _Solution:
         """The same with what its frames show where, and with a light in their shadows where they have any."""
         policy = self.fitter.settings.occlusion
         if MASK_SIZE not in self.seen.levels or self.side < policy.least_side:

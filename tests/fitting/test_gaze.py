@@ -1,4 +1,4 @@
-"""Gaze from the picture's own pixels, on drawn people whose gaze is known."""
+"""Gaze from the picture's own pixels, on synthetic people whose gaze is known."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def true_state(scene):
 
 @pytest.fixture(scope="module")
 def people(model):
-    """Six of a few drawn people: those whose eyes are open and who don't look away from the camera."""
+    """Six of a few synthetic people: those whose eyes are open and who don't look away from the camera."""
     scenes = (make_scene(model, seed, 1, 384) for seed in range(40, 60))
     blink = [model.expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
     good = [s for s in scenes if s.truth.expression[0, blink].max() < 0.2 and abs(float(s.truth.rotation[0, 1])) < 0.5]

@@ -120,7 +120,7 @@ def test_sizes_are_by_what_a_face_grows():
 
 @pytest.mark.parametrize("seconds", [1 / 30, 4 / 30])
 def test_what_time_lets_move(seconds):
-    """Deviations grow with the root of the time between; the light's with its strength too."""
+    """Standard deviations grow with the root of the time between; the light's with its strength too."""
     before = random_state(2)
     step = 0.01 * torch.randn(2, LAYOUT.frame, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     after = before.stepped(None, step, LAYOUT)

@@ -36,7 +36,7 @@ def tube():
     return model, to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
 
 
-def test_chart_covers_its_texels(tube):
+def test_atlas_covers_its_texels(tube):
     model, _ = tube
     fragments = uv_fragments(model, SIZE)
     assert fragments.mask.all()

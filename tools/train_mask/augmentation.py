@@ -1,4 +1,4 @@
-"""Hair, things before the face, cast shadows and a camera for drawn people, and what is then seen where."""
+"""Hair, things before the face, cast shadows and a camera for synthetic people, and what is then seen where."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.train_mask.occluders import thing
 
 FIELDS = 64  # smooth random fields, for wavy edges
 MEANINGLESS = 0.75  # share of a face in shadow, from which on the shadow is its usual light
-ELSEWHERE = 0.2  # what a pixel of the head counts outside of its face: drawn people are bald, or have painted hair
+ELSEWHERE = 0.2  # what a pixel of the head counts outside of its face: synthetic people are bald, or have painted hair
 GAMMA = 2.2  # sRGB is near this power, which is exact enough for a shadow
 FOREHEAD, CHIN = 10, 152  # MediaPipe's points
 
