@@ -24,7 +24,7 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.tensors import read_tensors, write_tensors
-from recognition.poses import USUAL
+from recognition.protocols.poses import USUAL
 from renderer import project, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 

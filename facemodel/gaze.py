@@ -62,7 +62,7 @@ def gaze_direction(gaze: Tensor) -> Tensor:
 
 
 def eye_look(gaze: Tensor) -> Tensor:
-    """ARKit's eight eyeLook coefficients (..., 8) in [0, 1], in the order of `EYE_LOOK_NAMES`; gaze (..., 2 eyes, 2)."""
+    """ARKit's eyeLook coefficients (..., 8) in [0, 1], in the order of `EYE_LOOK_NAMES`, of gaze (..., 2 eyes, 2)."""
     return (gaze.flatten(-2)[..., _ANGLES] / gaze.new_tensor(_FULL)).clamp(0.0, 1.0)
 
 

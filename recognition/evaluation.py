@@ -12,11 +12,11 @@ import numpy as np
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
 from recognition.audit import folds_of_one_kind, notes_of, notes_of_templates
-from recognition.folder import FaceFolder, listed, read_folder
+from recognition.folder import FaceFolder, listed
 from recognition.model import Embedded, Embedder, embed_files
 from recognition.pictures import find_picture
-from recognition.poses import USUAL, gallery_and_probes, pose_pairs
-from recognition.protocols import Pairs, read_cfp, read_ijb, read_lfw, read_pairs_csv
+from recognition.protocols import PROTOCOLS, Pairs, Templates
+from recognition.protocols.poses import USUAL, gallery_and_probes, pose_pairs
 from recognition.settings import Evaluation
 from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
 
@@ -60,25 +60,21 @@ def evaluate(
     base: the folder that its paths start from. trained_on: names of the identities of the training, so that results
     can say who is tested too; they are in the header of weights (`recognition.model.load_embedder`).
     """
-    name, folder = wanted.name or wanted.protocol, base / wanted.folder
-    if wanted.protocol == "poses":
-        return evaluate_poses(embedder, read_folder(folder).of_split(wanted.split), name, report, trained_on)
-    needed = {"lfw": ["pairs"], "pairs": ["pairs"], "ijb": ["pairs", "templates"]}.get(wanted.protocol, [])
-    for setting in needed:
+    name, protocol = wanted.name or wanted.protocol, PROTOCOLS[wanted.protocol]
+    for setting in protocol.needs:
         if not getattr(wanted, setting):
             raise PortraitError(f"[[evaluate]] {name}: needs '{setting}', the protocol's list; see docs/recognition.md")
-    if wanted.protocol == "ijb":
-        return [_evaluate_ijb(embedder, wanted, base, name, report)]
-    if wanted.protocol == "lfw":
-        pairs = read_lfw(folder, base / wanted.pairs)
-    elif wanted.protocol == "pairs":
-        pairs = read_pairs_csv(folder, base / wanted.pairs)
+    found = protocol.read(wanted, base)
+    if isinstance(found, FaceFolder):
+        return evaluate_poses(embedder, found, name, report, trained_on)
+    yaw = read_yaw(base / wanted.yaw, base / wanted.folder, found.files) if wanted.yaw else None
+    embedded = embed_files(embedder, list(found.files), yaw, report=report, stage=name)
+    if isinstance(found, Templates):
+        result = verify_templates(embedded.features, found, name)
     else:
-        pairs = read_cfp(folder, wanted.protocol.removeprefix("cfp-").upper())
-    yaw = read_yaw(base / wanted.yaw, folder, pairs.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(pairs.files), yaw, report=report, stage=name)
-    result = verify_pairs(embedded.features, pairs, name)
-    return [replace(result, unreadable=_named(embedded, pairs.files), notes=result.notes + notes_of(pairs, trained_on))]
+        result = verify_pairs(embedded.features, found, name)
+        result = replace(result, notes=result.notes + notes_of(found, trained_on))
+    return [replace(result, unreadable=_named(embedded, found.files))]
 
 
 def _named(embedded: Embedded, files: Sequence[Path]) -> tuple[str, ...]:
@@ -142,11 +138,8 @@ def evaluate_poses(
     return results
 
 
-def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str, report: Report) -> Result:
-    lists = read_ijb(base / wanted.folder, base / wanted.templates, base / wanted.pairs)
-    yaw = read_yaw(base / wanted.yaw, base / wanted.folder, lists.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(lists.files), yaw, report=report, stage=name)
-    features, unreadable = embedded.features, _named(embedded, lists.files)
+def verify_templates(features: np.ndarray, lists: Templates, name: str) -> Result:
+    """Templates against each other, by embeddings (N, D) of the lists' files; what can't be compared is counted."""
     fine = np.isfinite(features[:, 0])
     if not fine.any():
         raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
@@ -159,7 +152,7 @@ def _evaluate_ijb(embedder: Embedder, wanted: Evaluation, base: Path, name: str,
     scores = np.concatenate([cosines(pooled[first[b]], pooled[second[b]]) for b in blocks])
     done = Verification(scores, same, np.zeros(len(same), np.int64), np.empty(0))
     notes = notes_of_templates(lists.first, lists.second, lists.same)
-    return replace(_scored(name, done), left_out=int((~there).sum()), unreadable=unreadable, notes=notes)
+    return replace(_scored(name, done), left_out=int((~there).sum()), notes=notes)
 
 
 def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:

@@ -34,6 +34,7 @@ from pydantic.dataclasses import dataclass
 from foundation.errors import PortraitError, unknown_name
 from recognition.backbones import BACKBONES
 from recognition.heads import HEADS
+from recognition.protocols import PROTOCOLS
 
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
@@ -87,7 +88,7 @@ class TrainingSettings:
 
 @settings
 class Evaluation:
-    protocol: Literal["lfw", "cfp-ff", "cfp-fp", "pairs", "ijb", "poses"]
+    protocol: str  # a name of `recognition.protocols.PROTOCOLS`
     folder: str
     pairs: str = ""  # lfw: pairs.txt; pairs: a CSV; ijb: ..._template_pair_label.txt
     templates: str = ""  # ijb: ..._face_tid_mid.txt
@@ -176,6 +177,8 @@ def _check(e: Experiment) -> None:
         raise PortraitError(f"batch: expected a multiple of the {t.devices} devices, got {t.batch}")
     if not t.seeds or len(set(t.seeds)) != len(t.seeds):
         raise PortraitError(f"seeds: expected one or more different numbers, got {list(t.seeds)}")
+    for wanted in e.evaluate:
+        PROTOCOLS[wanted.protocol]  # there is one of that name
     names = [v.name or v.protocol for v in e.evaluate]
     if len(set(names)) != len(names):
         raise PortraitError(f"evaluate: two have the same name ({', '.join(names)}); give each its own 'name'")

@@ -9,8 +9,9 @@ from foundation.errors import PortraitError
 from recognition.evaluation import evaluate, evaluate_poses
 from recognition.folder import read_folder
 from recognition.model import embed_files, load_embedder
+from recognition.protocols import PROTOCOLS, Pairs, Protocol
 from recognition.results import compare, read_results, write_results
-from recognition.settings import Evaluation
+from recognition.settings import Evaluation, read_experiment
 
 
 def test_embedding_marks_what_it_can_not_read(people, trained, tmp_path):
@@ -38,6 +39,28 @@ def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
     assert result.accuracy > 0.8 and len(result.accuracies) == 3 and np.isnan(result.tar[0.01])
     with pytest.raises(PortraitError, match="mine: needs 'pairs'"):
         evaluate(embedder, Evaluation("pairs", "", name="mine"), tmp_path)
+
+
+def test_a_protocol_of_one_file_is_named_in_settings_and_run(people, trained, tmp_path):
+    folder = read_folder(people)
+    files = tuple(folder.paths)
+
+    def neighbours(wanted, base):
+        first = np.arange(len(files) - 8)
+        second = first + np.where(first % 2, 8, 1)
+        return Pairs(files, first, second, folder.labels[first] == folder.labels[second], first % 3)
+
+    PROTOCOLS.add("neighbours", Protocol(neighbours, needs=("split",)))
+    try:
+        text = '[data]\nfolder = "x"\n[[evaluate]]\nprotocol = "neighbours"\nfolder = "x"\n'
+        (tmp_path / "settings.toml").write_text(text + 'split = "test"\n')
+        (wanted,) = read_experiment(tmp_path / "settings.toml").evaluate
+        (result,) = evaluate(load_embedder(trained[1].weights)[0], wanted, tmp_path)
+    finally:
+        PROTOCOLS.remove("neighbours")
+    assert (result.protocol, result.pairs) == ("neighbours", 88) and result.accuracy > 0.8
+    with pytest.raises(PortraitError, match="unknown protocol 'neighbours'"):
+        read_experiment(tmp_path / "settings.toml")
 
 
 def test_ijb_templates_are_compared_and_lost_ones_counted(people, trained, tmp_path):

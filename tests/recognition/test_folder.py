@@ -9,7 +9,7 @@ import torch
 from foundation.errors import PortraitError
 from recognition.folder import listed, read_folder
 from recognition.pictures import Pictures, prepare, read_picture, unreadable
-from recognition.poses import USUAL, gallery_and_probes, pose_pairs
+from recognition.protocols.poses import USUAL, gallery_and_probes, pose_pairs
 from tests.recognition.conftest import SIZE, YAWS, draw_person, write_people
 
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from foundation.errors import PortraitError
-from recognition.protocols import read_cfp, read_ijb, read_lfw, read_pairs_csv
+from recognition.protocols.cfp import read_cfp
+from recognition.protocols.ijb import read_ijb
+from recognition.protocols.lfw import read_lfw
+from recognition.protocols.pairs import read_pairs_csv
 
 
 def touch(*files):
