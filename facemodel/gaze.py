@@ -38,21 +38,19 @@ _ANGLES, _FULL = map(list, zip(*(_look(name) for name in EYE_LOOK_NAMES)))
 
 def gaze_rotation(gaze: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) that turn the forward axis (0, 0, 1) into each eye's direction; gaze (..., 2)."""
-    yaw, pitch = gaze.unbind(-1)
-    sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
-    zero = torch.zeros_like(sy)
-    rows = [cy, -sy * sp, sy * cp, zero, cp, sp, -sy, -cy * sp, cy * cp]
-    return torch.stack(rows, -1).view(*yaw.shape, 3, 3)
+    return gaze_rotation_and_slopes(gaze)[..., 0, :, :]
 
 
-def gaze_rotation_slopes(gaze: Tensor) -> Tensor:
-    """Derivatives (..., 2, 3, 3) of `gaze_rotation` by yaw and by pitch; gaze (..., 2)."""
+def gaze_rotation_and_slopes(gaze: Tensor) -> Tensor:
+    """(..., 3, 3, 3): `gaze_rotation`, its derivative by yaw, and that by pitch; gaze (..., 2)."""
     yaw, pitch = gaze.unbind(-1)
     sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
-    zero = torch.zeros_like(sy)
-    by_yaw = [-sy, -cy * sp, cy * cp, zero, zero, zero, -cy, sy * sp, -sy * cp]
-    by_pitch = [zero, -sy * cp, -sy * sp, zero, -sp, cp, zero, -cy * cp, -cy * sp]
-    return torch.stack(by_yaw + by_pitch, -1).view(*yaw.shape, 2, 3, 3)
+    zero, ss, sc, cs, cc = torch.zeros_like(sy), sy * sp, sy * cp, cy * sp, cy * cp
+    minus_s, minus_c, minus_ss, minus_sc, minus_cs = -sy, -cy, -ss, -sc, -cs
+    turn = [cy, minus_ss, sc, zero, cp, sp, minus_s, minus_cs, cc]
+    by_yaw = [minus_s, minus_cs, cc, zero, zero, zero, minus_c, ss, minus_sc]
+    by_pitch = [zero, minus_sc, minus_ss, zero, -sp, cp, zero, -cc, minus_cs]
+    return torch.stack(turn + by_yaw + by_pitch, -1).view(*yaw.shape, 3, 3, 3)
 
 
 def gaze_direction(gaze: Tensor) -> Tensor:
