@@ -34,6 +34,7 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
 from renderer import (
+    Sight,
     extend,
     linear_to_srgb,
     main_island,
