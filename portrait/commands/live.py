@@ -20,11 +20,15 @@ app = typer.Typer()
 
 @app.command(
     epilog="Examples: portrait live --source 0 --weights talk.weights.safetensors   |   "
-    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --frames 200 --record out.mp4"
+    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --record out.mp4   |   "
+    "portrait live --source 0 --method face2face --target talk.mp4 --target-track talk.track"
 )
 def live(
     source: Annotated[str, typer.Option(metavar="CAMERA|VIDEO", help="A camera's number, or a video at its own rate.")],
-    weights: Annotated[Path, File("WEIGHTS", "File that 'portrait train' or 'export' wrote.")],
+    weights: Annotated[Path | None, File("WEIGHTS", "File that 'portrait train' or 'export' wrote.")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In place of weights: a method that has none, as face2face.")
+    ] = None,
     target_track: Annotated[Path | None, File("TRACK", "Trained on; default: looked for beside WEIGHTS.")] = None,
     target: Annotated[
         Path | None, File("VIDEO", "The target's video or photograph, for methods that look at it.")
@@ -49,7 +53,7 @@ def live(
     from portrait.services.live import LiveOptions
     from portrait.services.setup import Setup
 
-    options = LiveOptions(source, weights, target_track, target, frames, record, detector)
+    options = LiveOptions(source, weights, target_track, target, frames, record, detector, method)
     watch(options, Setup(model, device, rasterizer), window=window)
 
 

@@ -170,6 +170,8 @@ def reenact(
             output, method, loaded, clip, driver, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
             report=report,
         )  # fmt: skip
+    for text in method.notes():
+        job.notes.add(text)
     job.finished(Synthesized(output, *made))
     shown = partial(driver_frames, of_source, played, setup.face_model())
     if options.comparison is not None:

@@ -99,6 +99,8 @@ def synthesize(
         output, chosen, loaded, target, drive, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
         report=report,
     )  # fmt: skip
+    for text in chosen.notes():
+        notes.add(text)
     return Synthesized(output, *made, notes=tuple(notes))
 
 

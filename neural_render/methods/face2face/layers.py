@@ -252,14 +252,14 @@ class Head(Canvas):
         return cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, 3) / np.float32(self.scale)
 
     def _from_edges(self) -> np.ndarray:
-        """(h, w) px to the window's nearest edge; those that are the frame's own don't count."""
-        camera, (y, x) = self.surface.camera, np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
-        far = np.full(self.mesh.shape, np.inf, np.float32)
-        far = np.minimum(far, x) if self.x0 > 0 else far
-        far = np.minimum(far, y) if self.y0 > 0 else far
-        far = np.minimum(far, self.drawn[0] - 1 - x) if self.x0 + self.size[0] < camera.width else far
-        far = np.minimum(far, self.drawn[1] - 1 - y) if self.y0 + self.size[1] < camera.height else far
-        return far / np.float32(self.scale)
+        """(h, w) px to the window's nearest edge. The frame's own count at the bottom alone, where bodies go on."""
+        width, height = self.drawn
+        x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+        x = np.minimum(
+            x if self.x0 > 0 else np.inf, x[::-1] if self.x0 + self.size[0] < self.surface.camera.width else np.inf
+        )
+        y = np.minimum(y if self.y0 > 0 else np.inf, y[::-1])
+        return np.minimum(np.broadcast_to(x, (width,)), np.broadcast_to(y, (height,))[:, None]) / np.float32(self.scale)
 
     def motion(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """From the wanted picture to the source's, with what is beside the head moved along until it rests.
@@ -285,7 +285,9 @@ class Head(Canvas):
         rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
         rest = 1 - step(self.away, policy.hair * height, policy.hair * height + reach)
-        rest *= step(self._from_edges(), 0, 0.2 * height)
+        rest *= np.maximum(
+            step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
+        )
         motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
         return motion, ratio, self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front) * ~self.inside)
 

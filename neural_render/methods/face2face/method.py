@@ -96,9 +96,12 @@ class Person:
     def source(self, kept: int) -> Source:
         """A kept frame's."""
         if kept not in self._sources:
-            p = self.parameters[int(self.frames[kept])]
-            self._sources[kept] = layers.source(self.model, p, self.pictures[kept], self.track.camera, self.policy)
+            self._sources[kept] = self.own(int(self.frames[kept]), self.pictures[kept])
         return self._sources[kept]
+
+    def own(self, index: int, picture: np.ndarray) -> Source:
+        """Any frame's, of its number in the clip and its picture (H, W, 3) uint8."""
+        return layers.source(self.model, self.parameters[index], picture, self.track.camera, self.policy)
 
     def who(self, source: Source) -> np.ndarray:
         """(H, W) uint8: where a source shows the person. Found once for the kept frames."""
@@ -191,17 +194,15 @@ class Painter:
         self.person = person
 
     def __call__(
-        self, wanted: FaceParameters, own: int, picture: np.ndarray, base: Shares, parts: list[Shares],
-        drawn: list[float],
-    ) -> np.ndarray:  # fmt: skip
+        self, wanted: FaceParameters, mine: Source, base: Shares, parts: list[Shares], drawn: list[float]
+    ) -> np.ndarray:
         """(H, W, 3) uint8.
 
-        wanted: as it is drawn, no leading dimensions. own: the clip's frame underneath, whose picture is ``picture``.
-        base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
+        wanted: as it is drawn, no leading dimensions. mine: what `OWN` stands for. base, parts: where the frame and
+        each part are from. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
         camera = person.track.camera
-        mine = layers.source(person.model, person.parameters[own], picture, camera, policy)
         at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
         shares = [(at(state), share) for state, share in base]
         surface = Surface.of(person.model, wanted, camera, person.marks, policy)
@@ -272,6 +273,55 @@ def mixed(pictures: list[tuple[np.ndarray, float]]) -> np.ndarray:
     return sum(share * picture.astype(np.float32) for picture, share in pictures).astype(pictures[0][0].dtype)
 
 
+def drawn_notes(planned: Plan) -> list[str]:
+    """Where the inside of the mouth isn't the target's own."""
+    frames = np.flatnonzero(np.max(planned.drawn, axis=0) > 0.5)
+    if not len(frames):
+        return []
+    runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+    where = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs[:6])
+    more = f" and {len(runs) - 6} more stretches" if len(runs) > 6 else ""
+    return [
+        f"the target's clip shows no mouth as open as in {len(frames)} of {len(planned.base)} frames; its inside is "
+        f"drawn there, not retrieved: {where}{more}"
+    ]
+
+
+class Live:
+    """Frame by frame; what is underneath is always one of the kept frames, the nearest in pose."""
+
+    def __init__(self, person: Person) -> None:
+        self.person, self.painter = person, Painter(person)
+        self.size = (person.track.width, person.track.height)
+        self._pose_jumps = person.pose_jumps()
+        person.plate  # noqa: B018  made before the first frame is waited for
+        self.restart()
+
+    def restart(self) -> None:
+        frames, fade = self.person.frames, self.person.policy.fade
+        self._faders = [retrieval.Fader(frames, fade) for _ in range(1 + len(self.person.policy.parts))]
+        self._states: list[int | None] = [None] * len(self._faders)
+
+    def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
+        """(H, W, 3) uint8 of the target's whole frame."""
+        person = self.person
+        with torch.inference_mode():
+            wanted = shown(parameters.to("cpu"), person.model)
+            one = FaceParameters.stack([wanted])
+            turn = np.degrees(np.linalg.norm(one.rotation.numpy() - person.turns, axis=-1))
+            base = retrieval.next_state(self._states[0], np.r_[np.inf, turn], self._pose_jumps)
+            mine = person.source(base - 1)
+            costs = person.costs(one, FaceParameters.stack([mine.parameters]))
+            parts = [
+                retrieval.next_state(state, cost[0], jump)
+                for state, cost, jump in zip(self._states[1:], costs.parts, person.jumps)
+            ]
+            self._states = [base, *parts]
+            shares = [fade(state) for fade, state in zip(self._faders, self._states)]
+            inside = [float(share[0]) for share in drawn(person, costs, tuple(np.array([s]) for s in parts))]
+            return self.painter(wanted, mine, shares[0], shares[1:], inside)
+
+
 class Face2Face(Method):
     """See the module. ``policy`` for everything that decides."""
 
@@ -283,6 +333,7 @@ class Face2Face(Method):
 
     def __init__(self, policy: Policy = POLICY) -> None:
         self.policy = policy
+        self._notes: list[str] = []
 
     def prepare(self, target: Clip) -> Person:
         """The target, looked at. PortraitError for what can't be one."""
@@ -308,11 +359,18 @@ class Face2Face(Method):
             )
         return self._animate(person, target, driver.track)
 
+    def live(self, weights: None, target: Clip, *, device: str = "cpu") -> Live:
+        return Live(self.prepare(target))
+
+    def notes(self) -> list[str]:
+        return list(self._notes)
+
     def _animate(self, person: Person, target: Clip, track: Track) -> Iterator[np.ndarray]:
         order = target_frames(track, len(target.track))
         wanted = shown(track.parameters.expanded().to("cpu"), person.model)
         with torch.inference_mode():
             planned = plan(person, wanted, person.parameters[torch.tensor(order)])
+        self._notes = drawn_notes(planned)
         fade = person.policy.fade
         base = retrieval.blended(planned.base, person.frames, fade)
         parts = [retrieval.blended(way, person.frames, fade) for way in planned.parts]
@@ -325,6 +383,7 @@ class Face2Face(Method):
                     continue
                 inside = [float(share[k]) for share in planned.drawn]
                 with torch.inference_mode():
-                    yield painter(wanted[k], own, picture, base[k], [shares[k] for shares in parts], inside)
+                    mine = person.own(own, picture)
+                    yield painter(wanted[k], mine, base[k], [shares[k] for shares in parts], inside)
         finally:
             cursor.close()

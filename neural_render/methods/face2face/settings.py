@@ -33,7 +33,7 @@ class Policy:
     halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
-    resolution: int = 384  # px of the longer side of the picture in which the motion is rendered
+    resolution: int = 320  # px of the longer side of the picture in which the motion is rendered
     visibility: int = 192  # px of that in which what hides what is found out
     # retrieval, in mm of the parts' vertices
     turned: float = 6.0  # a radian of head's turn between two frames
@@ -52,6 +52,7 @@ class Policy:
     fading_expression: float = 0.1
     fading_light: float = 0.3
     soft_light: float = 0.02  # standard deviation of the blur of what light changes
+    edge: float = 0.15  # from a window's edge, over which what isn't the head comes to rest
     steepest: float = 3.0  # times the motion's length over which it fades at least
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'

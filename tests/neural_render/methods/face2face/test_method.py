@@ -103,3 +103,25 @@ def test_what_does_not_belong_together_is_refused(model, target, track):
     mixed = replace(track, facts={**track.facts, "target_frames": [0]})
     with pytest.raises(PortraitError, match="own track"):
         Face2Face(SMALL).animate(None, Clip.of_track(mixed, target.frames, model), Clip.of_track(mixed, None, model))
+
+
+def test_live_shows_what_is_asked_for(model, target, track):
+    live = Face2Face(SMALL).live(None, target)
+    p = track.parameters.expanded()
+    truth, where = drawn(model, track.parameters)
+    keep = [k for k in range(len(track)) if k not in (5,)]
+    result = [live(p[k]) for k in keep]
+    assert live.size == (160, 120) and result[0].shape == (120, 160, 3)
+    assert error(result, truth[keep], where[keep]) < 6
+
+
+def test_where_a_mouth_is_drawn_is_said(model, target, track):
+    method = Face2Face(SMALL)
+    list(method.animate(None, target, Clip.of_track(track, None, model)))
+    assert method.notes() == []
+    shut = torch.tensor([model.expression_index("jawOpen")])
+    half = track.parameters.expression.index_fill(-1, shut, 0.05)
+    wide = track.with_parameters(track.parameters.replace(expression=half.index_fill(-1, shut, 0.9)))
+    closed = Clip.of_track(track.with_parameters(track.parameters.replace(expression=half)), target.frames, model)
+    list(method.animate(None, closed, Clip.of_track(wide, None, model)))
+    assert "drawn there, not retrieved" in method.notes()[0]
