@@ -20,7 +20,7 @@ from benchmarks.measures import skin_pixels
 from facemodel import FaceParameters, Track
 from fitting import Settings
 from fitting.landmarks.base import square_crop
-from renderer import Camera, project, render, to_camera
+from renderer import Camera, render
 
 CROP = 1.5  # side of the compared square over the face's, as our tracker has it
 COLOUR, COLOUR_SCALE = 300.0, 0.06  # weight, and the residual (of 1) from which on a pixel is taken for an occluder
@@ -71,8 +71,7 @@ def energy(model, p: FaceParameters, target: Target, scheme: str, rasterizer: st
     """The scalar that both ways are compared by; differentiable in ``p``."""
     drawn = render(model, p, target.camera, rasterizer=rasterizer)["diffuse"][0]
     squared = (drawn - target.crop)[target.pixels].square().sum(-1) / COLOUR_SCALE**2
-    marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), scheme)
-    gap = project(to_camera(marks, p.rotation, p.translation), target.camera) - target.landmarks
+    gap = p.landmarks(model, target.camera, scheme) - target.landmarks
     weights = model.embedding(scheme).weights
     distance = gap.square().sum(-1) / (target.face_size * LANDMARK_SCALE) ** 2
     robust = (weights * (1 + distance / 4).log()).sum() / weights.sum()

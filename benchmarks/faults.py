@@ -1,4 +1,4 @@
-"""What goes wrong in real pictures, done to drawn ones whose truth is known."""
+"""What goes wrong in real pictures, done to synthetic ones whose truth is known."""
 
 from __future__ import annotations
 

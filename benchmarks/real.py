@@ -49,7 +49,6 @@ from fitting.energy.landmark_points import landmark_points
 from fitting.energy.pairs import eye_openness
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from renderer import project, to_camera
 
 SCHEME = "mediapipe478"
 EYES = ((362, 263), (33, 133))  # corners of the subject's left and right eye, in the picture from left to right
@@ -78,11 +77,7 @@ class Part:
 
 def projected_landmarks(track: Track, model) -> Tensor:
     """(F, L, 2) px: the fitted face's landmarks in the original frames."""
-    p, points = track.parameters, []
-    for k in range(len(track)):
-        marks = model.landmarks(model.vertices(p.identity, p.expression[k], p.gaze[k]), SCHEME)
-        points.append(project(to_camera(marks, p.rotation[k], p.translation[k]), track.camera))
-    return torch.stack(points)
+    return torch.stack([track.parameters[k].landmarks(model, track.camera, SCHEME) for k in range(len(track))])
 
 
 def eye_distance(points: Tensor) -> Tensor:
@@ -212,7 +207,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
     brow_correlation, brow_share = followed(*(brow_heights(x, marks.on_brows) for x in (seen, fitted)))
     stride = max(1, len(track) // LOOKED_AT)
     some = ((k, picture) for k, _, picture in frames if k % stride == 0 and k < len(track) and ok[k])
-    joined = ok & ((track.status & int(FrameStatus.CUT)) == 0)
+    joined = ok & ~track.where(FrameStatus.CUT)
     joined[1:] &= ok[:-1]
     everywhere = lambda x: torch.zeros(len(track), *x.shape[1:]).masked_scatter(ok.view(-1, 1, 1), x.float())  # noqa: E731
     return {

@@ -12,7 +12,7 @@ length change from picture to picture. One network in one recipe is trained anew
 - ``augmented``: aligned photographs, in training also renderings of them with completed textures, turned (UV-GAN's
   first use); ``pose-matched``: the same network, comparing renderings of both faces in the same poses (its second).
 
-Pairs are a frontal picture and one turned into a bin of yaw, over ten folds of people (`recognition.protocols.poses`).
+Pairs are a frontal picture and one turned into a bin of yaw, over ten folds of people (``recognition.poses``).
 ``accuracy_60`` is over pairs from 60 degrees on: accuracy by method, with ``ci``, half the 95 % interval over folds,
 and the gains over ``aligned`` and ``holes`` in the same folds. ``losses`` is one network on UV-GAN's textures under
 each loss: verification from 60 degrees on, and how embeddings of the test people lie. ``real`` asks dlib's embedding

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import facemodel
 from facemodel import FaceParameters
@@ -24,8 +23,7 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
 from foundation.tensors import read_tensors, write_tensors
-from recognition.protocols.poses import USUAL
-from renderer import project, to_camera
+from recognition.poses import USUAL
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 
 SEED = 2_000_003  # of the people; trainings of UV completion draw from small seeds, its benchmark from 1,000,003
@@ -102,17 +100,10 @@ def photograph(number: int, pictures: int, *, test: bool) -> Photos:
     for shot in circumstances:
         picture = shoot(model, person, shot, PICTURE, FILL)
         p, camera = frame_shot(model, person, shot, PICTURE, FILL)
-        points = landmark_pixels(model, p, camera) + draw.normal(0, NOISE, (478, 2))
+        points = p.landmarks(model, camera, SCHEME).double().numpy() + draw.normal(0, NOISE, (478, 2))
         taken.append(picture)
         marks.append(points.astype(np.float32))
         found.append(fitted(fitter, picture, points))
     stacked = {f.name: torch.stack([getattr(p, f.name) for p in found]) for f in fields(FaceParameters)}
     yaw = np.array([s.yaw for s in circumstances], np.float32)
     return Photos(np.stack(taken), yaw, np.stack(marks), FaceParameters(**stacked))
-
-
-def landmark_pixels(model, parameters: FaceParameters, camera) -> np.ndarray:
-    """(478, 2) px: where MediaPipe's points of a face (no leading dimensions) are in a camera's picture."""
-    p = parameters
-    points: Tensor = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), SCHEME)
-    return project(to_camera(points, p.rotation, p.translation), camera).double().numpy()

@@ -16,7 +16,7 @@ from recognition.dream import stitch
 from recognition.evaluation import Result, verify_pairs
 from recognition.folder import FaceFolder, read_folder
 from recognition.model import Embedder, embed_files, load_embedder
-from recognition.protocols.poses import USUAL, pose_pairs
+from recognition.poses import USUAL, pose_pairs
 from recognition.results import read_results, write_results
 from recognition.settings import DataSettings, Experiment, LossSettings, ModelSettings, TrainingSettings
 from recognition.training import train, training_data

@@ -7,8 +7,6 @@ cropped as photographs are.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
 from fitting.landmarks.base import Face as Found
 from fitting.texture import FrameTexture, frame_texture
-from foundation.atomic import write_file
+from foundation.atomic import write_csv
 from neural_render.uv_gan.filling import blend_weight
 from portrait.services.uv_outputs import Face
 from recognition.alignment import align_face
@@ -120,10 +118,8 @@ def write_metadata(root: Path, people: list[tuple[str, bool, np.ndarray]]) -> No
     """metadata.csv of each view, from people's names, whether they are for testing, and their pictures' yaws."""
     known = {name: ("test" if test else "train", yaw) for name, test, yaw in people}
     for view in VIEWS:
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(("file", "identity", "yaw", "split"))
+        rows = [("file", "identity", "yaw", "split")]
         for name, (split, yaw) in known.items():
             for file in sorted((root / view / name).glob("*.png")):
-                table.writerow((f"{name}/{file.name}", name, f"{yaw[int(file.name[:3])]:.3f}", split))
-        write_file(root / view / "metadata.csv", text.getvalue())
+                rows.append((f"{name}/{file.name}", name, f"{yaw[int(file.name[:3])]:.3f}", split))
+        write_csv(root / view / "metadata.csv", rows)

@@ -5,9 +5,10 @@
 The clip is fitted whole, so that its identity comes from all of it; the network trains on the first 75 % of its frames
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
-over the nearest frame. With --ablations, variants of the training take --ablation-minutes each, ``full`` among them:
-see ``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
-both, ``cross_ablations`` has the correlations of ``DRIVEN``.
+over the nearest frame; ``face2face`` is that method, which isn't trained either. With --ablations, variants of the
+training take --ablation-minutes each, ``full`` among them: see ``reenactment_methods.ABLATIONS``. With --driver, see
+``reenactment_cross``; --take says what the driver gives. With both, ``cross_ablations`` has the correlations of
+``DRIVEN``.
 Minutes are of processor time, all threads together.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
@@ -33,6 +34,7 @@ from benchmarks import reenactment_cross as cross
 from benchmarks.reenactment_methods import (
     ABLATIONS,
     OverSharedCache,
+    face2face,
     nearest_frames,
     part,
     pasted,
@@ -56,7 +58,7 @@ from recognition.embedding import FaceEmbedding
 TRAINED = 0.75  # share of the clip
 DRIVEN = ("full", "no_warps")  # ablations that the driver drives too
 SHOWN = 8  # columns of a contact sheet
-SHEET = ("real", "dvp", "nearest", "pasted")
+SHEET = ("real", "dvp", "face2face", "nearest", "pasted")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def baselines(bench: Bench, held: Held) -> dict[str, np.ndarray]:
         "nearest": nearest,
         "mean": np.broadcast_to(mean, nearest.shape),
         "pasted": pasted(held.maps, nearest),
+        "face2face": face2face(bench.target, bench.track, held.frames, bench.crop, bench.options.size),
     }
 
 

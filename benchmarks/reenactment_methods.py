@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from facemodel.track import Track
 from foundation.progress import Report, ignore
 from neural_render import Clip
+from neural_render.images import Crop, cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
 from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
 from neural_render.methods.deep_video_portraits.weights import Weights
+from neural_render.methods.face2face.method import Face2Face
 
 POSE = ("expression", "rotation", "translation", "gaze")
 
@@ -150,6 +152,20 @@ def pasted(maps: np.ndarray, behind: np.ndarray) -> np.ndarray:
     seen = maps[..., FACE].max(-1) > 0
     inner = np.stack([binary_erosion(mask, np.ones((3, 3)), border_value=1) for mask in seen])
     return np.where(inner[..., None], maps[..., :3], behind)
+
+
+def face2face(target: Clip, track: Track, frames: np.ndarray, crop: Crop, size: int) -> np.ndarray:
+    """(N, size, size, 3) uint8: these frames of the track, in rising order, behind those of the target's clip.
+
+    Underneath is the clip played backwards from its end, where the method finds no frame that is nearer.
+    """
+    first = len(target.track)
+    held = part(track, first, len(track))
+    behind = [max(first - 1 - k, 0) for k in range(len(held))]
+    driver = Clip.of_track(replace(held, facts={**held.facts, "target_frames": behind}), None, target.model)
+    wanted = set((frames - first).tolist())
+    made = enumerate(Face2Face().animate(None, target, driver))
+    return np.stack([resize_square(cut_out(picture, crop), size) for k, picture in made if k in wanted])
 
 
 def part(track: Track, start: int, stop: int) -> Track:

@@ -50,6 +50,13 @@ def to_crop(points: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     return (points - [crop.x0, crop.y0]) * (size / crop.side)
 
 
+def sharpness(picture: np.ndarray, mask: np.ndarray) -> float:
+    """Mean squared gradient of a picture (S, S, 3) uint8 inside a mask (S, S) bool, of 255 a px."""
+    grey = picture.astype(np.float32).mean(-1)
+    down, right = np.gradient(grey)
+    return float((down**2 + right**2)[mask].mean())
+
+
 class Scorer:
     """Scores clips of crops; the real ones' landmarks and embeddings are found once."""
 
@@ -67,6 +74,7 @@ class Scorer:
     def __call__(self, made: np.ndarray) -> dict[str, float]:
         """Means over the frames of pictures (N, S, S, 3) uint8.
 
+        sharpness: gradient energy of the face over the real frame's.
         psnr dB, ssim, ms_ssim: of the whole crop, of the face, of mouth and eyes. landmark_nme: share of the eyes'
         distance; landmarks_found: share of the frames whose landmarks were found. identity: cosine of the embeddings.
         temporal: of 255.
@@ -78,6 +86,9 @@ class Scorer:
                 row["psnr" + region] = psnr(picture, real, mask)
                 row["ssim" + region] = mean_over(finest, mask)
                 row["ms_ssim" + region] = pool_scales(scales, mask)
+            row["sharpness"] = sharpness(picture, self.held.masks(k)["_face"]) / sharpness(
+                real, self.held.masks(k)["_face"]
+            )
             rows.append(row)
         scores = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         return scores | self._look(made) | {"temporal": temporal_error(made, self.held.pictures, self.held.frames)}

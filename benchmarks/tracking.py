@@ -34,7 +34,7 @@ from benchmarks.adam import descend, moving_frames
 from benchmarks.eos_fit import SCHEME, EosFit, compare
 from foundation.errors import PortraitError
 from portrait.video import VideoReader
-from renderer import Camera, project, to_camera
+from renderer import Camera
 
 COMPARED = 100  # frames, from the start, of which the others' are chosen
 
@@ -117,8 +117,7 @@ def comparisons(video: str, with_adam: bool, eos_fit) -> dict:
     if eos_fit:
         p, camera = track.parameters.expanded(), Camera(float(track.parameters.focal), track.width, track.height)
         with torch.inference_mode():
-            marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), SCHEME)
-            points = project(to_camera(marks, p.rotation, p.translation), camera)[track.tracked][:20]
+            points = p.landmarks(model, camera, SCHEME)[track.tracked][:20]
         torch.set_num_threads(1)  # eos has one
         out["eos"] = compare(eos_fit, model, track, points.double().numpy())
         table = Table("landmark fit of 68 points", "ms a picture", "what it fits")

@@ -221,7 +221,7 @@ class FaceModel(torch.nn.Module, ABC):
         if capability not in self.capabilities:
             raise PortraitError(
                 f"model '{self.name}': {purpose} needs {CAPABILITIES[capability]}, which this model doesn't have; "
-                "use the default model, or one that has it ('portrait info MODEL' says)"
+                "use the default model, or one that has it ('portrait model info MODEL' says)"
             )
 
     # -- what follows from these ----------------------------------------------------------------------------------
@@ -278,21 +278,18 @@ class FaceModel(torch.nn.Module, ABC):
 
     def eye_centers(self, identity: Tensor | None = None) -> Tensor:
         """Centres (..., 2, 3) of the eyeballs, mm; PortraitError without eyes."""
-        eyes = self.eyes
-        if eyes is None:  # asked for a thousand times a second: all capabilities are only looked at to say it
-            self.require("eyes", "the place of the eyeballs")
-        if identity is None:
-            return eyes.center_mean
-        return eyes.center_mean + combine("identity", identity, eyes.center_basis)
+        return self._of_eyes("center", "the place of the eyeballs", identity)
 
     def eye_radius(self, identity: Tensor | None = None) -> Tensor:
         """Radii (..., 2) of the eyeballs, mm; PortraitError without eyes."""
+        return self._of_eyes("radius", "the size of the eyeballs", identity)
+
+    def _of_eyes(self, what: str, purpose: str, identity: Tensor | None) -> Tensor:
         eyes = self.eyes
         if eyes is None:  # asked for a thousand times a second: all capabilities are only looked at to say it
-            self.require("eyes", "the size of the eyeballs")
-        if identity is None:
-            return eyes.radius_mean
-        return eyes.radius_mean + combine("identity", identity, eyes.radius_basis)
+            self.require("eyes", purpose)
+        mean, basis = getattr(eyes, f"{what}_mean"), getattr(eyes, f"{what}_basis")
+        return mean if identity is None else mean + combine("identity", identity, basis)
 
     def turn_eyes(self, vertices: Tensor, identity: Tensor | None, gaze: Tensor) -> Tensor:
         """Vertices (..., V, 3) with the eyeballs turned by gaze (..., 2, 2); as they are without eyes."""

@@ -24,10 +24,7 @@ class Limits:
     eyes_apart: tuple[float, float] = (55.0, 75.0)  # between the eyes' centres
     height: tuple[float, float] = (120.0, 400.0)  # of the whole mesh, a mask or a head with neck
     outward: float = 0.05  # share of the surface, by area, that looks outwards rather than inwards: -1 to 1
-    strongest: tuple[float, float] = (
-        0.5,
-        60.0,
-    )  # rms, where it moves at all, of a block's strongest component at 3 std
+    strongest: tuple[float, float] = (0.5, 60.0)  # rms, where it moves at all, of a block's strongest one at 3 std
     weakest: float = 0.01  # the same of its weakest
     alike: float = 1.2  # the strongest over the weakest, of an orthonormal basis that was read without its std
     share: float = 0.05  # of a component's largest move: vertices below it aren't moved

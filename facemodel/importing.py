@@ -11,25 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemodel import gate
-from facemodel.formats.strangers import describe
 from facemodel.linear import LinearModel
-from facemodel.registry import FORMATS
+from facemodel.registry import FORMATS, find_format
 from foundation.errors import PortraitError
-
-
-def find_format(path: str | os.PathLike) -> str:
-    """The name of a file's or folder's format, by its content.
-
-    Raises:
-        PortraitError: there is no such file, or it is of no known format; it says what it is instead.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise PortraitError(f"model '{path}': no such file or folder; check the path")
-    for name in FORMATS:
-        if FORMATS[name].sniff(path):
-            return name
-    raise PortraitError(f"model '{path}': {describe(path)}")
 
 
 def import_model(
@@ -48,6 +32,8 @@ def import_model(
     path = Path(path)
     if format is not None:
         FORMATS[format]  # an unknown name is said before any file is looked at
+    if not path.exists():
+        raise PortraitError(f"model '{path}': no such file or folder; check the path")
     found = find_format(path)
     if format not in (None, found):
         own = "a model file of this project's own"

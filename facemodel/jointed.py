@@ -58,9 +58,7 @@ class JointedModel(LinearModel):
         """``joints``: the block of the skeleton's free joints. ``linear``: see `LinearModel`."""
         super().__init__(tensors, **linear)
         self.skeleton = skeleton
-        for part in ("lower", "upper", "mean", "std"):
-            self.register_buffer(f"_joints_{part}", getattr(joints, part).float(), persistent=False)
-        self._names["joints"] = joints.names
+        self._add_block("joints", joints)
 
     def rest_joints(self, identity: Tensor | None = None, expression: Tensor | None = None) -> Tensor:
         """Where the joints (..., J, 3) are before anything turns, mm."""

@@ -18,6 +18,8 @@ from facemodel.base import (
     combine,
 )
 
+PARTS = ("lower", "upper", "mean", "std")  # of a block, beside its names
+
 
 class LinearModel(FaceModel):
     """Identity, expression and reflectance are independent of each other, and each is a basis.
@@ -60,18 +62,21 @@ class LinearModel(FaceModel):
         blocks = {"identity": Block.standard("identity", len(tensors["identity_basis"])), "expression": expression}
         if "albedo_basis" in tensors:
             blocks["reflectance"] = Block.standard("reflectance", len(tensors["albedo_basis"]))
+        self._names: dict[str, tuple[str, ...]] = {}
         for block, value in blocks.items():
-            for part in ("lower", "upper", "mean", "std"):
-                self.register_buffer(f"_{block}_{part}", getattr(value, part).float(), persistent=False)
-        self._names = {block: value.names for block, value in blocks.items()}
+            self._add_block(block, value)
+
+    def _add_block(self, name: str, block: Block) -> None:
+        for part in PARTS:
+            self.register_buffer(f"_{name}_{part}", getattr(block, part).float(), persistent=False)
+        self._names[name] = block.names
 
     def _has(self, *names: str) -> bool:
         return all(name in self._buffers for name in names)
 
     @property
     def blocks(self) -> Mapping[str, Block]:
-        parts = ("lower", "upper", "mean", "std")
-        return {b: Block(names, *(getattr(self, f"_{b}_{p}") for p in parts)) for b, names in self._names.items()}
+        return {b: Block(names, *(getattr(self, f"_{b}_{p}") for p in PARTS)) for b, names in self._names.items()}
 
     @property
     def expression_names(self) -> tuple[str, ...]:

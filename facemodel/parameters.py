@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from geometry.camera import Camera, project, to_camera
 from geometry.spherical_harmonics import C0
 
 # Trailing shape of each field, after the leading dimensions. None stands for a basis' size.
@@ -88,6 +89,11 @@ class FaceParameters:
             focal=torch.full(batch_shape, float(focal), device=device),
             joints=rest("joints"),
         )
+
+    def landmarks(self, model: FaceModel, camera: Camera, scheme: str = "mediapipe478") -> Tensor:
+        """Where a scheme's points are in a camera's picture: (..., L, 2) px."""
+        vertices = model.vertices(self.identity, self.expression, self.gaze, self.joints)
+        return project(to_camera(model.landmarks(vertices, scheme), self.rotation, self.translation), camera)
 
     def map(self, function) -> FaceParameters:
         """A copy with ``function`` applied to each tensor."""

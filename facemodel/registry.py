@@ -63,9 +63,14 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
         raise PortraitError(
             f"model '{name}': neither a file nor a model that is known by name ({', '.join(MODELS)}); check the path"
         )
-    for known in FORMATS:
-        if FORMATS[known].sniff(path):
-            return FORMATS[known].read(path).to(device)
+    return FORMATS[find_format(path)].read(path).to(device)
+
+
+def find_format(path: Path) -> str:
+    """The name of a file's or folder's format, by its content; PortraitError that says what it is instead."""
+    for name in FORMATS:
+        if FORMATS[name].sniff(path):
+            return name
     from facemodel.formats.strangers import describe  # late: it brings the libraries of all formats
 
-    raise PortraitError(f"model '{name}': {describe(path)}")
+    raise PortraitError(f"model '{path}': {describe(path)}")

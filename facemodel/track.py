@@ -73,7 +73,23 @@ class Track:
     @property
     def tracked(self) -> Tensor:
         """(F,) bool: frames in which a face was fitted."""
-        return (self.status & int(FrameStatus.TRACKED)) != 0
+        return self.where(FrameStatus.TRACKED)
+
+    def where(self, status: FrameStatus) -> Tensor:
+        """(F,) bool: frames of this status, whatever else they are."""
+        return (self.status & int(status)) != 0
+
+    def check_frame(self, frame: int, what: str) -> None:
+        """PortraitError unless it is a frame with a face. ``what``: it is to be, as the start of the error's line."""
+        if not 0 <= frame < len(self):
+            raise PortraitError(f"{what}: expected 0 to {len(self) - 1}, got {frame}")
+        if not self.tracked[frame]:
+            raise PortraitError(f"{what} {frame}: no face was found in it; choose another frame")
+
+    @property
+    def seconds(self) -> Tensor:
+        """(F,) float64: times after the first frame."""
+        return self.times - self.times[0]
 
     @property
     def camera(self) -> Camera:
@@ -89,6 +105,9 @@ class Track:
             raise ValueError(f"a picture of {self.width} x {self.height}")
         if not frames[0] or any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
             raise ValueError("times, status and confidence of other lengths")
+        numbers = (self.times, self.confidence)
+        if self.status.dtype != torch.int64 or not all(t.is_floating_point() for t in numbers):
+            raise ValueError("times, status or confidence of another type")
         if tuple(self.parameters.batch_shape) not in (frames, ()):
             raise ValueError(f"parameters of {tuple(self.parameters.batch_shape)} frames, times of {frames[0]}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +30,13 @@ def replace_file(path: str | os.PathLike, write: Callable[[Path], object], what:
 def write_file(path: str | os.PathLike, data: bytes | str, what: str = "file") -> Path:
     """Writes bytes, or text as UTF-8; see `replace_file`."""
     return write_files({Path(path): data}, what)[0]
+
+
+def write_csv(path: str | os.PathLike, rows: Iterable[Iterable[object]], what: str = "table") -> Path:
+    """Writes rows as CSV, the first of them the names of the columns; see `replace_file`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return write_file(path, text.getvalue().encode("utf-8", "backslashreplace"), what)
 
 
 def write_files(files: Mapping[Path, bytes | str], what: str = "file") -> list[Path]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -12,6 +15,8 @@ from torch import Tensor
 
 from foundation.atomic import write_file
 from foundation.errors import PortraitError
+
+T = TypeVar("T")
 
 
 def write_tensors(path: str | os.PathLike, kind: str, version: int, tensors: dict[str, Tensor], header: dict) -> Path:
@@ -77,6 +82,25 @@ class _opened:
         return PortraitError(
             f"{self.kind} '{self.path}': not a whole safetensors file ({reason}); make it anew with '{self.make}'"
         )
+
+
+def header_as(kind: type[T], values: Mapping, what: str, again: str) -> T:
+    """A header's values as a dataclass; names that it doesn't have are left out.
+
+    what: the file, for the error's text. again: what to do.
+
+    Raises:
+        PortraitError: a field without a default is missing, or a value is of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    given = {f.name: values[f.name] for f in fields(kind) if f.name in values}
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PortraitError(f"{what}: incomplete header ({where}: {first['msg']}); {again}") from None
 
 
 def _header(file) -> dict:

@@ -10,6 +10,7 @@ import torch
 
 from facemodel import FaceParameters, FrameStatus, Track
 from facemodel.editing.edits import couple_lids
+from geometry.spherical_harmonics import C0
 
 SIZE = 480  # px, of the square picture in which it is played
 SECONDS = 8.0
@@ -133,6 +134,6 @@ def sample(keys: list[Key], times: np.ndarray) -> np.ndarray:
 def _soft_light(frames: int) -> torch.Tensor:
     """(F, 9, 3): mostly even, a little from above and from the viewer's side."""
     light = torch.zeros(9, 3)
-    light[0] = 0.62 / 0.282095
+    light[0] = 0.62 / C0
     light[1], light[2], light[3] = 0.22, 0.42, 0.12
     return light.expand(frames, 9, 3).clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def describe_track(track: Track) -> str:
     """``120 frames, 118 with a face (2 uncertain), 1 cut``."""
     from facemodel import FrameStatus
 
-    count = lambda flag: int(((track.status & int(flag)) != 0).sum())  # noqa: E731
+    count = lambda flag: int(track.where(flag).sum())  # noqa: E731
     parts = [f"{len(track)} frame{'s' if len(track) != 1 else ''}", f"{count(FrameStatus.TRACKED)} with a face"]
     if doubtful := count(FrameStatus.UNCERTAIN):
         parts[-1] += f" ({doubtful} uncertain)"
@@ -62,8 +63,12 @@ def describe_track(track: Track) -> str:
     return ", ".join(parts)
 
 
-def check_video(video: Path, track: Track) -> VideoReader | ImageReader | WithoutPadding:
+def check_video(
+    video: Path, track: Track, note: Callable[[str], None] | None = None
+) -> VideoReader | ImageReader | WithoutPadding:
     """The reader of a track's video, which may be one that VideoWriter padded: its frames have the track's size.
+
+    note: is told where the track was fitted to another file; None doesn't look.
 
     Raises PortraitError where it has another size or fewer frames.
     """
@@ -89,6 +94,10 @@ def check_video(video: Path, track: Track) -> VideoReader | ImageReader | Withou
             f"video '{video}': expected at least {needed} frames for this track, it has {frames.frame_count}; "
             "give the video that the track belongs to"
         )
+    if note is not None:
+        text = other_file_note("the track was fitted to", track.facts.get("source"), video, frames.source["sha256"])
+        if text is not None:
+            note(text)
     return frames
 
 

@@ -15,8 +15,8 @@ from recognition.audit import folds_of_one_kind, notes_of, notes_of_templates
 from recognition.folder import FaceFolder, listed
 from recognition.model import Embedded, Embedder, embed_files
 from recognition.pictures import find_picture
+from recognition.poses import USUAL, gallery_and_probes, pose_pairs
 from recognition.protocols import PROTOCOLS, Pairs, Templates
-from recognition.protocols.poses import USUAL, gallery_and_probes, pose_pairs
 from recognition.settings import Evaluation
 from recognition.verification import RATES, Verification, confidence, cosines, pool_templates, rank_one, roc, verify
 
@@ -60,21 +60,21 @@ def evaluate(
     base: the folder that its paths start from. trained_on: names of the identities of the training, so that results
     can say who is tested too; they are in the header of weights (`recognition.model.load_embedder`).
     """
-    name, protocol = wanted.name or wanted.protocol, PROTOCOLS[wanted.protocol]
-    for setting in protocol.needs:
+    name, folder, protocol = wanted.name or wanted.protocol, base / wanted.folder, PROTOCOLS[wanted.protocol]
+    for setting in protocol.lists:
         if not getattr(wanted, setting):
             raise PortraitError(f"[[evaluate]] {name}: needs '{setting}', the protocol's list; see docs/recognition.md")
-    found = protocol.read(wanted, base)
-    if isinstance(found, FaceFolder):
-        return evaluate_poses(embedder, found, name, report, trained_on)
-    yaw = read_yaw(base / wanted.yaw, base / wanted.folder, found.files) if wanted.yaw else None
-    embedded = embed_files(embedder, list(found.files), yaw, report=report, stage=name)
-    if isinstance(found, Templates):
-        result = verify_templates(embedded.features, found, name)
+    given = protocol.read(folder, *(base / getattr(wanted, setting) for setting in protocol.lists))
+    if isinstance(given, FaceFolder):
+        return evaluate_poses(embedder, given.of_split(wanted.split), name, report, trained_on)
+    yaw = read_yaw(base / wanted.yaw, folder, given.files) if wanted.yaw else None
+    embedded = embed_files(embedder, list(given.files), yaw, report=report, stage=name)
+    if isinstance(given, Templates):
+        notes = notes_of_templates(given.first, given.second, given.same)
+        result = verify_templates(embedded.features, given, name)
     else:
-        result = verify_pairs(embedded.features, found, name)
-        result = replace(result, notes=result.notes + notes_of(found, trained_on))
-    return [replace(result, unreadable=_named(embedded, found.files))]
+        result, notes = verify_pairs(embedded.features, given, name), notes_of(given, trained_on)
+    return [replace(result, unreadable=_named(embedded, given.files), notes=(*result.notes, *notes))]
 
 
 def _named(embedded: Embedded, files: Sequence[Path]) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def evaluate_poses(
 
 
 def verify_templates(features: np.ndarray, lists: Templates, name: str) -> Result:
-    """Templates against each other, by embeddings (N, D) of the lists' files; what can't be compared is counted."""
+    """IJB's 1:1 protocol on embeddings (N, D) of the lists' files; rows of NaN are left out."""
     fine = np.isfinite(features[:, 0])
     if not fine.any():
         raise PortraitError(f"protocol {name}: none of its pictures can be decoded; see whether they are JPEG or PNG")
@@ -151,8 +151,7 @@ def verify_templates(features: np.ndarray, lists: Templates, name: str) -> Resul
     blocks = np.array_split(np.arange(len(same)), len(same) // 100_000 + 1)
     scores = np.concatenate([cosines(pooled[first[b]], pooled[second[b]]) for b in blocks])
     done = Verification(scores, same, np.zeros(len(same), np.int64), np.empty(0))
-    notes = notes_of_templates(lists.first, lists.second, lists.same)
-    return replace(_scored(name, done), left_out=int((~there).sum()), notes=notes)
+    return replace(_scored(name, done), left_out=int((~there).sum()))
 
 
 def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:
@@ -162,7 +161,7 @@ def read_yaw(path: Path, folder: Path, files: tuple[Path, ...]) -> np.ndarray:
             known = {find_picture(folder / row["file"]): float(row["yaw"]) for row in csv.DictReader(file)}
     except OSError as error:
         raise PortraitError(f"yaw '{path}': can't be read ({error.strerror})") from None
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise PortraitError(f"yaw '{path}': expected the columns file and yaw, in degrees ({error})") from None
     missing = [str(f) for f in files if not np.isfinite(known.get(f, np.nan))]
     if missing:

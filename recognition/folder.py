@@ -75,7 +75,8 @@ def read_folder(root: Path) -> FaceFolder:
     root = Path(root)
     if not root.is_dir():
         raise PortraitError(f"data '{root}': no such folder; expected a folder of folders, one an identity")
-    people = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    # ".partial": what a stopped run of 'portrait synthesize-dataset' left of a person
+    people = sorted(p for p in root.iterdir() if p.is_dir() and p.name[:1] != "." and p.suffix != ".partial")
     found = {
         f"{person.name}/{file.name}": person.name
         for person in people

@@ -19,11 +19,19 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 def find_picture(path: Path) -> Path:
     """The path, or where nothing is there the same name with another ending: lists say .jpg, pictures may be .png."""
-    if not path.is_file():
+    if not is_picture(path):
         for ending in ENDINGS:
-            if (other := path.with_suffix(ending)).is_file():
+            if is_picture(other := path.with_suffix(ending)):
                 return other
     return path
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is there; False, too, for names that no file can have, as spoilt lists have them."""
+    try:
+        return path.is_file()
+    except OSError:  # too long
+        return False
 
 
 def read_picture(path: Path) -> np.ndarray | None:

@@ -88,7 +88,7 @@ class TrainingSettings:
 
 @settings
 class Evaluation:
-    protocol: str  # a name of `recognition.protocols.PROTOCOLS`
+    protocol: str  # a name in `recognition.protocols.PROTOCOLS`
     folder: str
     pairs: str = ""  # lfw: pairs.txt; pairs: a CSV; ijb: ..._template_pair_label.txt
     templates: str = ""  # ijb: ..._face_tid_mid.txt
@@ -139,7 +139,7 @@ def read_experiment(path: Path) -> Experiment:
             raw = tomllib.load(file)
     except OSError as error:
         raise PortraitError(f"settings '{path}': can't be read ({error.strerror}); see docs/recognition.md") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOML's own, and of bytes that are no text
         raise PortraitError(f"settings '{path}': not TOML ({error}); see docs/recognition.md") from None
     for name in raw:
         if name not in SECTIONS:
@@ -171,14 +171,14 @@ def _said(error: dict, path: Path) -> PortraitError:
 
 
 def _check(e: Experiment) -> None:
-    """What settings have to be to each other."""
+    """What settings have to be to each other, and names of protocols."""
+    for wanted in e.evaluate:
+        PROTOCOLS[wanted.protocol]  # PortraitError with the nearest one for an unknown one
     t = e.training
     if t.batch % t.devices:
         raise PortraitError(f"batch: expected a multiple of the {t.devices} devices, got {t.batch}")
     if not t.seeds or len(set(t.seeds)) != len(t.seeds):
         raise PortraitError(f"seeds: expected one or more different numbers, got {list(t.seeds)}")
-    for wanted in e.evaluate:
-        PROTOCOLS[wanted.protocol]  # there is one of that name
     names = [v.name or v.protocol for v in e.evaluate]
     if len(set(names)) != len(names):
         raise PortraitError(f"evaluate: two have the same name ({', '.join(names)}); give each its own 'name'")

@@ -14,7 +14,7 @@ import torch
 from torch import Generator
 
 from facemodel import FaceParameters
-from renderer import Camera, project, to_camera
+from renderer import Camera
 from synthetic.camera_effects import CameraEffects
 from synthetic.chance import Chance, uniform
 from synthetic.performance import expressions, head_rotation, joint_angles, wave
@@ -89,9 +89,7 @@ def draw(model, truth: FaceParameters, camera: Camera, g: Generator) -> np.ndarr
 
 def true_landmarks(model, truth: FaceParameters, camera: Camera) -> np.ndarray:
     """(F, 478, 2) px."""
-    vertices = model.vertices(truth.identity, truth.expression, truth.gaze, truth.joints)
-    points = model.landmarks(vertices, "mediapipe478")
-    return project(to_camera(points, truth.rotation, truth.translation), camera).double().numpy()
+    return truth.landmarks(model, camera).double().numpy()
 
 
 def make_scene(model, seed: int, frames: int, size: int, fault=None) -> Scene:

@@ -14,7 +14,6 @@ so reading takes gaze from the eyeLook columns, which ARKit defines, and the hea
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 import re
@@ -34,7 +33,7 @@ from facemodel.editing.poses import head_angles, head_rotation
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look_to_gaze, gaze_to_eye_look
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
-from foundation.atomic import write_file
+from foundation.atomic import write_csv
 from foundation.errors import PortraitError
 
 ANGLES = (
@@ -92,13 +91,11 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
             if block != "expression" or k not in arkit.values():
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
     rate = max(1, round(track.fps))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES))))
-    for k, time in enumerate((track.times - track.times[0]).tolist()):
+    rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
+    for k, time in enumerate(track.seconds.tolist()):
         row = [f"{columns[name][k]:.8f}" for name in columns]
-        writer.writerow([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
-    return write_file(path, text.getvalue(), "curves")
+        rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
+    return write_csv(path, rows, "curves")
 
 
 def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -175,7 +172,7 @@ def apply_curves(track: Track, model: FaceModel, curves: Curves, *, head: bool =
     model (`Curves.unused`) are left alone. The eyeLook columns turn the eyes as well as the lids; where EyeBlink says
     that lids touch, this face's do. head: take HeadYaw, HeadPitch and HeadRoll too (see this module's conventions).
     """
-    times = (track.times - track.times[0]).double().numpy()
+    times = track.seconds.double().numpy()
     parameters = track.parameters.expanded()
     changes = {name: getattr(parameters, name).clone() for name in (*NAMED, "gaze", "rotation")}
     for name in curves.values:

@@ -113,7 +113,7 @@ def mix(
     return replace(
         target,
         parameters=parameters,
-        times=source.times - source.times[0],
+        times=source.seconds,
         status=status,
         confidence=torch.minimum(source.confidence, target.confidence[backing]),
         landmarks=None,

@@ -13,7 +13,6 @@ from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
-from foundation.errors import PortraitError
 
 MAX_LID_GAIN = 1.5
 
@@ -24,10 +23,7 @@ def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role
     Doubtful frames are passed over where there are others.
     """
     if frame is not None:
-        if not 0 <= frame < len(track):
-            raise PortraitError(f"{role} neutral frame: expected 0 to {len(track) - 1}, got {frame}")
-        if not track.tracked[frame]:
-            raise PortraitError(f"{role} neutral frame {frame}: no face was found in it; choose another frame")
+        track.check_frame(frame, f"{role} neutral frame")
         return frame
     frames = confident_frames(track)
     return int(frames[int(activity(track.parameters.expanded()[frames], model).argmin())])
@@ -35,7 +31,7 @@ def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role
 
 def confident_frames(track: Track) -> Tensor:
     """(N,) int64: the tracked frames, without doubtful ones where there are others."""
-    certain = track.tracked & ((track.status & int(FrameStatus.UNCERTAIN)) == 0)
+    certain = track.tracked & ~track.where(FrameStatus.UNCERTAIN)
     return torch.nonzero(certain if certain.any() else track.tracked).flatten()
 
 

@@ -19,7 +19,7 @@ from foundation.atomic import write_files
 from foundation.errors import PortraitError
 from foundation.registry import Registry
 from geometry.camera import opencv_extrinsics, project, to_camera
-from geometry.color import linear_to_srgb
+from geometry.color import linear_to_srgb, to_uint8
 
 EXPORTERS: Registry = Registry("mesh format", package="facemodel.export")
 """By suffix: functions (mesh: Mesh, texture: array or None, path, facts: dict) -> {path: bytes}, the files to write."""
@@ -61,11 +61,8 @@ def export_mesh(
     suffix = path.suffix.lower()
     if suffix not in EXPORTERS:
         raise PortraitError(f"export '{path}': expected a name ending in {', '.join(EXPORTERS)}, got '{path.suffix}'")
-    if not 0 <= frame < len(track):
-        raise PortraitError(f"export frame: expected 0 to {len(track) - 1}, got {frame}")
     check_same_model("export track: fitted", track, model)
-    if not track.tracked[frame]:
-        raise PortraitError(f"export frame {frame}: no face was found in it; choose another frame")
+    track.check_frame(frame, "export frame")
     if texture is not None:
         model.require("atlas", "a texture on the mesh")
     facts = frame_facts(track, frame, model)
@@ -81,7 +78,7 @@ def frame_mesh(track: Track, frame: int, model: FaceModel) -> Mesh:
     joints = p.joints if model.count("joints") else None
     rest = model.blocks["expression"].mean
     surface = model.linearize(p.identity, rest, p.joints)
-    colors = (linear_to_srgb(model.albedo(p.reflectance).clamp(0, 1)) * 255).round()
+    colors = to_uint8(linear_to_srgb(model.albedo(p.reflectance)))
     neutral = model.vertices(p.identity, rest, p.gaze, joints)
     vertices = model.vertices(p.identity, p.expression, p.gaze, joints)
     v, t, c, n, shapes, activations = (
@@ -93,7 +90,7 @@ def frame_mesh(track: Track, frame: int, model: FaceModel) -> Mesh:
         (None, None) if atlas is None else (atlas.coordinates.cpu().double().numpy(), atlas.triangles.cpu().numpy())
     )
     return Mesh(
-        v.astype(np.float64), t, uv, uv_triangles, c.astype(np.uint8), n.astype(np.float64),
+        v.astype(np.float64), t, uv, uv_triangles, c, n.astype(np.float64),
         shapes.astype(np.float64), model.expression_names, activations,
     )  # fmt: skip
 

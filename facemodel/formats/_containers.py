@@ -19,8 +19,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 
+from facemodel.formats._mat5 import read_mat5
 from facemodel.formats._pickles import looks_pickled, read_pickle
 from foundation.errors import PortraitError
 
@@ -112,10 +112,11 @@ def _shapes(path: Path, kind: str) -> dict[str, tuple[int, ...]]:  # noqa: PLR09
             file.visititems(lambda name, item: found.update({name: _size(item)}))
         return found
     if kind == "mat":
-        found = {name: tuple(int(n) for n in shape) for name, shape, _ in scipy.io.whosmat(path)}
-        if len(found) <= 4:  # structures: their parts tell more, and such files are read whole anyway
-            parts = {k: v for k, v in read_mat(path, found).items() if isinstance(v, dict)}
-            found |= {f"{k}.{name}": np.shape(v) for k, part in parts.items() for name, v in part.items()}
+        values = read_mat5(path)
+        found = {name: np.shape(value) for name, value in values.items() if not isinstance(value, dict)}
+        for name, part in values.items():
+            if isinstance(part, dict):
+                found |= {name: (1, 1)} | {f"{name}.{k}": np.shape(v) for k, v in part.items()}
         return found
     if kind == "json":
         value = read_json(path)
@@ -168,7 +169,7 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
     """
     kind = summarize(path).kind
     readers = {
-        "npz": _read_npz, "npy": _read_npy, "pickle": _read_pickle, "mat": read_mat, "hdf5": _read_hdf5,
+        "npz": _read_npz, "npy": _read_npy, "pickle": _read_pickle, "mat": _read_mat, "hdf5": _read_hdf5,
         "json": _read_json,
     }  # fmt: skip
     if kind not in readers:
@@ -224,16 +225,9 @@ def _picked(value: object, names: tuple[str, ...] | None) -> dict[str, Any]:
     return {str(k): v for k, v in value.items() if names is None or str(k) in names}
 
 
-def read_mat(path: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """MATLAB 5's variables; structures as dictionaries."""
-    found = scipy.io.loadmat(path, variable_names=None if names is None else list(names), simplify_cells=False)
-    return {k: _unstruct(v) for k, v in found.items() if not k.startswith("__")}
-
-
-def _unstruct(value: np.ndarray) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
-        return {n: _unstruct(value.ravel()[0][n]) for n in value.dtype.names}
-    return value
+def _read_mat(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:
+    """MATLAB 5's variables; structures as dictionaries, what isn't numbers or text left out."""
+    return {k: v for k, v in read_mat5(path, names).items() if v is not None}
 
 
 def _read_hdf5(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A small network that says, pixel by pixel, what is seen of a face: skin, skin in a cast shadow, or something else.
 
 It starts the solver's mask where a hand, a thing or a shadow covers half of a face, which no residual of a first fit
-tells apart from a wrong fit. It learnt it from synthetic people behind drawn things (``python -m tools.train_mask``).
+tells apart from a wrong fit. It learnt it from synthetic people and things before them (``tools.train_mask``).
 """
 
 from __future__ import annotations

@@ -133,13 +133,17 @@ class Checkpoint:
         write_tensors(self.path, self.KIND, self.version, tensors, table)
 
     def load(self, device: str) -> Progress:
-        """No rows and nothing shared where there is nothing to go on from."""
+        """No rows and nothing shared where there is nothing to go on from; so, too, where the file is spoilt."""
         try:
             tensors, table = read_tensors(self.path, self.KIND, self.version, make="portrait fit")
-            if table["signature"] != self.signature:
-                return Progress(Rows())
-        except (PortraitError, KeyError):
-            return Progress(Rows())
+            if table["signature"] == self.signature:
+                return self._progress(tensors, table, device)
+        except (PortraitError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
+            pass
+        return Progress(Rows())
+
+    @staticmethod
+    def _progress(tensors: dict[str, Tensor], table: dict, device: str) -> Progress:
         # Copies lie in memory as any other tensor does: products with them then round as they did before.
         tensors = {k: v.clone() for k, v in tensors.items()}
         rows = Rows(table["times"], table["status"], table["confidence"], energies=table["energies"])

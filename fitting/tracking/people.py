@@ -90,9 +90,14 @@ class Memory:
 
     @classmethod
     def from_json(cls, table: list[str]) -> Memory:
+        """Raises ValueError or TypeError for what isn't from ``as_json``."""
         import cv2
 
-        return cls([cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR) for text in table])
+        raw = [np.frombuffer(base64.b64decode(text), np.uint8) for text in table]
+        pictures = [cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None for data in raw]
+        if any(picture is None for picture in pictures):
+            raise ValueError("no pictures of a person")
+        return cls(pictures)
 
 
 @dataclass

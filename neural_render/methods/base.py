@@ -180,6 +180,10 @@ class Method(ABC):
         """The target, frame by frame."""
         raise PortraitError(f"method '{self.name}': can't be driven live; use 'portrait synthesize'")
 
+    def notes(self) -> Sequence[str]:
+        """What there is to say of the last `animate`, once its frames are made: where they aren't to be trusted."""
+        return ()
+
     def export(self, weights: Any, path: str | os.PathLike) -> str:
         """Writes the network as ONNX, which `load` reads too; says in words what goes in and what comes out."""
         raise PortraitError(f"method '{self.name}': has no network that can be exported")

@@ -62,9 +62,11 @@ def open_onnx(path: str | os.PathLike):
     except Exception as error:  # onnxruntime has a class for each kind of broken file, none of them public
         reason = " ".join(str(error).split())[:160]
         raise PortraitError(f"onnx '{path}': can't be run ({reason}); export it again") from None
-    text = session.get_modelmeta().custom_metadata_map.get(HEADER)
-    header = json.loads(text) if text else {}
-    if header.get("kind") != KIND or "method" not in header:
+    try:
+        header = json.loads(session.get_modelmeta().custom_metadata_map.get(HEADER, "{}"))
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("kind") != KIND or not isinstance(header.get("method"), str):
         raise PortraitError(f"onnx '{path}': not one of ours; make it with 'portrait export WEIGHTS -o {path}'")
     return session, header
 

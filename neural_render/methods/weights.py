@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facemodel.base import check_same_model
 from foundation.errors import PortraitError
-from foundation.tensors import read_header, read_tensors, write_tensors
+from foundation.tensors import header_as, read_header, read_tensors, write_tensors
 
 KIND, VERSION = "weights", 1
 MAKE = "portrait train"
@@ -35,12 +35,8 @@ class WeightsHeader:
 
     @classmethod
     def from_json(cls, header: Mapping, path: object) -> Self:
-        """PortraitError where a field is missing that has no default."""
-        try:
-            values = {f.name: header[f.name] for f in fields(cls) if f.name in header}
-            return cls(**{**values, "sources": tuple(header.get("sources") or ())})
-        except TypeError as error:
-            raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+        """PortraitError where a field is missing that has no default, or is of another type."""
+        return header_as(cls, {**header, "sources": header.get("sources") or ()}, f"weights '{path}'", "train again")
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,6 @@ def load_weights(path: str | os.PathLike, header: type[WeightsHeader] = WeightsH
 def weights_header(path: str | os.PathLike) -> dict:
     """The header of a weights file. PortraitError where it isn't one."""
     header = read_header(path, KIND, MAKE)
-    if header.get("kind") != KIND or "method" not in header:
+    if header.get("kind") != KIND or not isinstance(header.get("method"), str):
         raise PortraitError(f"weights '{path}': expected what 'portrait train' writes; check the name")
     return header

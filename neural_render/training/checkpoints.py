@@ -30,18 +30,19 @@ def resume(trainer: BaseTrainer, path: Path, identity: dict) -> None:
     make = "the same command, once it is deleted"
     tensors, header = read_tensors(path, KIND, VERSION, make, str(trainer.device))
     wanted = {**asdict(trainer.settings), **identity}
-    if not {"identity", "scores"} <= header.keys():
+    if not all(isinstance(header.get(name), kind) for name, kind in (("identity", dict), ("scores", list))):
         raise PortraitError(
             f"checkpoint '{path}': written by an earlier version, which this one can't go on from; "
             "delete it to train again, or choose another output"
         )
-    found = {**header["settings"], **header["identity"]}
+    settings = header.get("settings")
+    found = {**(settings if isinstance(settings, dict) else {}), **header["identity"]}
     differs = [k for k in wanted if found.get(k) != wanted[k]]
     if differs:
         what = ", ".join(f"{k} {found.get(k)} instead of {wanted[k]}" for k in differs[:3])
         raise PortraitError(f"checkpoint '{path}': of another training ({what}); delete it or choose another output")
     try:
         trainer.load_state(tensors, header)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:160]
         raise PortraitError(f"checkpoint '{path}': incomplete ({reason}); delete it and train again") from None

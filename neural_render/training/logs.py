@@ -25,8 +25,7 @@ class Log:
 
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         if step and self.table.is_file():
-            with open(self.table, newline="", encoding="utf-8") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            self.rows = _rows(self.table, step)
 
     def __enter__(self) -> Log:
         return self
@@ -70,3 +69,13 @@ class Log:
 
             encoded = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
             write_file(self.folder / "samples" / f"{step:07d}.png", encoded, "samples")
+
+
+def _rows(table: Path, step: int) -> list[dict]:
+    """The rows of a table up to a step; none of one that somebody has spoilt: a log isn't worth a training."""
+    try:
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [row for row in rows if None not in row and int(row["step"]) <= step]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []

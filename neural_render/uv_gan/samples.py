@@ -65,14 +65,28 @@ class TextureSet:
 
     @classmethod
     def load(cls, path: Path, facts: dict) -> TextureSet | None:
-        """What ``save`` wrote with the same facts; None where there is no such file, or of other facts."""
-        if not path.is_file():
+        """What ``save`` wrote with the same facts; None where there is no such file, or of no use."""
+        try:
+            tensors, header = read_tensors(path, KIND, VERSION, "portrait uv-train")
+            if header.get("facts") != facts:
+                return None
+            flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
+            left, right, top, bottom = map(float, header["middle"])
+            made = cls(**tensors, **flags, middle=(left, right, top, bottom))
+            return made if made._fits() else None
+        except (PortraitError, KeyError, TypeError, ValueError, IndexError):
             return None
-        tensors, header = read_tensors(path, KIND, VERSION, "portrait uv-train")
-        if header.get("facts") != facts or "middle" not in header:
-            return None
-        flags = {name: tensors.pop(name).bool() for name in ("known", "island")}
-        return cls(**tensors, **flags, middle=tuple(header["middle"]))
+
+    def _fits(self) -> bool:
+        """Whether the tensors' shapes and types go together."""
+        count, square, whole = len(self.people), (self.size, self.size), torch.uint8
+        shapes = {
+            "textures": ((count, *square, 3), whole), "known": ((count, *square), torch.bool), "yaws": None,
+            "people": ((count,), torch.int64), "masks": ((len(self.yaws), *square), whole),
+            "island": (square, torch.bool),
+        }  # fmt: skip
+        found = {name: getattr(self, name) for name in shapes}
+        return all(v is None or (tuple(found[n].shape), found[n].dtype) == v for n, v in shapes.items())
 
     @staticmethod
     def join(parts: list[TextureSet]) -> TextureSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facemodel.base import check_same_model
 from foundation.errors import PortraitError
-from foundation.tensors import read_tensors, write_tensors
+from foundation.tensors import header_as, read_tensors, write_tensors
 from neural_render.uv_gan.filling import mirror_fill, push_pull
 from neural_render.uv_gan.generator import UVGenerator, generator_input
 from renderer import linear_to_srgb, srgb_to_linear
@@ -55,10 +55,7 @@ class CompletionWeights:
         PortraitError where they are broken, of another model than ``model``, or where that has no symmetric UV atlas.
         """
         tensors, raw = read_tensors(path, KIND, VERSION, MAKE)
-        try:
-            header = CompletionHeader(**{f.name: raw[f.name] for f in fields(CompletionHeader)})
-        except KeyError as error:
-            raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+        header = header_as(CompletionHeader, raw, f"weights '{path}'", "train again")
         if model is not None:
             check_same_model(f"weights '{path}': trained", header, model, f"train again with '{MAKE}'")
             model.require("symmetric atlas", "completing a texture")

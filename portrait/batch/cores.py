@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
+from foundation.processes import leave_with_parent
 from portrait.batch.work import ATTEMPTS, Clip, News, Row, Work, failed
 
 
@@ -81,20 +82,11 @@ class _Worker:
 def _serve(pipe: Connection) -> None:
     """What a process does until it's told to stop, or until the one that started it is gone."""
     os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")})
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    leave_with_parent()
     with contextlib.suppress(EOFError, OSError):  # the other end is closed
         work = pipe.recv()  # imports what it needs, only now: libraries read these variables when they are loaded
         while True:
             pipe.send(work(pipe.recv(), pipe.send))
-
-
-def _leave_with_parent() -> None:
-    """Ends this process when its parent ends: by a kill, say, which gives the parent no time to say so.
-
-    Else the parent's next run would meet it at work on the same clip.
-    """
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 @contextlib.contextmanager

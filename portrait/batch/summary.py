@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from facemodel import FrameStatus, Track
-from foundation.atomic import write_file
+from foundation.atomic import write_csv
 from portrait.batch.work import Clip, Row
 
 COLUMNS = [f.name for f in fields(Row) if f.name != "kept"]
@@ -23,7 +21,7 @@ def row_of(clip: Clip, track: Track, kept: bool) -> Row:
         status="fitted",
         frames=len(track),
         tracked=int(track.tracked.sum()),
-        uncertain=int(((track.status & int(FrameStatus.UNCERTAIN)) != 0).sum()),
+        uncertain=int(track.where(FrameStatus.UNCERTAIN).sum()),
         mean_confidence=round(float(track.confidence.float().mean()), 4),
         median_landmark_error=round(float(track.energies["landmarks"].nanmedian()), 5),
         median_photometric_error=round(float(track.energies["photometric"].nanmedian()), 2),
@@ -34,8 +32,4 @@ def row_of(clip: Clip, track: Track, kept: bool) -> Row:
 
 def write_summary(path: Path, rows: Iterable[Row]) -> None:
     """Writes the table, whole or not at all. Raises PortraitError where that can't be done."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    table.writerows(astuple(row)[: len(COLUMNS)] for row in rows)
-    write_file(path, text.getvalue().encode("utf-8", "backslashreplace"), "summary")
+    write_csv(path, [COLUMNS, *(astuple(row)[: len(COLUMNS)] for row in rows)], "summary")

@@ -7,7 +7,7 @@ import sys
 
 from foundation.progress import Event
 from portrait.batch.work import Clip, Row
-from portrait.commands.progress import Progress, say
+from portrait.commands.progress import Progress, bars, say
 
 
 class BatchDisplay:
@@ -21,15 +21,9 @@ class BatchDisplay:
 
     def __enter__(self) -> BatchDisplay:
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bars
+            from rich.progress import TextColumn
 
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
-            times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
-            self._bars = Bars(
-                *columns, *times, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
-            )
+            self._bars = bars(TextColumn("{task.fields[count]}"), redirect_stdout=sys.stdout.isatty())
             self._bars.start()
             self._all = self._bars.add_task("all clips", total=self.total, count="")
         self._update()

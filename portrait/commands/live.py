@@ -20,11 +20,15 @@ app = typer.Typer()
 
 @app.command(
     epilog="Examples: portrait live --source 0 --weights talk.weights.safetensors   |   "
-    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --frames 200 --record out.mp4"
+    "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --record out.mp4   |   "
+    "portrait live --source 0 --method face2face --target talk.mp4 --target-track talk.track"
 )
 def live(
     source: Annotated[str, typer.Option(metavar="CAMERA|VIDEO", help="A camera's number, or a video at its own rate.")],
-    weights: Annotated[Path, File("WEIGHTS", "File that 'portrait train' or 'export' wrote.")],
+    weights: Annotated[Path | None, File("WEIGHTS", "File that 'portrait train' or 'export' wrote.")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In place of weights: a method that has none, as face2face.")
+    ] = None,
     target_track: Annotated[Path | None, File("TRACK", "Trained on; default: looked for beside WEIGHTS.")] = None,
     target: Annotated[
         Path | None, File("VIDEO", "The target's video or photograph, for methods that look at it.")
@@ -49,14 +53,13 @@ def live(
     from portrait.services.live import LiveOptions
     from portrait.services.setup import Setup
 
-    options = LiveOptions(source, weights, target_track, target, frames, record, detector)
+    options = LiveOptions(source, weights, target_track, target, frames, record, detector, method)
     watch(options, Setup(model, device, rasterizer), window=window)
 
 
 def watch(options, setup, window: bool = True):
     """Runs a session until it ends, ``q`` is pressed or Ctrl-C; its `portrait.services.live.Counts`."""
-    from portrait.commands.progress import Progress, say
-    from portrait.commands.texts import lines
+    from portrait.commands.progress import Progress, say, tell
     from portrait.quiet import quiet_native_stderr
     from portrait.services.live import LiveSession
 
@@ -76,8 +79,7 @@ def watch(options, setup, window: bool = True):
                     if shown is not None and shown(frame):
                         break
             counts = session.finish()
-    for line in lines(counts):
-        say(line)
+    tell(counts)
     return counts
 
 

@@ -1,14 +1,13 @@
-"""``portrait model``: other people's face models; declarations, and the lines that are printed."""
+"""``portrait model``: other people's face models; declarations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from portrait.commands.options import Argument, Output
+from portrait.commands.options import Argument, Output, Rasterizer
 from portrait.commands.progress import say
 from portrait.commands.running import run
 
@@ -44,7 +43,7 @@ def import_(
     """Read a face model of another project and keep it in one file, in millimetres, checked, without pickles."""
     from portrait.services.models import import_file
 
-    _say(_lines(run(import_file, source, output, extras=extras or (), format=format, force=force)))
+    run(import_file, source, output, extras=extras or (), format=format, force=force)
 
 
 @app.command(epilog="Examples: portrait model info   |   portrait model info flame.model")
@@ -52,7 +51,7 @@ def info(source: Source = None) -> None:
     """What a face model is: counts, what it has and lacks, its terms, which checks it passes."""
     from portrait.services.models import describe_model
 
-    _say(_lines(run(describe_model, source)))
+    run(describe_model, source)
 
 
 @app.command("list")
@@ -61,49 +60,19 @@ def list_() -> None:
     from portrait.services.models import known_models
 
     named, formats = run(known_models)
-    _say(["models", *(f"  {m.name:<14} {m.title}" for m in named), "formats"])
-    _say(f"  {f.name:<14} {f.title}{f'; with {f.extras}' if f.extras else ''}" for f in formats)
+    for title, known in (("models", named), ("formats", formats)):
+        say(title)
+        for k in known:
+            say(f"  {k.name:<14} {k.title}{f'; with {k.extras}' if k.extras else ''}")
 
 
 @app.command(epilog="Examples: portrait model show -o sheet.png   |   portrait model show ict.model -o ict.png")
 def show(
     output: Annotated[Path, Output("PICTURE", "Where the sheet goes: png or jpg.")],
     source: Source = None,
+    rasterizer: Rasterizer = "auto",
 ) -> None:
     """Draw a sheet: the mean from all sides, identity at -2 and +2 std, expressions by name, joints, gaze."""
     from portrait.services.models import draw_sheet
 
-    _say([f"{run(draw_sheet, source, output)}: mean, identity, expressions, joints"])
-
-
-def _say(lines) -> None:
-    for line in lines:
-        say(line)
-
-
-def _lines(report) -> Iterator[str]:
-    """A `portrait.services.models.ModelReport` in words."""
-    written = f"{report.path}: " if report.path else ""
-    yield f"{written}{report.kind} face model '{report.name}' ({report.fingerprint})"
-    rows = {
-        "from": report.format,
-        "surface": f"{report.vertices:,} vertices, {report.triangles:,} triangles, {report.height:.0f} mm high",
-        "lengths": report.unit,
-        "blocks": ", ".join(f"{count} {name}" for name, count in report.coefficients.items()),
-        "joints": ", ".join(report.joints),
-        "has": ", ".join(report.capabilities),
-        "lacks": ", ".join(report.lacking),
-        "landmarks": ", ".join(f"{count} of {name}" for name, count in report.schemes.items()) or "none",
-        "regions": ", ".join(report.regions),
-        "ARKit": f"{report.arkit} of 52 names",
-        "licence": report.license,
-    }
-    for name, text in rows.items():
-        if text:
-            yield f"  {name:<10} {text}"
-    for check in report.checks:
-        passed = {True: "passed", False: "FAILED", None: "-"}[check.passed]
-        why = f", expected {check.expected}: {check.guess}" if check.passed is False else ""
-        yield f"  {'check':<10} {check.name}: {check.found}{why} ({passed})"
-    for note in report.notes:
-        yield f"  {'note':<10} {note}"
+    say(f"{run(draw_sheet, source, output, rasterizer=rasterizer)}: mean, identity, expressions, joints")

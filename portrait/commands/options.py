@@ -79,25 +79,20 @@ def words(option: str, text: str, such_as: str) -> tuple[str, ...]:
 
 def assignments(option: str, items: list[str] | None) -> dict[str, str]:
     """NAME=VALUE items, as text."""
-    found = {}
-    for item in items or []:
-        name, equals, text = item.partition("=")
+    pairs = [(item, *item.partition("=")) for item in items or []]
+    for item, name, equals, _ in pairs:
         if not equals or not name.strip():
             raise PortraitError(f"{option} '{item}': expected NAME=VALUE")
-        found[name.strip()] = text.strip()
-    return found
+    return {name.strip(): text.strip() for _, name, _, text in pairs}
 
 
 def numbers(option: str, items: list[str] | None) -> dict[str, float]:
     """NAME=NUMBER items."""
-    found = {}
-    for item in items or []:
-        name, equals, text = item.partition("=")
-        value = number(text)
-        if not equals or not name.strip() or value is None:
-            raise PortraitError(f"{option} '{item}': expected NAME=VALUE, such as jawOpen=0.6")
-        found[name.strip()] = value
-    return found
+    found = {name: (text, number(text)) for name, text in assignments(option, items).items()}
+    for name, (text, value) in found.items():
+        if value is None:
+            raise PortraitError(f"{option} '{name}={text}': expected NAME=VALUE, such as jawOpen=0.6")
+    return {name: value for name, (_, value) in found.items()}
 
 
 def angles(option: str, text: str | None) -> tuple[float, float] | None:
@@ -124,7 +119,7 @@ def frame_or_auto(option: str, text: str | None) -> int | str | None:
         return text
     if not (text.isascii() and text.isdecimal()):
         raise PortraitError(f"{option} '{text}': expected the number of a frame, such as 12, or auto")
-    return int(text)
+    return int(text[:9])
 
 
 def width_and_height(option: str, text: str | None) -> tuple[int, int | None] | None:

@@ -16,6 +16,22 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def tell(result: object) -> None:
+    """What a service's result says of itself; notes were said when they came."""
+    for line in result.lines() if hasattr(result, "lines") else ():
+        say(line)
+
+
+def bars(*columns, **options):
+    """`rich.progress.Progress` on stderr: a task's description, its bar, these columns, the time left and spent."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *columns)
+    times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
+    return Progress(*columns, *times, console=Console(stderr=True), transient=True, **options)
+
+
 class Progress:
     """Shows events as they come, as a context manager and a `foundation.progress.Report`.
 
@@ -31,18 +47,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
+            from rich.progress import MofNCompleteColumn, TextColumn
 
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
-            )
-            left = (TextColumn("left"), TimeRemainingColumn(), TextColumn("after"), TimeElapsedColumn())
-            self._bar = Bar(*columns, *left, console=Console(stderr=True), transient=True)
+            self._bar = bars(MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
             self._bar.start()
         return self
 
@@ -53,10 +60,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Shows an event; another stage is another task, and begins its clock anew."""
         if hasattr(event, "result"):  # `portrait.services.events`, which isn't imported for this
-            from portrait.commands.texts import lines
-
-            for line in lines(event.result):
-                say(line)
+            tell(event.result)
         elif type(event).__name__ == "Begun":
             say(f"{int(event.done) + 1}/{event.total} {event.stage}{f', {event.note}' if event.note else ''}")
         elif type(event).__name__ == "Noted":

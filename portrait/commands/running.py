@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from portrait.commands.progress import Progress, say
+from portrait.commands.progress import Progress, tell
 from portrait.quiet import quiet_native_stderr
 
 T = TypeVar("T")
@@ -17,13 +17,10 @@ def run(service: Callable[..., T], *arguments, listener=None, **options) -> T:
 
     listener: a context manager that is a `foundation.progress.Report`; None is `Progress`.
     """
-    from portrait.commands.texts import lines
-
     with quiet_native_stderr(), listener or Progress() as report:
         result = service(*arguments, report=report, **options)
     if is_main_process():
-        for line in lines(result):
-            say(line)
+        tell(result)
     return result
 
 

@@ -70,7 +70,9 @@ def uv(
     input: Annotated[Path, Argument("IMAGE|TRACK", "A picture, which is fitted; or a track.")],
     output: Annotated[Path, Output("FOLDER", "Where everything goes.")],
     video: Annotated[Path | None, File("VIDEO", "The clip that the track is of.")] = None,
-    frame: Annotated[int | None, typer.Option(help="Which frame of it, from 0; default: a sure, frontal one.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which frame of it, from 0; default: a confident, frontal one.")
+    ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join all frames into one texture.")] = False,
     delight: Annotated[bool, typer.Option("--delight", help="Divide the fitted light out.")] = False,
     complete: Annotated[

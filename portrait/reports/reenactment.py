@@ -109,7 +109,7 @@ def _label(track: Track, index: int) -> str:
 def warnings(tracks: dict[str, Track]) -> str:
     lines = [f"{name}: {text}" for name, t in tracks.items() for text in t.facts.get("warnings", [])]
     for name, t in tracks.items():
-        doubtful = int(((t.status & int(FrameStatus.UNCERTAIN)) != 0).sum())
+        doubtful = int(t.where(FrameStatus.UNCERTAIN).sum())
         if doubtful:
             lines.append(f"{name}: {doubtful} of {len(t)} frames are fitted doubtfully")
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
@@ -119,7 +119,7 @@ def warnings(tracks: dict[str, Track]) -> str:
 def clips(tracks: dict[str, Track]) -> str:
     rows = ["<tr><th><th>file<th>size<th>frames<th>rate<th>with a face<th>uncertain<th>cuts<th>mean confidence"]
     for name, t in tracks.items():
-        count = lambda flag, t=t: int(((t.status & int(flag)) != 0).sum())  # noqa: E731
+        count = lambda flag, t=t: int(t.where(flag).sum())  # noqa: E731
         cells = [
             name, escape(str((t.facts.get("source") or {}).get("file", ""))), f"{t.width} x {t.height}", len(t),
             f"{t.fps:.2f}", count(FrameStatus.TRACKED), count(FrameStatus.UNCERTAIN), count(FrameStatus.CUT),
@@ -137,7 +137,7 @@ def energies(name: str, track: Track) -> str:
     """Curves of the confidence and of what it comes from."""
     if not track.energies:
         return f"<p class=note>{name}: wasn't fitted to a video.</p>"
-    times, gaps = (track.times - track.times[0]).numpy(), (~track.tracked).numpy()
+    times, gaps = track.seconds.numpy(), (~track.tracked).numpy()
     plots = [line_plot(times, {"confidence": track.confidence.numpy()}, unit="0 to 1", low=0.0, high=1.0, gaps=gaps)]
     plots += [
         line_plot(times, {term: track.energies[term].numpy()}, unit=unit, low=0.0, gaps=gaps)
@@ -151,7 +151,7 @@ def expression(track: Track, model, top: int = 8) -> str:
     """The shapes that move most."""
     block = model.blocks["expression"]
     values = track.parameters.expanded().expression.numpy()
-    times = (track.times - track.times[0]).numpy()
+    times = track.seconds.numpy()
     moving = np.argsort(-values.std(0))[:top]
     curves = {block.names[k]: values[:, k] for k in sorted(moving)}
     unit = bool((block.lower == 0).all() and (block.upper == 1).all())
@@ -161,7 +161,7 @@ def expression(track: Track, model, top: int = 8) -> str:
 
 def _pose(track: Track) -> str:
     p = track.parameters.expanded()
-    times = (track.times - track.times[0]).numpy()
+    times = track.seconds.numpy()
     turn = np.degrees(p.rotation.numpy())
     gaze = np.degrees(p.gaze.numpy())
     gaps = (~track.tracked).numpy()

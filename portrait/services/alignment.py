@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 
 from facemodel import PortraitError
 from fitting import make_detector
-from foundation.atomic import write_file
+from foundation.atomic import write_csv, write_file
 from foundation.progress import Report, counted, ignore
 from portrait.services.checks import check_folder
 from portrait.services.events import Notes
@@ -38,6 +37,13 @@ class Aligned:
     faceless: int  # cropped in the middle
     unreadable: int
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.path}: {self.aligned} of {self.pictures} pictures aligned; {self.faceless} without a face, "
+            f"cropped in the middle; {self.unreadable} can't be decoded"
+        ]
 
 
 def align_folder(
@@ -139,12 +145,13 @@ def _read(path: Path) -> dict[str, str]:
     """The second column of a table that ``_write`` wrote, by file."""
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return dict(list(csv.reader(file))[1:])
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return dict(list(csv.reader(file))[1:])
+    except (OSError, ValueError, csv.Error) as error:
+        raise PortraitError(f"'{path}': can't be read ({error}); delete it to crop its pictures anew") from None
 
 
 def _write(output: Path, yaws: dict[str, str], troubles: dict[str, str]) -> None:
     for name, column, table in (("yaw.csv", "yaw", yaws), ("unaligned.csv", "why", troubles)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("file", column), *table.items()])
-        write_file(output / name, text.getvalue())
+        write_csv(output / name, [("file", column), *table.items()])

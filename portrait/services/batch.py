@@ -48,6 +48,14 @@ class Batch:
         """How many clips have no track."""
         return sum(row.status == "failed" for row in self.rows)
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        kept = sum(row.kept for row in self.rows)
+        new = sum(row.status == "fitted" for row in self.rows) - kept
+        parts = [f"{new} fitted", f"{kept} already there" if kept else "", f"{self.failed} failed"]
+        count = f"{len(self.rows)} clip{'s' if len(self.rows) != 1 else ''}"
+        return [f"{self.summary}: {count}, {', '.join(filter(None, parts))}; {self.seconds:.1f} s"]
+
 
 def fit_any(
     input: Path,

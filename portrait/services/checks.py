@@ -29,13 +29,6 @@ def check_number(
     raise PortraitError(f"--{option}: expected {least}{most}{unit}, got {value:g}")
 
 
-def check_choice(option: str, value: object, known: Iterable[object]) -> None:
-    """One of a few numbers or words."""
-    known = list(known)
-    if value not in known:
-        raise PortraitError(f"--{option}: expected {', '.join(map(str, known[:-1]))} or {known[-1]}, got {value}")
-
-
 def check_names(what: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Names that a table has; the nearest is suggested."""
     known = list(known)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -16,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import PortraitError
-from foundation.atomic import partial_of, write_file
+from foundation.atomic import partial_of, write_csv, write_file
 from foundation.errors import write_error
+from foundation.processes import leave_with_parent
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
 from portrait.services.checks import MOST, check_folder, check_number
@@ -92,6 +91,13 @@ class Dataset:
     pictures: int  # of each
     drawn: int  # people that weren't there yet
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.path}: {self.identities * self.pictures} pictures of {self.identities} people who don't exist "
+            f"({self.drawn} drawn now); metadata.csv says yaw, pitch, split and seeds"
+        ]
+
 
 def synthesize_dataset(
     output: Path, options: DatasetOptions = DatasetOptions(), *, setup: Setup = Setup(), report: Report = ignore
@@ -118,7 +124,7 @@ def draw_all(plan: Plan, setup: Setup, people: list[tuple[Path, int]], processes
         for folder, identity in people:
             yield draw_person(plan, setup, folder, identity)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
         try:
             yield from pool.map(draw_person, [plan] * len(people), [setup] * len(people), *zip(*people), chunksize=4)
         except BaseException:
@@ -152,14 +158,11 @@ def aligned(model, person, shot: Shot) -> np.ndarray:
     """SphereFace's crop by the true places of the five points, as ``portrait recognize align`` cuts it."""
     from fitting.landmarks.base import Face
     from recognition.alignment import align_face
-    from renderer import project, to_camera
     from synthetic import frame_shot
 
     picture = shoot(model, person, shot, ALIGNED_FROM, FILL)
     p, camera = frame_shot(model, person, shot, ALIGNED_FROM, FILL)
-    marks = model.landmarks(model.vertices(p.identity, p.expression, p.gaze), "mediapipe478")
-    points = project(to_camera(marks, p.rotation, p.translation), camera).double().numpy()
-    return align_face(picture, Face(points, "mediapipe478", 1.0))
+    return align_face(picture, Face(p.landmarks(model, camera).double().numpy(), "mediapipe478", 1.0))
 
 
 def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
@@ -170,8 +173,8 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
     check_folder(output, path.name)
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            found = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise PortraitError(f"'{path}': can't be read ({error}); choose another folder") from None
         other = [k for k in {**wanted, **found} if k != "note" and found.get(k) != wanted.get(k)]
         if other:
@@ -179,25 +182,23 @@ def settle_folder(output: Path, plan: Plan, setup: Setup) -> None:
                 f"data set '{output}': was drawn with other settings ({', '.join(other)}); choose another folder, "
                 "or the settings in its dataset.json"
             )
-    elif output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(p != partial_of(path) for p in output.iterdir()):  # a run stopped at once leaves that
         raise PortraitError(f"data set '{output}': the folder isn't empty and has no dataset.json; choose another one")
     else:
         write_file(path, json.dumps(wanted, indent=1), "data set")
     for left in output.glob("*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write_metadata(output: Path, plan: Plan, names: dict[int, str]) -> None:
     """A row a picture, in the order of the files; people beyond ``names`` that lie there have rows too."""
     there = {int(p.name): p.name for p in output.iterdir() if p.is_dir() and p.name.isdigit()}
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    rows = [COLUMNS]
     for identity, name in sorted({**names, **there}.items()):
         for k, shot in enumerate(plan.shots(identity)):
             angles = f"{shot.yaw:.3f}", f"{shot.pitch:.3f}"
-            table.writerow([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
-    write_file(output / "metadata.csv", text.getvalue(), "data set")
+            rows.append([f"{name}/{k:03d}.png", name, *angles, plan.split(identity), shot.light, shot.expression])
+    write_csv(output / "metadata.csv", rows, "data set")
 
 
 @cache
@@ -206,7 +207,9 @@ def _model_and_skin(setup: Setup):  # once a process
     return model, SkinAtlas.of(model, TEXELS)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """What a process does first."""
+    leave_with_parent()
     import cv2
     import torch
 

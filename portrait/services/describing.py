@@ -17,7 +17,7 @@ from portrait.reports.quality import quality_lines
 from portrait.services.methods import METHODS, describe_network, describe_weights
 from portrait.tracks import describe_track, is_track
 from portrait.video import is_image, open_frames, read_comment
-from portrait.video.lens import describe_camera
+from portrait.video.intrinsics import describe_camera
 
 LONGEST = 200  # letters of a value that isn't told in words
 
@@ -38,19 +38,25 @@ class Description:
     headline: str
     facts: tuple[Fact, ...]
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [self.headline, *(f"  {'  ' * fact.level}{fact.name:<11} {fact.text}" for fact in self.facts)]
+
 
 def describe(path: Path, *, report: Report = ignore) -> Description:
     """What a file is. Raises PortraitError where there is none, or nothing is known about it."""
     if not path.exists():
         raise PortraitError(f"'{path}': no such file; check the name")
     kinds = {".safetensors": _tensors, ".onnx": _network, ".glb": _mesh}
-    if is_track(path):
-        found = _track(path)
-    elif path.is_file() and path.suffix.lower() in kinds:
-        found = kinds[path.suffix.lower()](path)
-    else:
-        found = _frames(path)
-    headline, *facts = found
+    tell = _track if is_track(path) else kinds.get(path.suffix.lower() if path.is_file() else "", _frames)
+    try:
+        headline, *facts = tell(path)
+    except PortraitError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        # What a file says of itself is anybody's JSON: values of other kinds than this project writes.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise PortraitError(f"'{path}': what it says of itself can't be understood ({reason}); make it again") from None
     return Description(headline, tuple(Fact(*fact) for fact in facts))
 
 
@@ -165,6 +171,8 @@ def _tensors(path: Path) -> Iterator:
 def _frames(path: Path) -> Iterator:
     try:
         frames = open_frames(path)
+        if is_image(path):  # half a picture may still say its size
+            next(iter(frames))
     except PortraitError:
         if path.is_dir() or is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
             raise

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.progress import Report, ignore
+from portrait.files import VERSION
 
 MIN_DISK = 2.0  # GB
 
@@ -38,6 +39,17 @@ class Examination:
     def well(self) -> bool:
         """Whether everything that the default needs is there."""
         return all(finding.good or not finding.needed for finding in self.findings)
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        out = [f"video-portraits {VERSION} on {self.system}"]
+        for found in self.findings:
+            mark = "OK     " if found.good else "MISSING" if found.needed else "without"
+            out.append(f"  {mark}  {found.name:<16} {found.text}")
+            if not found.good and found.command:
+                out.append(f"{'':<11}{'':<16} -> {found.command}")
+        well = "All that is needed works; next: portrait demo"
+        return [*out, well if self.well else "Something that is needed is missing, see above."]
 
 
 def examine(*, report: Report = ignore) -> Examination:

@@ -16,7 +16,7 @@ from foundation.progress import Report, ignore
 from portrait.services.checks import MOST, check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
-from portrait.tracks import check_new_folder, load_track
+from portrait.tracks import check_new_folder, describe_track, load_track
 
 NAMED = 4  # columns that a note lists
 LONGEST = 60.0  # seconds that a window of smoothing may have
@@ -69,6 +69,18 @@ class Edited:
     neutral: int | None = None  # frame that expressions are counted from
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        out = []
+        if self.curves is not None:
+            rows, seconds = len(self.curves.times), self.curves.times[-1]
+            out.append(f"{self.read}: {rows} rows, {seconds:.2f} s, {len(self.curves.values)} columns")
+        if self.neutral is not None:
+            out.append(f"  neutral: frame {self.neutral}")
+        if self.path is not None:
+            out.append(f"{self.path}: {describe_track(self.track)}")
+        return out if self.written is None else [*out, f"{self.written}: {len(self.track)} rows"]
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -78,6 +90,19 @@ class Mixed:
     path: Path
     neutral: dict[str, int] | None  # frames of "source" and "target"; None where values were copied
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        of = self.neutral
+        against = "" if of is None else f"; neutral: source frame {of['source']}, target frame {of['target']}"
+        out = [f"{self.path}: {describe_track(self.track)}{against}"]
+        pose = self.track.facts["mixed"].get("pose")
+        if pose is not None:
+            few = pose["limited_frames"]
+            kept = f"; {few} frames are kept from turning further than either clip" if few else ""
+            yaws = f"a yaw of {pose['source']['yaw']:g} in the source, of {pose['target']['yaw']:g} in the target"
+            out.append(f"  pose: counted from {yaws}{kept}")
+        return out
 
 
 def edit_track(
@@ -122,7 +147,7 @@ def edit_track(
 
 def held_note(curves: Curves, track: Track) -> str:
     """Where curves end before the track does; empty where they don't."""
-    times, ends = (track.times - track.times[0]).tolist(), float(curves.times[-1])
+    times, ends = track.seconds.tolist(), float(curves.times[-1])
     held = sum(time > ends + 0.5 / track.fps for time in times)
     if not held:
         return ""

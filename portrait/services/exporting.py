@@ -16,7 +16,7 @@ from portrait.services.checks import MOST, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
 from portrait.tracks import load_track
-from renderer import linear_to_srgb
+from renderer import extend, linear_to_srgb
 from renderer.interpolation import interpolate
 from renderer.unwrapping import uv_fragments
 
@@ -31,6 +31,11 @@ class Exported:
     frame: int
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        unit = "metres, expression as morph targets" if self.path.suffix.lower() == ".glb" else "millimetres"
+        return [f"{self.path}: frame {self.frame}, {unit}; landmarks and camera in {self.path.stem}.landmarks.json"]
+
 
 @dataclass(frozen=True)
 class ExportedNetwork:
@@ -38,6 +43,10 @@ class ExportedNetwork:
 
     path: Path
     about: str  # what goes in and comes out
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [f"{self.path}: {self.about}"]
 
 
 def export_frame(
@@ -77,12 +86,7 @@ def albedo_texture(model, track: Track, size: int) -> np.ndarray:
 
     Texels outside the atlas' islands repeat their nearest neighbour, so that no seam shows.
     """
-    from scipy.ndimage import distance_transform_edt
-
     with torch.inference_mode():
         albedo = linear_to_srgb(model.albedo(track.parameters.reflectance).clamp(0, 1)).reshape(1, -1, 3)
         fragments = uv_fragments(model, (size, size))
-        texture = interpolate(fragments, albedo, model.triangles)[0]
-        outside = (fragments.pix_to_face[0, ..., 0] < 0).numpy()
-    rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
-    return as_bytes(texture)[rows, columns]
+        return as_bytes(extend(interpolate(fragments, albedo, model.triangles)[0], fragments.mask[0]))

@@ -12,16 +12,17 @@ from pathlib import Path
 from facemodel import PortraitError, Track
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
+from fitting.landmarks import DETECTORS
 from foundation.progress import Report, ignore
 from portrait.files import VERSION, file_hash
 from portrait.reports.fit import write_fit_report
 from portrait.services.checks import MOST, check_names, check_number, check_page
 from portrait.services.events import named
 from portrait.services.setup import Setup
-from portrait.tracks import altered, check_new_folder, is_track
+from portrait.tracks import altered, check_new_folder, describe_track, is_track
 from portrait.video import ImageReader, open_frames, read_image
 from portrait.video.images import check_readable_file
-from portrait.video.lens import camera_facts, check_lens, focal_from_fov
+from portrait.video.intrinsics import camera_facts, check_focal_or_fov, focal_from_fov
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class FitOptions:
 
     def check(self) -> None:
         """Raises PortraitError for what can't be fitted with."""
-        check_lens(self.focal_px, self.fov_deg)
+        check_focal_or_fov(self.focal_px, self.fov_deg)
         if self.all_people and self.person is not None:
             raise PortraitError("--person, --all-people: one person or all; give one of them")
         if isinstance(self.person, int) and self.person < 1:
@@ -47,7 +48,7 @@ class FitOptions:
             check_readable_file(self.person, "--person: photo")
         check_number("focal-px", self.focal_px, 0, MOST, above=True, unit=" pixels")
         check_names("quality", [self.quality], QUALITIES)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ class Fitted:
         """What the fit noted of the clip."""
         return self.track.facts.get("warnings", [])
 
-
-def detectors() -> tuple[str, ...]:
-    """The names of all landmark detectors."""
-    from fitting.landmarks import DETECTORS
-
-    return DETECTORS.names()
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        if self.kept:
+            out = [f"{self.path}: already there for this input and these settings, kept ({describe_track(self.track)})"]
+        else:
+            rate = f"{self.seconds:.1f} s, {len(self.track) / self.seconds:.1f} frames a second"
+            out = [f"{self.path}: {describe_track(self.track)}; {rate}", *(f"  note: {text}" for text in self.warnings)]
+        return out if self.page is None else [*out, f"{self.page}: doubtful frames, overlays, curves"]
 
 
 def fit_clip(
@@ -146,6 +149,10 @@ class FittedPeople:
     """A track of each person of a clip, who is shown most first."""
 
     people: tuple[Fitted, ...]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [line for fitted in self.people for line in fitted.lines()]
 
 
 def fit_people(

@@ -13,6 +13,7 @@ import numpy as np
 from facemodel import FrameStatus, PortraitError, Track
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
 from fitting import make_detector
+from fitting.landmarks import DETECTORS
 from fitting.tracking.online import OnlineFrame, OnlineTracker
 from foundation.progress import Report, ignore
 from foundation.threads import threads
@@ -22,10 +23,10 @@ from neural_render.methods.weights import WeightsHeader
 from portrait.files import synthetic_note, track_facts
 from portrait.services.checks import MOST, check_names, check_number, check_video_output
 from portrait.services.events import Notes
-from portrait.services.fitting import detectors
+from portrait.services.methods import find
 from portrait.services.setup import Setup
 from portrait.services.synthesis import weights_facts
-from portrait.tracks import altered, is_track, load_track
+from portrait.tracks import altered, check_video, is_track, load_track
 from portrait.video import VideoWriter, open_frames
 from portrait.video.newest_frame import NewestFrame, Source, Timed, open_source
 
@@ -37,21 +38,28 @@ class LiveOptions:
     """What drives whom."""
 
     source: str  # a camera's number or device file, or a video file, which plays at its own rate
-    weights: Path  # what 'portrait train' or 'portrait export' wrote
+    weights: Path | None = None  # what 'portrait train' or 'portrait export' wrote; None for a method without
     target_track: Path | None = None  # that they were trained on; None looks for it beside them
     target: Path | None = None  # the target's video or picture, for methods that look at it
     frames: int | None = None  # stop after so many of the source were taken
     record: Path | None = None  # a video of what is made
     detector: str = "mediapipe"
+    method: str | None = None  # one that has no weights
 
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
         check_number("frames", self.frames, 1, MOST)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
         if not self.source:
             raise PortraitError("--source: expected a camera's number or a video, got nothing")
+        if (self.weights is None) == (self.method is None):
+            raise PortraitError("live: expected either --weights, or a --method that needs none")
+        if self.method is not None and find(self.method).training is not None:
+            raise PortraitError(f"--method {self.method}: needs weights; train them with 'portrait train'")
+        if self.method is not None and find(self.method).target.track and self.target_track is None:
+            raise PortraitError(f"--method {self.method}: needs --target-track, which 'portrait fit' writes")
         if self.record is not None:
-            check_video_output(self.record, self.weights)
+            check_video_output(self.record, *([] if self.weights is None else [self.weights]))
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ class Counts:
         """Pictures a second, from the first to the last."""
         return (self.made - 1) / (self.ended - self.began) if self.made > 1 else 0.0
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        made = f"{self.made} made of {self.taken} taken, {self.dropped} dropped"
+        return [f"{self.source}: {self.fps:.1f} frames a second, {made}"]
+
 
 class LiveSession:
     """Drives the person of the weights by a camera or a video: a context manager, whose frames are iterated.
@@ -95,15 +108,15 @@ class LiveSession:
         options.check()
         self.options, self.setup, self.notes = options, setup.started(), Notes(report)
         model = self.setup.face_model()
-        method = method_of(options.weights)
-        loaded = method.load(options.weights, model)
+        method = find(options.method) if options.weights is None else method_of(options.weights)
+        loaded = None if options.weights is None else method.load(options.weights, model)
         self.track_path: Path | None = None
         """The track that the weights were trained on, for methods with tracks."""
         target = None
         if method.driver.track or method.target.track:
             self.track_path = options.target_track or find_target_track(options.weights, loaded.header, model)
             target = load_track(self.track_path, model)
-            check_target(self.track_path, target, loaded.header)
+            check_target(self.track_path, target, None if loaded is None else loaded.header)
         self.stream = open_source(options.source)
         self.counts = Counts(self.stream.name)
         self._stack = contextlib.ExitStack()
@@ -118,9 +131,8 @@ class LiveSession:
         method, loaded, target, model = self._parts
         options, device = self.options, self.setup.device
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                threads(1)
-            )  # a frame's work is too little for a second: tracker and network have one each
+            # A frame's work is too little for a second thread: tracker and network have one each.
+            stack.enter_context(threads(1))
             synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
             self._tracker = mix = None
             self._queues = [stack.enter_context(NewestFrame(self.stream.frames))]
@@ -133,7 +145,14 @@ class LiveSession:
             self.driver = Driver(synthesizer, mix)
             self._recording = None
             if options.record is not None:
-                note = recording_note(self.stream, options, self.track_path, target, loaded.header)
+                note = recording_note(
+                    self.stream,
+                    options,
+                    self.track_path,
+                    target,
+                    None if loaded is None else loaded.header,
+                    method.name,
+                )
                 self._recording = stack.enter_context(Recording(options.record, synthesizer.size, note))
             self._stack = stack.pop_all()
         return self
@@ -186,7 +205,11 @@ def track_frames(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Ti
 def target_clip(method: Method, track: Track | None, pictures: Path | None, model) -> Clip:
     """Who is shown. Raises PortraitError where the method needs pictures and none are given."""
     frames = None if pictures is None else open_frames(pictures)
+    if frames is None and method.target.pictures and method.training is None:
+        raise PortraitError(f"live: the method '{method.name}' looks at the target's pictures; add --target VIDEO")
     if track is not None:
+        if frames is not None:
+            frames = check_video(pictures, track)
         return Clip.of_track(track, frames, model)
     if frames is None:
         raise PortraitError(f"live: the method '{method.name}' looks at the target's pictures; add --target VIDEO")
@@ -245,10 +268,12 @@ class Recording(VideoWriter):
 
 
 def recording_note(
-    stream: Source, options: LiveOptions, path: Path | None, target: Track | None, header: WeightsHeader
-) -> dict:
+    stream: Source, options: LiveOptions, path: Path | None, target: Track | None, header: WeightsHeader | None,
+    method: str,
+) -> dict:  # fmt: skip
     """What a recording says of itself."""
-    facts = {"source": stream.facts, "weights": weights_facts(options.weights, header)}
+    made = {"method": method} if header is None else {"weights": weights_facts(options.weights, header)}
+    facts = {"source": stream.facts} | made
     if target is not None:
         facts["target"] = track_facts(path, target)
     return synthetic_note("live", **facts)
@@ -266,10 +291,12 @@ def find_target_track(weights: Path, header: WeightsHeader, model) -> Path:
     )
 
 
-def check_target(path: Path, track: Track, header: WeightsHeader) -> None:
-    """Raises PortraitError where a track can't be that of the weights' clip."""
+def check_target(path: Path, track: Track, header: WeightsHeader | None) -> None:
+    """Raises PortraitError where a track can't be that of the weights' clip; None: without weights any clip's own."""
     if (how := altered(track)) is not None:
         raise PortraitError(f"--target-track '{path}': was {how}; give the target's own, which 'portrait fit' wrote")
+    if header is None:
+        return
     wanted = dict(header.sources[0]) if len(header.sources) == 1 else {}
     size = getattr(header, "frame_width", track.width), getattr(header, "frame_height", track.height)
     if (track.width, track.height) != size or (track.facts.get("source") or {}) != wanted:

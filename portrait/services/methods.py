@@ -18,7 +18,7 @@ from portrait.services.checks import check_number
 from portrait.services.events import Notes
 from portrait.services.fitting import FitOptions, fit_clip
 from portrait.services.setup import Setup
-from portrait.tracks import altered, check_video, is_track, load_track, other_file_note
+from portrait.tracks import altered, check_video, is_track, load_track
 from portrait.video import open_frames
 
 LONGEST = 1e6  # minutes of a training
@@ -68,7 +68,7 @@ def _read(option: str, text: str, kind: object) -> object:
                 return tuple(_read(option, part.strip(), inner) for part in text.split(",") if part.strip())
         except (ValueError, KeyError):
             continue
-    names = ", ".join(getattr(one, "__name__", str(one)) for one in kinds)
+    names = " or ".join("none" if one is types.NoneType else getattr(one, "__name__", str(one)) for one in kinds)
     raise PortraitError(f"--option {option}: expected {names}, got '{text}'")
 
 
@@ -150,11 +150,7 @@ def clip_of(
             raise PortraitError(
                 f"track '{given.track}': was {how}; train with the target's own track, which 'portrait fit' wrote"
             )
-        frames = check_video(given.video, track)
-        source = track.facts.get("source")
-        note = other_file_note("the track was fitted to", source, given.video, frames.source["sha256"])
-        if note and notes is not None:
-            notes.add(note)
+        frames = check_video(given.video, track, None if notes is None else notes.add)
         return Clip.of_track(track, frames, model, person=given.video.stem)
     frames = frames or open_frames(given.video)
     place = work / "tracks" / f"{given.video.name}.track"
@@ -168,7 +164,7 @@ def clip_of(
 def times_of(clip: Clip) -> list[float]:
     """Seconds of each frame after the first, of a track or, read through, of pictures."""
     if "track" in clip.__dict__:
-        return (clip.track.times - clip.track.times[0]).tolist()
+        return clip.track.seconds.tolist()
     return [time for _, time, _ in clip.frames]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from foundation.progress import Event, Report, ignore
 from geometry.camera import Camera
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
-from renderer import render
+from portrait.pictures import as_bytes
+from renderer import rasterizers, render
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,33 @@ class ModelReport:
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
     path: Path | None = None  # where it was written, of an import
+
+    def lines(self) -> Iterator[str]:
+        """What there is to say of it."""
+        written = f"{self.path}: " if self.path else ""
+        yield f"{written}{self.kind} face model '{self.name}' ({self.fingerprint})"
+        rows = {
+            "from": self.format,
+            "surface": f"{self.vertices:,} vertices, {self.triangles:,} triangles, {self.height:.0f} mm high",
+            "lengths": self.unit,
+            "blocks": ", ".join(f"{count} {name}" for name, count in self.coefficients.items()),
+            "joints": ", ".join(self.joints),
+            "has": ", ".join(self.capabilities),
+            "lacks": ", ".join(self.lacking),
+            "landmarks": ", ".join(f"{count} of {name}" for name, count in self.schemes.items()) or "none",
+            "regions": ", ".join(self.regions),
+            "ARKit": f"{self.arkit} of 52 names",
+            "licence": self.license,
+        }
+        for name, text in rows.items():
+            if text:
+                yield f"  {name:<10} {text}"
+        for check in self.checks:
+            passed = {True: "passed", False: "FAILED", None: "-"}[check.passed]
+            why = f", expected {check.expected}: {check.guess}" if check.passed is False else ""
+            yield f"  {'check':<10} {check.name}: {check.found}{why} ({passed})"
+        for note in self.notes:
+            yield f"  {'note':<10} {note}"
 
 
 @dataclass(frozen=True)
@@ -142,16 +170,19 @@ class Sheet:
 SHEET = Sheet()
 
 
-def draw_sheet(source: str | None, output: Path, *, sheet: Sheet = SHEET, report: Report = ignore) -> Path:
+def draw_sheet(
+    source: str | None, output: Path, *, sheet: Sheet = SHEET, rasterizer: str = "auto", report: Report = ignore
+) -> Path:
     """Writes a picture: the mean from several sides, identity at -2 and +2 std, expressions by name, joints, gaze.
 
     Raises:
-        PortraitError: no such model, or the picture can't be written.
+        PortraitError: no such model or rasteriser, or the picture can't be written.
     """
     import cv2
 
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise PortraitError(f"output '{output}': expected a picture's name, .png or .jpg")
+    rasterizers.choose(rasterizer, "cpu")
     model = facemodel.load(source)
     faces = list(_faces(model, sheet))
     pictures = []
@@ -228,8 +259,7 @@ def _picture(model, change: dict, yaw: float, title: str, sheet: Sheet) -> np.nd
     eyes = found["eyes"].amax(-1, keepdim=True)  # a model without reflectance has eyes of skin
     picture = found["diffuse"] + (1 - found["mask"]) * sheet.backdrop
     picture = (1 - 0.8 * eyes) * picture + 0.8 * found["eyes"]
-    drawn = (255 * picture.clamp(0, 1).numpy()).astype(np.uint8)
     bar = np.zeros((sheet.caption, sheet.size, 3), np.uint8)
     size = 0.4 if len(title) < 26 else 0.33
     cv2.putText(bar, title, (4, sheet.caption - 5), cv2.FONT_HERSHEY_SIMPLEX, size, (230, 230, 230), 1, cv2.LINE_AA)
-    return np.concatenate([drawn, bar])
+    return np.concatenate([as_bytes(picture), bar])

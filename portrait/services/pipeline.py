@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,11 @@ class Reenacted:
     timings: dict[str, float]  # seconds by stage, in order
     trained: Trained | None
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        out = [f"{self.comparison}: driver, target, result side by side"] if self.comparison else []
+        return out if self.page is None else [*out, f"{self.page}: curves, overlays, timings"]
 
 
 @dataclass
@@ -164,17 +170,19 @@ def reenact(
             output, method, loaded, clip, driver, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
             report=report,
         )  # fmt: skip
+    for text in method.notes():
+        job.notes.add(text)
     job.finished(Synthesized(output, *made))
-    shown = _Shown(source, of_source, played, setup.face_model())
+    shown = partial(driver_frames, of_source, played, setup.face_model())
     if options.comparison is not None:
         with job.clock.of("comparison"):
             panels = method.panels(loaded, clip, driver, (f for _, _, f in VideoReader(output)), panel_height(clip))
-            write_comparison(options.comparison, shown, clip, driver, output, panels, report)
+            write_comparison(options.comparison, shown(), clip, driver, output, panels, report)
     if options.page is not None:
         facts = Reenactment(
             output.stem, target, output, played, clip.track if tracks else None, mixed, job.clock.seconds, trained
         )
-        write_report(options.page, facts, shown.frames, setup.face_model())
+        write_report(options.page, facts, shown, setup.face_model())
     return Reenacted(output, options.comparison, options.page, job.clock.seconds, trained, tuple(job.notes))
 
 
@@ -291,37 +299,30 @@ def panel_height(clip: Clip) -> int:
     return height + height % 2
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """The driver, to be looked at."""
-
-    source: Path | None
-    video: Path | None
-    track: Track | None
-    model: object
-
-    def frames(self) -> Iterator[np.ndarray]:
-        """The driver's own frames; without a video, its track drawn with the shaded model."""
-        if self.video is not None:
-            yield from (frame for _, _, frame in open_frames(self.video))
-            return
-        camera = self.track.camera
-        for start in range(0, len(self.track), 8):
-            with torch.inference_mode():
-                p = self.track.parameters[start : start + 8].to(self.model.mean.device)
-                drawn = render(self.model, p, camera, maps=["diffuse", "mask"], supersample=2)
-            yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
+def driver_frames(video: Path | None, track: Track | None, model) -> Iterator[np.ndarray]:
+    """The driver's own frames; without a video, its track drawn with the shaded model."""
+    if video is not None:
+        yield from (frame for _, _, frame in open_frames(video))
+        return
+    for start in range(0, len(track), 8):
+        with torch.inference_mode():
+            p = track.parameters[start : start + 8].to(model.mean.device)
+            drawn = render(model, p, track.camera, maps=["diffuse", "mask"], supersample=2)
+        yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
 
 
 def write_comparison(
-    path: Path, shown: _Shown, target: Clip, driver: Clip, result: Path, panels, report: Report
+    path: Path, shown: Iterator[np.ndarray], target: Clip, driver: Clip, result: Path, panels, report: Report
 ) -> None:
-    """The comparison video, with the sound of the result. panels: of the method, by title, one set a frame."""
+    """The comparison video, with the sound of the result.
+
+    shown: the driver's frames. panels: of the method, by title, one set a frame.
+    """
     reader = VideoReader(result)
     track = driver.track if has_track(driver) else None
-    times = [time for _, time, _ in reader] if track is None else (track.times - track.times[0]).tolist()
+    times = [time for _, time, _ in reader] if track is None else track.seconds.tolist()
     frames = comparison_frames(
-        shown.frames(), target.frames, reader, panels, order=None if track is None else target_frames(track),
+        shown, target.frames, reader, panels, order=None if track is None else target_frames(track),
         height=panel_height(target),
     )  # fmt: skip
     made_from = {"file": result.name, "sha256": file_hash(result)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import isnan
 from pathlib import Path
 
 from facemodel import PortraitError
-from foundation.atomic import write_file
+from foundation.atomic import write_csv, write_file
 from foundation.progress import Report, ignore
 from neural_render.training import make_fabric
 from portrait.reports.recognition import comparison_html, notes_of, results_html
@@ -35,6 +34,13 @@ class TrainingData:
     most: int
     alone: int  # identities with one picture
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [
+            f"{self.folder}: {self.pictures} pictures of {self.identities} identities, "
+            f"{self.fewest} to {self.most} each; {self.alone} identities have one"
+        ]
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -45,6 +51,12 @@ class Seed:
     seconds: float
     resumed_at: int  # step; 0 for none
     losses: Mapping[str, float]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        begun = f" (gone on at step {self.resumed_at})" if self.resumed_at else ""
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in self.losses.items())
+        return [f"{self.weights}: {self.steps} steps in {self.seconds / 60:.1f} minutes{begun}; {losses}"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,10 @@ class EvaluatedRun:
     rows: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [*map(_words, self.rows), f"{self.table}, {self.page}"]
+
 
 @dataclass(frozen=True)
 class ComparedRuns:
@@ -73,6 +89,20 @@ class ComparedRuns:
     page: Path
     table: Path
     rows: tuple[Comparison, ...]
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [*map(_words, self.rows), f"{self.page}, {self.table}"]
+
+
+def _words(row: Comparison) -> str:
+    parts = [f"EER {100 * row.eer:.2f} %"]
+    if not isnan(row.accuracy):
+        interval = "" if isnan(row.interval) else f" +- {100 * row.interval:.2f}"
+        parts.insert(0, f"accuracy {100 * row.accuracy:.2f}{interval} %")
+    if not isnan(row.tar[0.01]):
+        parts.append(f"TAR {100 * row.tar[0.01]:.2f} % at FAR 0.01")
+    return f"{row.run}, {row.protocol}: {', '.join(parts)}"
 
 
 def train_run(settings: Path, output: Path, *, device: str = "auto", report: Report = ignore) -> TrainedRun:
@@ -164,15 +194,12 @@ def compare_runs(runs: Sequence[Path], output: Path, *, report: Report = ignore)
     check_page(output)
     results = {name: read_results(run) for name, run in zip(names, runs)}
     rows = compare(results)
-    table = write_file(output.with_suffix(".csv"), _csv(rows))
+    table = write_csv(output.with_suffix(".csv"), _table(rows))
     return ComparedRuns(write_file(output, comparison_html(rows, results)), table, tuple(rows))
 
 
-def _csv(rows: list[Comparison]) -> str:
-    text = io.StringIO()
+def _table(rows: list[Comparison]) -> Iterator[tuple]:
     names = [f.name for f in fields(Comparison) if f.name != "tar"]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, *(f"tar_{far:g}" for far in rows[0].tar)])
+    yield *names, *(f"tar_{far:g}" for far in rows[0].tar)
     for row in rows:
-        writer.writerow([*(getattr(row, name) for name in names), *row.tar.values()])
-    return text.getvalue()
+        yield *(getattr(row, name) for name in names), *row.tar.values()

@@ -20,11 +20,11 @@ from portrait.pictures import as_bytes, resize
 from portrait.services.checks import check_names, check_number, check_output
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
-from portrait.tracks import check_video, load_track, other_file_note, pixel_aspect
+from portrait.services.synthesis import write_frames
+from portrait.tracks import check_video, load_track, pixel_aspect
 from portrait.video import VideoWriter
 from portrait.video.png import SUFFIX, write_picture
-from portrait.video.source import file_hash
-from portrait.video.writer import FORMATS, check_writable
+from portrait.video.writer import FORMATS, check_writable, padding_note
 from renderer import MAPS, overlay, render
 
 CHUNK = 8  # frames drawn at a time
@@ -73,6 +73,18 @@ class Rendered:
     pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        padding = lambda wide: "" if self.still else padding_note(wide, self.height, self.pixel_aspect)  # noqa: E731
+        size = f"{self.width} x {self.height}"
+        if self.over is not None:
+            what = f"{self.maps[0]} over {self.over.name}, {size}{padding(self.width)}"
+        elif self.one_each:
+            what = f"{', '.join(f'{n}.mp4' for n in self.maps)}, {size}{padding(self.width)}"
+        else:
+            what = f"{', '.join(self.maps)} side by side, {size} each{padding(len(self.maps) * self.width)}"
+        return [f"{self.path}: {what}, {self.frames} frames"]
+
 
 def render_track(
     path: Path,
@@ -100,11 +112,9 @@ def render_track(
     if options.overlay is not None:
         names = options.maps[:1]
         check_writable(output, options.overlay)
-        reader, digest = check_video(options.overlay, track), file_hash(options.overlay)
-        if text := other_file_note("the track was fitted to", track.facts.get("source"), options.overlay, digest):
-            notes.add(text)
+        reader = check_video(options.overlay, track, notes.add)
         frames = overlay_frames(model, track, reader, names[0], width, height, options.alpha)
-        note |= {"video": {"file": options.overlay.name, "sha256": digest}}
+        note |= {"video": {"file": options.overlay.name, "sha256": reader.source["sha256"]}}
         sound = options.overlay if reader.audio and not is_mixed(track) else None
         write(output, show(frames), track, audio_from=sound, note=note)
         return Rendered(output, names, options.overlay, False, **made, notes=tuple(notes))
@@ -179,26 +189,16 @@ def _drawn(model, track: Track, names: tuple[str, ...], width: int, height: int)
             yield {n: values[k] for n, values in drawn.items()}
 
 
-def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict) -> Path:
+def write_video(path: Path, frames, track: Track, *, audio_from=None, note: dict) -> None:
     """Frames (one a frame of the track) to a video with the track's times and pixel shape."""
-    frames = iter(frames)
-    first = next(frames)
-    writer = VideoWriter(
-        path, first.shape[1], first.shape[0], track.fps, audio_from=audio_from, metadata=note,
-        pixel_aspect=pixel_aspect(track),
-    )  # fmt: skip
-    times = (track.times - track.times[0]).tolist()
-    with writer:
-        writer.write(first, times[0])
-        for time, frame in zip(times[1:], frames):
-            writer.write(frame, time)
-    return path
+    times = track.seconds.tolist()
+    write_frames(path, frames, times, track.fps, pixel_aspect(track), audio=audio_from, note=note)
 
 
 def write_each(folder: Path, drawn, names: tuple[str, ...], track: Track, note: dict) -> None:
     """One video a map into a folder; all of them appear, or none."""
     writers: dict[str, VideoWriter] = {}
-    times = (track.times - track.times[0]).tolist()
+    times = track.seconds.tolist()
     with contextlib.ExitStack() as stack:
         for time, maps in zip(times, drawn):
             for name in names:

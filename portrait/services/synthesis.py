@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from portrait.services.setup import Setup
 from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter, has_sound, open_frames
 from portrait.video.source import file_hash
+from portrait.video.writer import padding_note
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Synthesized:
     height: int
     pixel_aspect: Fraction = Fraction(1)  # of the file
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        size = f"{self.width} x {self.height}{padding_note(self.width, self.height, self.pixel_aspect)}"
+        return [f"{self.path}: {self.frames} frames, {size}; labelled as synthetic in its metadata"]
 
 
 def synthesize(
@@ -92,6 +99,8 @@ def synthesize(
         output, chosen, loaded, target, drive, audio=audio, note=synthetic_note("synthesize", **note), setup=setup,
         report=report,
     )  # fmt: skip
+    for text in chosen.notes():
+        notes.add(text)
     return Synthesized(output, *made, notes=tuple(notes))
 
 
@@ -127,14 +136,9 @@ def write_frames(
     first = next(frames)
     height, width = first.shape[:2]
     with VideoWriter(path, width, height, fps, audio_from=audio, metadata=note, pixel_aspect=aspect) as writer:
-        for time, frame in zip(times, _chain(first, frames)):
+        for time, frame in zip(times, chain([first], frames)):
             writer.write(frame, time)
     return writer.frame_count, width, height
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
 
 
 def weights_facts(path: Path, header: WeightsHeader) -> dict:

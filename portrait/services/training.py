@@ -38,6 +38,24 @@ class Trained:
     frames: int | None  # of all clips; None where that isn't known
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        s = self.summary
+        begun = f" (gone on at step {s.resumed_at})" if s.resumed_at else ""
+        size = f", {self.options.size} px" if hasattr(self.options, "size") else ""
+        losses = ", ".join(f"{k} {v:.3f}" for k, v in s.losses.items())
+        spent = f"{s.steps} steps in {s.seconds / 60:.1f} minutes{begun}"
+        out = [f"{s.weights}: {spent}, {s.frames} frames{size}; {losses}"]
+        if s.excluded:
+            of = f" of {self.frames}" if self.frames else ""
+            out.append(f"  note: {s.excluded}{of} frames have no tracked face and were left out")
+        if s.rollbacks:
+            went = "went back to its last checkpoint, at half the rates"
+            out.append(f"  note: it diverged {s.rollbacks} times and {went}")
+        if s.score is not None:
+            out.append(f"  held-out frames: L1 {s.score:.4f}, where pictures are in -1 to 1; the best state was kept")
+        return [*out, *([f"  note: {s.note}"] if getattr(s, "note", "") else [])]
+
 
 def train(
     inputs: Sequence[Path],

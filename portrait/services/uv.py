@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facemodel import FaceParameters, PortraitError, Track
 from fitting import fit_image
+from fitting.landmarks import DETECTORS
 from fitting.texture import TextureMerger, frame_texture, gain_between
 from foundation.atomic import write_file
 from foundation.progress import Event, Report, ignore
@@ -20,7 +21,6 @@ from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from portrait.files import synthetic_note
 from portrait.services.checks import MOST, check_folder, check_names, check_number
 from portrait.services.events import Notes
-from portrait.services.fitting import detectors
 from portrait.services.setup import Setup
 from portrait.services.uv_outputs import (  # fmt: skip
     ALWAYS,
@@ -33,10 +33,9 @@ from portrait.services.uv_outputs import (  # fmt: skip
     write_mesh,
     yaw_pictures,
 )
-from portrait.tracks import check_video, is_track, load_track, other_file_note
+from portrait.tracks import check_video, is_track, load_track
 from portrait.video import is_image, open_frames, read_image
 from portrait.video.png import write_picture
-from portrait.video.source import file_hash
 from renderer import extend, main_island
 from renderer.unwrapping import uv_fragments
 
@@ -65,7 +64,7 @@ class Skin:
 class TextureOptions:
     """What is made of a face's texture."""
 
-    frame: int | None = None  # which of a clip, from 0; None is a sure, frontal one
+    frame: int | None = None  # which of a clip, from 0; None is a confident, frontal one
     merge: bool = False  # all frames into one texture
     delight: bool = False  # the fitted light divided out
     complete: str | None = None  # what fills holes: a file of weights, or "mirror"; None: nothing
@@ -81,7 +80,7 @@ class TextureOptions:
         for yaw in self.yaws_deg:
             check_number("yaw", yaw, -120, 120, unit=" degrees")
         check_number("frame", self.frame, 0, MOST)
-        check_names("landmark detector", [self.detector], detectors())
+        check_names("landmark detector", [self.detector], DETECTORS)
         if self.complete not in (None, MIRROR) and not Path(self.complete).is_file():
             raise PortraitError(
                 f"--complete '{self.complete}': no such file; train with 'portrait uv-train FOLDER -o {self.complete}' "
@@ -99,6 +98,13 @@ class Textured:
     seen: float  # share of the head's skin
     complete: str | None
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        unfilled = "holes show the fitted model (--complete fills them)"
+        filled = f"holes filled by {self.complete}" if self.complete else unfilled
+        seen = f"{100 * self.seen:.0f} % of the head's skin seen"
+        return [f"{self.path}: {self.size} x {self.size} texture, {seen}; {filled}"]
 
 
 def texture_file(
@@ -186,11 +192,7 @@ def open_source(
         if video is None:
             raise PortraitError(f"track '{input}': its pictures are needed too; add --video with the clip it is of")
         track = load_track(input, model)
-        pictures = check_video(video, track)
-        source = track.facts.get("source")
-        if note := other_file_note("the track was fitted to", source, video, file_hash(video)):
-            notes.add(note)
-        return track, pictures
+        return track, check_video(video, track, notes.add)
     if input.is_dir() or not is_image(input):
         raise PortraitError(
             f"input '{input}': expected an image or a track; 'portrait fit {input} -o {input.stem}.track' makes one"
@@ -203,12 +205,9 @@ def open_source(
 
 
 def choose_frame(track: Track, frame: int | None) -> int:
-    """The frame asked for; else the surest of those that look most nearly into the camera."""
+    """The frame asked for; else the most confident of those that look most nearly into the camera."""
     if frame is not None:
-        if not 0 <= frame < len(track):
-            raise PortraitError(f"--frame: expected 0 to {len(track) - 1}, got {frame}")
-        if not track.tracked[frame]:
-            raise PortraitError(f"--frame {frame}: no face was found in it; choose another frame")
+        track.check_frame(frame, "--frame")
         return frame
     if not track.tracked.any():
         raise PortraitError("track: no frame has a face; choose another clip")

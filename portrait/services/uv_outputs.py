@@ -18,7 +18,7 @@ from foundation.progress import Report, counted
 from portrait.pictures import as_bytes
 from portrait.video.png import write_picture
 from portrait.video.writer import VideoWriter
-from renderer import Camera, linear_to_srgb, project, render_textured, to_camera
+from renderer import Camera, linear_to_srgb, render_textured
 from synthetic.performance import head_turn
 from synthetic.surroundings import light_of
 
@@ -61,9 +61,7 @@ class Face:
     def landmarks(self, yaw: float, size: int) -> Found:
         """MediaPipe's landmarks where they are in that picture."""
         p, camera = self.pose(yaw, size)
-        points = self.model.landmarks(self.model.vertices(p.identity, p.expression, p.gaze), SCHEME)
-        pixels = project(to_camera(points, p.rotation, p.translation), camera).cpu().double().numpy()
-        return Found(pixels, SCHEME, 1.0)
+        return Found(p.landmarks(self.model, camera, SCHEME).cpu().double().numpy(), SCHEME, 1.0)
 
 
 def yaw_pictures(yaws: Sequence[float], frontalize: bool) -> dict[str, float]:

@@ -97,6 +97,15 @@ class TrainedCompletion:
     left_out: tuple[str, ...] = ()  # files, and why
     notes: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        parts = [f"{k} {v:.3f}" for k, v in self.losses.items()]
+        if self.score is not None:
+            parts.append(f"L1 in holes of people kept out {self.score:.4f}, of a range of 2")
+        spent = f"{self.steps} steps in {self.seconds / 60:.1f} minutes"
+        of = f"{self.textures} textures of {self.people} people, {self.size} texels"
+        return [f"{self.weights}: {spent}, {of}", "  " + ", ".join(parts)]
+
 
 def train_uv(
     output: Path, options: UVTrainingOptions, *, setup: Setup = Setup(), report: Report = ignore

@@ -11,6 +11,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import torch
+
+from geometry.color import linear_to_srgb, srgb_to_linear, to_uint8
 
 PEAK = 1000.0  # nits: the display that HLG is graded on by BT.2100, and most PQ
 WHITE = 203.0  # nits: HDR reference white, BT.2408
@@ -53,11 +56,6 @@ def rolled_off(nits: np.ndarray) -> np.ndarray:
     return pq_to_nits(np.where(e < knee, e, spline) * peak) / WHITE
 
 
-def to_srgb(light: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB, both 0 to 1."""
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
-
-
 @cache
 def _tables(transfer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Light by signal, gain of HLG's OOTF or 1 by the root of scene luminance, SDR's light by the root of nits."""
@@ -72,7 +70,7 @@ def _tables(transfer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @cache
 def _encoding() -> np.ndarray:
     """8-bit sRGB by the root of linear light."""
-    return np.round(255 * to_srgb(np.linspace(0, 1, STEPS) ** 2)).astype(np.uint8)
+    return to_uint8(linear_to_srgb(torch.linspace(0, 1, STEPS, dtype=torch.float64) ** 2)).numpy()
 
 
 def to_sdr(picture: np.ndarray, transfer: str) -> np.ndarray:
@@ -92,7 +90,6 @@ def wide_to_srgb(picture: np.ndarray) -> np.ndarray:
     from portrait.video.kernels import change_primaries
 
     out = np.empty(picture.shape, np.uint8)
-    grid = np.linspace(0, 1, STEPS)
-    linear = np.where(grid <= 0.04045, grid / 12.92, ((grid + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    linear = srgb_to_linear(torch.linspace(0, 1, STEPS, dtype=torch.float64)).float().numpy()
     change_primaries(np.ascontiguousarray(picture), linear, _encoding(), TO_BT709.astype(np.float32), out)
     return out

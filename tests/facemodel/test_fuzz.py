@@ -6,34 +6,16 @@ import json
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import facemodel
-from facemodel import PortraitError, Track, read_curves, write_curves
+from facemodel import Track, read_curves, write_curves
 from facemodel.formats.default import write_model_file
 from tests.facemodel.clips import TETRAHEDRON, make_track, small_model
+from tests.garbled import bounded, edits, reads_or_refuses, spoilt
 
 MODEL = small_model()
-bounded = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-edits = st.lists(
-    st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=0, max_size=6)), min_size=1, max_size=4
-)
-
-
-def spoilt(data: bytes, changes, cut: float) -> bytes:
-    """Bytes replaced at places (shares of the length), then the end cut off."""
-    for share, new in changes:
-        at = int(share * len(data))
-        data = data[:at] + new + data[at + len(new) :]
-    return data[: int(cut * len(data))]
-
-
-def reads_or_refuses(read) -> None:
-    try:
-        read()
-    except PortraitError as error:
-        assert "\n" not in str(error) and len(str(error)) < 600
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +76,28 @@ def test_models(folder, changes, cut):
     write_model_file(path, tensors, facts)
     path.write_bytes(spoilt(path.read_bytes(), changes, cut))
     reads_or_refuses(lambda: facemodel.load(path))
+
+
+ANY = st.floats(width=32)
+NAMED = st.dictionaries(
+    st.sampled_from(["jawOpen", "JAWOPEN ", "mouthFunnel", "eyeBlinkLeft", "jaw", ""]), ANY, max_size=2
+)
+
+
+@bounded
+@given(
+    st.fixed_dictionaries({}, optional={
+        "set": NAMED, "scale": NAMED, "add": NAMED, "gaze": st.tuples(ANY, ANY), "smooth": ANY,
+        "neutral": st.one_of(st.just("auto"), st.integers(-2, 9)),
+    })
+)  # fmt: skip
+def test_edits(wanted):
+    """Whatever is asked for: expressions stay within their bounds, and the track can be written."""
+
+    def edit():
+        track = facemodel.edit(make_track(MODEL, 4), MODEL, **wanted)
+        expression = track.parameters.expression
+        assert torch.equal(MODEL.blocks["expression"].clamp(expression), expression)
+        json.dumps(track.facts)
+
+    reads_or_refuses(edit)

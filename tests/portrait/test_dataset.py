@@ -73,6 +73,24 @@ def test_bad_input(data, more, message, capsys):
     assert message in error and "Traceback" not in error
 
 
+def test_a_run_that_was_stopped_at_once_goes_on(tmp_path):
+    (tmp_path / "dataset.json.partial").write_text("{")
+    few = ["--identities", "1", "--pictures", "1", "--size", "64", "--processes", "1"]
+    assert main(["synthesize-dataset", "-o", str(tmp_path), *few]) == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"dataset.json", "metadata.csv", "00000"}
+    (tmp_path / "metadata.csv.partial").write_text("file,")
+    assert main(["synthesize-dataset", "-o", str(tmp_path), *few]) == 0
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "3", '"a"', "null"])
+def test_settings_that_are_none(tmp_path, text, capsys):
+    (tmp_path / "dataset.json").write_text(text)
+    assert main(["synthesize-dataset", "-o", str(tmp_path), *FEW]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "dataset.json" in error
+
+
 def test_a_folder_of_others_is_left_alone(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["synthesize-dataset", "-o", str(tmp_path), *FEW]) == 2

@@ -2,12 +2,18 @@
 
 import inspect
 import itertools
+import math
 import typing
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
+from foundation.errors import PortraitError
 from portrait.cli import app, main
+from portrait.commands import options
+from tests.garbled import bounded
 
 ARGUMENTS = {
     "fit": ["none.mp4", "-o", "out"],
@@ -148,3 +154,19 @@ def test_help_names_what_there_is():
     text = shown("fit")
     assert all(name in text for name in (*DETECTORS.names(), *rasterizers.names(), *QUALITIES))
     assert all(name in shown("render") for name in MAPS) and DEFAULT in shown("train")
+
+
+TEXT = st.text(alphabet="0123456789.,=-+xeinfaut \u00b2\0", max_size=12) | st.just("9" * 5000)
+
+
+@bounded
+@given(text=TEXT, items=st.lists(TEXT, max_size=2))
+def test_any_text_of_an_edit_is_read_or_refused(text, items):
+    readers = (options.angles, options.degrees, options.frame_or_auto, options.width_and_height)
+    for read, given_text in (*((read, text) for read in readers), (options.numbers, items)):
+        try:
+            found = read("--option", given_text)
+        except PortraitError:
+            continue
+        values = found.values() if isinstance(found, dict) else found if isinstance(found, tuple) else ()
+        assert all(value is None or math.isfinite(value) for value in values)

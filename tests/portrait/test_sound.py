@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 import facemodel
@@ -10,8 +11,9 @@ from portrait.cli import main
 from portrait.services.events import Notes
 from portrait.services.pipeline import sound_of_track
 from portrait.services.synthesis import sound_file
-from portrait.video import VideoReader, VideoWriter
+from portrait.video import VideoReader, VideoWriter, has_sound
 from portrait.video.source import source_facts
+from tests.garbled import spoil_bytes
 from tests.portrait.conftest import FRAMES, tone
 from tests.portrait.networks import random_weights
 
@@ -98,3 +100,14 @@ def test_the_command_finds_the_source(track, clip, driver, tmp_path, capsys):
     shutil.copy(driver, tmp_path)
     assert main(arguments) == 0
     assert VideoReader(tmp_path / "o.mp4").audio
+
+
+def test_spoilt_sound_is_none_or_refused(tmp_path):
+    path = tone(tmp_path / "tone.wav")
+
+    def use():
+        with VideoWriter(tmp_path / "out.mp4", 32, 32, 25.0, audio_from=path if has_sound(path) else None) as writer:
+            for _ in range(2):
+                writer.write(np.zeros((32, 32, 3), np.uint8))
+
+    spoil_bytes(path, use)

@@ -11,9 +11,7 @@ from portrait.cli import main
 from recognition.audit import notes_of, notes_of_templates
 from recognition.evaluation import evaluate
 from recognition.model import load_embedder
-from recognition.protocols.cfp import read_cfp
-from recognition.protocols.lfw import read_lfw
-from recognition.protocols.pairs import read_pairs_csv
+from recognition.protocols import read_cfp, read_lfw, read_pairs_csv
 from recognition.results import read_results, write_results
 from recognition.settings import Evaluation
 from tests.recognition.conftest import draw_person

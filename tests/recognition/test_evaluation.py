@@ -9,7 +9,7 @@ from foundation.errors import PortraitError
 from recognition.evaluation import evaluate, evaluate_poses
 from recognition.folder import read_folder
 from recognition.model import embed_files, load_embedder
-from recognition.protocols import PROTOCOLS, Pairs, Protocol
+from recognition.protocols import PROTOCOLS, Protocol, make_pairs
 from recognition.results import compare, read_results, write_results
 from recognition.settings import Evaluation, read_experiment
 
@@ -22,6 +22,26 @@ def test_embedding_marks_what_it_can_not_read(people, trained, tmp_path):
     np.testing.assert_allclose(one.features[:3], many.features[:3], rtol=1e-3, atol=1e-4)
     mirrored = embed_files(embedder, files[:1]).features[0]
     assert mirrored.shape == (32,) and not np.allclose(mirrored[:16], mirrored[16:])
+
+
+def test_a_protocol_is_a_reader_with_a_name(people, trained, tmp_path):
+    folder = read_folder(people)
+
+    def read(root, pairs):
+        couples = [(8 * p, (8 * p + step) % 96, step == 1, p % 3) for p in range(12) for step in (1, 8)]
+        rows = [(folder.paths[a], folder.paths[b], same, fold) for a, b, same, fold in couples]
+        return make_pairs(rows, str(pairs), "made here", lambda file: file.parent.name)
+
+    PROTOCOLS.add("toy", Protocol(read, ("pairs",)))
+    try:
+        (tmp_path / "toy.toml").write_text(
+            f'[data]\nfolder = "{people}"\n[[evaluate]]\nprotocol = "toy"\nfolder = ""\npairs = "none"\n'
+        )
+        embedder, _ = load_embedder(trained[1].weights)
+        (result,) = evaluate(embedder, read_experiment(tmp_path / "toy.toml").evaluate[0], tmp_path)
+    finally:
+        PROTOCOLS.remove("toy")
+    assert (result.protocol, result.pairs, len(result.accuracies)) == ("toy", 24, 3) and result.accuracy > 0.8
 
 
 def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
@@ -39,28 +59,6 @@ def test_a_protocol_counts_pairs_it_left_out(people, trained, tmp_path):
     assert result.accuracy > 0.8 and len(result.accuracies) == 3 and np.isnan(result.tar[0.01])
     with pytest.raises(PortraitError, match="mine: needs 'pairs'"):
         evaluate(embedder, Evaluation("pairs", "", name="mine"), tmp_path)
-
-
-def test_a_protocol_of_one_file_is_named_in_settings_and_run(people, trained, tmp_path):
-    folder = read_folder(people)
-    files = tuple(folder.paths)
-
-    def neighbours(wanted, base):
-        first = np.arange(len(files) - 8)
-        second = first + np.where(first % 2, 8, 1)
-        return Pairs(files, first, second, folder.labels[first] == folder.labels[second], first % 3)
-
-    PROTOCOLS.add("neighbours", Protocol(neighbours, needs=("split",)))
-    try:
-        text = '[data]\nfolder = "x"\n[[evaluate]]\nprotocol = "neighbours"\nfolder = "x"\n'
-        (tmp_path / "settings.toml").write_text(text + 'split = "test"\n')
-        (wanted,) = read_experiment(tmp_path / "settings.toml").evaluate
-        (result,) = evaluate(load_embedder(trained[1].weights)[0], wanted, tmp_path)
-    finally:
-        PROTOCOLS.remove("neighbours")
-    assert (result.protocol, result.pairs) == ("neighbours", 88) and result.accuracy > 0.8
-    with pytest.raises(PortraitError, match="unknown protocol 'neighbours'"):
-        read_experiment(tmp_path / "settings.toml")
 
 
 def test_ijb_templates_are_compared_and_lost_ones_counted(people, trained, tmp_path):

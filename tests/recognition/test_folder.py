@@ -9,7 +9,7 @@ import torch
 from foundation.errors import PortraitError
 from recognition.folder import listed, read_folder
 from recognition.pictures import Pictures, prepare, read_picture, unreadable
-from recognition.protocols.poses import USUAL, gallery_and_probes, pose_pairs
+from recognition.poses import USUAL, gallery_and_probes, pose_pairs
 from tests.recognition.conftest import SIZE, YAWS, draw_person, write_people
 
 
@@ -76,6 +76,12 @@ def test_folders_that_are_no_data_set(tmp_path, small):
         read_folder(shutil.copytree(small / "person_00", tmp_path / "flat"))
     with pytest.raises(PortraitError, match="split 'valid': .* has test, train"):
         read_folder(small).of_split("valid")
+
+
+def test_what_a_stopped_run_left_is_nobody(small):
+    (small / "person_02").rename(small / "person_02.partial")
+    (small / "metadata.csv").unlink()
+    assert read_folder(small).identities == ("person_00", "person_01")
 
 
 def test_long_lists_are_counted():

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from foundation.errors import PortraitError
-from recognition.protocols.cfp import read_cfp
-from recognition.protocols.ijb import read_ijb
-from recognition.protocols.lfw import read_lfw
-from recognition.protocols.pairs import read_pairs_csv
+from recognition.protocols import read_cfp, read_ijb, read_lfw, read_pairs_csv
 
 
 def touch(*files):
@@ -147,7 +144,7 @@ def test_pairs_as_csv(tmp_path):
     with pytest.raises(PortraitError, match="line 2: can't be used"):
         read_pairs_csv(tmp_path, path)
     path.write_text("left,right,same\na,b,1\n")
-    with pytest.raises(PortraitError, match="has the columns left, right, same"):
+    with pytest.raises(PortraitError, match="has the columns 'left, right, same'"):
         read_pairs_csv(tmp_path, path)
 
 

@@ -127,7 +127,7 @@ def _color_boxes(model, *parts: Tensor) -> Tensor:
 def shot_starts(track: Track) -> np.ndarray:
     """(F,) int64: for every frame the first frame of its shot."""
     frames = np.arange(len(track))
-    cut = ((track.status & int(FrameStatus.CUT)) != 0).cpu().numpy()
+    cut = track.where(FrameStatus.CUT).cpu().numpy()
     cut[:1] = True
     return np.maximum.accumulate(np.where(cut, frames, 0))
 

@@ -105,6 +105,17 @@ class ClipCache:
             total += (self.maps(chunk)[..., FACE].max(-1) > 0).sum(0)
         return torch.from_numpy((total / len(frames) * 255).round().astype(np.uint8))
 
+    def _whole(self) -> bool:
+        """Whether both files are there as ``_write`` left them, for these inputs."""
+        sizes = {"maps.u8": CHANNELS, "images.u8": 3}
+        try:
+            table = json.loads((self.folder / "cache.json").read_text())
+            pixels = len(self.kept) * self.size**2
+            whole = all((self.folder / n).stat().st_size == pixels * channels for n, channels in sizes.items())
+        except (OSError, ValueError):
+            return False
+        return whole and isinstance(table, dict) and table.get("digest") == self.name
+
     def _write(self, track: Track, frames: Iterable, model, report: Report) -> None:
         """Writes both files, then the index that says that they are whole."""
         index = self.folder / "cache.json"
@@ -144,8 +155,7 @@ class ClipCache:
         cache = cls(folder, name, crop, size, kept, track)
         if len(cache) == 0:
             raise PortraitError("track: expected tracked frames to train on, found none; fit another clip")
-        index = folder / "cache.json"
-        if index.is_file() and json.loads(index.read_text()).get("digest") == name:
+        if cache._whole():
             return cache
         try:
             cache._write(track, frames, model, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -35,16 +35,14 @@ class Header(WeightsHeader):
 
     @classmethod
     def from_json(cls, header: Mapping, path: object) -> Header:
-        once = header.get("target", {}).get("source")  # where the one source was said once
+        target = header.get("target")
+        once = target.get("source") if isinstance(target, Mapping) else None  # where the one source was said once
         found = super().from_json({"conditions": 0, "sources": [once] if once else [], **header}, path)
         if found.conditions != CONDITIONS:
             raise PortraitError(
                 f"weights '{path}': expected conditions of version {CONDITIONS}, found {found.conditions}; train again"
             )
-        try:
-            return replace(found, crop=Crop(**found.crop))
-        except TypeError as error:
-            raise PortraitError(f"weights '{path}': incomplete header ({error}); train again") from None
+        return found
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from benchmarks.model_files import WRITERS, Written, make_head, write_gnm, write
 from benchmarks.models import coefficients, vertex_error
 from facemodel import gate
 from facemodel.formats.default import write_model
-from facemodel.importing import find_format, import_model
-from facemodel.registry import FORMATS
+from facemodel.importing import import_model
+from facemodel.registry import FORMATS, find_format
 from foundation.errors import PortraitError
 
 FORMAT_OF = {

@@ -110,6 +110,14 @@ def test_half_made_cache_is_made_again(cache, tmp_path, track, clip, model):
     assert again.maps(np.array([FRAMES - 1])).shape == (1, SIZE, SIZE, 9)
 
 
+@pytest.mark.parametrize("spoil", ["cache.json", "maps.u8", "images.u8"])
+def test_a_spoilt_cache_is_made_again(tmp_path, track, clip, model, spoil):
+    build = lambda: ClipCache.build(tmp_path, track, clip, model, crop=head_crop(track, model), size=SIZE)  # noqa: E731
+    wanted = build().maps(np.arange(FRAMES))
+    (tmp_path / spoil).write_bytes((tmp_path / spoil).read_bytes()[:-5])
+    assert np.array_equal(build().maps(np.arange(FRAMES)), wanted)
+
+
 def test_cache_on_disk_is_bounded(tmp_path, track, clip, model):
     limit = 12 * SIZE * SIZE * 12
     cache = ClipCache.build(tmp_path, track, clip, model, crop=head_crop(track, model), size=SIZE, limit_bytes=limit)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundation.errors import PortraitError
-from recognition.folder import FaceFolder, read_folder
-from recognition.protocols.base import PROTOCOLS, Pairs, Protocol
+from recognition.folder import FaceFolder
+from recognition.protocols import Pairs
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,3 @@ def gallery_and_probes(
             gallery.append(best)
     enrolled = np.isin(folder.labels, folder.labels[gallery])
     return np.array(gallery, np.int64), np.flatnonzero((turn > low) & (turn <= high) & enrolled)
-
-
-PROTOCOLS.add("poses", Protocol(lambda e, base: read_folder(base / e.folder).of_split(e.split)))

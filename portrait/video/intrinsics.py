@@ -1,4 +1,4 @@
-"""What is known of the lens: the focal length as given, as a field of view, as found."""
+"""What is known of the camera: the focal length as given, as a field of view, as found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from facemodel import PortraitError, Track
 from fitting.tracking.start import focal_from_frame
 
 
-def check_lens(focal: float | None, fov: float | None) -> None:
+def check_focal_or_fov(focal: float | None, fov: float | None) -> None:
     """Raises PortraitError unless at most one of them is given, and can be true.
 
     focal: px. fov: horizontal field of view, degrees.

@@ -1,0 +1,168 @@
+"""Which frame of the clip a part of the face is taken from: descriptors, the appearance graph, ways through it.
+
+A way has one state a made frame: `OWN`, the frame that is underneath anyway, or one of the kept frames. It keeps what
+is shown near to what is asked for, and jumps where that is worth it and the two frames look alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.cluster.vq import kmeans2
+
+from facemodel.base import FaceModel
+from facemodel.parameters import FaceParameters
+from neural_render.methods.face2face.settings import Part, Policy
+
+OWN = 0
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A part's shape in F frames."""
+
+    points: np.ndarray  # (F, K * 3) mm over root K, of one person without the head's pose
+    opening: np.ndarray  # (F,) mm between upper and lower landmarks
+    turn: np.ndarray  # (F, 3) radians
+
+    def __getitem__(self, rows) -> Shapes:
+        return Shapes(self.points[rows], self.opening[rows], self.turn[rows])
+
+
+def region(model: FaceModel, names: tuple[str, ...]) -> np.ndarray:
+    """(V,) bool: vertices in any of the regions that the model knows."""
+    return torch.stack([model.region(name) for name in names]).any(0).cpu().numpy()
+
+
+def shapes(model: FaceModel, parameters: FaceParameters, part: Part) -> Shapes:
+    """Of the parameters (F,) of one person. A model without the part's regions has the whole surface looked at."""
+    p = parameters.expanded()
+    joints = p.joints if p.joints.shape[-1] else None
+    chosen = region(model, part.around) | (region(model, part.inside) & part.follows)
+    chosen = np.flatnonzero(chosen) if chosen.any() else np.arange(len(model.mean))
+    chosen = torch.from_numpy(chosen[:: max(1, len(chosen) // 160)])
+    points, opening = [], []
+    for rows in torch.arange(len(p.rotation)).split(64):
+        joint = None if joints is None else joints[rows]
+        all_points = model.vertices(p.identity[rows], p.expression[rows], p.gaze[rows], joint)
+        points.append(all_points[:, chosen].flatten(1))
+        if "ibug68" in model.embeddings:
+            marks = model.landmarks(all_points)
+            opening.append(torch.stack([(marks[:, a] - marks[:, b]).norm(dim=-1) for a, b in part.pairs]).mean(0))
+        else:
+            opening.append(torch.zeros(len(rows)))
+    scaled = torch.cat(points) / len(chosen) ** 0.5
+    return Shapes(scaled.numpy(), torch.cat(opening).numpy(), p.rotation.cpu().numpy())
+
+
+def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
+    """(A, B) mm: how badly each of B known frames shows what each of A asks for."""
+    shape = np.sqrt(np.maximum(_squares(wanted.points, known.points), 0))
+    turn = np.sqrt(np.maximum(_squares(wanted.turn, known.turn), 0))
+    hidden = np.maximum(wanted.opening[:, None] - known.opening[None], 0)
+    return shape + policy.turned * turn + policy.unseen * hidden
+
+
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+
+
+def clusters(known: Shapes, count: int, seed: int = 0) -> np.ndarray:
+    """Sorted rows of ``count`` frames that stand for all: of each cluster of shapes the one nearest to its middle."""
+    if len(known.points) <= count:
+        return np.arange(len(known.points))
+    features = np.concatenate([known.points, 6.0 * known.turn], 1).astype(np.float64)
+    middles, label = kmeans2(features, count, minit="++", seed=seed, iter=8)
+    gap = np.sqrt(((features - middles[label]) ** 2).sum(1))
+    return np.array(sorted(min(np.flatnonzero(label == k), key=gap.__getitem__) for k in np.unique(label)))
+
+
+def jumps(frames: np.ndarray, looks: np.ndarray, jump: float, weight: float, settled: float) -> np.ndarray:
+    """(N + 1, N + 1): the appearance graph's costs from each state to each, `OWN` first.
+
+    frames: (N,) numbers of the kept frames. looks: (N, P) small pictures of the part, aligned by its shape.
+    """
+    flat = looks.astype(np.float64) - looks.mean(1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    between = jump + weight * (1 - flat @ flat.T).clip(0, 1)
+    apart = np.abs(frames[:, None] - frames[None])
+    between = np.where(apart <= 1, np.minimum(settled * (apart + 1) / 2, between), between)
+    costs = np.full((len(frames) + 1,) * 2, jump)
+    costs[1:, 1:] = between
+    costs[OWN, OWN] = 0.0
+    return costs
+
+
+def best_way(costs: np.ndarray, jump: np.ndarray) -> np.ndarray:
+    """(T,) states of the cheapest way through costs (T, S), where a step from s to t costs ``jump`` (S, S).
+
+    Exact, by dynamic programming (Viterbi, 1967); T S^2 operations.
+    """
+    total, came = costs[0].copy(), np.zeros(costs.shape, np.int64)
+    for t in range(1, len(costs)):
+        through = total[:, None] + jump
+        came[t] = through.argmin(0)
+        total = through[came[t], np.arange(costs.shape[1])] + costs[t]
+    way = np.zeros(len(costs), np.int64)
+    way[-1] = total.argmin()
+    for t in range(len(costs) - 1, 0, -1):
+        way[t - 1] = came[t, way[t]]
+    return way
+
+
+def next_state(state: int | None, costs: np.ndarray, jump: np.ndarray) -> int:
+    """The state behind ``state`` without knowing what will be asked for: the cheapest by costs (S,) and jump."""
+    return int((costs if state is None else costs + jump[state]).argmin())
+
+
+Shares = list[tuple[int, float]]
+"""States that are shown in a frame, and how much of each."""
+
+
+def is_cut(a: int, b: int, frames: np.ndarray) -> bool:
+    """Whether two states one after the other aren't one motion. frames: (N,) numbers of the kept frames."""
+    if OWN in (a, b):
+        return a != b
+    return abs(int(frames[a - 1]) - int(frames[b - 1])) > 1
+
+
+def blended(way: np.ndarray, frames: np.ndarray, length: int) -> list[Shares]:
+    """A way's states with its cuts blended over about ``length`` frames.
+
+    What is retrieved stands still while it is blended, on either side of the cut; the frame underneath, which goes on
+    to what isn't wanted, is blended while it's wanted.
+    """
+    shares: list[Shares] = [[(int(state), 1.0)] for state in way]
+    for cut in (t for t in range(1, len(way)) if is_cut(int(way[t - 1]), int(way[t]), frames)):
+        old, new = int(way[cut - 1]), int(way[cut])
+        start = cut - (length if old == OWN else 0 if new == OWN else length // 2)
+        for k in range(length):
+            t, share = start + k, (k + 1) / (length + 1)
+            if 0 <= t < len(way) and len(shares[t]) == 1 and shares[t][0][0] in (old, new):
+                shares[t] = [(new, share), (old, 1 - share)]
+    return shares
+
+
+class Fader:
+    """`blended` for a way that isn't known in advance: each cut is blended behind it."""
+
+    def __init__(self, frames: np.ndarray, length: int) -> None:
+        self.frames, self.length = frames, length
+        self.old: int | None = None
+        self.state: int | None = None
+        self.left = 0
+
+    def __call__(self, state: int) -> Shares:
+        """Of the next frame."""
+        if self.state is not None and is_cut(self.state, state, self.frames):
+            self.old, self.left = self.state, self.length
+        self.state = state
+        if not self.left or self.old == state:
+            self.left = 0
+            return [(state, 1.0)]
+        share = 1 - self.left / (self.length + 1)
+        self.left -= 1
+        return [(state, share), (self.old, 1 - share)]

@@ -1,0 +1,69 @@
+"""What decides how Face2Face looks; lengths are of the head's height where nothing else is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is retrieved from other frames of the clip."""
+
+    name: str
+    around: tuple[str, ...]  # regions that say where it is and what shape it has
+    inside: tuple[str, ...]  # regions that only show when it is open
+    follows: bool  # whether the inside moves as the model says, as eyeballs do; else as what is around it
+    pairs: tuple[tuple[int, int], ...]  # landmarks of ibug68, upper and lower, between which it opens
+    reach: tuple[float, float]  # mm from ``around`` up to which it covers wholly, and beyond which not at all
+
+
+INSIDE = ("mouth_inside", "teeth", "tongue")
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (7.0, 18.0))
+EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (2.0, 9.0))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """See the fields."""
+
+    parts: tuple[Part, ...] = (MOUTH, EYES)
+    texture: int = 384  # texels a side
+    textured: int = 12  # frames that the texture is merged from, spread over the clip's poses
+    plate: int = 24  # frames that the background is put together from
+    halo: float = 0.05  # around a person, of the head's height, that isn't background yet
+    kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
+    kept: int = 240  # frames, at most
+    resolution: int = 320  # px of the longer side of the picture in which the motion is rendered
+    visibility: int = 192  # px of that in which what hides what is found out
+    # retrieval, in mm of the parts' vertices
+    turned: float = 6.0  # a radian of head's turn between two frames
+    unseen: float = 1.0  # a mm that the part has to open further than the frame shows
+    foreign: float = 0.8  # for any frame but the one underneath
+    jump: float = 0.6  # for a cut from one frame to another
+    looks: float = 3.0  # for one minus the correlation of the two frames' pictures of the part
+    settled: float = 0.15  # for the step to the frame before or behind, or none
+    fade: int = 4  # frames over which a cut is blended
+    # retrieval of the frame underneath, in degrees
+    foreign_pose: float = 6.0
+    jump_pose: float = 12.0
+    # motion beside the head
+    hair: float = 0.15  # that moves as the head does
+    fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
+    fading_expression: float = 0.1
+    fading_light: float = 0.3
+    soft_light: float = 0.02  # standard deviation of the blur of what light changes
+    edge: float = 0.15  # from a window's edge, over which what isn't the head comes to rest
+    steepest: float = 3.0  # times the motion's length over which it fades at least
+    hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
+    rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
+    # seams
+    relit: tuple[float, float] = (0.6, 1.6)  # how much darker or lighter a pixel becomes by the light on it
+    offset: float = 48.0  # levels of 255 by which a part's colours are moved to those around it, at most
+    folded: tuple[float, float] = (0.4, 0.75)  # px of a frame that a pixel of a lid is drawn out of, to be smoothed
+    smoothed: float = 0.85  # how far
+    # an inside that no frame shows: where the mouth opens so many mm further than the retrieved one, it is drawn
+    drawn: tuple[float, float] = (3.0, 7.0)
+    depth: float = 0.45  # of the light that comes into an open mouth
+
+
+POLICY = Policy()

@@ -1,0 +1,127 @@
+"""Face2Face on the drawn clip, whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from facemodel import PortraitError
+from neural_render.methods.base import METHODS
+from neural_render.methods.clip import Clip
+from neural_render.methods.face2face.method import Face2Face, Person, plan, shown
+from neural_render.methods.face2face.settings import POLICY
+from renderer import Camera, render
+
+SMALL = replace(POLICY, texture=128, textured=4)
+
+
+@pytest.fixture(scope="module")
+def target(model, track, clip) -> Clip:
+    return Clip.of_track(track, clip, model)
+
+
+def made(model, target, track) -> list[np.ndarray]:
+    return list(Face2Face(SMALL).animate(None, target, Clip.of_track(track, None, model)))
+
+
+def drawn(model, parameters) -> tuple[np.ndarray, np.ndarray]:
+    """The truth, and where the face is."""
+    camera = Camera(float(parameters.focal), 160, 120)
+    maps = render(model, parameters, camera, maps=("diffuse", "mask"))
+    return maps["diffuse"].numpy() * 255, maps["mask"].numpy()[..., 0] > 0.99
+
+
+def error(pictures, truth, where) -> float:
+    return float(np.mean([np.abs(p.astype(float) - t)[w].mean() for p, t, w in zip(pictures, truth, where)]))
+
+
+def test_it_is_in_the_table_and_needs_no_weights():
+    method = METHODS["face2face"]()
+    assert method.training is None and not method.can("train")
+
+
+def test_its_own_performance_gives_the_clip_back(model, target, track, clip):
+    for picture, real in zip(made(model, target, track), clip.frames, strict=True):
+        assert np.abs(picture.astype(int) - real).mean() < 1
+
+
+def test_a_turned_head_is_where_it_was_asked_for(model, target, track):
+    p = track.parameters
+    asked = track.with_parameters(p.replace(rotation=p.rotation.flip(0), translation=p.translation.flip(0)))
+    truth, where = drawn(model, asked.parameters)
+    keep = [k for k in range(len(track)) if k not in (5, 8)]
+    pick = lambda seq: [seq[k] for k in keep]  # noqa: E731
+    result = made(model, target, asked)
+    stayed = [frame for _, _, frame in target.frames]
+    assert error(pick(result), pick(truth), pick(where)) < 0.45 * error(pick(stayed), pick(truth), pick(where))
+
+
+def test_beyond_the_clip_nothing_tears(model, target, track):
+    """25 degrees further than the clip turns."""
+    p = track.parameters
+    rotation = p.rotation.clone()
+    rotation[:, 1] = torch.linspace(0, 0.3 + np.radians(25), len(track))
+    asked = track.with_parameters(p.replace(rotation=rotation))
+    truth, where = drawn(model, asked.parameters)
+    result = made(model, target, asked)
+    assert error(result[-3:], truth[-3:], where[-3:]) < 16
+    jumps = [np.abs(a.astype(float) - b).mean() for a, b in zip(result[7:], result[8:])]
+    real = [frame.astype(float) for _, _, frame in target.frames]
+    assert max(jumps) < 3 * max(np.abs(a - b).mean() for a, b in zip(real, real[1:]))
+
+
+def test_mouths_come_from_frames_that_have_them(model, target, track):
+    """The clip opens its jaw from end to end; asked the other way round, each frame takes another's mouth."""
+    person = Person.of(target, SMALL)
+    own = shown(track.parameters.expanded(), model)
+    asked = own.replace(expression=own.expression.flip(0))
+    planned = plan(person, asked, own)
+    jaw = own.expression[:, model.expression_index("jawOpen")].numpy()
+    taken = np.where(planned.parts[0] == 0, np.arange(len(jaw)), person.frames[planned.parts[0] - 1])
+    assert np.abs(jaw[taken] - jaw[::-1]).mean() < 0.5 * np.abs(jaw - jaw[::-1]).mean()
+    assert max(planned.drawn[0]) == 0
+
+
+def test_a_mouth_that_the_clip_never_opened_is_drawn(model, target, track):
+    shut = model.expression_index("jawOpen")
+    p = track.parameters
+    expression = p.expression.clone()
+    expression[:, shut] = 0
+    closed = track.with_parameters(p.replace(expression=expression))
+    person = Person.of(Clip.of_track(closed, target.frames, model), SMALL)
+    own = shown(closed.parameters.expanded(), model)
+    wide = own.replace(expression=own.expression.index_fill(-1, torch.tensor([shut]), 0.8))
+    assert min(plan(person, wide, own).drawn[0]) > 0.5
+
+
+def test_what_does_not_belong_together_is_refused(model, target, track):
+    with pytest.raises(PortraitError, match="frames of 160 x 120"):
+        Face2Face(SMALL).animate(None, target, Clip.of_track(replace(track, width=80), None, model))
+    mixed = replace(track, facts={**track.facts, "target_frames": [0]})
+    with pytest.raises(PortraitError, match="own track"):
+        Face2Face(SMALL).animate(None, Clip.of_track(mixed, target.frames, model), Clip.of_track(mixed, None, model))
+
+
+def test_live_shows_what_is_asked_for(model, target, track):
+    live = Face2Face(SMALL).live(None, target)
+    p = track.parameters.expanded()
+    truth, where = drawn(model, track.parameters)
+    keep = [k for k in range(len(track)) if k not in (5,)]
+    result = [live(p[k]) for k in keep]
+    assert live.size == (160, 120) and result[0].shape == (120, 160, 3)
+    assert error(result, truth[keep], where[keep]) < 6
+
+
+def test_where_a_mouth_is_drawn_is_said(model, target, track):
+    method = Face2Face(SMALL)
+    list(method.animate(None, target, Clip.of_track(track, None, model)))
+    assert method.notes() == []
+    shut = torch.tensor([model.expression_index("jawOpen")])
+    half = track.parameters.expression.index_fill(-1, shut, 0.05)
+    wide = track.with_parameters(track.parameters.replace(expression=half.index_fill(-1, shut, 0.9)))
+    closed = Clip.of_track(track.with_parameters(track.parameters.replace(expression=half)), target.frames, model)
+    list(method.animate(None, closed, Clip.of_track(wide, None, model)))
+    assert "drawn there, not retrieved" in method.notes()[0]
