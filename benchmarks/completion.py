@@ -34,6 +34,7 @@ from neural_render.uv_gan.settings import Settings
 from neural_render.uv_gan.trainer import UVTrainer
 from neural_render.uv_gan.weights import CompletionWeights, complete
 from renderer import (
+    Sight,
     extend,
     linear_to_srgb,
     main_island,
@@ -59,7 +60,7 @@ def observe(model, person: Person, shot: Shot, island: Tensor) -> tuple[np.ndarr
     picture, alpha = render_textured(model, parameters, camera, person.albedo)
     photograph = to_uint8(picture * alpha)[0]
     view = unwrap_view(
-        photograph, surface_points(model, parameters), model, camera, (len(island), len(island)), grazing=80.0
+        photograph, surface_points(model, parameters), model, camera, (len(island), len(island)), Sight(grazing=80.0)
     )
     weight = blend_weight(sight(model, view), island)
     return truth.numpy(), to_uint8(view.texture).numpy(), weight

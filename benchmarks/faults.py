@@ -52,7 +52,7 @@ PICTURE_FAULTS = {"occluder": occluder, "shadow": half_shadow}
 
 
 class FoundOrTrue:
-    """MediaPipe's landmarks where it finds the drawn face, else the true ones with noise; counts both.
+    """MediaPipe's landmarks where it finds the synthetic face, else the true ones with noise; counts both.
 
     It knows a picture again by its bytes. ``wrong`` is the share of landmarks that are ``wrong_by`` px off.
     """

@@ -3,7 +3,7 @@
     python -m benchmarks.recovery [--faces 64] [--clips 8] [--seed 0] [--pictures FOLDER]
 
 Only pictures go in: faces of 512 x 512 px fitted one by one, clips of 60 frames of 384 x 384 px. Landmarks are
-MediaPipe's where it finds the drawn face, else the true ones with 1.5 px of noise; both are counted.
+MediaPipe's where it finds the synthetic face, else the true ones with 1.5 px of noise; both are counted.
 
 - Identity error: distance in mm of the neutral face's vertices (region "face") to the true neutral face's, after rigid
   alignment with size taken out; median and 90th percentile over all vertices of all faces. The mean face is measured on

@@ -25,23 +25,32 @@ def _outward(eye: int) -> int:
     return 1 if eye == 0 else -1
 
 
+def _look(name: str) -> tuple[int, float]:
+    """Which of the four angles (left yaw, left pitch, right yaw, right pitch) a coefficient is of, and where it's 1."""
+    eye = int(name.endswith("Right"))
+    way = name.removeprefix("eyeLook").removesuffix("Right").removesuffix("Left")
+    sign = {"In": -_outward(eye), "Out": _outward(eye), "Up": 1, "Down": -1}[way]
+    return 2 * eye + (way in ("Up", "Down")), sign * FULL_LOOK[way]
+
+
+_ANGLES, _FULL = map(list, zip(*(_look(name) for name in EYE_LOOK_NAMES)))
+
+
 def gaze_rotation(gaze: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) that turn the forward axis (0, 0, 1) into each eye's direction; gaze (..., 2)."""
-    yaw, pitch = gaze.unbind(-1)
-    sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
-    zero = torch.zeros_like(sy)
-    rows = [cy, -sy * sp, sy * cp, zero, cp, sp, -sy, -cy * sp, cy * cp]
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+    return gaze_rotation_and_slopes(gaze)[..., 0, :, :]
 
 
-def gaze_rotation_slopes(gaze: Tensor) -> Tensor:
-    """Derivatives (..., 2, 3, 3) of `gaze_rotation` by yaw and by pitch; gaze (..., 2)."""
+def gaze_rotation_and_slopes(gaze: Tensor) -> Tensor:
+    """(..., 3, 3, 3): `gaze_rotation`, its derivative by yaw, and that by pitch; gaze (..., 2)."""
     yaw, pitch = gaze.unbind(-1)
     sy, cy, sp, cp = yaw.sin(), yaw.cos(), pitch.sin(), pitch.cos()
-    zero = torch.zeros_like(sy)
-    by_yaw = [-sy, -cy * sp, cy * cp, zero, zero, zero, -cy, sy * sp, -sy * cp]
-    by_pitch = [zero, -sy * cp, -sy * sp, zero, -sp, cp, zero, -cy * cp, -cy * sp]
-    return torch.stack([torch.stack(rows, -1) for rows in (by_yaw, by_pitch)], -2).unflatten(-1, (3, 3))
+    zero, ss, sc, cs, cc = torch.zeros_like(sy), sy * sp, sy * cp, cy * sp, cy * cp
+    minus_s, minus_c, minus_ss, minus_sc, minus_cs = -sy, -cy, -ss, -sc, -cs
+    turn = [cy, minus_ss, sc, zero, cp, sp, minus_s, minus_cs, cc]
+    by_yaw = [minus_s, minus_cs, cc, zero, zero, zero, minus_c, ss, minus_sc]
+    by_pitch = [zero, minus_sc, minus_ss, zero, -sp, cp, zero, -cc, minus_cs]
+    return torch.stack(turn + by_yaw + by_pitch, -1).view(*yaw.shape, 3, 3, 3)
 
 
 def gaze_direction(gaze: Tensor) -> Tensor:
@@ -50,14 +59,14 @@ def gaze_direction(gaze: Tensor) -> Tensor:
     return torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
 
 
+def eye_look(gaze: Tensor) -> Tensor:
+    """ARKit's eyeLook coefficients (..., 8) in [0, 1], in the order of `EYE_LOOK_NAMES`, of gaze (..., 2 eyes, 2)."""
+    return (gaze.flatten(-2)[..., _ANGLES] / gaze.new_tensor(_FULL)).clamp(0.0, 1.0)
+
+
 def gaze_to_eye_look(gaze: Tensor) -> dict[str, Tensor]:
-    """ARKit's eight eyeLook coefficients, each (...) in [0, 1], of gaze (..., 2 eyes, 2)."""
-    values = {}
-    for eye, side in enumerate(("Left", "Right")):
-        yaw, pitch = gaze[..., eye, 0] * _outward(eye), gaze[..., eye, 1]
-        for name, angle in (("In", -yaw), ("Out", yaw), ("Up", pitch), ("Down", -pitch)):
-            values[f"eyeLook{name}{side}"] = (angle / FULL_LOOK[name]).clamp(0.0, 1.0)
-    return {name: values[name] for name in EYE_LOOK_NAMES}
+    """`eye_look` by name, each (...)."""
+    return dict(zip(EYE_LOOK_NAMES, eye_look(gaze).unbind(-1)))
 
 
 def eye_look_to_gaze(

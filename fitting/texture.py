@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from renderer import Camera, View, atlas_light, atlas_values, srgb_to_linear, surface_points, unwrap_view
+from renderer import Camera, Sight, View, atlas_light, atlas_values, srgb_to_linear, surface_points, unwrap_view
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def frame_texture(model, parameters, picture: Tensor, size: int, policy: Texture
     points = surface_points(model, p)
     camera = Camera(float(p.focal), width, height)
     linear = srgb_to_linear(picture.float().to(points.device) / 255)
-    view = unwrap_view(linear, points, model, camera, (size, size), grazing=policy.grazing)
+    view = unwrap_view(linear, points, model, camera, (size, size), Sight(grazing=policy.grazing))
     light = bounded(atlas_light(model, p, size), view.visible, policy)
     albedo = atlas_values(model, model.albedo(p.reflectance), size).clamp(0.003, 1)
     skin = within_outline(model, view, albedo * light, policy)

@@ -37,20 +37,13 @@ def axis_angle(matrix: Tensor) -> Tensor:
 
     Goes through the quaternion component that is largest, so that half turns are as exact as small ones.
     """
-    m00, m11, m22 = matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 2, 2]
-    xy, yz, xz = (matrix[..., i, j] + matrix[..., j, i] for i, j in ((0, 1), (1, 2), (0, 2)))
-    dx, dy, dz = (matrix[..., i, j] - matrix[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0)))
+    m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrix.flatten(-2).unbind(-1)
+    xy, yz, xz = m01 + m10, m12 + m21, m02 + m20
+    dx, dy, dz = m21 - m12, m02 - m20, m10 - m01
     w2, x2, y2, z2 = 1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22
     # Row k is the quaternion (w, x, y, z) times four times its component k.
-    rows = torch.stack(
-        [
-            torch.stack([w2, dx, dy, dz], -1),
-            torch.stack([dx, x2, xy, xz], -1),
-            torch.stack([dy, xy, y2, yz], -1),
-            torch.stack([dz, xz, yz, z2], -1),
-        ],
-        -2,
-    )
+    rows = torch.stack([w2, dx, dy, dz, dx, x2, xy, xz, dy, xy, y2, yz, dz, xz, yz, z2], -1)
+    rows = rows.view(*w2.shape, 4, 4)
     largest = torch.stack([w2, x2, y2, z2], -1).argmax(-1)
     row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
     row = row * torch.where(row[..., :1] < 0, -1.0, 1.0)

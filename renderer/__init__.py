@@ -11,12 +11,13 @@ from renderer.overlays import overlay
 from renderer.rasterizers import rasterize
 from renderer.scene import correspondence_colors, surface_points
 from renderer.texturing import atlas_light, atlas_values, extend, main_island, render_textured
-from renderer.unwrapping import View, unwrap, unwrap_view
+from renderer.unwrapping import Sight, View, unwrap, unwrap_view
 
 __all__ = [
     "MAPS",
     "Camera",
     "Fragments",
+    "Sight",
     "View",
     "axis_angle",
     "atlas_light",

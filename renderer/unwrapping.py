@@ -16,14 +16,20 @@ from geometry.mesh import vertex_normals
 from renderer.interpolation import interpolate_covered
 from renderer.rasterizers import rasterize
 
-DEPTH_TOLERANCE = 2.0
-"""mm that a texel may lie behind the depth buffer and still count as seen."""
-
-BEYOND = 3.0
-"""mm, the spread of the Gaussian window over which the picture beyond the outline is averaged."""
-
 OVERLAP_DEPTH = 1e-3
 """Depth given to the atlas to order what overlaps; so small that barycentrics change by less than that."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What counts as seen."""
+
+    grazing: float = 75.0  # degrees between normal and line of sight, beyond which nothing does
+    tolerance: float = 2.0  # mm that a texel may lie behind the depth buffer
+    beyond: float = 3.0  # mm, the spread of the Gaussian window over which the picture beyond the outline is averaged
+
+
+USUAL = Sight()
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,10 @@ def unwrap(
     model,
     camera: Camera,
     size: tuple[int, int] = (512, 512),
-    *,
-    grazing: float = 75.0,
+    sight: Sight = USUAL,
 ) -> tuple[Tensor, Tensor]:
     """Samples a picture into the UV atlas: texture and visibility of ``unwrap_view``, which has the arguments."""
-    view = unwrap_view(image, points_cam, model, camera, size, grazing=grazing)
+    view = unwrap_view(image, points_cam, model, camera, size, sight)
     return view.texture, view.visible
 
 
@@ -58,13 +63,12 @@ def unwrap_view(
     model,
     camera: Camera,
     size: tuple[int, int] = (512, 512),
-    *,
-    grazing: float = 75.0,
+    sight: Sight = USUAL,
 ) -> View:
     """Samples a picture into the UV atlas.
 
     A texel is visible where its point of the surface lies within the picture, faces the camera by less than
-    ``grazing`` degrees between normal and line of sight, and isn't behind another part of the mesh.
+    ``sight.grazing`` degrees between normal and line of sight, and isn't behind another part of the mesh.
 
     Args:
         image: (H, W, C), uint8 or float in [0, 1], as the camera sees it.
@@ -90,7 +94,7 @@ def unwrap_view(
     extent = pixels.new_tensor([camera.width, camera.height])
     inside = ((pixels > 0) & (pixels < extent)).all(-1) & (points[:, 2] > 0)
     cosine = -torch.nn.functional.cosine_similarity(normals, points, dim=-1)
-    facing = cosine > math.cos(math.radians(grazing))
+    facing = cosine > math.cos(math.radians(sight.grazing))
 
     zbuf = rasterize(points_cam[None], model.triangles, camera).zbuf[0, ..., 0]
     column = pixels[:, 0].nan_to_num(0).clamp(0, camera.width - 1).long()
@@ -100,13 +104,13 @@ def unwrap_view(
     # Within the pixel the surface's own slope changes the depth: allow for it.
     slope = (1 / cosine.clamp_min(1e-3).square() - 1).clamp_min(0).sqrt()
     pixel_size = points[:, 2] / camera.values(points)[0]
-    visible = inside & facing & (points[:, 2] <= seen + DEPTH_TOLERANCE + slope * pixel_size)
+    visible = inside & facing & (points[:, 2] <= seen + sight.tolerance + slope * pixel_size)
 
     grid = (2 * pixels / extent - 1).nan_to_num(0)
     colors = torch.nn.functional.grid_sample(
         picture.movedim(-1, 0)[None], grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
     )[0, :, 0].T
-    margin, beyond = _outline(zbuf >= 0, picture, row, column, BEYOND / float(pixel_size[visible].mean()))
+    margin, beyond = _outline(zbuf >= 0, picture, row, column, sight.beyond / float(pixel_size[visible].mean()))
     scatter = lambda values: texels.scatter(torch.where(visible[:, None], values, 0.0))[0]  # noqa: E731
     return View(
         texture=scatter(colors),

@@ -79,9 +79,13 @@ def random_performance(
     return truth, Camera(focal, size, size)
 
 
-def draw(model, truth: FaceParameters, camera: Camera, g: Generator) -> np.ndarray:
-    """(F, H, W, 3) in [0, 1]: the people before their background, as a perfect camera would see them."""
-    head, alpha = (p.numpy() for p in Person(truth.identity, truth.reflectance).draw(model, truth, camera))
+def draw(model, truth: FaceParameters, camera: Camera, g: Generator, person: Person | None = None) -> np.ndarray:
+    """(F, H, W, 3) in [0, 1]: the person before a background, as a perfect camera would see them.
+
+    ``person`` has another skin than the truth's reflectance.
+    """
+    person = person or Person(truth.identity, truth.reflectance)
+    head, alpha = (p.numpy() for p in person.draw(model, truth, camera))
     clothes = garment(model, truth, camera, torch.rand(3, generator=g).numpy() * 0.7)
     behind = photograph(g, camera.width) * (1 - clothes[..., 3:]) + clothes[..., :3] * clothes[..., 3:]
     return head + (1 - alpha) * behind

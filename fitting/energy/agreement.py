@@ -6,6 +6,7 @@ made of (`fitting.policy.confidence`).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,13 +18,19 @@ from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import sh_basis
 
 GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
-LUMA = (0.299, 0.587, 0.114)  # BT.601's shares of brightness
+LUMA = np.array([0.299, 0.587, 0.114])  # BT.601's shares of brightness
 FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
-DIM = 25 / 255  # sRGB: brightness below which noise and tone curves make up most of relative errors
+TINY = 0.1 / 255  # sRGB: less than eight bits tell
+NOISE = 1.5 / 255  # sRGB: standard deviation of a sample's noise, compression and rounding, about
+SIGNAL = 0.2  # share of the seen variance that is no noise at least
 EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
 ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
 OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
 ROUNDS = 6
+EVERY = 3  # of the samples each so-manieth: more don't make the figures another's, and take longer
+
+
+Array = np.ndarray
 
 
 def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -> dict[str, float]:
@@ -37,12 +44,13 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
         ``photometric``: typical difference of the colours (a robust standard deviation), of 255, in the light that
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
-        ``contrast``: the same over the brightness of the seen face (and `DIM`), about as large whatever the exposure.
-        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1.
+        ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1. A factor of either changes
+            nothing, and `NOISE`, a larger part of a dark face's variance, is taken off it, so that dark skin and dark
+            pictures count as others do. What the drawn face can't explain (hair, a hand) counts for less.
         ``visible``: share of the face turned to the camera that is seen.
     """
-    seen, level = look.seen, look.level
-    nine, axes = surface.points.at(state.motion), flip(state.light)
+    seen, level, some = look.seen, look.level, slice(None, None, EVERY)
+    nine, axes = surface.points.every(EVERY).at(state.motion), flip(state.light)
     rotated = nine.unflatten(2, (3, 3)) @ state.rotation.transpose(1, 2)[:, None]
     p, t1, t2 = rotated.unbind(2)
     placed = p * axes + state.translation[:, None]
@@ -51,52 +59,48 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     observed, _, inside = seen.levels[level].sample(points)
     normal = torch.nn.functional.normalize(torch.linalg.cross(t1, t2), dim=-1)
     turned = -(normal * axes * torch.nn.functional.normalize(placed, dim=-1)).sum(-1).clamp(-1, 0)
-    weight = (look.visible * inside * turned)[0]
-    shown = linear_to_srgb((surface.albedo * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
-    luma, observed = observed.new_tensor(LUMA), observed[0]
-    bright = observed @ luma
-    total = weight.sum().clamp_min(1e-6)
-    if ((weight[:, None] * (observed - bright[:, None]).square()).sum() / 3 / total).sqrt() < GREY:
-        observed, shown = bright[:, None], (shown @ luma)[:, None]
-    drawn, trust = _relit(shown, normal[0], observed, weight)
-    error = (drawn - observed).square().mean(-1).sqrt()
-    typical = float(_quantile(error, weight, EXPLAINED))
+    shown = linear_to_srgb((surface.albedo[some] * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
+    parts = (look.visible[:, some] * inside * turned)[0], shown, normal[0], observed[0], unhidden[:, some] * turned
+    # From here on numbers are few, and NumPy takes a third of the time of as many calls of torch.
+    weight, shown, normal, observed, could = (x.cpu().double().numpy() for x in parts)
+    bright, total = observed @ LUMA, max(weight.sum(), 1e-6)
+    if np.sqrt((weight[:, None] * (observed - bright[:, None]) ** 2).sum() / 3 / total) < GREY:
+        observed, shown = bright[:, None], (shown @ LUMA)[:, None]
+    drawn, trust = _relit(shown, normal, observed, weight)
+    typical = _quantile(np.sqrt(((drawn - observed) ** 2).mean(-1)), weight, EXPLAINED)
     expected, bright = drawn.mean(-1), observed.mean(-1)
-    mean = lambda values, by: (by * values).sum() / by.sum().clamp_min(1e-6)  # noqa: E731
-    a, b = bright - mean(bright, trust), expected - mean(expected, trust)
-    correlation = mean(a * b, trust) / (mean(a * a, trust).sqrt() * mean(b * b, trust).sqrt() + FLOOR**2)
-    level_of_face = float(mean(bright, weight)) + DIM
-    could = (unhidden * turned).sum().clamp_min(1e-6)
+    mean = lambda values: (trust * values).sum() / max(trust.sum(), 1e-6)  # noqa: E731
+    a, b = bright - mean(bright), expected - mean(expected)
+    variance = max(mean(a * a) - NOISE**2, SIGNAL * mean(a * a))
+    correlation = mean(a * b) / np.sqrt(variance * mean(b * b) + TINY**4)
     return {
-        "photometric": 255 * ROBUST * typical,
-        "contrast": ROBUST * typical / level_of_face,
-        "correlation": float(correlation),
-        "visible": float(weight.sum() / could),
+        "photometric": float(255 * ROBUST * typical),
+        "correlation": float(np.clip(correlation, -1, 1)),
+        "visible": float(weight.sum() / max(could.sum(), 1e-6)),
     }
 
 
-def _relit(shown: Tensor, normal: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _relit(shown: Array, normal: Array, observed: Array, weight: Array) -> tuple[Array, Array]:
     """Colours (N, C), sRGB, of ``shown`` in the light and by the tone curve that make them most like ``observed``.
 
     Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel,
     by iteratively reweighted least squares (of absolute errors). sRGB is nearly a power of light, so that a change of
     exposure is a factor in it, too.
     """
-    basis = torch.cat([torch.ones_like(normal[:, :1]), normal], 1)  # (N, 4)
-    columns = torch.nn.functional.pad(shown.T[:, :, None] * basis, (0, 1), value=1.0)  # (C, N, 5)
-    brightness = (weight[:, None] * observed).sum() / weight.sum().clamp_min(1e-6) / observed.shape[1] + FLOOR
-    ridge = 1e-3 * (weight.sum() * shown.square().mean() + FLOOR**2) * torch.eye(5, device=shown.device)
+    one = np.ones((shown.shape[1], len(shown), 1))
+    columns = np.concatenate([shown.T[:, :, None] * np.concatenate([one[0], normal], 1), one], 2)  # (C, N, 5)
+    brightness = (weight[:, None] * observed).sum() / max(weight.sum(), 1e-6) / observed.shape[1] + FLOOR
+    ridge = 1e-3 * (weight.sum() * (shown**2).mean() + FLOOR**2) * np.eye(5)
     trust, made = weight, shown
     for _ in range(ROUNDS):
-        by = trust[:, None] * columns
-        matrix, right = columns.transpose(1, 2) @ by + ridge, (by * observed.T[:, :, None]).sum(1)
-        factor = torch.linalg.solve(matrix, right)  # (C, 5)
-        made = (columns @ factor[..., None])[..., 0].T
-        trust = weight / (1 + (made - observed).square().mean(-1).sqrt() / (OUTLYING * brightness)) ** 1.5
+        by = (trust[:, None] * columns).swapaxes(1, 2)
+        factor = np.linalg.solve(by @ columns + ridge, by @ observed.T[:, :, None])  # (C, 5, 1)
+        made = (columns @ factor)[..., 0].T
+        trust = weight / (1 + np.sqrt(((made - observed) ** 2).mean(-1)) / (OUTLYING * brightness)) ** 1.5
     return made, trust
 
 
-def _quantile(values: Tensor, weight: Tensor, share: float) -> Tensor:
+def _quantile(values: Array, weight: Array, share: float) -> float:
     order = values.argsort()
-    running = weight[order].cumsum(0)
-    return values[order[torch.searchsorted(running, share * running[-1]).clamp_max(len(values) - 1)]]
+    running = weight[order].cumsum()
+    return values[order[min(np.searchsorted(running, share * running[-1]), len(values) - 1)]]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel.gaze import gaze_rotation, gaze_rotation_slopes
+from facemodel.gaze import gaze_rotation_and_slopes
 from fitting.energy.kernel_types import Pose
 from fitting.energy.landmark_points import LandmarkPoints
 from fitting.energy.pairs import across_eyes, both_axes, eye_openness, pair_rows, strengths
@@ -47,8 +47,7 @@ def _compiled(of, state, seen, weights, layout, shared) -> tuple[Tensor, Tensor]
     first = layout.shared if shared else 0
     out = torch.zeros(frames, 2 * (count + len(s.pairs)), first + layout.frame + 1)
     squared = torch.empty(frames, count)
-    turn, slopes = gaze_rotation(state.gaze).contiguous().numpy(), gaze_rotation_slopes(state.gaze)
-    by_yaw, by_pitch = (x.contiguous().numpy() for x in slopes.unbind(-3))
+    turn, by_yaw, by_pitch = np.ascontiguousarray(gaze_rotation_and_slopes(state.gaze).movedim(-3, 0).numpy())
     observed, unit = (seen.landmarks - seen.frame_centre).numpy(), (1 / seen.face_size).numpy()
     focal, motion, across = state.log_focal.exp().numpy()[()], state.motion, across_eyes(seen, s).numpy()
     scales = kernel.Scales(*(np.float32(x) for x in (weights.landmark_scale, weights.landmarks, weights.pair_scale)))
@@ -83,12 +82,12 @@ class _Eyeballs:
 
 def _eyeballs(s: LandmarkPoints, skin: Tensor, state: FitState) -> _Eyeballs:
     """``skin`` (F, L, 3) are the landmarks with the eyes straight ahead."""
-    turn = gaze_rotation(state.gaze)  # (F, 2, 3, 3)
+    turn, *slopes = gaze_rotation_and_slopes(state.gaze).unbind(-3)  # each (F, 2, 3, 3)
     index = (s.eye >= 0).nonzero().flatten()
     side = s.eye[index]
     centre = s.centres(state.identity)[side]  # (K, 3)
     offset = (skin[:, index] - centre)[..., None]
-    moved = tuple((d[:, side] @ offset)[..., 0] for d in gaze_rotation_slopes(state.gaze).unbind(-3))
+    moved = tuple((d[:, side] @ offset)[..., 0] for d in slopes)
     return _Eyeballs(index, side, centre + (turn[:, side] @ offset)[..., 0], turn[:, side], moved)
 
 

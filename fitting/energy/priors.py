@@ -25,7 +25,7 @@ def shared_prior(state: FitState, focal_guess: float, priors: Priors, unknowns: 
 
     ``sizes`` (I,): by what share a unit of each identity coefficient enlarges the face (`relative_sizes`).
     """
-    of = unknowns.layout.slices()
+    of = unknowns.layout.slices
     std, mean = (x.to(state.identity) for x in (unknowns.std, unknowns.mean))
     precision = torch.cat(
         [
@@ -98,7 +98,7 @@ def shade_prior(
 def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tensor, Tensor, Tensor]:
     """Precision (P, P) that doesn't change, that of light over the light's squared strength (P, P), and P x0 (P,)."""
     layout = unknowns.layout
-    at = {n: torch.arange(c.start, c.stop) - layout.shared for n, c in layout.slices().items()}
+    at = {n: torch.arange(c.start, c.stop) - layout.shared for n, c in layout.slices.items()}
     fixed, shape = torch.zeros(2, layout.frame, layout.frame, dtype=torch.float64)
     offset = torch.zeros(layout.frame, dtype=torch.float64)
     precision = unknowns.part(unknowns.std, "motion").cpu() ** -2

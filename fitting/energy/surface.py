@@ -19,8 +19,6 @@ from fitting.energy.landmark_points import LandmarkPoints
 from fitting.energy.samples import SurfaceSamples
 from fitting.solver.state import FitState
 
-PERSON = ("identity", "reflectance", "detail")  # what a linear model's shape depends on
-
 
 @dataclass(frozen=True)
 class Affine:
@@ -38,6 +36,10 @@ class Affine:
     def part(self, rows: slice) -> Affine:
         """Some of the K numbers of each point."""
         return Affine(self.neutral[..., rows], self.identity[..., rows, :], self.motion[..., rows, :])
+
+    def every(self, step: int) -> Affine:
+        """Each ``step``-th of the N points."""
+        return Affine(self.neutral[..., ::step, :], self.identity[..., ::step, :, :], self.motion[..., ::step, :, :])
 
     def frame(self, index: int) -> Affine:
         """One frame's, without a leading F."""
@@ -134,4 +136,5 @@ def motion_basis(there: Linearization) -> Tensor:
 
 
 def _same_person(a: FitState, b: FitState) -> bool:
-    return all(getattr(a, n) is getattr(b, n) for n in PERSON)
+    """Whether a linear model's shape is the same in both states."""
+    return a.identity is b.identity and a.reflectance is b.reflectance and a.detail is b.detail

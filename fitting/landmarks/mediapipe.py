@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +13,25 @@ from fitting.landmarks.base import SQUARE, UPSIDE_DOWN, Face, square_crop
 
 CROP = 256  # px, side of the square in which landmarks are looked for
 MARGIN = 1.7  # side of that square over the side of the face's box
-SURE = 0.85  # score of a box that needs no second look: those of upside-down faces stay below 0.8
-SMALLEST = 20.0  # px of a face that `search` is for
-SHARE = 0.08  # of a tile's side, from which on faces are found 9 times of 10
-MOST_TILES = 1200  # of one size: 7 s
-LONE = 0.8  # score of a box in a small tile that no other tile bears out
+
+
+@dataclass(frozen=True)
+class SearchPolicy:
+    """Which boxes are taken for faces, and how small ones are looked for."""
+
+    upright: float = 0.85  # score of a box that needs no second look: those of upside-down faces stay below 0.8
+    smallest: float = 20.0  # px of a face that `MediaPipeDetector.search` is for
+    share: float = 0.08  # of a tile's side, from which on faces are found 9 times of 10
+    most_tiles: int = 1200  # of one size: 7 s
+    lone: float = 0.8  # score of a box in a small tile that no other tile bears out
+
+    def sides(self, height: int, width: int) -> list[float]:
+        """Sides of the tiles of a search, px: each half as long as those before."""
+        sides, side = [], max(height, width) / 4
+        while side > 0.9 * self.smallest / self.share and 4 * height * width / side**2 < self.most_tiles:
+            sides.append(side)
+            side /= 2
+        return sides
 
 
 class MediaPipeDetector:
@@ -30,7 +45,7 @@ class MediaPipeDetector:
 
     name, scheme = "mediapipe", MEDIAPIPE478.name
 
-    def __init__(self, device: str = "cpu", max_faces: int = 8) -> None:
+    def __init__(self, device: str = "cpu", max_faces: int = 8, policy: SearchPolicy = SearchPolicy()) -> None:
         """It works on the CPU, whatever the ``device``."""
         os.environ.setdefault("GLOG_minloglevel", "2")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -45,7 +60,7 @@ class MediaPipeDetector:
             blank = np.zeros((CROP, CROP, 3), np.uint8)
             self._boxes.process(blank)
             self._mesh.process(blank)
-        self.max_faces, self._warned = max_faces, False
+        self.max_faces, self.policy, self._warned = max_faces, policy, False
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         height, width = picture.shape[:2]
@@ -56,11 +71,11 @@ class MediaPipeDetector:
     def search(self, picture: np.ndarray) -> list[Face]:
         """As `detect`; where that finds none, faces down to `least` px, which takes up to seconds."""
         faces = self.detect(picture)
-        for side in [] if faces else _sides(*picture.shape[:2]):
+        for side in [] if faces else self.policy.sides(*picture.shape[:2]):
             found = self._in_tiles(picture, side)
             borne_out = [
                 box for k, box in enumerate(found)
-                if box[2] > LONE or any(_overlap(box, other) for other in found[:k] + found[k + 1 :])
+                if box[2] > self.policy.lone or any(_overlap(box, other) for other in found[:k] + found[k + 1 :])
             ]  # fmt: skip
             if faces := self._faces(picture, borne_out):
                 break
@@ -68,7 +83,8 @@ class MediaPipeDetector:
 
     def least(self, width: int, height: int) -> float:
         """px: the size of the smallest faces that `search` finds in a picture of this size."""
-        return max(SMALLEST, SHARE * min(_sides(height, width), default=max(height, width) / 2))
+        p = self.policy
+        return max(p.smallest, p.share * min(p.sides(height, width), default=max(height, width) / 2))
 
     def _in_tiles(self, picture: np.ndarray, side: float) -> list[tuple[np.ndarray, float, float]]:
         """Boxes, as `_find` has them, in squares that overlap by half."""
@@ -88,8 +104,8 @@ class MediaPipeDetector:
                 continue
             face = self.refine(picture, centre, size)
             if face is not None:
-                sure = score > SURE or self._stands(picture, face)
-                faces.append(Face(face.points, face.scheme, float(score) if sure else UPSIDE_DOWN))
+                upright = score > self.policy.upright or self._upright(picture, face)
+                faces.append(Face(face.points, face.scheme, float(score) if upright else UPSIDE_DOWN))
             if len(faces) == self.max_faces:
                 break
         return sorted(faces, key=lambda f: -f.size)
@@ -107,7 +123,7 @@ class MediaPipeDetector:
                 return face
         return None
 
-    def _stands(self, picture: np.ndarray, face: Face) -> bool:
+    def _upright(self, picture: np.ndarray, face: Face) -> bool:
         """Whether the face isn't seen better when it's turned on its head.
 
         The mesh draws an upright face over an upside-down one. The landmarks' network (`fitting.landmarks.network`)
@@ -149,15 +165,6 @@ class MediaPipeDetector:
             middle = np.array([b.xmin + b.width / 2, b.ymin + b.height / 2 - 0.04 * b.height])
             out.append((centre + (middle - 0.5) * side, max(b.width, b.height) * side * 1.1, d.score[0]))
         return out
-
-
-def _sides(height: int, width: int) -> list[float]:
-    """Sides of the tiles of `search`, px: each half as long as those before."""
-    sides, side = [], max(height, width) / 4
-    while side > 0.9 * SMALLEST / SHARE and 4 * height * width / side**2 < MOST_TILES:
-        sides.append(side)
-        side /= 2
-    return sides
 
 
 def _overlap(a: tuple[np.ndarray, float, float], b: tuple[np.ndarray, float, float]) -> bool:

@@ -1,9 +1,9 @@
-"""A small network that sees where the default model's own landmarks are, and how sure it is of each.
+"""Whether a face is upright: a small network that is surer of its landmarks where it is.
 
-It learnt that from synthetic people of whom everything is known: dense landmarks with their uncertainties (Wood et al.,
-ECCV 2022), by ``python -m tools.train_landmarks``. It knows upright faces only, so its uncertainties say whether a face
-stands on its head, whatever model is fitted then (`fitting.landmarks.mediapipe`). Its points aren't fitted to: they
-belong to the model that it was trained on, and on photographs a detector's are the better ones.
+Enter squares about faces, leaves how uncertain the landmarks in them are (`uncertainty`); called by
+`fitting.landmarks.mediapipe` for boxes of a low score, whatever face model is fitted then. It learnt dense landmarks
+with their uncertainties (Wood et al., ECCV 2022) from synthetic people, all of them upright, by ``python -m
+tools.train_landmarks``. Nothing is fitted to its points, which are the default model's own.
 """
 
 from __future__ import annotations

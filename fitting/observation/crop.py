@@ -17,7 +17,7 @@ from fitting.observation.eye_patches import EyePatches, EyeSquare, eye_patches
 class Level:
     """One level of the pyramid: colours and their derivatives, to be sampled together."""
 
-    stack: Tensor  # (F, 9, S, S): sRGB in [0, 1], then d/dx and d/dy of each channel, per px of this level
+    stack: Tensor  # (F, 9, S, S), channels last: sRGB in [0, 1], then d/dx and d/dy of each, per px of this level
     size: int
 
     def sample(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,5 +122,5 @@ def _level(crop: np.ndarray, size: int, device: str | torch.device) -> Level:
     image = level_picture(crop, size)
     dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    stack = np.concatenate([image, dx, dy], 2).transpose(2, 0, 1)
-    return Level(torch.from_numpy(np.ascontiguousarray(stack))[None].to(device), size)
+    stack = torch.from_numpy(np.concatenate([image, dx, dy], 2))
+    return Level(stack.permute(2, 0, 1)[None].to(device), size)

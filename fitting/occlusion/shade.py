@@ -37,7 +37,7 @@ def rows_of_parts(
 
     Where there is a light in a shadow, the rows have its columns in the end.
     """
-    light = layout.slices()["light"]
+    light = layout.slices["light"]
     states = [state] if parts.shade is None else [state, replace(state, light=parts.shade)]
     terms = [photometric_rows(surface, s, look, weights, layout, shared=True) for s in states]
     errors = torch.stack([t.squared for t in terms]) / 3

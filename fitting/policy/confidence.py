@@ -1,9 +1,11 @@
 """How far a fitted frame is to be trusted, and in words why not.
 
-The confidence is the probability that a fit is good, by a logistic regression on a few figures of `Fitter.track`
-(`fitting.energy.agreement`), calibrated by ``python -m benchmarks.trust --choose`` on synthetic people and on spoiled
-fits of real frames. None of the figures depends on exposure. They are kept in the track, so that the reasons can be
-read off it later.
+The confidence is the probability that a fit is good, by a logistic regression on two figures of `Fitter.track`, neither
+of which depends on exposure: how far light and dark of the drawn face go with the seen ones
+(`fitting.energy.agreement`), and how far its landmarks are off. ``python -m benchmarks.trust`` calibrates it, on
+synthetic people and on spoiled fits of real frames, and measures it on others. Errors of colour, visible share, the
+solver's rest and the detector's own confidence were tried as well: they made it no better, and colours' worse for dark
+skin. The figures are kept in the track, so that the reasons can be read off it later.
 """
 
 from __future__ import annotations
@@ -16,25 +18,22 @@ from fitting.landmarks.base import UPSIDE_DOWN
 from fitting.observation.crop import Observation
 
 DOUBTFUL = 0.4  # confidence below which a frame is marked uncertain
-TELLING = 0.7  # log-odds that a figure takes from a frame's: a reason worth a word
-FIGURES = ("landmarks", "contrast", "correlation", "visible", "converged", "detector")
+SURE = 0.7  # confidence above which there is nothing to say
+TELLING = 0.2  # share of the log-odds that a frame lacks: a reason worth a word
+FIGURES = ("landmarks", "correlation")
+BEST = 0.05  # one minus the correlation that more adds little to: noise, and colours that the model doesn't have
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Log-odds of a good fit: of a perfect frame, and what each of `figures` adds to them a unit.
 
-    As ``python -m benchmarks.trust --choose --people 12 --clips FOLDER`` gave them, of 692 fits, 190 of them of real
-    frames.
+    As ``python -m benchmarks.trust`` chooses them.
     """
 
-    perfect: float = 4.23
-    landmarks: float = -0.42
-    contrast: float = -1.0
-    correlation: float = -9.95
-    visible: float = -2.0
-    converged: float = -0.5
-    detector: float = -0.57
+    perfect: float = 2.45
+    landmarks: float = -0.3
+    correlation: float = -2.15
 
 
 def face_brightness(seen: Observation) -> float:
@@ -52,14 +51,9 @@ def figures(energies: dict[str, float]) -> tuple[float, ...]:
         energies: those of `Fitter.track`, with ``detector``, the detector's own confidence.
     """
     known = {name: value for name, value in energies.items() if math.isfinite(value)}
-    below = lambda name: min(max(1 - known.get(name, 1.0), 0.0), 2.0)  # noqa: E731
     return (
         math.log1p(max(known.get("landmarks", 0.0), 0.0) / 0.01),
-        math.log1p(max(known.get("contrast", 0.0), 0.0) / 0.05),
-        below("correlation"),
-        below("visible"),
-        below("converged"),
-        below("detector"),
+        math.log1p(min(max(1 - known.get("correlation", 1.0), 0.0), 2.0) / BEST),
     )
 
 
@@ -82,17 +76,14 @@ def doubts(energies: dict[str, float], status: FrameStatus = FrameStatus.TRACKED
     if energies.get("detector") == UPSIDE_DOWN:
         return ["the face seems to be upside down: the landmarks' network sees it better the other way up"]
     figure = lambda name: energies.get(name, float("nan"))  # noqa: E731
-    colours = f"colours off by {figure('photometric'):.0f} of 255, in a face of {figure('brightness'):.0f}"
     words = {
         "landmarks": f"landmarks off by {figure('landmarks'):.1%} of the face's size",
-        "contrast": colours,
-        "correlation": "light and dark of the face lie elsewhere than in the picture",
-        "visible": f"only {figure('visible'):.0%} of the face turned to the camera is visible",
-        "converged": "the solver had not come to rest",
-        "detector": f"the detector is sure of a face by {figure('detector'):.0%} only",
+        "correlation": "light and dark of the face lie elsewhere than in the picture "
+        f"(correlation {figure('correlation'):.2f}, colours off by {figure('photometric'):.0f} of 255)",
     }
     found = sorted(losses(energies).items(), key=lambda f: -f[1])
-    told = [words[name] for name, loss in found if loss > TELLING]
+    worth = math.inf if confidence(energies) > SURE else TELLING * sum(loss for _, loss in found)
+    told = [words[name] for name, loss in found if loss > worth]
     if status & FrameStatus.UNCERTAIN and not told:
         told = [words[found[0][0]]]
     if status & FrameStatus.SEVERAL_FACES:

@@ -21,17 +21,18 @@ def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor
     low = (lower >= 0) & (gradient > 0) | fixed  # held at their lower bound
     high = (upper <= 0) & (gradient < 0) & ~fixed
     scale = gradient.abs().max() * 1e-9 + 1e-12
+    loose, least_of_all, most_of_all = ~fixed, lower - 1e-9, upper + 1e-9
     best, least = torch.zeros_like(gradient), 0.0
     fewest, patience = len(gradient) + 1, 3
     for _ in range(passes):
         free = (~(low | high)).nonzero().flatten()
-        step = torch.where(low, lower, torch.where(high, upper, torch.zeros_like(lower)))
+        step = torch.where(low, lower, torch.where(high, upper, 0.0))
         right = -gradient[free] - matrix[free] @ step
         step[free] = factorization.solve(matrix[free[:, None], free], right)
         # The slope belongs to the step before it's clipped: of a clipped one, the sets can go round in circles.
         slope = matrix @ step + gradient
-        below, above = step < lower - 1e-9, step > upper + 1e-9
-        release = ~fixed & (low & (slope < -scale) | high & (slope > scale))
+        below, above = step < least_of_all, step > most_of_all
+        release = loose & (low & (slope < -scale) | high & (slope > scale))
         wrong = below | above | release
         step = torch.minimum(torch.maximum(step, lower), upper)
         if not wrong.any():

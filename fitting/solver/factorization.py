@@ -41,7 +41,7 @@ def _variances(matrix: Tensor) -> Tensor:
 def _regular(factor: Tensor) -> bool:
     """Whether a Cholesky factor isn't that of a matrix that is singular but for rounding."""
     diagonal = factor.diagonal(dim1=-2, dim2=-1)
-    own = factor.square().sum(-1).sqrt()  # roots of the matrix's diagonal
+    own = torch.linalg.vector_norm(factor, dim=-1)  # roots of the matrix's diagonal
     return bool((diagonal > torch.finfo(factor.dtype).eps ** 0.5 * own).all())  # not of NaN either
 
 

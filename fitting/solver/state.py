@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -38,34 +38,33 @@ class Layout:
     def frame(self) -> int:
         return POSE + self.motion + GAZE + LIGHT
 
+    @cached_property
     def slices(self) -> dict[str, slice]:
         """Columns of each block in [shared | frame]."""
-        return _slices(self)
+        sizes = {
+            "identity": self.identity,
+            "reflectance": self.reflectance,
+            "log_focal": 1,
+            "rotation": 3,
+            "translation": 3,
+            "expression": self.expression,
+            "joints": self.joints,
+            "gaze": GAZE,
+            "light": LIGHT,
+        }
+        out, start = {}, 0
+        for name, size in sizes.items():
+            out[name] = slice(start, start + size)
+            start += size
+        return {**out, "motion": slice(out["expression"].start, out["joints"].stop)}
+
+    @cached_property
+    def _own(self) -> dict[str, slice]:
+        return {n: slice(at.start - self.shared, at.stop - self.shared) for n, at in self.slices.items()}
 
     def own(self, name: str) -> slice:
         """Columns of one of a frame's blocks in [frame]."""
-        at = self.slices()[name]
-        return slice(at.start - self.shared, at.stop - self.shared)
-
-
-@lru_cache(maxsize=16)
-def _slices(layout: Layout) -> dict[str, slice]:
-    sizes = {
-        "identity": layout.identity,
-        "reflectance": layout.reflectance,
-        "log_focal": 1,
-        "rotation": 3,
-        "translation": 3,
-        "expression": layout.expression,
-        "joints": layout.joints,
-        "gaze": GAZE,
-        "light": LIGHT,
-    }
-    out, start = {}, 0
-    for name, size in sizes.items():
-        out[name] = slice(start, start + size)
-        start += size
-    return {**out, "motion": slice(out["expression"].start, out["joints"].stop)}
+        return self._own[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ class Unknowns:
         total = layout.shared + layout.frame
         lower, upper, mean, std = (torch.full((total,), x).double() for x in (-torch.inf, torch.inf, 0.0, torch.inf))
         for name, block in model.blocks.items():
-            at = layout.slices()[name]
+            at = layout.slices[name]
             for whole, part in ((lower, block.lower), (upper, block.upper), (mean, block.mean), (std, block.std)):
                 whole[at] = part.cpu().double().round(decimals=6)  # as they were written: 0.45, not its nearest float
         return cls(layout, *(x.to(model.mean.device) for x in (lower, upper, mean, std)))
@@ -100,7 +99,7 @@ class Unknowns:
 
     def part(self, values: Tensor, name: str) -> Tensor:
         """The entries of one block, of (S + P,) values."""
-        return values[self.layout.slices()[name]]
+        return values[self.layout.slices[name]]
 
     @cached_property
     def _limits(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -112,16 +111,10 @@ class Unknowns:
         """(M,) of expressions and joints, in double."""
         return self.part(self.std, "motion")
 
-    def clamped(self, state: FitState) -> FitState:
-        """The state within the bounds of expressions and joints."""
-
-        def clamp(name: str) -> Tensor:
-            lower, upper = self._limits[name]
-            return torch.minimum(torch.maximum(getattr(state, name), lower), upper)
-
-        if not self.layout.joints:
-            return replace(state, expression=clamp("expression"))
-        return replace(state, expression=clamp("expression"), joints=clamp("joints"))
+    def clamped(self, state: FitState) -> dict[str, Tensor]:
+        """A state's expressions and joints within their bounds, as copies by name; no joints of a model without any."""
+        values = {"expression": state.expression} | ({"joints": state.joints} if self.layout.joints else {})
+        return {name: torch.clamp(value, *self._limits[name]) for name, value in values.items()}
 
     def frame_bounds(self, state: FitState, held: Tensor) -> tuple[Tensor, Tensor]:
         """Bounds (F, P) of a step of each frame's own unknowns, in double; what is ``held`` (P,) doesn't move."""
@@ -189,7 +182,7 @@ class FitState:
         )
         if shared is None:
             return moved
-        at = layout.slices()
+        at = layout.slices
         return replace(
             moved,
             identity=self.identity + shared[at["identity"]],

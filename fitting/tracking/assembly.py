@@ -13,7 +13,7 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.plan import SharedSpread
 
 ENERGIES = (
-    "landmarks", "photometric", "contrast", "correlation", "brightness", "energy", "visible", "step", "converged",
+    "landmarks", "photometric", "correlation", "brightness", "energy", "visible", "step", "converged",
     "detector",
 )  # fmt: skip
 

@@ -77,7 +77,7 @@ class FaceFollower:
 
     person: pictures of who is followed; without any it is the largest face of the first frame with one, of whom
         pictures are kept from then on.
-    alone: nobody else was seen in the clip. Then a face that is found alone is believed to be the person's unless it
+    alone: nobody else was seen in the clip. Then a face that is found alone is taken for the person's unless it
         looks quite another's.
     """
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
-from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
+from facemodel.gaze import EYE_LOOK_NAMES, eye_look
 from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
@@ -122,13 +122,10 @@ class Fitter:
 
     def admissible(self, state: FitState) -> FitState:
         """The state within its bounds, with the shapes that follow the gaze."""
-        state = self.unknowns.clamped(state)
-        if self.eye_look is None:
-            return state
-        look = gaze_to_eye_look(state.gaze)
-        expression = state.expression.clone()
-        expression[:, self.eye_look] = torch.stack([look[n] for n in EYE_LOOK_NAMES], -1)
-        return replace(state, expression=expression)
+        inside = self.unknowns.clamped(state)
+        if self.eye_look is not None:
+            inside["expression"][:, self.eye_look] = eye_look(state.gaze)
+        return replace(state, **inside)
 
     # -- one frame ----------------------------------------------------------------------------------------------
 

@@ -13,10 +13,14 @@ from fitting.tracking.follow import FaceFollower
 from fitting.tracking.people import Candidate, chip_of
 from foundation.progress import Event, Report, ignore
 
-FACES = 4  # of a frame, at most
-SEARCHES = 4  # of a clip's frames: each may take seconds, while no face was found
-SMALL = 0.08  # of a picture's longer side: faces up to this size are followed where they were
-LESSER = 0.3  # of the size of the largest face: smaller ones are bystanders'
+
+@dataclass(frozen=True)
+class SurveyPolicy:
+    """Which faces are looked at, and how hard they're looked for."""
+
+    faces: int = 4  # of a frame, at most
+    searches: int = 4  # of a clip's frames: each may take seconds, while no face was found
+    lesser: float = 0.3  # of the size of the largest face: smaller ones are bystanders'
 
 
 @dataclass
@@ -38,6 +42,7 @@ def survey(
     ordered: bool = True,
     looked_at: int = 48,
     report: Report = ignore,
+    policy: SurveyPolicy = SurveyPolicy(),
 ) -> Survey:
     """Decodes the clip once and looks for faces in frames evenly spread, however long it is.
 
@@ -49,7 +54,7 @@ def survey(
     found, stride, shot, segment = Survey(), max(1, (count or 0) // looked_at), 0, 0
     cuts = FaceFollower(detector)
     frames_looked_at = min(count or 2 * looked_at, looked_at)
-    search_at = set(np.linspace(1, max(1, frames_looked_at), SEARCHES).astype(int).tolist())
+    search_at = set(np.linspace(1, max(1, frames_looked_at), policy.searches).astype(int).tolist())
     for index, _, picture in frames:
         found.frames = index + 1
         if ordered:
@@ -57,16 +62,16 @@ def survey(
             shot, segment = shot + cut, segment + (cut or cuts.abrupt)
         if index % stride == 0:
             found.looked_at += 1
-            faces = detector.detect(picture)[:FACES]
-            small = found.candidates and found.candidates[-1].face.size < SMALL * max(picture.shape)
+            faces = detector.detect(picture)[: policy.faces]
+            small = found.candidates and found.candidates[-1].face.size < cuts.policy.small * max(picture.shape)
             if not faces and small:
                 last = found.candidates[-1].face
                 face = detector.refine(picture, last.centre, last.size)
                 faces = [] if face is None else [face]
             if not faces and not found.candidates and (not ordered or found.looked_at in search_at):
-                faces = search(detector, picture)[:FACES]
+                faces = search(detector, picture)[: policy.faces]
                 found.searched += 1
-            for rank, face in enumerate(f for f in faces if f.size > LESSER * faces[0].size):
+            for rank, face in enumerate(f for f in faces if f.size > policy.lesser * faces[0].size):
                 chip = chip_of(picture, face)
                 found.candidates.append(Candidate(index, shot, face, cut_out(picture, face, size), segment, rank, chip))
             if index // stride >= 2 * looked_at:

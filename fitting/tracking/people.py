@@ -19,12 +19,21 @@ from fitting.observation.crop import Crop
 from foundation.errors import PortraitError
 
 THUMB = 16  # px, side of what two faces are quickly compared by
-LINKED = 0.6  # of a face's size: how far one moves between two frames that are looked at
-GROWN = 1.4  # times as large it becomes
-MOST_CHAINS = 24  # that are told apart by embeddings: the longest ones
-FEW_FACES = 3  # a person seen less often, and in less than `RARE` of the frames, has no track of their own
-RARE = 0.05
-REMEMBERED = 3  # pictures of key frames that a person is known by
+
+
+@dataclass(frozen=True)
+class PeoplePolicy:
+    """When faces of neighbouring frames are one person's, and who is worth a track."""
+
+    linked: float = 0.6  # of a face's size: how far one moves between two frames that are looked at
+    grown: float = 1.4  # times as large it becomes
+    most_chains: int = 24  # that are told apart by embeddings: the longest ones
+    few_faces: int = 3  # a person seen less often, and in less than ``rare`` of the frames, has no track of their own
+    rare: float = 0.05
+    remembered: int = 3  # pictures of key frames that a person is known by
+
+
+USUAL = PeoplePolicy()
 
 
 @dataclass
@@ -101,16 +110,16 @@ class _Chain:
     def weight(self) -> float:
         return float(sum(np.sqrt(c.face.size) for c in self.faces))
 
-    def goes_on(self, c: Candidate, stride: int) -> bool:
+    def goes_on(self, c: Candidate, stride: int, policy: PeoplePolicy) -> bool:
         last = self.faces[-1]
-        ratio = c.face.size / last.face.size
-        near = np.linalg.norm(c.face.centre - last.face.centre) < LINKED * max(c.face.size, last.face.size)
-        return (
-            last.segment == c.segment and 0 < c.index - last.index <= 2 * stride and near and 1 / GROWN < ratio < GROWN
-        )
+        alike = 1 / policy.grown < c.face.size / last.face.size < policy.grown
+        near = np.linalg.norm(c.face.centre - last.face.centre) < policy.linked * max(c.face.size, last.face.size)
+        return last.segment == c.segment and 0 < c.index - last.index <= 2 * stride and near and alike
 
 
-def people(candidates: list[Candidate], stride: int = 1, ordered: bool = True) -> list[list[Candidate]]:
+def people(
+    candidates: list[Candidate], stride: int = 1, ordered: bool = True, policy: PeoplePolicy = USUAL
+) -> list[list[Candidate]]:
     """The people of a clip, each with their faces in the order of time; who is the largest face longest comes first.
 
     stride: frames from one that was looked at to the next. Where everybody may be one person, as the only face of one
@@ -124,7 +133,7 @@ def people(candidates: list[Candidate], stride: int = 1, ordered: bool = True) -
         return [[c for c in candidates if c.rank == 0]]
     chains: list[_Chain] = []
     for c in candidates:
-        ends = [k for k in chains if ordered and k.goes_on(c, stride)]
+        ends = [k for k in chains if ordered and k.goes_on(c, stride, policy)]
         if ends:
             min(ends, key=lambda k: np.linalg.norm(k.faces[-1].face.centre - c.face.centre)).faces.append(c)
         else:
@@ -132,7 +141,7 @@ def people(candidates: list[Candidate], stride: int = 1, ordered: bool = True) -
     chains.sort(key=lambda k: -k.weight)
     embed = shared_embedding()
     known: list[tuple[list[np.ndarray], list[Candidate]]] = []
-    for chain in chains[:MOST_CHAINS]:
+    for chain in chains[: policy.most_chains]:
         shown = max(chain.faces, key=lambda c: c.face.size), chain.faces[len(chain.faces) // 2]
         these = [embed.of_chip(c.chip) for c in {c.index: c for c in shown}.values()]
         near = [min(np.linalg.norm(a - b) for a in these for b in those) for those, _ in known]
@@ -148,7 +157,8 @@ def people(candidates: list[Candidate], stride: int = 1, ordered: bool = True) -
 
     found = [sorted(faces, key=lambda c: c.index) for _, faces in known]
     frames = len({c.index for c in candidates})
-    lasting = [faces for faces in found if len(faces) >= min(FEW_FACES, frames) or len(faces) > RARE * frames]
+    fewest = min(policy.few_faces, frames)
+    lasting = [faces for faces in found if len(faces) >= fewest or len(faces) > policy.rare * frames]
     return sorted(lasting or found, key=shown_most, reverse=True)
 
 
@@ -187,8 +197,8 @@ def pick(
     return best, found[best]
 
 
-def pictures(faces: list[Candidate]) -> list[np.ndarray]:
-    """At most `REMEMBERED` pictures to know somebody by, evenly over their faces."""
+def pictures(faces: list[Candidate], policy: PeoplePolicy = USUAL) -> list[np.ndarray]:
+    """At most ``policy.remembered`` pictures to know somebody by, evenly over their faces."""
     chips = [c.chip for c in faces if c.chip is not None]
-    at = np.linspace(0, len(chips) - 1, min(REMEMBERED, len(chips))).round().astype(int)
+    at = np.linspace(0, len(chips) - 1, min(policy.remembered, len(chips))).round().astype(int)
     return [chips[k] for k in at]

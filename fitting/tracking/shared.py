@@ -123,16 +123,16 @@ class _KeyFrames:
         placed = self._placed()
         if not self.levels:
             return self._result(placed, trusted=False)
-        parted = self._parted(placed)
-        hidden = parted.hidden > s.occlusion.hidden
-        masked = self._coarse(parted) if hidden else None
+        segmented = self._segmented(placed)
+        hidden = segmented.hidden > s.occlusion.hidden
+        masked = self._coarse(segmented) if hidden else None
         coarse = masked or self._coarse(placed)
         if self.side > s.trust.least_side[self.few] and (result := self._trusting(coarse)) is not None:
             return result
-        if hidden and parted.shade is not None:
+        if hidden and segmented.shade is not None:
             return self._usual(masked)
         plain = coarse if masked is None else self._coarse(placed)
-        return self._usual(plain, skin=parted if parted.hidden > s.occlusion.some else None)
+        return self._usual(plain, skin=segmented if segmented.hidden > s.occlusion.some else None)
 
     def _sized(self, w: Weights) -> Weights:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
@@ -151,7 +151,7 @@ class _KeyFrames:
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
-    def _parted(self, x: _Solution) -> _Solution:
+    def _segmented(self, x: _Solution) -> _Solution:
         """The same with what its frames show where, and with a light in their shadows where they have any."""
         policy = self.fitter.settings.occlusion
         if MASK_SIZE not in self.seen.levels or self.side < policy.least_side:
@@ -216,7 +216,7 @@ class _KeyFrames:
 
     def _result(self, x: _Solution, trusted: bool) -> SharedResult:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, self.seen))
-        stds, at = spread(x.matrix, x.held), self.fitter.layout.slices()
+        stds, at = spread(x.matrix, x.held), self.fitter.layout.slices
         stds = {n: stds[at[n]] for n in ("identity", "reflectance", "log_focal")}
         return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None)
 
@@ -246,7 +246,7 @@ class _KeyFrames:
     def _held(self, free: Free) -> tuple[Tensor, Tensor]:
         """Which of the shared unknowns (S,) and of a frame's (P,) stay as they are."""
         f = self.fitter
-        at, light = f.layout.slices(), f.layout.own("light")
+        at, light = f.layout.slices, f.layout.own("light")
         shared = torch.zeros(f.layout.shared, dtype=torch.bool, device=f.held_frame.device)
         own = f.held_frame.clone()
         if free in (Free.POSE, Free.SKIN):

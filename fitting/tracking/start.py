@@ -70,7 +70,7 @@ def _pose(
     if ok:
         try:
             ok, turn, shift = cv2.solvePnP(points[used], pixels[used], camera, None, flags=cv2.SOLVEPNP_SQPNP)
-        except cv2.error:  # it refuses faces of a small angle: 20 px seen through a long lens
+        except cv2.error:  # it refuses faces of a small angle: 20 px in a narrow field of view
             turn, shift = np.zeros((3, 1)), _facing(pixels[used], focal, middle)[:, None]
     if ok:
         ok, turn, shift = cv2.solvePnP(

@@ -27,9 +27,9 @@ from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.assembly import as_track
 from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
-from fitting.tracking.follow import FaceFollower, FollowerState
+from fitting.tracking.follow import FaceFollower, FollowerState, FollowPolicy
 from fitting.tracking.frame import Fitter
-from fitting.tracking.keyframes import SMALL, choose, survey
+from fitting.tracking.keyframes import choose, survey
 from fitting.tracking.people import Candidate, Memory, people, pick, pictures
 from fitting.tracking.plan import ClipPlan, SharedSpread
 from fitting.tracking.shared import solve_shared
@@ -252,7 +252,7 @@ def _solve_shared(
     # A change of the logarithm is a relative change.
     spread = SharedSpread(std["identity"].tolist(), std["reflectance"].tolist(), float(std["log_focal"][0]) * focal)
     # A small face isn't found again by looking at the whole picture.
-    first, small = faces[0].face, SMALL * max(frames.width, frames.height)
+    first, small = faces[0].face, FollowPolicy().small * max(frames.width, frames.height)
     follower = FollowerState(tuple(first.centre.tolist()), first.size) if first.size < small else FollowerState()
     return Progress(Rows(), Shared(result.state, spread, plan), follower, None, Memory(pictures(chosen)))
 

@@ -10,7 +10,7 @@ from neural_render.networks.blocks import Norm, initialize_normal, make_norm
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges overlapping 70 x 70 pixel patches of an image given its condition.
+    """Scores overlapping 70 x 70 pixel patches of an image given its condition.
 
     4 x 4 convolutions, width * (1, 2, 4) of stride 2 and (8) of stride 1, normalisation in all but the first,
     leaky ReLU 0.2, then one logit a patch: 256 pixels give 30 x 30 logits, 128 give 14 x 14.

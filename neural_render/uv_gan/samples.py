@@ -17,7 +17,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Report, counted, ignore
 from foundation.tensors import read_tensors, write_tensors
 from neural_render.uv_gan.filling import blend_weight
-from renderer import Camera, atlas_light, linear_to_srgb, main_island, surface_points, to_uint8, unwrap_view
+from renderer import Camera, Sight, atlas_light, linear_to_srgb, main_island, surface_points, to_uint8, unwrap_view
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person
 
 MASK_SIZE = 192  # px of the view that says what is seen
@@ -121,7 +121,7 @@ def seen_from(model, parameters, camera: Camera, size: int, island: Tensor) -> T
     """(S, S) 0 to 1: which texels a camera sees well enough to be kept, by the head's own geometry alone."""
     points = surface_points(model, parameters)
     blank = torch.zeros(camera.height, camera.width, 1)
-    view = unwrap_view(blank, points, model, camera, (size, size), grazing=80.0)
+    view = unwrap_view(blank, points, model, camera, (size, size), Sight(grazing=80.0))
     return blend_weight(sight(model, view), island)
 
 

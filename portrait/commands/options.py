@@ -51,7 +51,10 @@ Minutes = Annotated[float, typer.Option(help="Training time in all; an interrupt
 Size = Annotated[int | None, typer.Option(help="Pixels of the network's images: 64, 128, 256 or 512.")]
 Width = Annotated[int | None, typer.Option(help="Channels of the network's first layer: its capacity and cost.")]
 Method = Annotated[
-    str, typer.Option(metavar="NAME", help="Method of reenactment: deep-video-portraits, or another that is installed.")
+    str,
+    typer.Option(
+        metavar="NAME", help="Method of reenactment: deep-video-portraits, face2face, or another that is installed."
+    ),
 ]
 MethodOption = Annotated[
     list[str] | None,

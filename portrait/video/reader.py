@@ -96,7 +96,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
         import av
 
-        index = -1
+        index, broken = -1, reading_errors()  # now: frames that nobody took to the end are given up as Python ends
         try:
             with av.open(local(self.path)) as container:
                 stream = container.streams.video[0]
@@ -105,7 +105,7 @@ class VideoReader:
                     time = frame.time
                     time = index / self.fps if time is None else time - self._start
                     yield index, time, self._upright(frame)
-        except reading_errors() as error:
+        except broken as error:
             raise PortraitError(
                 f"video '{self.path}': breaks off after frame {index} of {self.frame_count or 'unknown'} "
                 f"({_reason(error)}); get a whole copy, or cut it there first"

@@ -29,9 +29,11 @@ def rasterize(points_cam: Tensor, triangles: Tensor, camera: Camera) -> Fragment
     def draw(n: int) -> int:
         return rasterize_picture(points[n], corners, *cameras[n], NEAR, n * n_triangles, pix[n], z[n], b[n])
 
-    bad = draw(0)
-    if count > 1 and bad < 0:
-        with ThreadPoolExecutor(min(count - 1, torch.get_num_threads())) as pool:
+    bad, threads = draw(0), min(count - 1, torch.get_num_threads())
+    if bad < 0 and threads == 1:  # a thread would take longer to start than a small picture to draw
+        bad = max(map(draw, range(1, count)))
+    elif bad < 0 and threads:
+        with ThreadPoolExecutor(threads) as pool:
             bad = max(pool.map(draw, range(1, count)))
     if bad >= 0:
         raise missing_vertex(bad, corners, points.shape[1])

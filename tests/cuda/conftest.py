@@ -45,7 +45,7 @@ def gpu_model(model, device):
 
 @pytest.fixture(scope="session")
 def clip(model):
-    """Parameters, pictures and landmarks of a drawn person's eight frames of 256 x 256 px."""
+    """Parameters, pictures and landmarks of a synthetic person's eight frames of 256 x 256 px."""
     from tests.fitting.rendered import rendered_clip
 
     return rendered_clip(model)

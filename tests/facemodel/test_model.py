@@ -10,7 +10,7 @@ import facemodel
 from facemodel import PortraitError
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.formats.default import DEFAULT_MODEL, read_model_file, write_model_file
-from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_rotation_slopes, gaze_to_eye_look
+from facemodel.gaze import eye_look_to_gaze, gaze_direction, gaze_rotation, gaze_rotation_and_slopes, gaze_to_eye_look
 from facemodel.landmark_schemes import SCHEMES
 from geometry.camera import Camera, to_camera
 from renderer.rasterizers import rasterize
@@ -267,7 +267,7 @@ class TestGaze:
     def test_slopes_of_the_rotation_are_autograd_s(self):
         gaze = torch.randn(4, 2, dtype=torch.float64)
         expected = torch.func.vmap(torch.func.jacrev(gaze_rotation))(gaze).movedim(-1, 1)
-        torch.testing.assert_close(gaze_rotation_slopes(gaze), expected)
+        torch.testing.assert_close(gaze_rotation_and_slopes(gaze)[..., 1:, :, :], expected)
 
 
 class TestMouth:

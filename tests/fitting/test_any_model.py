@@ -86,7 +86,7 @@ def state_and_look(jaw, clip):
 def test_jacobians_away_from_the_mean(jaw, clip, term, block):
     """Analytic columns against central differences of the whole model, re-linearised at every state."""
     fitter, state, seen = state_and_look(jaw, clip)
-    layout, at = fitter.layout, fitter.layout.slices()[block]
+    layout, at = fitter.layout, fitter.layout.slices[block]
 
     def rows(s):
         if term == "landmarks":

@@ -13,7 +13,7 @@ def test_spreads_stand_where_their_parameters_do():
     layout = Layout(3, 2, 5, 1)
     own = torch.arange(layout.frame, dtype=torch.float32)
     spread = _spread(Rows(values=[{"spread": own}, None]), SharedSpread([1.0, 2, 3], [], 9.0), layout)
-    start = {n: c.start - layout.shared for n, c in layout.slices().items()}
+    start = {n: c.start - layout.shared for n, c in layout.slices.items()}
     assert spread["illumination"].shape == (2, 9, 3) and spread["gaze"].shape == (2, 2, 2)
     assert spread["illumination"][0, 5, 2] == start["light"] + 2 * 9 + 5
     assert spread["gaze"][0, 1, 0] == start["gaze"] + 2  # eye by eye

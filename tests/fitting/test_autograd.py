@@ -60,7 +60,7 @@ def landmark_pair(model):
 @pytest.mark.parametrize("term", ["photometric", "landmark"])
 def test_block(request, term, block):
     ours, expected, layout = request.getfixturevalue(f"{term}_pair")
-    at = layout.slices()[block]
+    at = layout.slices[block]
     unused = {"photometric": ["gaze"], "landmark": ["reflectance", "light"]}[term]
     assert (expected[:, at].abs().max() == 0) == (block in unused)
     torch.testing.assert_close(ours[:, at], expected[:, at], rtol=1e-8, atol=1e-10)

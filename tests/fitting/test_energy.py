@@ -87,7 +87,7 @@ def shapes(model, samples=200, scheme="mediapipe478"):
 
 def difference(residual, state, layout, block, frames):
     """Central differences of residual(state) (F, R) along a few columns of a block, with the columns."""
-    columns = range(layout.shared + layout.frame)[layout.slices()[block]]
+    columns = range(layout.shared + layout.frame)[layout.slices[block]]
     step = {"translation": 1e-3, "log_focal": 1e-6}.get(block, 1e-5)
     chosen = list(columns)[:: max(1, len(columns) // 5)]
     out = []
@@ -142,7 +142,7 @@ def test_landmarks_on_the_eyeballs_move_with_gaze(model):
     state = random_state(model)
     marks, seen, layout = setup(model, state)
     rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, Weights(), layout, shared=False)
-    at = layout.slices()["gaze"]
+    at = layout.slices["gaze"]
     gaze = rows.jacobian[..., at.start - layout.shared : at.stop - layout.shared]
     moved = gaze.abs().amax((0, 2))[: 2 * len(marks.mean)].view(-1, 2).amax(1) > 0
     assert torch.equal(moved, marks.eye >= 0)

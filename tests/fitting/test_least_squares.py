@@ -69,6 +69,9 @@ def test_a_face_s_landmarks(model, clip):
     held[light] = True
     start = in_double(initial_state(marks, marks.mean.float(), seen, 400.0, unknowns, 1))
 
+    def within(state):
+        return replace(state, **unknowns.clamped(state))
+
     def terms(state):
         return landmarks(Landmarks(marks, shape(state).marks), state, seen, Weights(), layout, shared=False)[0]
 
@@ -79,7 +82,7 @@ def test_a_face_s_landmarks(model, clip):
         rows = rows if fixed is None else replace(rows, weight=fixed)
         prior, bounds = frame_prior(state, Priors(), unknowns), unknowns.frame_bounds(state, held)
         step, _ = solve_frames(NormalEquations.of([rows.weighted()]), prior, bounds)
-        state = unknowns.clamped(state.stepped(None, step, layout))
+        state = within(state.stepped(None, step, layout))
     assert step.abs().max() < 1e-5
 
     weight = fixed[0].sqrt()
@@ -89,7 +92,7 @@ def test_a_face_s_landmarks(model, clip):
     def at_step(x):
         frame = torch.zeros(1, layout.frame, dtype=torch.float64)
         frame[0, : light.start] = torch.from_numpy(x)
-        return unknowns.clamped(start.stepped(None, frame, layout))
+        return within(start.stepped(None, frame, layout))
 
     def value(x):
         s = at_step(x)

@@ -23,8 +23,8 @@ def unknowns():
     total = LAYOUT.shared + LAYOUT.frame
     lower, upper, mean, std = (torch.full((total,), x).double() for x in (-torch.inf, torch.inf, 0.0, torch.inf))
     std[: LAYOUT.shared - 1] = 1.0
-    std[LAYOUT.slices()["motion"]] = torch.tensor(STDS, dtype=torch.float64)
-    mean[LAYOUT.slices()["motion"]] = torch.tensor(MEANS, dtype=torch.float64)
+    std[LAYOUT.slices["motion"]] = torch.tensor(STDS, dtype=torch.float64)
+    mean[LAYOUT.slices["motion"]] = torch.tensor(MEANS, dtype=torch.float64)
     return Unknowns(LAYOUT, lower, upper, mean, std)
 
 
@@ -75,7 +75,7 @@ def test_frame_prior():
     state = random_state(0)
     prior = frame_prior(state, PRIORS, UNKNOWNS)
     matrix, slope = prior.precision, prior.gradient
-    at = LAYOUT.slices()
+    at = LAYOUT.slices
     own = slice(at["motion"].start - LAYOUT.shared, None)
     assert (matrix[:, : own.start] == 0).all() and (slope[:, : own.start] == 0).all()  # any pose is as good
     for f in range(2):
@@ -120,7 +120,7 @@ def test_sizes_are_by_what_a_face_grows():
 
 @pytest.mark.parametrize("seconds", [1 / 30, 4 / 30])
 def test_what_time_lets_move(seconds):
-    """Deviations grow with the root of the time between; the light's with its strength too."""
+    """Standard deviations grow with the root of the time between; the light's with its strength too."""
     before = random_state(2)
     step = 0.01 * torch.randn(2, LAYOUT.frame, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     after = before.stepped(None, step, LAYOUT)
@@ -143,7 +143,7 @@ def test_light_never_gets_slack():
     before = random_state(4)
     after = replace(before, light=before.light + 1.0, expression=before.expression * 0)
     slack = motion_slack(after, before, 1 / 30, PRIORS, UNKNOWNS)
-    at = LAYOUT.slices()
+    at = LAYOUT.slices
     light = slice(at["light"].start - LAYOUT.shared, None)
     expression = slice(at["expression"].start - LAYOUT.shared, at["expression"].stop - LAYOUT.shared)
     assert (slack[:, light] == 1).all() and (slack[:, expression] > 1).all()

@@ -62,7 +62,7 @@ def test_columns_of_the_light_in_the_shadow(scene):  # noqa: F811
     state, layout = scene[0], scene[-1].layout
     shade, parts = 0.4 * state.light, halves(scene)
     start, _ = rows(scene, shade, parts)
-    light = layout.slices()["light"]
+    light = layout.slices["light"]
     for f in range(2):
         r = start.rows[f]
         usual, own = r[:, light].abs().sum(1) > 0, r[:, -1 - LIGHT : -1].abs().sum(1) > 0

@@ -274,7 +274,7 @@ def test_export(track, tmp_path, suffix, capsys):
     assert (tmp_path / "face.albedo.png").is_file() == (suffix == "obj")
 
 
-def test_texture_covers_its_chart(track, model):
+def test_texture_covers_its_atlas(track, model):
     texture = albedo_texture(model, Track.load(track), 128)
     assert texture.shape == (128, 128, 3) and texture.dtype == np.uint8
     assert texture.min(-1).mean() > 20  # filled beyond the islands too

@@ -125,7 +125,7 @@ def test_unwrap_then_render_gives_the_picture_back(model, neutral):
     assert float((again - first)[known].abs().amax(-1).quantile(0.95)) < 0.04
 
 
-def test_turned_away_less_of_the_chart_is_seen(model, neutral):
+def test_turned_away_less_of_the_atlas_is_seen(model, neutral):
     shares = []
     for yaw in (0.0, 0.8):
         points = to_camera(model.vertices(), torch.tensor([0.0, yaw, 0]), neutral.translation)

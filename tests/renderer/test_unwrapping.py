@@ -8,7 +8,7 @@ import trimesh
 
 from facemodel import PortraitError
 from renderer import Camera, interpolate, project, rasterize, to_camera, unwrap, unwrap_view
-from renderer.unwrapping import uv_fragments
+from renderer.unwrapping import Sight, uv_fragments
 from tests.renderer.conftest import surface
 
 
@@ -36,7 +36,7 @@ def tube():
     return model, to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
 
 
-def test_chart_covers_its_texels(tube):
+def test_atlas_covers_its_texels(tube):
     model, _ = tube
     fragments = uv_fragments(model, SIZE)
     assert fragments.mask.all()
@@ -94,7 +94,7 @@ def test_an_occluder_hides_what_is_behind(tube):
 def test_grazing_angle_and_size(tube):
     model, points = tube
     picture = torch.ones(200, 160, 3)
-    counts = [int(unwrap(picture, points, model, CAMERA, SIZE, grazing=g)[1].sum()) for g in (30, 60, 80)]
+    counts = [int(unwrap(picture, points, model, CAMERA, SIZE, Sight(grazing=g))[1].sum()) for g in (30, 60, 80)]
     assert counts[0] < counts[1] < counts[2]
     with pytest.raises(PortraitError, match="unwrap image"):
         unwrap(picture[:-1], points, model, CAMERA, SIZE)

@@ -1,4 +1,4 @@
-"""What cameras, backgrounds and chance do to a drawn face, a batch at a time."""
+"""What cameras, backgrounds and chance do to a synthetic face, a batch at a time."""
 
 from __future__ import annotations
 

@@ -40,15 +40,15 @@ class MaskAugmentation(augmentation.Augmentation):
 
     def __call__(self, pictures: np.ndarray, points: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         seen, where = self.square(pictures, points)
-        n, cover, face = len(seen), seen[:, 3:4], seen[:, 4:5]
+        n, alpha, face = len(seen), seen[:, 3:4], seen[:, 4:5]
         out = self.before_background(seen, where)
         out, hair = self._hair(out, where)
-        skin = cover * (1 - hair)
+        skin = alpha * (1 - hair)
         things, before = self._things(out, face, where)
         light, dark = self._light(face * (1 - hair), 0.5)
         alone = self.sometimes(0.4, n)  # the shadow falls on the head and on nothing else
-        out = out * self._where(light, alone, cover)
-        out = out * (1 - before) + things * self._where(light, alone, torch.zeros_like(cover)) * before
+        out = out * self._where(light, alone, alpha)
+        out = out * (1 - before) + things * self._where(light, alone, torch.zeros_like(alpha)) * before
         skin = skin * (1 - before)
         shares = torch.cat([skin * (1 - dark), skin * dark, 1 - skin], 1)
         weights = 1 - (1 - ELSEWHERE) * skin * (1 - face)
@@ -58,9 +58,9 @@ class MaskAugmentation(augmentation.Augmentation):
         return self._level(out), F.avg_pool2d(shares, scale), F.avg_pool2d(weights, scale)[:, 0]
 
     @staticmethod
-    def _where(light: Tensor, alone: Tensor, cover: Tensor) -> Tensor:
+    def _where(light: Tensor, alone: Tensor, alpha: Tensor) -> Tensor:
         """What sRGB is multiplied by: the light, but where it doesn't fall."""
-        return (1 - (1 - light) * (1 - alone * (1 - cover))) ** (1 / GAMMA)
+        return (1 - (1 - light) * (1 - alone * (1 - alpha))) ** (1 / GAMMA)
 
     def _field(self, n: int) -> Tensor:
         """(n, 1, DRAWN, DRAWN) smooth, about standard normal."""
@@ -86,7 +86,7 @@ class MaskAugmentation(augmentation.Augmentation):
         return 1 - kept * (1 - left) * (-edge / softness).sigmoid(), dark * kept
 
     def _hair(self, picture: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-        """Hair about the face of half of them, short or long, dark or fair: picture and its cover."""
+        """Hair about the face of half of them, short or long, dark or fair: picture and its alpha."""
         n = len(picture)
         top, chin = where[:, FOREHEAD] * 2 - 1, where[:, CHIN] * 2 - 1
         up, middle = (top - chin)[..., None, None], where.mean(1)[..., None, None] * 2 - 1
@@ -107,9 +107,9 @@ class MaskAugmentation(augmentation.Augmentation):
         return picture * (1 - hair) + colour * hair, hair
 
     def _things(self, picture: Tensor, face: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-        """Colours and cover of what is before the face, in most of the pictures."""
+        """Colours and alpha of what is before the face, in most of the pictures."""
         n = len(picture)
-        colours, covers = torch.zeros_like(picture), torch.zeros(n, 1, DRAWN, DRAWN)
+        colours, alphas = torch.zeros_like(picture), torch.zeros(n, 1, DRAWN, DRAWN)
         skins = (picture * face).sum((2, 3)) / face.sum((2, 3)).clamp_min(1)
         for k in range(n):
             count = self.draw.choice(3, p=[0.4, 0.5, 0.1])
@@ -118,10 +118,10 @@ class MaskAugmentation(augmentation.Augmentation):
             for _ in range(count):
                 at = marks[self.draw.integers(len(marks))] + self.draw.normal(0, 0.12, 2) * size
                 drawn = torch.from_numpy(thing(DRAWN, at, size * self.draw.uniform(0.2, 1.15), self.draw))
-                cover, shade = drawn[None, ..., 0], drawn[None, ..., 1]
-                colours[k] = colours[k] * (1 - cover) + self._paint(skins[k].numpy(), shade) * cover
-                covers[k] = 1 - (1 - covers[k]) * (1 - cover)
-        return colours / covers.clamp_min(1e-3), covers
+                alpha, shade = drawn[None, ..., 0], drawn[None, ..., 1]
+                colours[k] = colours[k] * (1 - alpha) + self._paint(skins[k].numpy(), shade) * alpha
+                alphas[k] = 1 - (1 - alphas[k]) * (1 - alpha)
+        return colours / alphas.clamp_min(1e-3), alphas
 
     def _paint(self, skin: np.ndarray, shade: Tensor) -> Tensor:
         """(3, DRAWN, DRAWN) colours of a thing: often of a skin's colour, near to this one's or not."""

@@ -26,7 +26,7 @@ from fitting.observation.crop import cut_out
 from fitting.occlusion.network import PARTS, SIZE, WEIGHTS, MaskNet
 from synthetic import make_scene
 from tools.train_mask.augmentation import GAMMA
-from tools.train_mask.pictures import face_cover
+from tools.train_mask.pictures import face_alpha
 from tools.train_mask.train import overlap
 
 CROP = 256  # px, the largest level that is cut out
@@ -58,9 +58,9 @@ def spoiled(model, seed: int, name: str | None, size: int = 512) -> Spoiled:
     face = Face(scene.landmarks[0], "mediapipe478", 1.0)
     cut = lambda picture: square_crop(picture, face.centre, face.size * SQUARE, CROP)  # noqa: E731
     small = lambda a: torch.from_numpy(cv2.resize(cut(a), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0.5)  # noqa: E731
-    cover = face_cover(model, scene.truth, scene.camera).numpy()
+    alpha = face_alpha(model, scene.truth, scene.camera).numpy()
     level = cut_out(scene.pictures[0], face, CROP).observe((SIZE,)).levels[SIZE]
-    return Spoiled(level.stack[0, :3].permute(1, 2, 0), small(cover), small(where))
+    return Spoiled(level.stack[0, :3].permute(1, 2, 0), small(alpha), small(where))
 
 
 def within(net: MaskNet, some: list[Spoiled]) -> tuple[Tensor, Tensor]:

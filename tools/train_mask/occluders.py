@@ -1,6 +1,6 @@
 """Shapes of things before a face: hands, arms, cups, phones, cloth and plain figures.
 
-Each one draws itself into an (S, S, 2) float32 canvas, cover and shade, about ``at`` px and ``size`` px large.
+Each one draws itself into an (S, S, 2) float32 canvas, alpha and shade, about ``at`` px and ``size`` px large.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ SHAPES = {hand: 0.5, arm: 0.08, polygon: 0.08, ellipse: 0.1, bar: 0.06, plate: 0
 
 
 def thing(side: int, at: np.ndarray, size: float, draw: np.random.Generator) -> np.ndarray:
-    """A random one: (side, side, 2) float32 cover in [0, 1] and shade, about 1."""
+    """A random one: (side, side, 2) float32 alpha in [0, 1] and shade, about 1."""
     canvas = np.zeros((side, side, 2), np.float32)
     list(SHAPES)[draw.choice(len(SHAPES), p=list(SHAPES.values()))](canvas, at, size, draw)
     canvas[..., 1] += 1 - canvas[..., 0]  # no darker rim after the blur

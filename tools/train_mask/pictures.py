@@ -17,11 +17,11 @@ LARGER = 2  # times, drawn so and averaged
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(SIZE, SIZE, 5) uint8: colour times alpha, alpha, share of the face; and landmarks (478, 2) px."""
     drawn = portrait(seed)
-    face = face_cover(model(), drawn.truth, drawn.camera)[..., None]
+    face = face_alpha(model(), drawn.truth, drawn.camera)[..., None]
     return as_bytes(torch.cat([drawn.picture, face], -1)), drawn.points
 
 
-def face_cover(model, truth: FaceParameters, camera: Camera) -> Tensor:
+def face_alpha(model, truth: FaceParameters, camera: Camera) -> Tensor:
     """(H, W) in [0, 1]: how much of each pixel is the face of one person."""
     inside = torch.stack([model.region(name) for name in FACE]).any(0).float()[:, None]
     fragments = rasterize(

@@ -3,7 +3,8 @@
     python -m tests.neural_render.training.killed_training FOLDER KILLS STEPS
 
 Each training is a fork of this process, so that nothing is imported twice. It writes a line "step loss", the loss in
-hexadecimal, to FOLDER/losses for each step, and saves a checkpoint after each. This process looks after each kill at
+hexadecimal, to FOLDER/losses for each step, and saves a checkpoint after each. It's killed some moments after none, one
+or two such lines, however long they take: two mean that a checkpoint was saved. This process looks after each kill at
 what is on disk, and prints one JSON line: the checkpoints' steps, and how many kills met a half-written file.
 """
 
@@ -23,6 +24,7 @@ from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.training import Policy, resume, run
 from tests.neural_render.arrays import moving_disc
 
+RUNNING = os.WEXITED | os.WNOHANG | os.WNOWAIT  # `os.waitid` says None of a process that still runs
 SETTINGS = Settings(size=64, width=4, batch=1, adversarial_after=2, seed=5)
 
 
@@ -53,13 +55,21 @@ def forked(trainer: Trainer, folder: Path, steps: int) -> int:
     return child
 
 
+def lines(folder: Path) -> int:
+    """How many steps were written so far."""
+    path = folder / "losses"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
 def main(folder: Path, kills: int, steps: int) -> None:
     torch.set_num_threads(1)
     trainer = Trainer(SETTINGS, moving_disc())  # at step 0; each fork loads the checkpoint into its own
     found, partial, chance = [], 0, random.Random(1)
-    for _ in range(kills):
-        child = forked(trainer, folder, 10**9)
-        time.sleep(chance.uniform(0.02, 0.6))
+    for kill in range(kills):
+        before, child = lines(folder), forked(trainer, folder, 10**9)
+        while lines(folder) < before + kill % 3 and os.waitid(os.P_PID, child, RUNNING) is None:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         partial += (folder / "checkpoint.safetensors.partial").exists()

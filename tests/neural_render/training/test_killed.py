@@ -29,13 +29,13 @@ def one_thread():
 def test_killed_twenty_times(tmp_path, one_thread):
     done = subprocess.run(
         [sys.executable, "-m", "tests.neural_render.training.killed_training", str(tmp_path), "20", "3"],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=120,
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["code"] == 0
     assert found["steps"] == sorted(found["steps"])
-    assert found["steps"][-1] >= 4, "the machine was too slow for this to mean anything"
+    assert found["steps"][-1] >= 6  # every third kill came after a step that was saved
     names = {path.name for path in tmp_path.iterdir()}
     assert names <= {"checkpoint.safetensors", "checkpoint.safetensors.partial", "losses"}
     lines = [line.split() for line in (tmp_path / "losses").read_text().splitlines()]
