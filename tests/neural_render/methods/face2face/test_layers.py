@@ -1,0 +1,62 @@
+"""Background, morphing and the fields that extend a face's motion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neural_render.methods.face2face.background import behind, plate
+from neural_render.methods.face2face.layers import filled, similarity, step
+from neural_render.methods.face2face.morphing import morph
+
+
+@pytest.fixture
+def wall():
+    """(96, 128, 3) uint8, smooth."""
+    rows, columns = np.mgrid[:96, :128]
+    return np.stack([2 * rows, columns, 100 + 0 * rows], -1).astype(np.uint8)
+
+
+def standing(wall: np.ndarray, left: int) -> tuple[np.ndarray, np.ndarray]:
+    """A red person before the wall, and where."""
+    person = np.zeros(wall.shape[:2], np.uint8)
+    person[30:, left : left + 24] = 255
+    return np.where(person[..., None] > 0, np.uint8([200, 0, 0]), wall), person
+
+
+def test_the_wall_is_found_behind_who_moves(wall):
+    pictures, people = zip(*(standing(wall, left) for left in (10, 50, 90)))
+    found = plate(pictures, people, 3)
+    assert np.abs(found.astype(int) - wall).max() <= 1
+    bare = behind(pictures[1], people[1], found, 3)
+    assert np.abs(bare - wall).max() < 2
+
+
+def test_halfway_of_a_morph_is_halfway_in_place(wall):
+    old, _ = standing(wall, 50)
+    new, _ = standing(wall, 58)
+    half, _ = standing(wall, 54)
+    faded = (old.astype(float) + new) / 2
+    made = morph(old, new, 0.5).astype(float)
+    assert np.abs(made - half).mean() < 0.6 * np.abs(faded - half).mean()
+    assert np.abs(morph(old, old, 0.5).astype(int) - old).max() <= 1
+
+
+def test_a_fill_keeps_what_is_constant_and_smooths_the_rest():
+    known = np.zeros((60, 60), bool)
+    known[20:40, 20:40] = True
+    values = np.where(known[..., None], np.float32(3.0), np.float32(99.0))
+    np.testing.assert_allclose(filled(values, known), 3.0, atol=1e-3)
+    assert not filled(values, np.zeros_like(known)).any()
+
+
+def test_the_similarity_is_that_which_moved_the_points():
+    points = np.random.default_rng(0).uniform(0, 100, (20, 2)).astype(np.float32)
+    turn = 1.2 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    moved = points @ turn.T + [5, -7]
+    found = similarity(points, moved, np.ones(20, bool))
+    np.testing.assert_allclose(found, np.c_[turn, [5, -7]], atol=1e-3)
+
+
+def test_a_step_is_smooth_from_zero_to_one():
+    assert step(np.array([-1.0, 0.5, 3.0]), 0, 1).tolist() == [0.0, 0.5, 1.0]
