@@ -242,13 +242,15 @@ class Painter:
     def _layered(self, head: Head, source: Source) -> np.ndarray:
         """(h, w, 3) float32, 0 to 255: the head's window of that."""
         motion, ratio, missing = head.motion(source)
-        picture = head.relit(head.sampled(source.picture, motion), ratio)
+        still = head.surface.in_place(source)
+        who = None if still else self.person.who(source)
+        taken = head.sampled(source.picture if still else np.dstack([source.picture, who]), motion)
+        picture = head.relit(taken[..., :3], ratio)
         if missing.max(initial=0) > 0.02:
             picture = textured(head, picture, missing, self.person.texture)
-        if head.surface.in_place(source):
+        if still:
             return picture
-        who = self.person.who(source)
-        alpha = head.sampled(who, motion)[..., None] / np.float32(255)
+        alpha = taken[..., 3:] / np.float32(255)
         pictures = source.picture[head.window], who[head.window], self.person.plate[head.window]
         rest = background.behind(*pictures, self.person.policy.halo * head.surface.height)
         return rest + alpha * (picture - rest)

@@ -33,7 +33,7 @@ class Policy:
     halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
-    resolution: int = 320  # px of the longer side of the picture in which the motion is rendered
+    resolution: int = 256  # px of the longer side of the picture in which the motion is rendered
     visibility: int = 192  # px of that in which what hides what is found out
     # retrieval, in mm of the parts' vertices
     turned: float = 6.0  # a radian of head's turn between two frames
