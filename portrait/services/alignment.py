@@ -126,9 +126,10 @@ def _settle(output: Path, frontalize: str | None, setup: Setup) -> None:
     except (OSError, ValueError) as error:
         raise PortraitError(f"'{path}': can't be read ({error}); choose another output folder") from None
     if found != wanted:
+        other = next(name for name in ("frontalize", "model") if found.get(name) != wanted.get(name))
         raise PortraitError(
-            f"output '{output}': its crops were made with another --frontalize or --model ({found}, not {wanted}); "
-            "choose another folder"
+            f"output '{output}': its crops were made with another --{other} ({found.get(other)}, not "
+            f"{wanted.get(other)}); choose another folder"
         )
     write_file(path, json.dumps(wanted))
 

@@ -136,7 +136,7 @@ def fit_folder(
                     write_summary(summary, rows.values())
                     report(ClipEvent("clips", 1, 1, "clips", clip=clip, row=what))
                 else:
-                    report(ClipEvent(what.stage, what.done, what.total, what.unit, what.note, clip))
+                    report(ClipEvent(what.stage, what.done, what.total, what.unit, what.note, what.begun, clip))
     return Batch(summary, tuple(rows.values()), time.perf_counter() - began)
 
 

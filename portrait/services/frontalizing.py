@@ -21,7 +21,7 @@ class OneFace:
     """A detector that finds the face it was made with: that face has been found already."""
 
     def __init__(self, face: Found) -> None:
-        self.face, self.scheme = face, face.scheme
+        self.name, self.face, self.scheme = "given", face, face.scheme
 
     def detect(self, picture: np.ndarray) -> list[Found]:
         return [self.face]
