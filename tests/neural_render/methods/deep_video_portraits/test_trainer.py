@@ -8,6 +8,7 @@ import torch
 
 import facemodel
 from foundation.errors import PortraitError
+from foundation.threads import threads
 from foundation.tensors import read_tensors
 from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
@@ -94,7 +95,8 @@ def test_interrupt_saves_a_whole_step(tmp_path):
         run(trainer, tmp_path / "c", report=interrupt)
     again, whole = Trainer(SMALL, data), Trainer(SMALL, data)
     resume(again, tmp_path / "c", {})
-    whole.advance(), whole.advance()
+    with threads(1):  # a training begins with one, and another number gives other bits
+        whole.advance(), whole.advance()
     assert_same_bits(tensors(again), tensors(whole))
 
 
