@@ -8,8 +8,8 @@ import torch
 
 import facemodel
 from foundation.errors import PortraitError
-from foundation.threads import threads
 from foundation.tensors import read_tensors
+from foundation.threads import threads
 from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
 from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
