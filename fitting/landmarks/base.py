@@ -8,6 +8,7 @@ an installed package's entry points.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -26,18 +27,18 @@ class Face:
     scheme: str  # a landmark scheme of the model, see `facemodel.landmark_schemes`
     confidence: float  # 0 to 1; `UPSIDE_DOWN` where the landmarks seem to be the wrong way up
 
-    @property
+    @cached_property
     def box(self) -> np.ndarray:
         """(4,) left, top, right, bottom in px, of the points that are known."""
         return np.concatenate([np.nanmin(self.points, 0), np.nanmax(self.points, 0)])
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Longer side of the box in px."""
         left, top, right, bottom = self.box
         return float(max(right - left, bottom - top))
 
-    @property
+    @cached_property
     def centre(self) -> np.ndarray:
         return (self.box[:2] + self.box[2:]) / 2
 

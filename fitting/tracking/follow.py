@@ -95,11 +95,12 @@ class FaceFollower:
         cut = self.ordered and self.is_cut(picture)
         if cut:
             s.centre, s.velocity, s.several, s.upside_down, s.others = None, (0.0, 0.0), False, False, ()
-        face = None
+        face = look = None
         if s.centre is not None and not (s.lost and self.person.chips):
             face = self.detector.refine(picture, np.array(s.centre) + np.array(s.velocity), s.size)
-            if face is not None and self._changed(picture, face) and not self._is_person(picture, face):
-                face = None
+            look = None if face is None else _look(picture, face)
+            if face is not None and self._changed(look, face) and not self._is_person(picture, face):
+                face = look = None
         s.since_look += 1
         if face is None or s.since_look >= p.look_around:
             faces = self._look_around(picture, cut)
@@ -128,7 +129,8 @@ class FaceFollower:
             return None, status
         moved = face.centre - s.centre if s.centre is not None else np.zeros(2)
         s.velocity = tuple(np.clip(0.5 * moved, -0.3 * face.size, 0.3 * face.size))
-        s.centre, s.size, s.look, s.others = tuple(face.centre), face.size, _look(picture, face), ()
+        s.centre, s.size, s.others = tuple(face.centre), face.size, ()
+        s.look = _look(picture, face) if look is None else look
         return (replace(face, confidence=UPSIDE_DOWN) if s.upside_down else face), status
 
     def _look_around(self, picture: np.ndarray, cut: bool) -> list[Face]:
@@ -143,10 +145,9 @@ class FaceFollower:
         around = np.ascontiguousarray(picture[corner[1] : corner[1] + side, corner[0] : corner[0] + side])
         return [replace(f, points=f.points + corner) for f in self.detector.detect(around)] if around.size else []
 
-    def _changed(self, picture: np.ndarray, face: Face) -> bool:
-        """Whether a face that was found near its last place may be another one's."""
+    def _changed(self, look: np.ndarray | None, face: Face) -> bool:
+        """Whether a face that was found near its last place, looking like that, may be another one's."""
         s, p = self.state, self.policy
-        look = _look(picture, face)
         if look is None or s.look is None or not self.person.chips:
             return False
         far = np.linalg.norm(face.centre - s.centre) > p.jump * s.size
