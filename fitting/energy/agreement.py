@@ -13,27 +13,20 @@ from torch import Tensor
 from fitting.energy.photometric import Look
 from fitting.energy.residuals import flip, projection
 from fitting.energy.surface import Surface
+from fitting.policy.agreement import AgreementPolicy
 from fitting.solver.state import FitState
 from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import sh_basis
 
-GREY = 4 / 255  # sRGB: a picture whose channels differ less, root mean square, is grey film's
 LUMA = np.array([0.299, 0.587, 0.114])  # BT.601's shares of brightness
-FLOOR = 2 / 255  # sRGB: what a camera's noise and eight bits leave of any colour
 TINY = 0.1 / 255  # sRGB: less than eight bits tell
-NOISE = 1.5 / 255  # sRGB: standard deviation of a sample's noise, compression and rounding, about
-SIGNAL = 0.2  # share of the seen variance that is no noise at least
-EXPLAINED = 0.4  # share of the points that are to be explained: the others may be hidden, or in a cast shadow
-ROBUST = 1.907  # a standard deviation over that quantile of absolute errors
-OUTLYING = 0.03  # of the face's brightness: errors from which on a point counts for less
-ROUNDS = 6
-EVERY = 3  # of the samples each so-manieth: more don't make the figures another's, and take longer
-
 
 Array = np.ndarray
 
 
-def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -> dict[str, float]:
+def agreement(
+    surface: Surface, state: FitState, look: Look, unhidden: Tensor, policy: AgreementPolicy = AgreementPolicy()
+) -> dict[str, float]:
     """Figures of one frame, F = 1.
 
     Args:
@@ -45,12 +38,12 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
             makes it least: exposure, white balance and the direction of light say nothing of shape. Of grey pictures
             that of brightness alone.
         ``correlation``: of the brightness that is drawn with the one that is seen, -1 to 1. A factor of either changes
-            nothing, and `NOISE`, a larger part of a dark face's variance, is taken off it, so that dark skin and dark
-            pictures count as others do. What the drawn face can't explain (hair, a hand) counts for less.
+            nothing, and the picture's noise, a larger part of a dark face's variance, is taken off it, so that dark
+            skin and dark pictures count as others do. What the drawn face can't explain (hair, a hand) counts for less.
         ``visible``: share of the face turned to the camera that is seen.
     """
-    seen, level, some = look.seen, look.level, slice(None, None, EVERY)
-    nine, axes = surface.points.every(EVERY).at(state.motion), flip(state.light)
+    seen, level, some = look.seen, look.level, slice(None, None, policy.every)
+    nine, axes = surface.points.every(policy.every).at(state.motion), flip(state.light)
     rotated = nine.unflatten(2, (3, 3)) @ state.rotation.transpose(1, 2)[:, None]
     p, t1, t2 = rotated.unbind(2)
     placed = p * axes + state.translation[:, None]
@@ -64,23 +57,23 @@ def agreement(surface: Surface, state: FitState, look: Look, unhidden: Tensor) -
     # From here on numbers are few, and NumPy takes a third of the time of as many calls of torch.
     weight, shown, normal, observed, could = (x.cpu().double().numpy() for x in parts)
     bright, total = observed @ LUMA, max(weight.sum(), 1e-6)
-    if np.sqrt((weight[:, None] * (observed - bright[:, None]) ** 2).sum() / 3 / total) < GREY:
+    if np.sqrt((weight[:, None] * (observed - bright[:, None]) ** 2).sum() / 3 / total) < policy.grey:
         observed, shown = bright[:, None], (shown @ LUMA)[:, None]
-    drawn, trust = _relit(shown, normal, observed, weight)
-    typical = _quantile(np.sqrt(((drawn - observed) ** 2).mean(-1)), weight, EXPLAINED)
+    drawn, trust = _relit(shown, normal, observed, weight, policy)
+    typical = _quantile(np.sqrt(((drawn - observed) ** 2).mean(-1)), weight, policy.explained)
     expected, bright = drawn.mean(-1), observed.mean(-1)
     mean = lambda values: (trust * values).sum() / max(trust.sum(), 1e-6)  # noqa: E731
     a, b = bright - mean(bright), expected - mean(expected)
-    variance = max(mean(a * a) - NOISE**2, SIGNAL * mean(a * a))
+    variance = max(mean(a * a) - policy.noise**2, policy.signal * mean(a * a))
     correlation = mean(a * b) / np.sqrt(variance * mean(b * b) + TINY**4)
     return {
-        "photometric": float(255 * ROBUST * typical),
+        "photometric": float(255 * policy.robust * typical),
         "correlation": float(np.clip(correlation, -1, 1)),
         "visible": float(weight.sum() / max(could.sum(), 1e-6)),
     }
 
 
-def _relit(shown: Array, normal: Array, observed: Array, weight: Array) -> tuple[Array, Array]:
+def _relit(shown: Array, normal: Array, observed: Array, weight: Array, policy: AgreementPolicy) -> tuple[Array, Array]:
     """Colours (N, C), sRGB, of ``shown`` in the light and by the tone curve that make them most like ``observed``.
 
     Also (N,), how much of ``weight`` was left to each. A factor of first order in the normal and a constant a channel,
@@ -89,14 +82,14 @@ def _relit(shown: Array, normal: Array, observed: Array, weight: Array) -> tuple
     """
     one = np.ones((shown.shape[1], len(shown), 1))
     columns = np.concatenate([shown.T[:, :, None] * np.concatenate([one[0], normal], 1), one], 2)  # (C, N, 5)
-    brightness = (weight[:, None] * observed).sum() / max(weight.sum(), 1e-6) / observed.shape[1] + FLOOR
-    ridge = 1e-3 * (weight.sum() * (shown**2).mean() + FLOOR**2) * np.eye(5)
+    brightness = (weight[:, None] * observed).sum() / max(weight.sum(), 1e-6) / observed.shape[1] + policy.floor
+    ridge = 1e-3 * (weight.sum() * (shown**2).mean() + policy.floor**2) * np.eye(5)
     trust, made = weight, shown
-    for _ in range(ROUNDS):
+    for _ in range(policy.rounds):
         by = (trust[:, None] * columns).swapaxes(1, 2)
         factor = np.linalg.solve(by @ columns + ridge, by @ observed.T[:, :, None])  # (C, 5, 1)
         made = (columns @ factor)[..., 0].T
-        trust = weight / (1 + np.sqrt(((made - observed) ** 2).mean(-1)) / (OUTLYING * brightness)) ** 1.5
+        trust = weight / (1 + np.sqrt(((made - observed) ** 2).mean(-1)) / (policy.outlying * brightness)) ** 1.5
     return made, trust
 
 
