@@ -20,7 +20,9 @@ class BilinearModel(LinearModel):
 
     - ``core`` (R, S, P) mm and ``vertex_factor`` (P, V, 3), orthonormal rows: the Tucker form;
     - ``identity_origin`` (R,), ``identity_directions`` (I, R), ``expression_origin`` (S,), ``expression_directions``
-      (E, S): a = origin + identity x directions, b likewise.
+      (E, S): a = origin + identity x directions, b likewise;
+    - ``added_mean`` (V, 3), ``added_identity`` (I, V, 3), ``added_expression`` (E, V, 3), all or none: what is linear
+      beside it (`facemodel.bridge`).
     """
 
     linear = False
@@ -45,6 +47,12 @@ class BilinearModel(LinearModel):
     ) -> Tensor:
         """See `FaceModel.vertices`."""
         vertices = self._surface(*self._factors(identity, expression))
+        if self._has("added_mean"):
+            vertices = vertices + self.added_mean
+            if identity is not None:
+                vertices = vertices + combine("identity", identity, self.added_identity)
+            if expression is not None:
+                vertices = vertices + combine("expression", expression, self.added_expression)
         return vertices if gaze is None else self.turn_eyes(vertices, identity, gaze)
 
     def linearize(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Linearization:
@@ -52,4 +60,7 @@ class BilinearModel(LinearModel):
         a, b = self._factors(identity, expression)
         by_identity = self._surface(self.identity_directions, b)
         by_expression = self._surface(a, self.expression_directions)
-        return Linearization(self._surface(a, b), by_identity, by_expression, a.new_zeros(0, *self.mean.shape))
+        if self._has("added_mean"):
+            by_identity, by_expression = by_identity + self.added_identity, by_expression + self.added_expression
+        vertices = self.vertices(identity, expression)
+        return Linearization(vertices, by_identity, by_expression, a.new_zeros(0, *self.mean.shape))
