@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from facemodel.base import Block, FaceModel, LandmarkEmbedding
+from facemodel.base import Block, FaceModel
 from facemodel.bilinear import BilinearModel
 from facemodel.bridge import surfaces
 from facemodel.bridge.expressions import transfer
@@ -33,14 +33,14 @@ BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 def carry_over(
     default: LinearModel,
     model: LinearModel,
-    landmarks: Mapping[str, LandmarkEmbedding] | None = None,
+    landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
     report: Report = ignore,
 ) -> LinearModel:
     """The model with everything that the default one has.
 
     Args:
-        landmarks: where landmark schemes are on the model, where that is known better than by its own embeddings.
+        landmarks: as `find_guides` takes them, where they are known better than by the model's own embeddings.
     """
     own = {"own_vertices": len(model.mean), "own_expressions": model.count("expression")}
     carried: list[str] = []
@@ -64,9 +64,19 @@ def carry_over(
         changes["region_names"] = names
         carried += [f"region {name}" for name in masks]
     for scheme in default.embeddings:
-        if scheme not in model.embeddings:
-            tensors |= surfaces.landmarks(default, model, found, scheme)
-            carried.append(f"landmarks {scheme}")
+        placed = surfaces.landmarks(default, model, found, scheme)
+        own_marks = model.embeddings.get(scheme)
+        missing = torch.ones(len(placed[f"landmark_weights_{scheme}"]), dtype=torch.bool)
+        if own_marks is not None:  # of which there may be a few
+            missing = own_marks.weights <= 0
+            for part, value in vars(own_marks).items():
+                mine = placed[f"landmark_{part}_{scheme}"]
+                placed[f"landmark_{part}_{scheme}"] = torch.where(
+                    missing.view(-1, *[1] * (value.dim() - 1)), mine.to(value), value
+                )
+        tensors |= placed
+        if bool(missing.any()):
+            carried.append(f"landmarks {scheme}" + ("" if own_marks is None else f" ({int(missing.sum())})"))
     model = model.rebuilt(tensors, **changes)
     report(Event("carrying over", 0, None, "expressions"))
     names = [n for n in default.expression_names if n not in model.arkit]
@@ -94,7 +104,9 @@ def with_expressions(model: LinearModel, like: Block, names: list[str], moves: T
     tensors = model.flatten()
     chosen = [like.index(n) for n in names]
     old = model.blocks["expression"]
-    parts = [torch.cat([getattr(old, p).cpu(), getattr(like, p).cpu()[chosen]]) for p in ("lower", "upper", "mean", "std")]
+    parts = [
+        torch.cat([getattr(old, p).cpu(), getattr(like, p).cpu()[chosen]]) for p in ("lower", "upper", "mean", "std")
+    ]
     tensors["expression_basis"] = torch.cat([tensors["expression_basis"], moves])
     count = len(names)
     if isinstance(model, JointedModel):

@@ -98,7 +98,8 @@ def gradient(vertices: np.ndarray, triangles: np.ndarray) -> tuple[sparse.csr_ma
     rows = 3 * np.arange(len(triangles))[:, None, None] + np.arange(3)
     columns = np.broadcast_to(triangles[:, :, None], hats.shape)
     matrix = sparse.csr_matrix(
-        (hats.ravel(), (np.broadcast_to(rows, hats.shape).ravel(), columns.ravel())), (3 * len(triangles), len(vertices))
+        (hats.ravel(), (np.broadcast_to(rows, hats.shape).ravel(), columns.ravel())),
+        (3 * len(triangles), len(vertices)),
     )
     return matrix, double[:, 0] / 2
 

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from torch import Tensor
 
-from facemodel.base import FaceModel, LandmarkEmbedding
-from facemodel.bridge.alignment import Guides, find_guides, shape_default, similarity
+from facemodel.base import FaceModel
+from facemodel.bridge.alignment import Guides, find_guides, landmarks_of, shape_default, similarity
 from facemodel.bridge.surface import (
     Surface,
     boundary,
@@ -52,7 +53,7 @@ POLICY = Policy()
 def register(
     default: FaceModel,
     model: FaceModel,
-    landmarks: Mapping[str, LandmarkEmbedding] | None = None,
+    landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
     policy: Policy = POLICY,
     report: Report = ignore,
@@ -65,7 +66,7 @@ def register(
 def lay(
     default: FaceModel,
     model: FaceModel,
-    landmarks: Mapping[str, LandmarkEmbedding] | None = None,
+    landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
     policy: Policy = POLICY,
     report: Report = ignore,
@@ -73,9 +74,9 @@ def lay(
     """(V0, 3) mm: the default model's vertices on the other model's surface, at the prior's mean.
 
     Args:
-        landmarks: where landmark schemes are on the model, where that is known better than by its own embeddings.
+        landmarks: as `find_guides` takes them, where they are known better than by the model's own embeddings.
     """
-    guides = find_guides(default, dict(landmarks or model.embeddings), model)
+    guides = find_guides(default, landmarks or landmarks_of(model))
     triangles, skin, source_skin = model.triangles.numpy(), outer_skin(model), outer_skin(default)
     surface = Surface(model.mean.double().numpy(), triangles, skin[triangles].all(1))
     steps = len(policy.stiffness) + 2

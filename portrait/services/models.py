@@ -11,7 +11,6 @@ import torch
 
 import facemodel
 from facemodel import FaceParameters, PortraitError
-from facemodel.bridge.carrying import carry_over
 from facemodel.formats.default import write_model
 from facemodel.gate import Check, inspect
 from facemodel.importing import import_model
@@ -22,6 +21,7 @@ from geometry.camera import Camera
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
 from portrait.pictures import as_bytes
+from portrait.services.bridging import bridge
 from renderer import rasterizers, render
 
 
@@ -101,7 +101,7 @@ def import_file(
         raise PortraitError(f"output '{output}': a folder; give the name of a file, such as {source.stem}.model")
     if output.exists() and output.samefile(source):
         raise PortraitError(f"output '{output}': the model itself; give another name")
-    model = carry_over(facemodel.load(), model, report=report)
+    model = bridge(model, report=report)
     report(Event("writing", 0, None, "files"))
     write_model(output, model)
     return _described(facemodel.load(output), output)
