@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel import FaceParameters
 from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
 from renderer.scene import DEEPER, behind_skin
@@ -17,11 +16,6 @@ from tests.renderer.test_rasterizer import agreement
 
 CAMERA = Camera(820.0, 256, 256, cy=146.0)
 OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # MediaPipe's
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")
