@@ -9,7 +9,7 @@ import torch
 
 from facemodel import FaceParameters
 from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
-from renderer.scene import DEEPER, behind_skin
+from renderer.scene import MouthDepth, behind_skin
 from renderer.unwrapping import uv_fragments
 from tests.renderer.test_maps import iris_center
 from tests.renderer.test_rasterizer import agreement
@@ -61,7 +61,7 @@ def test_teeth_stay_behind_the_skin(model):
     teeth, tongue = model.region("teeth"), model.region("tongue")
     inner = teeth | tongue
     torch.testing.assert_close(project(moved, camera), project(points, camera), atol=1e-3, rtol=0)
-    assert ((moved - points)[inner, 2] - DEEPER).abs().max() < 1e-3
+    assert ((moved - points)[inner, 2] - MouthDepth().teeth).abs().max() < 1e-3
     assert torch.equal(moved[~inner], points[~inner])
     expression[model.expression_index("tongueOut")] = 1.0
     assert torch.equal(behind_skin(model, points, expression)[tongue], points[tongue])  # what comes out is in front
