@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ ARGUMENTS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-LOADED = "window.portrait || document.body.classList.contains('stopped')"
+LOADED = "Boolean(window.portrait) || document.body.classList.contains('stopped')"
 
 
 def why_not() -> str | None:
@@ -41,14 +42,22 @@ class Opened:
         """What a script gives, within the page."""
         return self.page.evaluate(script, argument)
 
+    def until(self, script: str, seconds: float = 120) -> None:
+        """Waits until a script is true; playwright's own waiting is forbidden by the page's policy."""
+        end = time.monotonic() + seconds
+        while not self.run(script):
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {seconds:g} s: {script}")
+            self.page.wait_for_timeout(50)
+
 
 @contextmanager
-def browser(*more: str) -> Iterator:
-    """A browser, for as long as it's used; more: arguments of its own."""
+def browser() -> Iterator:
+    """A browser, for as long as it's used."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=find(), args=[*ARGUMENTS, *more])
+        started = play.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
         try:
             yield started
         finally:
@@ -56,7 +65,9 @@ def browser(*more: str) -> Iterator:
 
 
 @contextmanager
-def opened(started, address: str | Path, *, width: int = 1280, height: int = 800, touch: bool = False) -> Iterator[Opened]:
+def opened(
+    started, address: str | Path, *, width: int = 1280, height: int = 800, touch: bool = False
+) -> Iterator[Opened]:
     """A page of a file, or of an address, that has loaded."""
     context = started.new_context(viewport={"width": width, "height": height}, has_touch=touch, accept_downloads=True)
     try:
@@ -65,9 +76,12 @@ def opened(started, address: str | Path, *, width: int = 1280, height: int = 800
         listen = found.page.on
         listen("console", lambda m: found.errors.append(m.text) if m.type in ("error", "warning") else None)
         listen("pageerror", lambda e: found.errors.append(str(e)))
-        listen("request", lambda r: None if r.url.startswith(("data:", "blob:")) or r.url == where else found.requests.append(r.url))
+        listen(
+            "request",
+            lambda r: None if r.url.startswith(("data:", "blob:")) or r.url == where else found.requests.append(r.url),
+        )
         found.page.goto(where)
-        found.page.wait_for_function(LOADED, timeout=120_000)
+        found.until(LOADED)
         yield found
     finally:
         context.close()
@@ -79,15 +93,16 @@ DRAWN = """([frame, head]) => {
   portrait.render();
   const gl = stage.renderer.getContext(), { mesh, material, at } = drawn, count = drawn.face.count;
   const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
-  const compile = material.onBeforeCompile, axis = (material.userData.axis ??= { value: 0 }); // its program is kept
+  const compile = material.onBeforeCompile;
+  const axis = (drawn.uniforms.axis ??= { value: 0 }); // the program is kept, with what it was compiled with
   const out = new Float32Array(3 * count), bytes = new Uint8Array(4 * width * height);
   material.onBeforeCompile = (shader, renderer) => {
     compile(shader, renderer);
-    shader.uniforms.axis = axis;
-    shader.vertexShader = `varying vec3 vAt; flat varying int vId;\\n` + shader.vertexShader.replace("#include <fog_vertex>",
+    shader.vertexShader = "varying vec3 vAt;\\n" + shader.vertexShader.replace("#include <fog_vertex>",
       `vAt = transformed; gl_PointSize = 1.0;
-       gl_Position = vec4((vec2(gl_VertexID % ${width}, gl_VertexID / ${width}) + 0.5) / vec2(${width}, ${height}) * 2.0 - 1.0, 0.0, 1.0);
-       #include <fog_vertex>`).replace("flat varying int vId;", "");
+       vec2 pixel = vec2(gl_VertexID % ${width}, gl_VertexID / ${width}) + 0.5;
+       gl_Position = vec4(pixel / vec2(${width}, ${height}) * 2.0 - 1.0, 0.0, 1.0);
+       #include <fog_vertex>`);
     const end = shader.fragmentShader.lastIndexOf("}");
     shader.fragmentShader = `varying vec3 vAt; uniform int axis;\\n` + shader.fragmentShader.slice(0, end) +
       `uint bits = floatBitsToUint(axis == 0 ? vAt.x : axis == 1 ? vAt.y : vAt.z);
@@ -109,7 +124,7 @@ DRAWN = """([frame, head]) => {
   mesh.isPoints = false;
   mesh.isMesh = true;
   material.onBeforeCompile = compile;
-  material.customProgramCacheKey = () => "";
+  delete material.customProgramCacheKey;
   material.needsUpdate = true;
   return Array.from(out);
 }"""

@@ -8,8 +8,8 @@
 
 A curve is runs of frames with their new values; frames that aren't in one keep theirs. What was done to get there
 (mirrored, scaled, smoothed, drawn) isn't in the file: its result is. Expressions and joints are in the model's own
-numbers; gaze in radians, ``left``, ``right`` and ``yaw``, ``pitch``; the head's ``yaw``, ``pitch``, ``roll`` in radians as
-`poses.head_angles` has them, ``x``, ``y``, ``z`` in mm in the camera's frame. docs/editor.md has the same in words.
+numbers; gaze in radians, ``left`` and ``right``, ``yaw`` and ``pitch``; the head's ``yaw``, ``pitch``, ``roll`` in
+radians as `poses.head_angles` has them, ``x``, ``y``, ``z`` in mm in the camera's frame. docs/editor.md has the same.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ def apply_edits(track: Track, model: FaceModel, edits: TrackEdits) -> Track:
     for name, value in edits.identity.items():
         changes["identity"][..., model.blocks["identity"].index(name, "identity coefficient")] = value
     done = {"page": f"{edits.count} curves"}
-    return track.with_parameters(
-        track.parameters.replace(**changes), edits=[*track.facts.get("edits", []), done]
-    )
+    return track.with_parameters(track.parameters.replace(**changes), edits=[*track.facts.get("edits", []), done])
 
 
 def _set_block(values: Tensor, curves: Curves, part: str, model: FaceModel) -> None:

@@ -56,8 +56,8 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: the page's edits, curves, smoothing, neutral, scale, add, set, gaze. Expression stays within the model's bounds, 0 and 1 for
-    ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns the
+    Order: edits, curves, smoothing, neutral, scale, add, set, gaze. Expression stays within the model's bounds, 0 and
+    1 for ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns the
     eyes, and the lids with them. A face at rest has a little of some shapes, by which the fit explains who it is:
     --neutral takes them out, for avatars.
     """

@@ -19,9 +19,12 @@ app = typer.Typer()
 )
 def view(
     track: Annotated[
-        Path | None, typer.Argument(metavar="[TRACK]", help="Folder that 'portrait fit' wrote; none: the model.", parser=path)
+        Path | None,
+        typer.Argument(metavar="[TRACK]", help="Folder that 'portrait fit' wrote; none: the model.", parser=path),
     ] = None,
-    output: Annotated[Path | None, Output("PAGE", "An .html file; none: a temporary one, opened in the browser.")] = None,
+    output: Annotated[
+        Path | None, Output("PAGE", "An .html file; none: a temporary one, opened in the browser.")
+    ] = None,
     video: Annotated[Path | None, File("VIDEO", "The track's clip, to be shown behind or beside the head.")] = None,
     against: Annotated[Path | None, File("TRACK2", "Another track, side by side with the first.")] = None,
     texture: Annotated[Path | None, File("PICTURE", "texture.png of 'portrait uv', in place of the albedo.")] = None,

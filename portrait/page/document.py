@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
-def document(facts: dict, arrays: Mapping[str, np.ndarray], pictures: Pictures | None = None, connect: str = "'none'") -> str:
+def document(
+    facts: dict, arrays: Mapping[str, np.ndarray], pictures: Pictures | None = None, connect: str = "'none'"
+) -> str:
     """The HTML.
 
     facts: what ``src/main.js`` reads, of any text: it's escaped. connect: whom its scripts may talk to, as a content

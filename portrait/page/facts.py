@@ -1,4 +1,4 @@
-"""What a page is told: of a track, of a model, of what it's compared with. JSON and arrays; ``src/main.js`` reads them."""
+"""What a page is told of a track, of a model, of what it's compared with: JSON and arrays, read by ``src/main.js``."""
 
 from __future__ import annotations
 

@@ -44,7 +44,11 @@ def person_surface(model: FaceModel, identity: Tensor, reflectance: Tensor | Non
     with torch.inference_mode():
         identity = identity.to(model.mean)
         base, targets, notes = _targets(model, identity, components, exact)
-        arrays = {"base": base.numpy(), "albedo": _albedo(model, reflectance), "identity": identity[:components].numpy()}
+        arrays = {
+            "base": base.numpy(),
+            "albedo": _albedo(model, reflectance),
+            "identity": identity[:components].numpy(),
+        }
         bones, rig = _bones(model, identity, components)
     if not shared:
         arrays |= _sparse(targets)

@@ -101,7 +101,9 @@ def track_page(
     if frames is not None:
         order = target_frames(track)
         if frames.frame_count is not None and frames.frame_count > max(order) + 1:
-            notes.add(f"{options.video.name} has {frames.frame_count} frames, the track {len(track)}: the rest isn't shown")
+            notes.add(
+                f"{options.video.name} has {frames.frame_count} frames, the track {len(track)}: the rest isn't shown"
+            )
         shown = counted(in_order(frames, order), report, f"pictures of {options.video.name}", len(order))
         pictures = small_pictures(shown, len(order))
         if pictures.every > 1:

@@ -396,7 +396,8 @@ class Page {
     if (this.track) tools.push(still);
     if (!this.track && this.performance.channels.length)
       tools.push(make("button", { id: "tour", title: "Each coefficient in turn (Space)", onclick: () => this.tour() }, "Show each"));
-    tools.push(make("button", { title: "From the front again (Home in the view)", onclick: () => this.front() }, "Front"));
+    const front = make("button", { title: "From the front again (F)", onclick: () => this.front() }, "Front");
+    tools.push(front);
     const whole = toggle("Whole frame", "All of the frame, or the face alone", false, (on) => {
       if (on) stage.window.whole();
       else this.lookAtFace();
@@ -411,7 +412,7 @@ class Page {
       this.redraw();
     });
     const heat = toggle("Difference", "Colours the second head by how far it is from the first", false, (on) => { this.heat = on; this.redraw(); });
-    this.tools = { still, whole, strength, fitted, heat };
+    this.tools = { still, front, whole, strength, fitted, heat };
     if (this.arrays["a illumination"]) tools.push(fitted);
     if (this.track) tools.push(whole, strength, heat);
     $("tools").replaceChildren(...tools);
@@ -492,8 +493,8 @@ class Page {
   }
 
   showTools() {
-    const { still, whole, strength, heat } = this.tools, free = this.stage.mode === "free";
-    still.hidden = !free;
+    const { still, front, whole, strength, heat } = this.tools, free = this.stage.mode === "free";
+    still.hidden = front.hidden = !free;
     whole.hidden = free;
     strength.hidden = this.stage.mode !== "over" || !this.clip;
     heat.hidden = this.compare === "off";

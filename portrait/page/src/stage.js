@@ -135,7 +135,7 @@ export class Stage {
     this.studio.forEach((light) => (light.visible = !illumination));
     this.probe.visible = Boolean(illumination);
     this.renderer.toneMapping = illumination ? LinearToneMapping : NeutralToneMapping;
-    this.renderer.toneMappingExposure = illumination ? 1 : 1.15;
+    this.renderer.toneMappingExposure = illumination ? 1 : 1.5;
     if (!illumination) return;
     this.probe.sh.coefficients.forEach((c, k) =>
       c.fromArray(illumination, 3 * k).multiplyScalar((Math.PI * OURS[k]) / THEIRS[k]));
@@ -146,8 +146,8 @@ export class Stage {
 function studio(scene) {
   const at = (light, ...place) => (light.position.set(...place), light);
   const lights = [
-    new HemisphereLight(0xe4ecf7, 0x5c4a40, 1.15),
-    at(new DirectionalLight(0xfff3e4, 2.1), -0.9, 0.8, 1.0), // key, from the viewer's left and above
+    new HemisphereLight(0xeaf0fa, 0x6e5c52, 1.05),
+    at(new DirectionalLight(0xfff6ec, 2.2), -0.9, 0.8, 1.0), // key, from the viewer's left and above
     at(new DirectionalLight(0xc9dcff, 0.55), 1.2, 0.0, 0.8), // fill
     at(new DirectionalLight(0xdfe9ff, 0.9), 1.1, 0.5, -1.0), // rim
     at(new DirectionalLight(0xffe9d6, 0.5), -1.2, 0.2, -0.9),

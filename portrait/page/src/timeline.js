@@ -3,7 +3,7 @@ import { clamp } from "./edits.js";
 import { $, soon } from "./controls.js";
 
 const PAD = 14; // px at either side
-const INK = { text: "#8d929b", line: "#2e3035", faint: "#24262a", head: "#f2f3f5", good: "#5f9f7d", doubt: "#e2a33f", none: "#5a3a3a", range: "#7fb0ff22", edge: "#7fb0ff88", key: "#f0b35a" };
+const INK = { text: "#8d929b", line: "#2e3035", faint: "#24262a", head: "#f2f3f5", good: "#4d7f66", doubt: "#e2a33f", none: "#5a3a3a", range: "#7fb0ff22", edge: "#7fb0ff88", key: "#f0b35a" };
 
 export class Timeline {
   /** look: {frame(), keys(), range(), pinned(), other(channel), mean()}; act: {seek(frame), bend(...), draw(...), end()}. */
