@@ -51,7 +51,9 @@ class OnlineTracker:
         focal: float | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.fitter = Fitter(model, detector.scheme, focal_from_frame(width, height), focal, settings)
+        settings = settings or Settings()
+        guess = focal_from_frame(width, height, settings.start)
+        self.fitter = Fitter(model, detector.scheme, guess, focal, settings)
         self.device = model.mean.device
         self.collect, self.faces = collect, faces
         self.first: FaceParameters | None = None
