@@ -57,8 +57,8 @@ def edit(
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
     Order: edits, curves, smoothing, neutral, scale, add, set, gaze. Expression stays within the model's bounds, 0 and
-    1 for ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns the
-    eyes, and the lids with them. A face at rest has a little of some shapes, by which the fit explains who it is:
+    1 for ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns
+    the eyes, and the lids with them. A face at rest has a little of some shapes, by which the fit explains who it is:
     --neutral takes them out, for avatars.
     """
     if csv is None and (csv_rate is not None or csv_head):
