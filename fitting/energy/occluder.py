@@ -1,8 +1,8 @@
 """The mesh that hides what is behind it: a model's own, thinned out where it's finer than any depth buffer here.
 
 Enters a model, leaves a mesh of some thousand vertices, whatever the model has; `fitting.energy.visibility` and
-`fitting.energy.gaze` draw it for every frame. Vertices that lie in one cell of a grid and hang together within it become
-one of them. So lips and lids, which touch without hanging together, stay apart.
+`fitting.energy.gaze` draw it for every frame. Vertices that lie in one cell of a grid and hang together within it
+become one of them. So lips and lids, which touch without hanging together, stay apart.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from fitting.energy.kernel_types import Pose
 from fitting.energy.residuals import Residuals, compiled, flip, projection
 from fitting.energy.surface import Surface
 from fitting.observation.crop import Observation
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Layout
 from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
@@ -43,7 +43,7 @@ class PhotometricRows:
 
 
 def photometric_rows(
-    surface: Surface, state: FitState, look: Look, weights: Weights, layout: Layout, shared: bool
+    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> PhotometricRows:
     """`photometric` as weighted rows: by the compiled kernel on the CPU, by that reference elsewhere.
 
@@ -104,7 +104,7 @@ def srgb_slope(linear: Tensor) -> Tensor:
 
 
 def photometric(
-    surface: Surface, state: FitState, look: Look, weights: Weights, layout: Layout, shared: bool
+    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> tuple[Residuals, Tensor, Tensor]:
     """Colour of each surface point under the fitted light minus the picture's at its projection, in sRGB.
 

@@ -1,10 +1,10 @@
 """What the terms need of a model's surface near a state: points and how identity and motion move them.
 
-Enter a model and a `FitState`, leaves a `Shape`: surface samples and landmarks as *affine* functions of a frame's motion
-(expressions, joints), with their derivatives by identity, and the mesh that hides things. Called by
-`fitting.tracking.frame.Fitter` at every step. Whatever a model's size, it's looked at where those are and nowhere else.
-A linear model's bases are gathered there once. Any other's combinations (`FaceModel.combinations`) are worked out anew at
-each frame's state; while frames are tracked, once the state has left where the last ones hold.
+Enter a model and a `FitState`, leaves a `Shape`: surface samples and landmarks as *affine* functions of a frame's
+motion (expressions, joints), with their derivatives by identity. Called by `fitting.tracking.frame.Fitter` at every
+step. Whatever a model's size, it's looked at there and at the mesh that hides things, and nowhere else. A linear
+model's bases are gathered once. Any other's combinations (`FaceModel.combinations`) are worked out anew at each frame's
+state; while frames are tracked, once the state has left where the last ones hold.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fitting.energy.landmark_points import LandmarkPoints
 from fitting.energy.occluder import Occluder
 from fitting.energy.samples import SurfaceSamples
 from fitting.solver.state import FitState
+
 
 @dataclass(frozen=True)
 class Affine:

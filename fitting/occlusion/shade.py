@@ -16,7 +16,7 @@ from fitting.energy.priors import shade_prior
 from fitting.energy.surface import Surface
 from fitting.occlusion.parts import lit_and_shaded
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import Quadratic
 from fitting.solver.state import LIGHT, FitState, Layout, Unknowns
 
@@ -31,7 +31,13 @@ class Parts:
 
 
 def rows_of_parts(
-    surface: Surface, state: FitState, look: Look, parts: Parts, weights: Weights, layout: Layout, settings: Settings
+    surface: Surface,
+    state: FitState,
+    look: Look,
+    parts: Parts,
+    weights: TermWeights,
+    layout: Layout,
+    settings: Settings,
 ) -> PhotometricRows:
     """As `photometric_rows` with the shared columns, of the samples that show skin.
 

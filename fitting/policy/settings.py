@@ -11,7 +11,7 @@ from fitting.observation.eye_patches import EyeSquare
 from fitting.policy.agreement import AgreementPolicy
 from fitting.policy.colour_trust import ColourTrust
 from fitting.policy.confidence import ConfidencePolicy
-from fitting.policy.weights import Priors, Weights
+from fitting.policy.weights import Priors, TermWeights
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ class Settings:
     joint_steps: tuple[int, ...] = (4, 4, 5)  # a level
     key_frames: int = 8
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
-    weights: Weights = field(default_factory=Weights)
+    weights: TermWeights = field(default_factory=TermWeights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0, brows=0.0))
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=2000.0, landmarks=100.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)
@@ -146,7 +146,7 @@ class Settings:
         return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
 
-_TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
+_TRUSTING = TermWeights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
 
 QUALITIES = {
     "fast": Settings(samples=700, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 4), key_frames=6),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Weights:
+class TermWeights:
     """How much each data term counts. A term counts as many independent measurements as its weight says."""
 
     colour: float = 300.0

@@ -25,7 +25,7 @@ from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
 from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, spread
 from fitting.solver.state import FitState, Unknowns
 from fitting.tracking.start import initial_state
@@ -194,7 +194,7 @@ class Fitter:
         return FrameResult(state, energies, stds)
 
     def _step(
-        self, state: FitState, before: Before | None, seen: Observation, weights: Weights, look: Look | None = None
+        self, state: FitState, before: Before | None, seen: Observation, weights: TermWeights, look: Look | None = None
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
         """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
 

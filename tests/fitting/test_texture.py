@@ -47,7 +47,7 @@ def test_light_is_divided_out(model, person, seen):
     torch.testing.assert_close(seen.delit * seen.light, seen.color)
 
 
-def test_the_far_side_and_the_neck_are_not_believed(model, seen):
+def test_the_far_side_and_the_neck_are_not_trusted(model, seen):
     """Turned to its left, which is on the right of picture and atlas, a head shows its right side."""
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())

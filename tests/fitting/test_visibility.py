@@ -34,8 +34,8 @@ def turned(model, yaw_degrees):
     )
 
 
-def visible(model, state, thinning=Thinning()):
-    samples, hiding = surface_samples(model, SAMPLES), occluder(model, thinning)
+def visible(model, state, most=8000):
+    samples, hiding = surface_samples(model, SAMPLES), occluder(model, Thinning(most=most))
     surface = model_surface(model, {SAMPLES: samples}, landmark_points(model, "ibug68"), hiding)
     head = surface.head(state), hiding.triangles
     return visible_samples(surface.shape(state).surface, head, state, seen(), Visibility())
@@ -71,7 +71,7 @@ def nearest_hit(points, triangles):
 def test_the_far_cheek_is_hidden_and_the_near_one_seen(model, most):
     """Also behind a mesh that was thinned out."""
     samples, state = surface_samples(model, SAMPLES), turned(model, 50)
-    got = visible(model, state, Thinning(most=most))[0][0].bool().numpy()
+    got = visible(model, state, most)[0][0].bool().numpy()
 
     flip = np.array([1.0, -1.0, -1.0])
     to_camera = lambda x: (x @ state.rotation[0].numpy().T) * flip + state.translation[0].numpy()  # noqa: E731
