@@ -1,9 +1,9 @@
 """What a model lacks, carried over from the default one.
 
-Enters: a model as its reader made it, and perhaps where landmarks are on it. Leaves: the same model with everything that
-the default one has: expressions by ARKit's names beside its own, eyeballs, colours, regions, a texture atlas, landmarks;
-and the correspondence that all of it went by. Its own is left as it is: its vertices and its expressions come first.
-`Provenance.carried` says what was carried over. Imports call it.
+Enters: a model as its reader made it, and perhaps where landmarks are on it. Leaves: the same model with everything
+that the default one has: expressions by ARKit's names beside its own, eyeballs, colours, regions, a texture atlas,
+landmarks; and the correspondence that all of it went by. Its own is left as it is: its vertices and its expressions
+come first. `Provenance.carried` says what was carried over. Imports call it.
 """
 
 from __future__ import annotations

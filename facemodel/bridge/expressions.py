@@ -1,9 +1,9 @@
 """The default model's expressions on another model's mesh: deformation transfer, then lids that meet.
 
 Sumner and Popovic, "Deformation transfer for triangle meshes" (SIGGRAPH 2004), as a Poisson problem (Botsch et al.,
-"Deformation transfer for detail-preserving surface editing", 2006): each triangle is stretched and turned as the default
-model's is there, and one factorisation serves all expressions. What has no counterpart goes along with its neighbours
-and comes to rest; eyeballs stay.
+"Deformation transfer for detail-preserving surface editing", 2006): each triangle is stretched and turned as the
+default model's is there, and one factorisation serves all expressions. What has no counterpart goes along with its
+neighbours and comes to rest; eyeballs stay.
 """
 
 from __future__ import annotations
