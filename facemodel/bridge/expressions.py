@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.bridge.alignment import similarity
-from facemodel.bridge.registration import outer_skin
+from facemodel.bridge.registration import SOCKET, outer_skin
 from facemodel.bridge.surface import Surface
 from facemodel.correspondence import Correspondence
 
@@ -31,6 +32,7 @@ class Policy:
     wide: float = 12.0  # what is larger keeps the default's displacements, what is smaller its stretches and turns
     inside: float = 0.1  # how much say a triangle has that isn't on the outer skin
     reach: float = 15.0  # within which the mouth's and the eyes' inside follow the default's
+    rest: float = 40.0  # from what has a counterpart to where the surface rests
 
 
 POLICY = Policy()
@@ -58,16 +60,22 @@ def transfer(
     ours = Surface(laid, default.triangles.numpy(), outer_skin(default)[default.triangles.numpy()].all(1))
     nearest = ours.nearest(corners.mean(1), _normals(corners)).triangles
 
-    # Where the surface goes as a whole: by the correspondence, fading out where the default model ends.
+    # Where the surface goes as a whole: by the correspondence. What has no counterpart is free near what has one, and
+    # held at rest far from it.
     apart = np.linalg.norm(found.on_default.pick(found.registered, default.triangles).numpy() - vertices, axis=-1)
     held = np.where(skin, found.on_default.weights.numpy(), np.clip(1 - apart / policy.reach, 0, 1)) * ~eyes
+    far = np.zeros(count)
+    if matched.any():
+        far = np.clip(cKDTree(vertices[matched]).query(vertices)[0] / policy.rest, 0, 1)
+    fixed = np.where(eyes, 1.0, held + (1 - held) * far)
+    share = held / np.maximum(fixed, 1e-9)
 
     slopes, area = gradient(vertices, triangles)
     say = np.where(on_skin, 1.0, policy.inside) * area
     weighted = slopes.T @ sparse.diags(np.repeat(say, 3))
     mass = np.zeros(count)
     np.add.at(mass, triangles.ravel(), np.repeat(say / 3, 3))
-    anchor = mass / policy.wide**2 + 1e-9
+    anchor = mass * fixed / policy.wide**2 + 1e-9
     solver = splu(
         (weighted @ slopes + sparse.diags(anchor)).tocsc(),
         permc_spec="MMD_AT_PLUS_A",
@@ -79,12 +87,12 @@ def transfer(
     out = np.zeros((len(names), count, 3))
     for first in range(0, len(names), AT_ONCE):
         moves = default.expression_basis[chosen[first : first + AT_ONCE]].double()
-        told = scale * found.on_default.pick(moves, default.triangles).numpy() * held[:, None]
+        told = scale * found.on_default.pick(moves, default.triangles).numpy() * share[:, None]
         wanted = stretches(default, moves.numpy())[:, nearest] * (on_skin & like)[:, None, None]
         for k in range(len(moves)):
             right = weighted @ wanted[k].reshape(-1, 3) + anchor[:, None] * told[k]
             out[first + k] = solver.solve(right)
-    out[:, eyes] = 0
+    out[:, eyes | model.region(SOCKET).numpy()] = 0
     return torch.from_numpy(out).float()
 
 

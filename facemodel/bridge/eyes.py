@@ -14,8 +14,8 @@ import torch
 
 from facemodel.base import FaceModel
 from facemodel.bridge.alignment import similarity
-from facemodel.bridge.meshes import Part, cut_away, remeshed, with_part
-from facemodel.bridge.registration import outer_skin
+from facemodel.bridge.meshes import Part, inside_by, pushed_in, remeshed, with_part
+from facemodel.bridge.registration import SOCKET, outer_skin
 from facemodel.bridge.surface import Surface, components, edges_of, vertex_normals
 from facemodel.jointed import JointedModel
 from facemodel.linear import LinearModel
@@ -26,7 +26,9 @@ class Policy:
     """Lengths in millimetres."""
 
     clearance: float = 0.4  # between the ball and the skin around it
-    around: float = 1.6  # radii, how far from the ball's middle skin has to be clear of it
+    around: float = 1.4  # radii, how far from the ball's middle skin has to be clear of it
+    touching: float = 0.05  # share of that skin that may touch it
+    pocket: float = 0.3  # of the ball's depth: how deep the pocket is behind its middle
     grows: float = 0.4  # how much of the opening's width the ball takes on
 
 
@@ -56,20 +58,31 @@ def lid_edge(default: FaceModel, eye: int) -> np.ndarray:
 
 def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: Policy = POLICY) -> LinearModel:
     """The model with two eyeballs of the default one's. ``laid`` (V0, 3): the default model laid onto its mean."""
-    edges = [lid_edge(default, eye) for eye in (0, 1)]
     tensors: dict[str, list[torch.Tensor]] = {"center": [], "center_basis": [], "radius": [], "radius_basis": []}
-    for edge in edges:
+    balls, pocket = [], np.zeros(0, dtype=bool)
+    edges = [lid_edge(default, eye) for eye in (0, 1)]
+    for eye, edge in enumerate(edges):
+        index = default.eyes.vertices[eye].numpy()
+        size, turn, shift = similarity(default.mean[index].double().numpy(), laid[index])
+        radius = size * float(default.eye_radius()[eye])
+        center = size * turn @ default.eye_centers()[eye].double().numpy() + shift
+        center = _pushed_back(model, center, laid[edge], radius, policy)
+        balls.append((center, radius))
         skin = outer_skin(model)
-        middle = laid[edge].mean(0)
-        near = (np.abs(model.mean.numpy() - middle) < 25).all(1) & skin
-        model = remeshed(model, cut_away(model, laid[edge][:, :2], near[model.triangles.numpy()].all(1)))
+        near = (np.abs(model.mean.numpy() - laid[edge].mean(0)) < 25).all(1) & skin
+        floor = _behind_ball(center, radius, policy)
+        remeshing, more = pushed_in(model, laid[edge][:, :2], near[model.triangles.numpy()].all(1), floor)
+        model = remeshed(model, remeshing)
+        more[: len(pocket)] |= pocket
+        pocket = more
+    if pocket.any():
+        masks = [*model.regions.values(), torch.from_numpy(pocket)]
+        names = (*model.region_names, SOCKET)
+        model = model.rebuilt(model.flatten() | {"region_masks": torch.stack(masks)}, region_names=names)
     indices = []
     surface = Surface(model.mean.double().numpy(), model.triangles.numpy())
     for eye, edge in enumerate(edges):
-        index = default.eyes.vertices[eye]
-        size = similarity(default.mean[index].double().numpy(), laid[index.numpy()])[0]
-        radius = size * float(default.eye_radius()[eye])
-        center = _pushed_back(model, laid[index.numpy()].mean(0), radius, policy)
+        index, (center, radius) = default.eyes.vertices[eye], balls[eye]
         # How the opening's edge moves and widens with each identity.
         at = surface.nearest(laid[edge])
         corners, shares = model.triangles[at.triangles], torch.from_numpy(at.barycentric).float()
@@ -119,14 +132,27 @@ def _head_joint(model: JointedModel) -> int:
     return int(model.skinning_weights.sum(0).argmax())
 
 
-def _pushed_back(model: LinearModel, center: np.ndarray, radius: float, policy: Policy) -> np.ndarray:
-    """The ball's centre (3,), moved along z until the skin around is just clear of it."""
+def _pushed_back(model: FaceModel, center: np.ndarray, edge: np.ndarray, radius: float, policy: Policy) -> np.ndarray:
+    """The ball's centre (3,), moved along z until the skin around its opening, whose edge is (P, 3), is clear of it."""
     vertices = model.mean.double().numpy()[outer_skin(model)]
-    near = vertices[np.linalg.norm((vertices - center)[:, :2], axis=-1) < policy.around * radius]
+    vertices = vertices[np.linalg.norm((vertices - center)[:, :2], axis=-1) < policy.around * radius]
+    near = np.concatenate([edge, vertices[inside_by(vertices[:, :2], edge[:, :2]) <= 0]])
     near = near[np.abs(near[:, 2] - center[2]) < 2 * radius]
     reach = radius + policy.clearance
     aside = np.linalg.norm((near - center)[:, :2], axis=-1)
     touching = aside < reach
+    if not touching.any():
+        return center
     # In front of each point that the ball could touch, its centre has to be this far back.
     furthest = near[touching, 2] - np.sqrt(reach**2 - aside[touching] ** 2)
-    return np.array([center[0], center[1], furthest.min() if touching.any() else center[2]])
+    return np.array([center[0], center[1], np.quantile(furthest, policy.touching)])
+
+
+def _behind_ball(center: np.ndarray, radius: float, policy: Policy):
+    """From points (N, 2) to the z of a pocket that the ball lies in."""
+
+    def floor(points: np.ndarray) -> np.ndarray:
+        aside = np.linalg.norm(points - center[:2], axis=-1)
+        return center[2] - policy.pocket * np.sqrt(np.maximum(radius**2 - aside**2, 0.0)) - 1.0
+
+    return floor

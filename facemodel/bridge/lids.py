@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.bridge.eyes import lid_edge
-from facemodel.bridge.registration import outer_skin
+from facemodel.bridge.registration import SOCKET, outer_skin
 from facemodel.correspondence import Correspondence
 
 
@@ -22,8 +22,9 @@ from facemodel.correspondence import Correspondence
 class Policy:
     """Lengths in millimetres."""
 
-    overlap: float = 0.8  # of the closed upper lid's edge over the lower one's
-    factor: tuple[float, float] = (0.6, 1.8)  # of the upper lid's way
+    overlap: float = 1.0  # of the closed upper lid's edge over the lower one's
+    near: float = 3.0  # along the lid, within which it moves alike
+    factor: tuple[float, float] = (0.6, 2.2)  # of the upper lid's way
     off: float = 1.2  # between the closed lid and the ball, since half-way it cuts the corner
 
 
@@ -34,27 +35,41 @@ def close_lids(
     default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor, policy: Policy = POLICY
 ) -> Tensor:
     """(V, 3) mm: the displacement of closing an eye, from one (V, 3) that was carried over."""
-    edge = lid_edge(default, eye)
-    place = found.on_model
-    corners = model.triangles[place.triangles[edge]]
-    shares = place.barycentric[edge][..., None]
-    move = blink.clone()
-    rest = (model.mean[corners] * shares).sum(1).double().numpy()
-    x, y = rest[:, 0], rest[:, 1]
-    chord = np.interp(x, *_sorted(x[[x.argmin(), x.argmax()]], y[[x.argmin(), x.argmax()]]))
-    upper, lower = y > chord, y <= chord
-    if upper.sum() < 3 or lower.sum() < 3:
+    at, way = _edge(default, model, found, eye, blink)
+    x, y = at[:, 0], at[:, 1]
+    ends = [x.argmin(), x.argmax()]
+    upper = y > np.interp(x, *_sorted(x[ends], y[ends]))
+    if upper.sum() < 3 or (~upper).sum() < 3:
         return blink
-    way = (blink[corners] * shares).sum(1).double().numpy()
-    high = y - np.interp(x, *_sorted(x[lower], y[lower]))
-    met = rest + way
-    gap = met[:, 1] - np.interp(met[:, 0], *_sorted(met[lower, 0], met[lower, 1]))
-    middle = upper & (high > 0.4 * high.max())
+    high = y - np.interp(x, *_sorted(x[~upper], y[~upper]))
+    met = at + way
+    gap = met[:, 1] - np.interp(met[:, 0], *_sorted(met[~upper, 0], met[~upper, 1]))
+    middle = upper & (high > 0.3 * high.max())
     gone = np.maximum(-way[middle, 1], 0.2 * high[middle])
-    needed = (gone + gap[middle] + policy.overlap) / gone
-    factor = float(np.clip(np.quantile(needed, 0.8), *policy.factor))
-    move = torch.where(move[:, 1:2] < 0, factor * move, move)
+    needed = np.clip((gone + gap[middle] + policy.overlap) / gone, *policy.factor)
+    along = x[middle]
+    # Of each place the most that is needed near it, so that the factor is smooth along the lid.
+    most = np.array([needed[np.abs(along - here) < policy.near].max() for here in along])
+    factor = torch.from_numpy(np.interp(model.mean[:, 0].double().numpy(), *_sorted(along, most))).float()
+    move = torch.where(blink[:, 1:2] < 0, factor[:, None] * blink, blink)
     return _before_ball(model, eye, move, policy) if model.eyes is not None else move
+
+
+def _edge(default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor):
+    """Points (P, 3) mm on the edge of an eye's opening and how far closing it moves them.
+
+    Of a model whose eyes were opened, the edge of the pocket; else where the default's lids have their edge.
+    """
+    socket, side = model.region(SOCKET), model.mean[:, 0] * (1 if eye == 0 else -1) > 0
+    touching = socket[model.triangles].any(1)
+    rim = torch.zeros_like(socket)
+    rim[model.triangles[touching].flatten()] = True
+    rim = rim & ~socket & side
+    if bool(rim.any()):
+        return model.mean[rim].double().numpy(), blink[rim].double().numpy()
+    edge, place = lid_edge(default, eye), found.on_model
+    corners, shares = model.triangles[place.triangles[edge]], place.barycentric[edge][..., None]
+    return tuple((values[corners] * shares).sum(1).double().numpy() for values in (model.mean, blink))
 
 
 def _sorted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,9 +25,10 @@ OF_VERTICES = {  # tensors that have a row a vertex, and along which dimension
 
 @dataclass(frozen=True)
 class Remeshing:
-    """Another mesh on the same surface. The old vertices come first, in their order."""
+    """Another mesh of the same surface. The old vertices come first, in their order."""
 
     vertices: sparse.csr_matrix  # (V', V) rows of weights that add up to 1
+    offset: np.ndarray  # (V', 3) mm, from where these put the vertices
     triangles: np.ndarray  # (T', 3)
     parents: np.ndarray  # (T',) the old triangle that each lies in
     barycentric: np.ndarray  # (T', 3, 3) of each corner, in its parent
@@ -35,10 +36,13 @@ class Remeshing:
 
 def remeshed(model: LinearModel, new: Remeshing) -> LinearModel:
     """The model on another mesh."""
-    tensors = model.flatten()
+    tensors = with_additions(model) if isinstance(model, BilinearModel) else model.flatten()
     for name, axis in OF_VERTICES.items():
         if name in tensors:
             tensors[name] = _weighted(new.vertices, tensors[name], axis)
+    for name in ("mean", "added_mean"):
+        if name in tensors:
+            tensors[name] = tensors[name] + torch.from_numpy(new.offset).float()
     tensors["triangles"] = torch.from_numpy(new.triangles)
     if "uv" in tensors:
         corners = tensors["uv"].double().numpy()[tensors["uv_triangles"].numpy()[new.parents]]
@@ -60,56 +64,76 @@ def _weighted(matrix: sparse.csr_matrix, values: Tensor, axis: int) -> Tensor:
     return made > 0.5 if values.dtype == torch.bool else made.to(values.dtype)
 
 
-def cut_away(model: LinearModel, polygon: np.ndarray, near: np.ndarray) -> Remeshing:
-    """The mesh without what lies, seen from the front, within a polygon (P, 2); triangles across its edge are cut.
+def pushed_in(model: LinearModel, polygon: np.ndarray, near: np.ndarray, floor) -> tuple[Remeshing, np.ndarray]:
+    """The mesh with what lies, seen from the front, within a polygon (P, 2) mm, pushed back into a pocket.
 
-    near: (T,) bool, the triangles that may be cut.
+    Triangles across the polygon's edge are cut there. What is inside is doubled first, so that the model's own vertices
+    stay where they are.
+
+    Args:
+        near: (T,) bool, the triangles that may be pushed in.
+        floor: from points (N, 2) to the z that they're pushed back to, mm; those that are behind it stay.
+
+    Returns:
+        The mesh, and the vertices of the pocket (V',) bool, its edge left out.
     """
     vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
     depth = inside_by(vertices[:, :2], polygon)
-    count, kept, parents, bary = len(vertices), [], [], []
+    rows: list[tuple[int, int, float]] = []  # of new vertices: two old ones, and the second one's share
     made: dict[tuple[int, int], int] = {}
-    rows: list[tuple[int, int, float]] = []
 
-    def crossing(a: int, b: int) -> tuple[int, float]:
-        """The new vertex on an edge, and its share of b."""
-        low, high = min(a, b), max(a, b)
-        share = depth[low] / (depth[low] - depth[high])
-        if (low, high) not in made:
-            made[low, high] = count + len(made)
-            rows.append((low, high, share))
-        return made[low, high], share if b == high else 1 - share
+    def vertex(a: int, b: int, share: float) -> int:
+        if (a, b) not in made:
+            made[a, b] = len(vertices) + len(made)
+            rows.append((a, b, share))
+        return made[a, b]
+
+    kept, parents, bary = [], [], []
+
+    def fan(ring: list[tuple[int, np.ndarray]], parent: int) -> None:
+        for k in range(1, len(ring) - 1):
+            corners = [ring[0], ring[k], ring[k + 1]]
+            kept.append([v for v, _ in corners])
+            bary.append(np.stack([w for _, w in corners]))
+            parents.append(parent)
 
     touched = near & (depth[triangles] > 0).any(1)
     for t in np.flatnonzero(touched):
+        outer, inner = [], []
         corners = triangles[t].tolist()
-        ring: list[tuple[int, np.ndarray]] = []
         for k, a in enumerate(corners):
-            b = corners[(k + 1) % 3]
-            if depth[a] <= 0:
-                ring.append((a, np.eye(3)[k]))
+            b, here, there = corners[(k + 1) % 3], np.eye(3)[k], np.eye(3)[(k + 1) % 3]
+            if depth[a] > 0:
+                inner.append((vertex(a, a, 0.0), here))
+            else:
+                outer.append((a, here))
             if (depth[a] > 0) != (depth[b] > 0):
-                vertex, share = crossing(a, b)
-                ring.append((vertex, (1 - share) * np.eye(3)[k] + share * np.eye(3)[(k + 1) % 3]))
-        for k in range(1, len(ring) - 1):
-            fan = [ring[0], ring[k], ring[k + 1]]
-            kept.append([vertex for vertex, _ in fan])
-            bary.append(np.stack([b for _, b in fan]))
-            parents.append(t)
+                low, high = min(a, b), max(a, b)
+                share = depth[low] / (depth[low] - depth[high])
+                cut = (vertex(low, high, share), (1 - share) * (here if a == low else there)
+                       + share * (there if a == low else here))  # fmt: skip
+                outer.append(cut)
+                inner.append(cut)
+        fan(outer, t)
+        fan(inner, t)
     rest = np.flatnonzero(~touched)
-    matrix = sparse.identity(count, format="csr")
-    if rows:
-        index = np.repeat(np.arange(len(rows)), 2)
-        columns = np.array([[a, b] for a, b, _ in rows]).ravel()
-        weights = np.array([[1 - s, s] for _, _, s in rows]).ravel()
-        matrix = sparse.vstack([matrix, sparse.csr_matrix((weights, (index, columns)), (len(rows), count))]).tocsr()
-    whole = np.broadcast_to(np.eye(3), (len(rest), 3, 3))
-    return Remeshing(
+    weights = np.array([[1 - s, s] for _, _, s in rows]).reshape(-1, 2)
+    columns = np.array([[a, b] for a, b, _ in rows], dtype=np.int64).reshape(-1, 2)
+    index = np.repeat(np.arange(len(rows)), 2)
+    more = sparse.csr_matrix((weights.ravel(), (index, columns.ravel())), (len(rows), len(vertices)))
+    matrix = sparse.vstack([sparse.identity(len(vertices), format="csr"), more]).tocsr()
+    pocket = np.r_[np.zeros(len(vertices), dtype=bool), columns[:, 0] == columns[:, 1]]
+    offset = np.zeros((len(pocket), 3))
+    inside = vertices[columns[pocket[len(vertices) :], 0]]
+    offset[pocket, 2] = np.minimum(floor(inside[:, :2]) - inside[:, 2], 0)
+    remeshing = Remeshing(
         matrix,
+        offset,
         np.concatenate([triangles[rest], np.array(kept, dtype=np.int64).reshape(-1, 3)]),
         np.concatenate([rest, np.array(parents, dtype=np.int64)]),
-        np.concatenate([whole, np.array(bary).reshape(-1, 3, 3)]),
+        np.concatenate([np.broadcast_to(np.eye(3), (len(rest), 3, 3)), np.array(bary).reshape(-1, 3, 3)]),
     )
+    return remeshing, pocket
 
 
 def inside_by(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ from facemodel.bridge.surface import (
 from facemodel.correspondence import Correspondence, Placement
 from foundation.progress import Event, Report, ignore
 
-INSIDE = ("eyes", "iris", "pupil", "teeth", "tongue", "mouth_inside")
+SOCKET = "eye_sockets"
+INSIDE = ("eyes", "iris", "pupil", "teeth", "tongue", "mouth_inside", SOCKET)
 OUTSIDE = ("skin", "face", "ears", "scalp", "neck")
 """Regions that aren't the outer skin, and that are."""
 

@@ -34,12 +34,9 @@ def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
         detector.close()
     if found is None:
         return _noted(whole, "the landmark detector saw no face in its drawings: landmarks weren't calibrated")
+    whole = _calibrated(whole, detector.scheme)
     tensors = {f"landmark_{part}_{detector.scheme}": value for part, value in vars(found).items()}
-    count = int((found.weights > 0).sum())
-    return _noted(
-        whole.rebuilt(whole.flatten() | tensors),
-        f"{count} landmarks of {detector.scheme} are where the detector found them in drawings of this model",
-    )
+    return whole.rebuilt(whole.flatten() | tensors)
 
 
 def _attempt(
@@ -52,6 +49,15 @@ def _attempt(
 def _places(model: LinearModel, embedding: LandmarkEmbedding) -> Tensor:
     """(L, 3) mm on the mean."""
     return (model.mean[model.triangles[embedding.triangles]] * embedding.barycentric[..., None]).sum(1)
+
+
+def _calibrated(model: LinearModel, scheme: str) -> LinearModel:
+    """The model, whose provenance says that a scheme's landmarks are the detector's."""
+    if model.provenance is not None:
+        others = [c for c in model.provenance.carried if not c.startswith(f"landmarks {scheme}")]
+        carried = (*others, f"landmarks {scheme} (found by the detector)")
+        model.provenance = dataclasses.replace(model.provenance, carried=carried)
+    return model
 
 
 def _noted(model: LinearModel, note: str) -> LinearModel:
