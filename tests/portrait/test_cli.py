@@ -24,6 +24,7 @@ COMMANDS = [
     "live",
     "export",
     "view",
+    "serve",
     "demo",
     "doctor",
     "info",
