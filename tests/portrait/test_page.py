@@ -66,7 +66,7 @@ def look(started, page):
 
 def pixels(look) -> np.ndarray:
     """The heads' canvas as it is now: (H, W, 4)."""
-    data = look.run("(portrait.render(), portrait.stage.front.toDataURL())")
+    data = look.run("(portrait.view.render(), portrait.stage.front.toDataURL())")
     return cv2.imdecode(np.frombuffer(base64.b64decode(data.partition(",")[2]), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
@@ -252,7 +252,7 @@ def test_three_thousand_frames(started, model, tmp_path):
           for (let k = 0; k < 40; k++) {
             p.frame = 70 * k;
             const began = performance.now();
-            p.stage.heads[0].pose(p.people()[0][0]);
+            p.stage.heads[0].pose(p.view.people()[0][0]);
             p.panel.show(p.frame, null, p.colors);
             p.timeline.draw();
             times.push(performance.now() - began);
@@ -299,7 +299,7 @@ def test_models_with_joints_or_signed_expressions(started, tmp_path):
                 """(state) => {
               for (const [kind, values] of Object.entries(state))
                 portrait.performance.parts[kind].forEach((c, k) => (c.values = Float32Array.of(values[k])));
-              portrait.render();
+              portrait.view.render();
               return Array.from(portrait.stage.heads[0].face.vertices());
             }""",
                 state,

@@ -4,7 +4,7 @@ import {
   Texture, Vector3,
 } from "three";
 
-const MOST_TARGETS = 200; // that a shader takes on any device; beyond, vertices are computed here
+const MOST_TARGETS = 160; // that a shader takes on any device; beyond, vertices are computed here
 const MOST_BONES = 12;
 
 export class Head {
