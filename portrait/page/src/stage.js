@@ -35,6 +35,7 @@ export class Stage {
     this.controls = new OrbitControls(this.camera, this.front);
     Object.assign(this.controls, { enableDamping: false, minDistance: 120, maxDistance: 4000, rotateSpeed: 0.9 });
     this.controls.addEventListener("change", redraw);
+    this.controls.addEventListener("start", () => (this.turned = true));
     this.window = new Window(this.front, size, () => this.mode !== "free", redraw);
     new ResizeObserver(() => { this.resize(); redraw(); }).observe(element);
     this.resize();
@@ -48,8 +49,8 @@ export class Stage {
 
   /** The free view from the front, with the whole head in it. */
   frameHead() {
+    this.turned = false;
     const { center, radius } = this.heads[0].bounds;
-    this.radius = radius;
     this.controls.target.copy(center);
     const far = (radius * 1.0) / Math.sin((FOV * Math.PI) / 360) / Math.min(1, this.paneAspect());
     this.camera.position.copy(center).add(new Vector3(0.16, 0.06, 1).setLength(far));
@@ -65,7 +66,12 @@ export class Stage {
     this.renderer.setSize(w, h, false);
     this.back.width = w * ratio;
     this.back.height = h * ratio;
-    if (this.heads.length && this.mode === "free" && !this.touched) this.frameHead();
+    this.fit();
+  }
+
+  /** The same where panes have another shape, unless somebody turned it. */
+  fit() {
+    if (this.heads.length && !this.turned) this.frameHead();
   }
 
   paneAspect() {

@@ -41,7 +41,9 @@ export class View {
 
   render() {
     const { stage } = this, people = this.people();
+    const several = people.length !== (stage.shown?.length ?? 1);
     stage.shown = people.map((_, k) => (k ? this.secondHead() : 0));
+    if (several) stage.fit();
     const states = [], lights = [];
     people.forEach(([state, , who, frames], k) => {
       const head = stage.shown[k], all = this.arrays[`${who} illumination`], f = Math.min(this.page.frame, frames - 1);
