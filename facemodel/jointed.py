@@ -41,6 +41,16 @@ class Skeleton:
         return found
 
 
+@dataclass(frozen=True)
+class Articulation:
+    """The J joints of a jointed model in some states."""
+
+    rotations: Tensor  # (..., J, 3, 3) of each joint in its parent's frame
+    turned: Tensor  # (..., J, 3, 3) in the model's frame
+    at: Tensor  # (..., J, 3) mm, where the joints are
+    rest: Tensor  # (..., J, 3) mm, where they are before anything turns
+
+
 class JointedModel(LinearModel):
     """vertices = skinning(mean + identity + expression + correctives(rotations); joints, rotations).
 
@@ -96,6 +106,13 @@ class JointedModel(LinearModel):
             bone = rest[..., k, :] - rest[..., parent, :]
             at.append(at[parent] + (turned[parent] @ bone[..., None])[..., 0])
         return torch.stack(turned, -3), torch.stack(torch.broadcast_tensors(*at), -2)
+
+    def articulation(self, identity: Tensor, expression: Tensor, gaze: Tensor, joints: Tensor) -> Articulation:
+        """What turns, and from where: `vertices` in the parts that skinned formats of other programs have."""
+        rotations = self._rotations(gaze, joints)
+        rest = self.rest_joints(identity, expression)
+        turned, at = self._chain(rest, rotations)
+        return Articulation(rotations, turned, at, rest.expand_as(at))
 
     def _correct(self, rotations: Tensor) -> Tensor | float:
         """What bent joints add to the surface at rest, (..., V, 3)."""

@@ -61,6 +61,7 @@ class Curves:
     values: dict[str, np.ndarray]  # ARKit name, angle's name or as the file has it -> (R,), empty cells NaN
     skipped: tuple[str, ...] = field(default=())  # columns that hold no numbers and aren't known
     assumed_rate: float | None = None  # frames a second of the timecodes, where nothing in the file says it
+    notes: tuple[str, ...] = ()  # what else was done to the file's content
 
     def at(self, name: str, times: np.ndarray) -> np.ndarray:
         """A column at other times: linear between its known rows, held beyond its ends; angles the short way round."""
@@ -80,6 +81,17 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
+    columns = curve_columns(track, model)
+    rate = max(1, round(track.fps))
+    rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
+    for k, time in enumerate(track.seconds.tolist()):
+        row = [f"{columns[name][k]:.8f}" for name in columns]
+        rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
+    return write_csv(path, rows, "curves")
+
+
+def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
+    """(F,) of every column, by ARKit's names, the angles' and the model's own: what `write_curves` writes."""
     parameters, arkit = track.parameters.expanded(), model.arkit
     columns = {name: np.zeros(len(track)) for name in APP_ORDER}
     columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
@@ -90,12 +102,7 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
         for k, name in enumerate(model.blocks[block].names if model.count(block) else ()):
             if block != "expression" or k not in arkit.values():
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
-    rate = max(1, round(track.fps))
-    rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
-    for k, time in enumerate(track.seconds.tolist()):
-        row = [f"{columns[name][k]:.8f}" for name in columns]
-        rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
-    return write_csv(path, rows, "curves")
+    return columns
 
 
 def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
