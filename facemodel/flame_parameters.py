@@ -7,7 +7,8 @@ is about the model's origin. World: OpenGL's camera axes (x right, y up), before
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +44,13 @@ class Flame:
     def __len__(self) -> int:
         return len(self.expression)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Flame]) -> Flame:
+        """Frames one after the other; a clip has one shape, the mean of theirs."""
+        names = ("expression", "rotation", "translation", "neck", "jaw", "eyes", "lids")
+        shape = np.mean([p.shape for p in parts], 0)
+        return cls(shape, *(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
 
 def is_flame(model: FaceModel) -> bool:
     """Whether a model's coefficients are FLAME's own."""
@@ -58,8 +66,8 @@ def require_flame(model: FaceModel, purpose: str) -> None:
     """PortraitError for any other model. ``purpose``: what needs it, as the sentence's subject."""
     if not is_flame(model):
         raise PortraitError(
-            f"{purpose} has FLAME's coefficients, and the model '{model.name}' isn't FLAME; import yours ('portrait model "
-            "import flame2023.pkl -o flame.model') and give --model flame.model, with a track that was fitted with it"
+            f"{purpose} has FLAME's coefficients, and the model '{model.name}' isn't FLAME; import yours ('portrait "
+            "model import flame2023.pkl -o flame.model') and give --model flame.model, and what was fitted with it"
         )
 
 
@@ -118,8 +126,6 @@ def moved_before(flame: Flame, root: np.ndarray, rotation: np.ndarray, translati
 
     root: (F, 3), see `root_joint`.
     """
-    from dataclasses import replace
-
     turn = rotation @ rotation_matrix(torch.from_numpy(flame.rotation)).numpy()
     turned = _array(axis_angle(torch.from_numpy(turn)))
     at = np.einsum("fab,fb->fa", np.broadcast_to(rotation, turn.shape), flame.translation + root) + translation
@@ -132,7 +138,7 @@ def six(rotations: np.ndarray) -> np.ndarray:
 
 
 def from_six(rows: np.ndarray) -> np.ndarray:
-    """The inverse of `six`; rows are made orthonormal (Zhou et al., "On the continuity of rotation representations")."""
+    """The inverse of `six`; made orthonormal as by Zhou et al., "On the continuity of rotation representations"."""
     a, b = rows[..., :3], rows[..., 3:]
     x = a / np.linalg.norm(a, axis=-1, keepdims=True)
     b = b - (x * b).sum(-1, keepdims=True) * x

@@ -26,10 +26,18 @@ def kind_of(path: Path) -> str:
 
 
 def read_any_curves(
-    path: Path, *, rate: float | None = None, default_rate: float = 60.0, default_rows: int | None = None
+    path: Path,
+    *,
+    rate: float | None = None,
+    default_rate: float = 60.0,
+    default_rows: int | None = None,
+    kind: str | None = None,
 ) -> tuple[Curves, str]:
-    """Curves, and the kind of file they were in. Rates: see `read_curves`; other kinds have seconds, or the default."""
-    kind = kind_of(path)
+    """Curves, and the kind of file they were in. Rates: see `read_curves`; other kinds have seconds, or the default.
+
+    kind: a name of `KINDS`; None finds it by content.
+    """
+    kind = kind or kind_of(path)
     if kind == "arkit":
         return read_curves(path, rate=rate, default_rate=default_rate, default_rows=default_rows), kind
     read = read_openface if kind == "openface" else read_scores

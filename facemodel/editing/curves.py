@@ -44,7 +44,6 @@ _SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRig
 APP_ORDER: tuple[str, ...] = tuple(_SWAPPED.get(n, n) for n in ARKIT_NAMES)
 """The app lists the right one of jaw and mouth first, which Apple's own list doesn't."""
 
-HEADER: tuple[str, ...] = ("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in APP_ORDER), *ANGLES)
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
 _TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
@@ -81,12 +80,25 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
-    columns = curve_columns(track, model)
-    rate = max(1, round(track.fps))
-    rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
-    for k, time in enumerate(track.seconds.tolist()):
-        row = [f"{columns[name][k]:.8f}" for name in columns]
-        rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
+    return _write(curve_columns(track, model), track.seconds.tolist(), track.fps, path)
+
+
+def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
+    """Writes curves that were read, gaps filled; what they lack has no column. rate: frames a second of the timecodes.
+
+    So `apply_curves` leaves alone what another program doesn't know of.
+    """
+    order = (*APP_ORDER, *ANGLES)
+    names = sorted(curves.values, key=lambda n: order.index(n) if n in order else len(order))
+    return _write({n: curves.at(n, curves.times) for n in names}, curves.times.tolist(), rate, path)
+
+
+def _write(columns: dict[str, np.ndarray], times: list[float], fps: float, path: str | os.PathLike) -> Path:
+    rate = max(1, round(fps))
+    app = sum(name in KNOWN for name in columns)
+    rows = [("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in columns))]
+    for k, time in enumerate(times):
+        rows.append([timecode(time, rate), app, *(f"{column[k]:.8f}" for column in columns.values())])
     return write_csv(path, rows, "curves")
 
 

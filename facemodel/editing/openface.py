@@ -1,9 +1,9 @@
 """OpenFace's csv, both ways: head pose, gaze, landmarks and action units of every frame.
 
 Of the published columns, by name (Baltrusaitis et al., "OpenFace 2.0", FG 2018, and its wiki, "Output Format"). Camera
-frame: millimetres, x right, y down, z away. ``pose_R``: R = Rx Ry Rz, of a head that is turned as the camera is when it
-looks into it: + looks down, to the picture's left, and rolls clockwise. ``gaze_0`` is the eye on the picture's left, the
-subject's right. ``pose_T`` is here the point midway between the ears. Units are AU-like (`facemodel.action_units`).
+frame: millimetres, x right, y down, z away. ``pose_R``: R = Rx Ry Rz, none for a head that looks into the camera; more
+looks down, to the picture's left, and rolls clockwise. ``gaze_0`` is the eye on the picture's left, the subject's
+right. ``pose_T`` is here the point midway between the ears. Units are AU-like (`facemodel.action_units`).
 """
 
 from __future__ import annotations

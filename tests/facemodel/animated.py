@@ -1,44 +1,43 @@
 """Performances of a few frames for the tests of animated formats, of models of every kind."""
 
+import os
 import shutil
 from pathlib import Path
 
-import pytest
+import numpy as np
 
-import facemodel
 from benchmarks.model_files import WRITERS, make_head
-from facemodel.export.animated.base import Performance
+from facemodel.export.animated.base import Performance, Picture
 from facemodel.importing import import_model
-from tests.facemodel.clips import make_track, small_model
+from tests.facemodel.clips import make_track
 
 ROOT = Path(__file__).parents[2]
 
 
-def flame_model(folder):
-    """A head of a few hundred vertices in FLAME's form: neck, jaw, eyes, pose correctives."""
-    written = WRITERS["FLAME"](folder, make_head())
-    return import_model(written.path, written.extras, force=True)
+def flame_model(folder, form="FLAME, chumpy"):
+    """A head of a few hundred vertices in FLAME's form: neck, jaw, eyes, pose correctives. And how it was written."""
+    written = WRITERS[form](folder, make_head())
+    return import_model(written.path, written.extras, force=True), written
 
 
-def clip_of(model, frames=5, **track):
+def flat_pictures(frames, window):
+    """Grey pictures: for what doesn't look at them."""
+    size = window.size[::-1]
+    for frame in frames:
+        grey = np.full(size, 10 + frame, np.uint8)
+        yield Picture(np.repeat(grey[..., None], 3, -1), grey, grey.astype(np.uint16))
+
+
+def clip_of(model, frames=4, texture=None, **track):
     """A random performance; frame 1 has no face."""
     status = [1] * frames
     status[1] = 0
-    return Performance(make_track(model, frames, status=status, **track), model)
-
-
-@pytest.fixture(scope="session", params=["default", "small", "flame"])
-def clip(request, tmp_path_factory):
-    make = {"default": facemodel.load, "small": small_model,
-            "flame": lambda: flame_model(tmp_path_factory.mktemp("flame"))}  # fmt: skip
-    return clip_of(make[request.param]())
+    return Performance(make_track(model, frames, status=status, **track), model, texture, pictures=flat_pictures)
 
 
 def node_modules() -> Path | None:
-    """Where gltf-validator and three are installed, by npm: beside the repository's files or in $NODE_MODULES."""
-    import os
-
-    if shutil.which("node") is None:
-        return None
-    places = [Path(os.environ[n]) for n in ("NODE_MODULES",) if os.environ.get(n)] + [ROOT / "node_modules"]
-    return next((p for p in places if (p / "gltf-validator").is_dir() and (p / "three").is_dir()), None)
+    """Where npm put gltf-validator and three: $NODE_MODULES, or the repository's own folder; None without node."""
+    places = [Path(os.environ["NODE_MODULES"])] if os.environ.get("NODE_MODULES") else []
+    places.append(ROOT / "node_modules")
+    found = (p for p in places if (p / "gltf-validator").is_dir() and (p / "three").is_dir())
+    return next(found, None) if shutil.which("node") else None

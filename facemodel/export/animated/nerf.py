@@ -1,6 +1,6 @@
 """Data sets of posed pictures: nerfstudio's and instant-ngp's ``transforms.json``, COLMAP's text files.
 
-The head rests and the camera moves around it: each frame with a face is a picture, with the model's mask and its camera.
+The head rests and the camera moves around it: each frame with a face is a picture, with the model's mask and a camera.
 World: metres, z up, the face towards -y, the origin between the ears. Masks are of the model, which has no hair.
 """
 

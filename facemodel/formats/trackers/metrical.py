@@ -1,11 +1,10 @@
 """metrical-tracker: its ``checkpoint/*.frame``, torch's files of a frame each.
 
-The head's pose is its camera's; that in OpenCV's form is taken. Read with ``weights_only``, numpy's plain arrays let in.
+The head's pose is its camera's; that in OpenCV's form is taken. Read with ``weights_only``, numpy's arrays let in.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +61,7 @@ def read(path: Path, model: FaceModel) -> Tracked:
     files = files_of(path)
     frames = [load(file) for file in files]
     parts = [one(frame, file) for frame, file in zip(frames, files)]
-    shape = np.mean([s for s, _ in parts], 0)
-    flame = replace(joined([f for _, f in parts]), shape=shape)
+    flame = Flame.joined(parts)
     rotation = np.concatenate([rows(f["opencv"]["R"], "R", p, 3)[None] for f, p in zip(frames, files)])
     translation = np.concatenate([rows(f["opencv"]["t"], "t", p, 3) for f, p in zip(frames, files)])
     if rotation.shape[1:] != (3, 3):
@@ -78,14 +76,14 @@ def read(path: Path, model: FaceModel) -> Tracked:
     notes = [f"the principal point is {np.abs(aside).max():.1f} px off the middle: heads are moved by that"]
     expression = torch.zeros(len(flame), model.count("expression"))
     expression[:, : flame.expression.shape[1]] = torch.from_numpy(flame.expression)
-    root = root_joint(model, torch.from_numpy(shape).float(), expression)
+    root = root_joint(model, torch.from_numpy(flame.shape).float(), expression)
     seen = moved_before(flame, root, np.array(FLIP)[:, None] * rotation, translation * np.array(FLIP))
     names = tuple(p.name for p in files)
     return Tracked(seen, focal, width, height, names, tuple(notes if np.abs(aside).max() > NEAR else ()))
 
 
-def one(frame: dict, path: Path) -> tuple[np.ndarray, Flame]:
-    """A frame's shape (300,), and its coefficients without a pose."""
+def one(frame: dict, path: Path) -> Flame:
+    """A frame's coefficients, without a pose."""
     found = frame["flame"]
     try:
         shape, expression = shape_and_expression(found["shape"], found["exp"], path)
@@ -95,13 +93,7 @@ def one(frame: dict, path: Path) -> tuple[np.ndarray, Flame]:
     except (KeyError, TypeError) as error:
         raise PortraitError(f"'{path}': expected metrical-tracker's flame, {error} is missing") from None
     still = np.zeros((1, 3))
-    return shape, Flame(shape, expression, still, still, still, jaw, eyes, lids)
-
-
-def joined(parts: list[Flame]) -> Flame:
-    """Frames one after the other, of one shape."""
-    names = ("expression", "rotation", "translation", "neck", "jaw", "eyes", "lids")
-    return Flame(parts[0].shape, *(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+    return Flame(shape, expression, still, still, still, jaw, eyes, lids)
 
 
 def picture_size(size: object, k: np.ndarray, path: Path) -> tuple[int, int]:

@@ -92,8 +92,7 @@ def read_folder(path: Path, model: FaceModel) -> Tracked:
         flame, found = flame_in(path / name)
         parts.append(flame)
         notes += found
-    joined = Flame(parts[0].shape, *(np.concatenate([getattr(p, n) for p in parts]) for n in
-                                     ("expression", "rotation", "translation", "neck", "jaw", "eyes", "lids")))  # fmt: skip
+    joined = Flame.joined(parts)
     return Tracked(before(joined, model, cameras), focal, *size, tuple(names), tuple(dict.fromkeys(notes)))
 
 

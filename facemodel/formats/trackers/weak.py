@@ -79,10 +79,7 @@ def knows(path: Path, names: Names, of_folders: bool) -> bool:
 def read(path: Path, names: Names) -> Tracked:
     frames = frames_of(path)
     parts = [one(frame, names) for frame in frames]
-    shape = np.mean([f.shape for f, _ in parts], 0)
-    flames = [f for f, _ in parts]
-    columns = ("expression", "rotation", "translation", "neck", "jaw", "eyes", "lids")
-    flame = Flame(shape, *(np.concatenate([getattr(f, n) for f in flames]) for n in columns))
+    flame = Flame.joined([f for f, _ in parts])
     notes = [f"pixels are those of a crop of {CROP} x {CROP}, which these files don't place in the picture"]
     if not all(camera for _, camera in parts):
         notes.append("without 'cam' the head is in the middle, at the usual size")
