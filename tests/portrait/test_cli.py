@@ -23,6 +23,8 @@ COMMANDS = [
     "reenact",
     "live",
     "export",
+    "import",
+    "view",
     "demo",
     "doctor",
     "info",

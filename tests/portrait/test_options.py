@@ -22,6 +22,7 @@ ARGUMENTS = {
     "render": ["none.track", "-o", "out.mp4"],
     "export": ["none.track", "-o", "out.obj"],
     "import": ["none.npz", "-o", "out"],
+    "view": ["none.track", "-o", "out.html"],
     "train": ["none.track", "none.mp4", "-o", "out"],
     "synthesize": ["none", "none.track", "--video", "none.mp4", "-o", "out.mp4"],
     "reenact": ["--source", "none.mp4", "--target", "none.mp4", "-o", "out.mp4"],

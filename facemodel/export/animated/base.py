@@ -172,7 +172,7 @@ def format_of(path: Path, name: str | None = None) -> str:
     """The name of the format that a path's end, or a name, asks for. PortraitError that lists what there is."""
     if name is not None:
         if name not in ANIMATED:
-            raise PortraitError(f"--format '{name}': expected one of {', '.join(ANIMATED)}")
+            raise PortraitError(f"--format '{name}': expected one of {', '.join(sorted(ANIMATED))}")
         return name
     suffix = path.suffix.lower()
     found = next((n for n in ANIMATED if suffix and suffix in ANIMATED[n].suffixes), None)
@@ -181,7 +181,7 @@ def format_of(path: Path, name: str | None = None) -> str:
         how = "; for .fbx write .glb, and see docs/export.md" if suffix == ".fbx" else ""
         raise PortraitError(
             f"export '{path}': expected a name ending in {', '.join(ends)}, or --format with one of "
-            f"{', '.join(ANIMATED)}; got '{path.suffix or path.name}'{how}"
+            f"{', '.join(sorted(ANIMATED))}; got '{path.suffix or path.name}'{how}"
         )
     return found
 

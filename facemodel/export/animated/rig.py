@@ -104,12 +104,12 @@ def jointed(clip: Performance, mesh: Mesh, translation: np.ndarray, rotation: np
     rest = model.blocks["expression"].mean
     with torch.inference_mode():
         neutral = model.vertices(p.identity[0], rest)
-        a = model.articulation(p.identity, p.expression, p.gaze, p.joints)
+        a = model.pose(p.identity, p.expression, p.joints, p.gaze)
         bind = array(model.rest_joints(p.identity[0], rest))
     turned, at, before = array(a.turned), array(a.at), array(a.rest)
     # Where each joint carries what was at its place at rest: skinning in other programs goes from there.
     carried = at + np.einsum("fjab,fjb->fja", turned, bind - before)
-    rotations, translations = array(a.rotations).copy(), np.empty_like(carried)
+    rotations, translations = array(a.own).copy(), np.empty_like(carried)
     parents = model.skeleton.parents
     for k, parent in enumerate(parents[1:], start=1):
         translations[:, k] = np.einsum("fba,fb->fa", turned[:, parent], carried[:, k] - carried[:, parent])
@@ -120,7 +120,7 @@ def jointed(clip: Performance, mesh: Mesh, translation: np.ndarray, rotation: np
     weights = [array(p.expression - rest)]
     joints = ("head", *model.skeleton.names[1:])
     if "pose_correctives" in model.flatten():
-        bent = array(a.rotations[:, model.corrective_joints]) - np.eye(3)
+        bent = array(a.own[:, model.corrective_joints]) - np.eye(3)
         shapes.append(array(model.pose_correctives))
         weights.append(bent.reshape(len(bent), -1))
         names += [f"{joints[j]} corrective {k}" for j in model.corrective_joints.tolist() for k in range(9)]

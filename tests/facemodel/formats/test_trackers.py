@@ -70,7 +70,8 @@ def test_vhap_s_tracked_parameters(flame, tmp_path):
     frames = 3
     values = {"rotation": RNG.normal(size=(frames, 3)) * 0.2, "translation": np.tile([[0.0, 0.1, 0.2]], (frames, 1)),
               "neck_pose": np.zeros((frames, 3)), "jaw_pose": np.full((frames, 3), 0.1),
-              "eyes_pose": np.zeros((frames, 6)), "shape": RNG.normal(size=300), "expr": RNG.normal(size=(frames, 100)), "focal_length": np.array([2.0]), "image_size": np.array([400, 600]), "lights": np.zeros((9, 3)),
+              "eyes_pose": np.zeros((frames, 6)), "shape": RNG.normal(size=300), "expr": RNG.normal(size=(frames, 100)),
+              "focal_length": np.array([2.0]), "image_size": np.array([400, 600]), "lights": np.zeros((9, 3)),
               "static_offset": np.full((1, 5143, 3), 0.001)}  # fmt: skip
     np.savez(tmp_path / "tracked_flame_params_30.npz", **values)
     track, found = import_track(tmp_path / "tracked_flame_params_30.npz", flame)
