@@ -23,6 +23,7 @@ COMMANDS = [
     "reenact",
     "live",
     "export",
+    "import",
     "view",
     "serve",
     "demo",
