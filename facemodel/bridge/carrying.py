@@ -28,6 +28,8 @@ from facemodel.linear import LinearModel
 from foundation.progress import Event, Report, ignore
 
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
+NOTHING = 0.05
+"""mm: an expression that moves the surface less isn't carried over."""
 
 
 def carry_over(
@@ -80,7 +82,8 @@ def carry_over(
     model = model.rebuilt(tensors, **changes)
     report(Event("carrying over", 0, None, "expressions"))
     names = [n for n in default.expression_names if n not in model.arkit]
-    model = with_expressions(model, default.blocks["expression"], *expressions(default, model, found, names))
+    names, moves = expressions(default, model, found, names)
+    model = with_expressions(model, default.blocks["expression"], names, moves)
     carried += names
     if model.provenance is not None:
         model.provenance = dataclasses.replace(model.provenance, carried=tuple(carried), **own)
@@ -90,8 +93,10 @@ def carry_over(
 def expressions(
     default: FaceModel, model: FaceModel, found: Correspondence, names: list[str]
 ) -> tuple[list[str], Tensor]:
-    """The names, and the displacements (N, V, 3) mm of the default model's expressions on the model's mean."""
+    """The names that do anything, and the displacements (N, V, 3) mm of the default model's expressions on the model's mean."""
     moves = transfer(default, model, found, names)
+    there = moves.norm(dim=-1).amax(1) > NOTHING  # a mask has no tongue to put out
+    names, moves = [n for n, moved in zip(names, there.tolist()) if moved], moves[there]
     for eye, name in enumerate(BLINKS):
         if name in names:
             k = names.index(name)
