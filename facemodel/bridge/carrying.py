@@ -93,7 +93,7 @@ def carry_over(
 def expressions(
     default: FaceModel, model: FaceModel, found: Correspondence, names: list[str]
 ) -> tuple[list[str], Tensor]:
-    """The names that do anything, and the displacements (N, V, 3) mm of the default model's expressions on the model's mean."""
+    """The names of those that do anything, and their displacements (N, V, 3) mm of the model's mean."""
     moves = transfer(default, model, found, names)
     there = moves.norm(dim=-1).amax(1) > NOTHING  # a mask has no tongue to put out
     names, moves = [n for n, moved in zip(names, there.tolist()) if moved], moves[there]

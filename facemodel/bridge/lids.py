@@ -50,7 +50,11 @@ def close_lids(
     along = x[middle]
     # Of each place the most that is needed near it, so that the factor is smooth along the lid.
     most = np.array([needed[np.abs(along - here) < policy.near].max() for here in along])
-    factor = torch.from_numpy(np.interp(model.mean[:, 0].double().numpy(), *_sorted(along, most))).float()
+    # As it came at the corners, and beyond them.
+    along, most = _sorted(along, most)
+    along = np.r_[along[0] - policy.near, along, along[-1] + policy.near]
+    factor = np.interp(model.mean[:, 0].double().numpy(), along, np.r_[1.0, most, 1.0])
+    factor = torch.from_numpy(factor).float()
     move = torch.where(blink[:, 1:2] < 0, factor[:, None] * blink, blink)
     return _before_ball(model, eye, move, policy) if model.eyes is not None else move
 
@@ -80,10 +84,9 @@ def _sorted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _before_ball(model: FaceModel, eye: int, move: Tensor, policy: Policy) -> Tensor:
     """The displacement, with the skin that it moves kept off the ball."""
     center, radius = model.eye_centers()[eye], model.eye_radius()[eye]
-    offset = model.mean + move - center
+    offset, length = model.mean + move - center, move.norm(dim=-1)
     distance = offset.norm(dim=-1)
-    at_rest = (model.mean - center).norm(dim=-1)
-    least = torch.minimum(radius + policy.off, torch.maximum(at_rest, radius + 0.2))
-    skin = torch.from_numpy(outer_skin(model)) & (move.norm(dim=-1) > 0.3) & (offset[:, 2] > 0)
+    least = radius + policy.off * (2 * length / length.max()).clamp(0, 1)
+    skin = torch.from_numpy(outer_skin(model)) & (length > 0.3) & (offset[:, 2] > 0)
     pushed = torch.where(skin & (distance < least), least / distance.clamp_min(1e-6), torch.ones_like(distance))
     return move + (pushed - 1)[:, None] * offset
