@@ -30,7 +30,7 @@ class Level:
         return values[..., :3], torch.stack([values[..., 3:6], values[..., 6:9]], -1), inside
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """F frames (one while tracking, the key frames while solving for identity).
 
