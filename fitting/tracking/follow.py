@@ -157,7 +157,7 @@ class FaceFollower:
     def _is_person(self, picture: np.ndarray, face: Face) -> bool:
         """As the embedding has it; where nobody else was seen, anybody who isn't quite another is."""
         limit = self.policy.other if self.alone and not self.state.several else SAME
-        return not can_embed(face) or self.person.distance(face_chip(picture, face)) < limit
+        return not can_embed(face) or self.person.knows(face_chip(picture, face), limit)
 
     def _find(self, picture: np.ndarray, faces: list[Face]) -> Face | None:
         """Whose place isn't known, among the faces of a picture, the largest first."""
