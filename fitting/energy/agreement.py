@@ -57,7 +57,7 @@ def agreement(
     shown = linear_to_srgb((surface.albedo[some] * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
     parts = (look.visible[:, some] * inside * turned)[0], shown, normal[0], observed[0], unhidden[:, some] * turned
     weight, shown, normal, observed, could = (x.cpu().double().numpy() for x in parts)
-    typical, correlation = _compiled(weight, shown, normal, observed, policy)
+    typical, correlation = compiled_figures(weight, shown, normal, observed, policy)
     return {
         "photometric": float(255 * policy.robust * typical),
         "correlation": float(np.clip(correlation, -1, 1)),
@@ -70,9 +70,13 @@ def _some(points: Affine, every: int) -> Affine:
     return points.every(every)
 
 
-def _compiled(weight: Array, shown: Array, normal: Array, observed: Array, p: AgreementPolicy) -> tuple[float, float]:
+def compiled_figures(
+    weight: Array, shown: Array, normal: Array, observed: Array, policy: AgreementPolicy
+) -> tuple[float, float]:
+    """`figures`, by the compiled kernel."""
     from fitting.energy import agreement_kernel as kernel
 
+    p = policy
     limits = kernel.Limits(p.grey, p.floor, p.noise, p.signal, p.explained, p.outlying, p.rounds, TINY)
     return kernel.figures(weight, shown, normal, observed, LUMA, limits)
 

@@ -1,4 +1,4 @@
-"""Compiled CPU kernel of how well a face agrees with a picture; the reference in NumPy is in `fitting.energy.agreement`.
+"""Compiled CPU kernel of a face's agreement with a picture; the reference in NumPy is in `fitting.energy.agreement`.
 
 Imported only where it's used, since Numba takes a while to import. It repeats the reference in double precision.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from foundation.compiled import jit
 
 # Loops and branches are what this function is about.
-# ruff: noqa: PLR0912
+# ruff: noqa: PLR0912, PLR0915
 
 
 class Limits(NamedTuple):
