@@ -13,10 +13,11 @@ from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
 from fitting.energy.priors import frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface, Shape
+from fitting.energy.surface import Shape, model_surface
 from fitting.energy.temporal import TemporalPrior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
@@ -75,7 +76,8 @@ class Fitter:
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
-        self.surface = ModelSurface(model, self.sample_sets, self.marks)
+        self.occluder = occluder(model, self.settings.thinning)
+        self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
         self.sizes = relative_sizes(model)
         self.unknowns = Unknowns.of(model)
         self.layout = self.unknowns.layout
@@ -88,7 +90,7 @@ class Fitter:
         elif None not in look:
             self.eye_look = torch.tensor(look, device=model.mean.device)
             self.held_frame[self.layout.own("expression").start + self.eye_look] = True
-        self._gaze = None if model.eyes is None else GazeRefiner(model, self.settings.gaze)
+        self._gaze = None if model.eyes is None else GazeRefiner(model, self.occluder, self.settings.gaze)
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
@@ -107,20 +109,23 @@ class Fitter:
 
     # -- what a state looks like --------------------------------------------------------------------------------
 
-    def shape(self, state: FitState) -> Shape:
-        return self.surface.shape(state)
+    def shape(self, state: FitState, shared: bool = True) -> Shape:
+        """``shared``: with the derivatives by identity, which tracking does without."""
+        return self.surface.shape(state, shared)
 
-    def landmarks(self, state: FitState) -> Landmarks:
-        return Landmarks(self.marks, self.shape(state).marks)
+    def landmarks(self, state: FitState, shared: bool = True) -> Landmarks:
+        """See `shape`."""
+        return Landmarks(self.marks, self.shape(state, shared).marks)
 
     def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`; nothing beyond the picture's edge is."""
         unhidden, where = self.unhidden(state, seen)
         return unhidden * in_picture(where, seen, self.settings.visibility), where
 
-    def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+    def unhidden(self, state: FitState, seen: Observation, shared: bool = True) -> tuple[Tensor, Tensor]:
         """See `visible_samples`."""
-        return visible_samples(self.shape(state), self.model.triangles, state, seen, self.settings.visibility)
+        head = self.surface.head(state), self.occluder.triangles
+        return visible_samples(self.shape(state, shared).surface, head, state, seen, self.settings.visibility)
 
     def admissible(self, state: FitState) -> FitState:
         """The state within its bounds, with the shapes that follow the gaze."""
@@ -172,7 +177,7 @@ class Fitter:
             state = step.state
         if before:
             before = before.slackened(state, self.unknowns)
-        unhidden, where = self.unhidden(state, seen)
+        unhidden, where = self.unhidden(state, seen, shared=False)
         visible, look = unhidden * in_picture(where, seen, s.visibility), None
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
@@ -184,8 +189,7 @@ class Fitter:
                 step = self._step(state, before, seen, weights, look)
                 state = step.state
         if seen.eyes is not None and self._gaze is not None:
-            vertices = self.shape(state).vertices(state.motion)
-            gaze = self._gaze(state, vertices, seen, s.gaze.reach[before is not None], self.terms.gaze)
+            gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
         stds, counted = spread(step.matrix, self.held_frame), self.marks.weights
         moved = float((step.change / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt())
@@ -196,7 +200,7 @@ class Fitter:
             "converged": float(moved < policy.at_rest),
         }
         if look is not None:
-            energies |= agreement(self.shape(state).surface, state, look, unhidden, s.agreement)
+            energies |= agreement(self.shape(state, shared=False).surface, state, look, unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
@@ -209,10 +213,10 @@ class Fitter:
     ) -> _Step:
         """Without a ``look``, by landmarks alone."""
         s = self.settings
-        terms, distances = landmark_rows(self.landmarks(state), state, seen, weights, self.layout, shared=False)
+        terms, distances = landmark_rows(self.landmarks(state, False), state, seen, weights, self.layout, shared=False)
         rows, held = [terms], self.held_frame
         if look is not None:
-            surface = self.shape(state).surface
+            surface = self.shape(state, shared=False).surface
             rows.append(photometric_rows(surface, state, look, weights, self.layout, shared=False).rows)
         else:
             held = held.clone()
