@@ -23,6 +23,7 @@ COMMANDS = [
     "reenact",
     "live",
     "export",
+    "import",
     "view",
     "demo",
     "doctor",
