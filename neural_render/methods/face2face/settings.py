@@ -33,6 +33,8 @@ class Policy:
     halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
+    layered: int = 32  # of these whose person is told from what is behind them and remembered
+    live: int = 640  # px of the longer side of live pictures, at most
     resolution: int = 256  # px of the longer side of the picture in which the motion is rendered
     visibility: int = 192  # px of that in which what hides what is found out
     # retrieval, in mm of the parts' vertices

@@ -7,13 +7,13 @@ import torch
 from foundation.errors import PortraitError
 from neural_render import Clip
 from neural_render.methods.base import METHODS, method_of
+from neural_render.methods.common.order import target_frames
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import (
     inference_network,
     synthesize,
     synthesize_crops,
-    target_frames,
 )
 from neural_render.methods.deep_video_portraits.weights import Weights
 from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Frames
