@@ -30,8 +30,8 @@ from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.training import make_fabric, resume, run
 
-TEXELS, FRAMES = 2, 12
-"""Of the person's texture: texels a side for each px of the network's pictures, and frames that it is merged from."""
+TEXTURED_NEEDS = ("atlas", "reflectance")
+"""Capabilities of a face model without which the three maps have to do."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class DeepVideoPortraits(Method):
         """Maps and crops of the clip in a folder, made if they aren't there."""
         crop, texture = head_crop(clip.track, clip.model), None
         if options.textured:
-            texture = kept_texture(work / "texture.safetensors", clip, TEXELS * options.size, FRAMES, report)
+            s = self.settings_for(options)
+            texture = kept_texture(work / "texture.safetensors", clip, s.texels * s.size, s.textures, report)
         return ClipCache.build(
             work / "cache", clip.track, clip.frames, clip.model, crop=crop, size=options.size, texture=texture,
             report=report,
@@ -113,6 +114,11 @@ class DeepVideoPortraits(Method):
         if out.is_dir():
             raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
+        notes = []
+        if options.textured and (lacking := [c for c in TEXTURED_NEEDS if c not in model.capabilities]):
+            notes.append(f"model '{model.name}' has no {' and no '.join(lacking)}: the person's texture isn't a map")
+            options = replace(options, textured=False)
+            settings = replace(settings, textured=False)
         if settings.mouth_weight:
             model.require("regions", "a weight of the mouth")
         check_losses(settings.losses, settings.loss_options)
@@ -124,7 +130,8 @@ class DeepVideoPortraits(Method):
             if settings.warped_every and model.arkit:
                 warped = self.prepare_warped(cache, clip, work, report)
         excluded = int((~track.tracked).sum())
-        notes = [f"{excluded} of {len(track)} frames have no tracked face, are left out"] if excluded else []
+        if excluded:
+            notes.append(f"{excluded} of {len(track)} frames have no tracked face, are left out")
         if settings.warped_every and warped is None:
             notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
         for note in notes:

@@ -26,8 +26,6 @@ from renderer import Camera, interpolate, project, rasterize, sh_basis, to_camer
 
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
-DEEP = 4.0
-"""mm behind the nearest surface at which a vertex counts as hidden."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Cam
     at = ((pixels - low) * torch.tensor(shape) / size).long()
     column, row = at[:, 0].clamp(0, shape[0] - 1), at[:, 1].clamp(0, shape[1] - 1)
     nearest = depth[row, column]
-    hidden = (nearest >= 0) & (points[:, 2] > nearest + DEEP)
+    hidden = (nearest >= 0) & (points[:, 2] > nearest + policy.deep)
     cosine = facing(points, normals).clamp_min(0)
     cosine[hidden] = 0
     inside = (pixels >= 0).all(-1) & (pixels < pixels.new_tensor([camera.width, camera.height])).all(-1)
@@ -312,7 +310,11 @@ class Head(Canvas):
             step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
         )
         motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
-        return motion, ratio, self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front) * ~self.inside)
+        return (
+            motion,
+            ratio,
+            self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
+        )
 
     def _without_specks(self, missing: np.ndarray) -> np.ndarray:
         """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""
@@ -339,7 +341,7 @@ class Patch(Canvas):
         fields = self.of(
             np.concatenate([source.pixels - surface.pixels, surface.ratio(source), source.facing[:, None]], 1)
         )
-        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front)
+        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front, self.policy)
         if part.follows:
             known &= fields[..., 5] > 0.05  # an eyeball behind a lid goes with what is seen of it
         near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
@@ -364,12 +366,12 @@ class Patch(Canvas):
         area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])  # in the source, of a pixel here
         folded = (self.mesh & ~self.inner) * (1 - step(area, *self.policy.folded))
         folded = cv2.dilate(folded.astype(np.float32), np.ones((3, 3), np.uint8))
-        return cv2.GaussianBlur(folded, (0, 0), max(0.5, 0.006 * self.surface.height * self.scale))
+        return cv2.GaussianBlur(folded, (0, 0), max(0.5, self.policy.lashes * self.surface.height * self.scale))
 
 
-def hidden(facing: np.ndarray, front: np.ndarray) -> np.ndarray:
+def hidden(facing: np.ndarray, front: np.ndarray, policy: Policy) -> np.ndarray:
     """0 to 1: how far a source, which sees things at the cosine ``facing``, misses what is now seen at ``front``."""
-    return 1 - step(facing / np.maximum(front, 0.05), 0.25, 0.6)
+    return 1 - step(facing / np.maximum(front, 0.05), *policy.hidden)
 
 
 def similarity(before: np.ndarray, after: np.ndarray, chosen: np.ndarray) -> np.ndarray:

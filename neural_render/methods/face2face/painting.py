@@ -14,9 +14,6 @@ from neural_render.methods.face2face.person import Person
 from neural_render.methods.face2face.retrieval import Shares
 from neural_render.methods.face2face.settings import Policy
 
-UNSEEN = 0.02
-"""Share of a pixel that a frame may lack before the person's texture is looked up."""
-
 
 class Painter:
     """Makes one frame after the other."""
@@ -73,7 +70,7 @@ class Painter:
         else:
             layered = self.person.layered(source)
             kernels.lit_over(head.sampled(layered.person, motion), ratio, layered.behind[head.window], window)
-        if missing.max(initial=0) > UNSEEN:
+        if missing.max(initial=0) > self.person.policy.unseen:
             textured(head, window, missing, self.person.texture)
         return out
 
@@ -81,10 +78,11 @@ class Painter:
 def textured(head: Head, picture: np.ndarray, missing: np.ndarray, texture: np.ndarray) -> None:
     """Puts the person's texture into a picture (h, w, 3) uint8 where it's ``missing`` (h', w') the skin."""
     missing, inside = head.full(missing), head.full(head.head)
-    near = head.around(missing > UNSEEN, 0.1 * head.surface.height)
+    policy = head.policy
+    near = head.around(missing > policy.unseen, 0.1 * head.surface.height)
     missing, inside, skin = missing[near], inside[near], head.textured(texture)[near]
     made = picture[near].astype(np.float32)
-    skin = skin + np.clip(layers.filled(made - skin, (missing < 0.1) & (inside > 0.9)), -80, 80)
+    skin = skin + np.clip(layers.filled(made - skin, (missing < 0.1) & (inside > 0.9)), -policy.tone, policy.tone)
     made += (missing * inside)[..., None] * (skin - made)
     picture[near] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
 
@@ -102,5 +100,5 @@ def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, polic
 
     Gradients stay as they are, as in Poisson blending (Perez et al., SIGGRAPH 2003), whose membrane this is.
     """
-    ring = (alpha > 0.01) & (alpha < 0.25)
+    ring = (alpha > policy.ring[0]) & (alpha < policy.ring[1])
     return picture + np.clip(layers.filled(around - picture, ring), -policy.offset, policy.offset)

@@ -81,7 +81,7 @@ class Person:
         count = int(min(policy.kept, max(1, policy.kept_bytes // (size[0] * size[1] * 3))))
         descriptors = [Descriptor.of(model, part) for part in policy.parts]
         known = retrieval.shapes(model, parameters[tracked], descriptors)
-        rows = retrieval.clusters(known[0], count)
+        rows = retrieval.clusters(known[0], count, policy.turned)
         frames = tracked.numpy()[rows]
         wanted, pictures = set(frames.tolist()), []
         for index, _time, rgb in clip.frames:
@@ -147,9 +147,10 @@ class Person:
         points = project(surface_points(self.model, p), self.camera).numpy()
         points = points[chosen] if chosen.any() else points
         (x0, y0), (x1, y1) = points.min(0), points.max(0)
-        matrix = np.array([[(x1 - x0) / 24, 0, x0], [0, (y1 - y0) / 16, y0]], np.float32)
+        width, height = self.policy.look
+        matrix = np.array([[(x1 - x0) / width, 0, x0], [0, (y1 - y0) / height, y0]], np.float32)
         small = cv2.warpAffine(
-            self.pictures[kept], matrix, (24, 16), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP,
+            self.pictures[kept], matrix, self.policy.look, flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         return small.mean(-1).ravel()

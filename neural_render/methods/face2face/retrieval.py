@@ -85,7 +85,7 @@ def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
     shape = np.sqrt(np.maximum(_squares(wanted.points, known.points), 0))
     turn = np.sqrt(np.maximum(_squares(wanted.turn, known.turn), 0))
     hidden = np.maximum(wanted.opening[:, None] - known.opening[None], 0)
-    return shape + policy.turned * turn + policy.unseen * hidden
+    return shape + policy.turned * turn + policy.lacking * hidden
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -93,11 +93,14 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
 
 
-def clusters(known: Shapes, count: int, seed: int = 0) -> np.ndarray:
-    """Sorted rows of ``count`` frames that stand for all: of each cluster of shapes the one nearest to its middle."""
+def clusters(known: Shapes, count: int, turned: float = 6.0, seed: int = 0) -> np.ndarray:
+    """Sorted rows of ``count`` frames that stand for all: of each cluster of shapes the one nearest to its middle.
+
+    turned: mm that a radian of head's turn counts.
+    """
     if len(known.points) <= count:
         return np.arange(len(known.points))
-    features = np.concatenate([known.points, 6.0 * known.turn], 1).astype(np.float64)
+    features = np.concatenate([known.points, turned * known.turn], 1).astype(np.float64)
     middles, label = kmeans2(features, count, minit="++", seed=seed, iter=8)
     gap = np.sqrt(((features - middles[label]) ** 2).sum(1))
     return np.array(sorted(min(np.flatnonzero(label == k), key=gap.__getitem__) for k in np.unique(label)))
