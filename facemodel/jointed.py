@@ -60,6 +60,10 @@ class JointedModel(LinearModel):
         self.skeleton = skeleton
         self._add_block("joints", joints)
 
+    def about(self) -> dict:
+        """See `LinearModel.about`."""
+        return super().about() | {"skeleton": self.skeleton, "joints": self.blocks["joints"]}
+
     def rest_joints(self, identity: Tensor | None = None, expression: Tensor | None = None) -> Tensor:
         """Where the joints (..., J, 3) are before anything turns, mm."""
         at = self.joint_mean

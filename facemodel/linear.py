@@ -17,6 +17,7 @@ from facemodel.base import (
     UVAtlas,
     combine,
 )
+from facemodel.correspondence import Correspondence, Placement
 
 PARTS = ("lower", "upper", "mean", "std")  # of a block, beside its names
 
@@ -34,7 +35,8 @@ class LinearModel(FaceModel):
     - ``eye_vertices_left``, ``eye_vertices_right`` (K,), ``eye_center_mean`` (2, 3) mm, ``eye_center_basis``
       (I, 2, 3), ``eye_radius_mean`` (2,), ``eye_radius_basis`` (I, 2);
     - ``region_masks`` (R, V) bool; ``landmark_triangles_<scheme>``, ``landmark_barycentric_<scheme>``,
-      ``landmark_weights_<scheme>``.
+      ``landmark_weights_<scheme>``;
+    - ``correspondence_...`` of a model that the default one was registered to: see `correspondence`.
     """
 
     linear = True
@@ -49,11 +51,16 @@ class LinearModel(FaceModel):
         expression: Block,
         region_names: tuple[str, ...] = (),
         symmetric_atlas: bool = False,
+        registered: str | None = None,
     ) -> None:
-        """``tensors``: as in the class's description, shapes and indices checked by who read them."""
+        """``tensors``: as in the class's description, shapes and indices checked by who read them.
+
+        registered: the fingerprint of the default model that the correspondence in ``tensors`` is with.
+        """
         super().__init__()
         self.name, self.license, self.fingerprint = name, license, fingerprint
         self.region_names, self.symmetric_atlas = tuple(region_names), symmetric_atlas
+        self.registered = registered
         for key, value in tensors.items():
             kept = value.float() if value.is_floating_point() else value.long()
             self.register_buffer(key, value.bool() if key == "region_masks" else kept, persistent=False)
@@ -108,6 +115,15 @@ class LinearModel(FaceModel):
         parts = [f.name for f in dataclasses.fields(LandmarkEmbedding)]
         return {s: LandmarkEmbedding(*(getattr(self, f"landmark_{part}_{s}") for part in parts)) for s in self._schemes}
 
+    @property
+    def correspondence(self) -> Correspondence | None:
+        """With the default model, of a model that it was registered to at import."""
+        if self.registered is None or not self._has("correspondence_registered"):
+            return None
+        sides = ([getattr(self, f"correspondence_{on}_{f.name}") for f in dataclasses.fields(Placement)]
+                 for on in ("on_default", "on_model"))  # fmt: skip
+        return Correspondence(self.registered, *(Placement(*parts) for parts in sides), self.correspondence_registered)
+
     def vertices(
         self,
         identity: Tensor | None = None,
@@ -127,6 +143,24 @@ class LinearModel(FaceModel):
         """See `FaceModel.linearize`."""
         joints = self.mean.new_zeros(0, *self.mean.shape)
         return Linearization(self.vertices(identity, expression), self.identity_basis, self.expression_basis, joints)
+
+    def rebuilt(self, tensors: dict[str, Tensor], **changes) -> LinearModel:
+        """A model of the same kind of these tensors; ``changes``: any of `about`."""
+        made = type(self)(tensors, **(self.about() | changes))
+        made.provenance = self.provenance
+        return made
+
+    def about(self) -> dict:
+        """What it was made with beside its tensors."""
+        return {
+            "name": self.name,
+            "license": self.license,
+            "fingerprint": self.fingerprint,
+            "expression": self.blocks["expression"],
+            "region_names": self.region_names,
+            "symmetric_atlas": self.symmetric_atlas,
+            "registered": self.registered,
+        }
 
     def flatten(self) -> dict[str, Tensor]:
         """What it was made of (the class's description), on the CPU."""

@@ -14,3 +14,4 @@ class Provenance:
     sha256: str  # of all of them
     unit: str  # what was done to lengths: "metres, times 1000"
     notes: tuple[str, ...] = ()  # what else was changed, dropped, or isn't known, a sentence each
+    carried: tuple[str, ...] = ()  # capabilities, regions, landmark schemes of the default model's

@@ -36,7 +36,7 @@ def render(
     - ``correspondence``: a fixed smooth colour a vertex, see ``correspondence_colors``.
     - ``eyes``: visible eyeball white, iris blue, see ``renderer.eyes``.
     - ``normals``: (n + 1) / 2, n in camera-aligned model axes (x right, y up, z to the viewer).
-    - ``depth``: mm along the camera's z; of teeth and tongue 6 mm more, see ``renderer.scene.DEEPER``.
+    - ``depth``: mm along the camera's z; of teeth and tongue 6 mm more, see `renderer.scene.MouthDepth`.
     - ``mask``: 1 where the model is.
     - ``textured``: as ``diffuse``, the albedo being that of the ``texture``.
 

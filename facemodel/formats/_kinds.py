@@ -2,7 +2,8 @@
 
 Version 2's header has, beside version 1's facts: ``kind`` ("linear", "jointed", "bilinear"), ``expression`` (bounds,
 mean and std of each coefficient; null is no bound), ``skeleton`` and ``joints`` of a jointed model, ``provenance`` of
-an imported one. `facemodel.formats.default` writes and reads it.
+an imported one, ``registered``: the fingerprint of the default model that its correspondence is with.
+`facemodel.formats.default` writes and reads it.
 """
 
 from __future__ import annotations
@@ -35,10 +36,19 @@ GROUPS: tuple[dict[str, tuple[str | int | None, ...]], ...] = (
         "expression_origin": ("rank 2",),
         "expression_directions": ("E", "rank 2"),
     },
+    {
+        "correspondence_on_default_triangles": ("own V",),
+        "correspondence_on_default_barycentric": ("own V", 3),
+        "correspondence_on_default_weights": ("own V",),
+        "correspondence_on_model_triangles": ("default V",),
+        "correspondence_on_model_barycentric": ("default V", 3),
+        "correspondence_on_model_weights": ("default V",),
+        "correspondence_registered": ("default V", 3),
+    },
 )
 """Tensors of jointed and of bilinear models, and their shapes, as `facemodel.formats.default` has them."""
 
-INDICES = {"corrective_joints": "J"}
+INDICES = {"corrective_joints": "J", "correspondence_on_model_triangles": "T"}
 
 
 def facts_of(model: LinearModel) -> dict:
@@ -53,6 +63,8 @@ def facts_of(model: LinearModel) -> dict:
         "kind": "linear",
         "expression": _numbers(model.blocks["expression"]),
     }
+    if model.correspondence is not None:
+        facts["registered"] = model.correspondence.fingerprint
     if model.provenance is not None:
         facts["provenance"] = dataclasses.asdict(model.provenance)
     if isinstance(model, BilinearModel):
@@ -80,6 +92,7 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
         "expression": _block(facts["expression_names"], facts["expression"]),
         "region_names": tuple(facts["region_names"]),
         "symmetric_atlas": bool(facts.get("symmetric_atlas", False)),
+        "registered": None if facts.get("registered") is None else str(facts["registered"]),
     }
     kind, has = facts["kind"], {"jointed": "joint_mean" in tensors, "bilinear": "core" in tensors}
     if kind not in ("linear", *has) or has != {k: k == kind for k in has}:
@@ -96,7 +109,7 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
         model = (BilinearModel if kind == "bilinear" else LinearModel)(tensors, **about)
     if "provenance" in facts:
         said = facts["provenance"]
-        lists = {k: tuple(str(x) for x in said[k]) for k in ("files", "notes")}
+        lists = {k: tuple(str(x) for x in said.get(k, ())) for k in ("files", "notes", "carried")}
         model.provenance = Provenance(**{k: str(said[k]) for k in ("format", "sha256", "unit")}, **lists)
     return model
 

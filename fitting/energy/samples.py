@@ -8,6 +8,7 @@ geometry and its whole Jacobian one small matrix product, without touching the m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,6 @@ from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
-
-REGIONS = ("skin", "lips")  # where samples are, of a model that knows its regions
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,14 @@ class SurfaceSamples:
         return _gathered(self.operators, values)
 
 
-def surface_samples(model: FaceModel, count: int) -> SurfaceSamples:
-    """``count`` points spread evenly over the triangles that lie wholly in `REGIONS`.
+def surface_samples(model: FaceModel, count: int, regions: Sequence[str] = ("skin", "lips")) -> SurfaceSamples:
+    """``count`` points spread evenly over the triangles that lie wholly in ``regions``.
 
     Where the model knows none of them: over all triangles that face away from the head's middle.
     """
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
-    mask = torch.stack([model.region(name) for name in REGIONS]).any(0).cpu().numpy()
+    mask = torch.stack([model.region(name) for name in regions]).any(0).cpu().numpy()
     inside = np.flatnonzero(mask[triangles].all(1))
     if not len(inside):
         a, b, c = (mean[triangles[:, k]] for k in range(3))

@@ -12,13 +12,11 @@ from fitting.solver.state import FitState
 from geometry.camera import Camera
 from renderer.rasterizers import rasterize
 
-MARGIN = 1 / 64  # of the square's side: nearer to the picture's edge a pyramid's level has black in it
 
-
-def in_picture(where: Tensor, seen: Observation) -> Tensor:
+def in_picture(where: Tensor, seen: Observation, policy: Visibility) -> Tensor:
     """(F, N) float, 1 where a sample at (F, N, 2) of the square about the face lies in the picture: beyond is black."""
     place = where * seen.side[:, None, None] + seen.corner[:, None]
-    margin = (MARGIN * seen.side)[:, None, None]
+    margin = (policy.edge * seen.side)[:, None, None]
     return ((place > margin) & (place < 2 * seen.frame_centre - margin)).all(-1).float()
 
 

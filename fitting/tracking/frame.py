@@ -24,7 +24,7 @@ from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
 from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, spread
 from fitting.solver.state import FitState, Unknowns
 from fitting.tracking.start import initial_state
@@ -69,7 +69,7 @@ class Fitter:
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
         times = self.settings.joint.samples
-        most = surface_samples(model, max(times) * self.settings.samples)
+        most = surface_samples(model, max(times) * self.settings.samples, self.settings.regions)
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
@@ -114,7 +114,7 @@ class Fitter:
     def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`; nothing beyond the picture's edge is."""
         unhidden, where = self.unhidden(state, seen)
-        return unhidden * in_picture(where, seen), where
+        return unhidden * in_picture(where, seen, self.settings.visibility), where
 
     def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`."""
@@ -140,7 +140,7 @@ class Fitter:
         return replace(fresh, light=like.light[-1:].expand(len(seen), -1, -1), **known)
 
     def _initial(self, points: Tensor, seen: Observation, focal: float) -> FitState:
-        return initial_state(self.marks, points, seen, focal, self.unknowns, len(self.samples))
+        return initial_state(self.marks, points, seen, focal, self.unknowns, len(self.samples), self.settings.start)
 
     def track(
         self,
@@ -169,7 +169,7 @@ class Fitter:
             slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
             before = replace(before, slack=slack)
         unhidden, where = self.unhidden(state, seen)
-        visible, look = unhidden * in_picture(where, seen), None
+        visible, look = unhidden * in_picture(where, seen, s.visibility), None
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
@@ -186,11 +186,11 @@ class Fitter:
         moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
         energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
         if look is not None:
-            energies |= agreement(self.shape(state).surface, state, look, unhidden)
+            energies |= agreement(self.shape(state).surface, state, look, unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
-        self, state: FitState, before: Before | None, seen: Observation, weights: Weights, look: Look | None = None
+        self, state: FitState, before: Before | None, seen: Observation, weights: TermWeights, look: Look | None = None
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
         """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
 

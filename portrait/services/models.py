@@ -11,6 +11,7 @@ import torch
 
 import facemodel
 from facemodel import FaceParameters, PortraitError
+from facemodel.bridge.registration import register, with_correspondence
 from facemodel.formats.default import write_model
 from facemodel.gate import Check, inspect
 from facemodel.importing import import_model
@@ -100,6 +101,7 @@ def import_file(
         raise PortraitError(f"output '{output}': a folder; give the name of a file, such as {source.stem}.model")
     if output.exists() and output.samefile(source):
         raise PortraitError(f"output '{output}': the model itself; give another name")
+    model = with_correspondence(model, register(facemodel.load(), model, report=report))
     report(Event("writing", 0, None, "files"))
     write_model(output, model)
     return _described(facemodel.load(output), output)

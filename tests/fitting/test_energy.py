@@ -11,7 +11,7 @@ from fitting.energy.samples import surface_samples
 from fitting.energy.surface import Affine, ModelSurface, Shape, Surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
@@ -113,7 +113,7 @@ def test_photometric_jacobian(model, block):
     look = Look(seen, SIZE, torch.ones(2, 200, dtype=torch.float64))
 
     def rows(s):
-        return photometric(shape(s).surface, s, look, Weights(), layout, shared=True)[0]
+        return photometric(shape(s).surface, s, look, TermWeights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -129,7 +129,7 @@ def test_landmark_jacobian(model, block, scheme):
     shape = shapes(model, scheme=scheme)
 
     def rows(s):
-        return landmarks(Landmarks(marks, shape(s).marks), s, seen, Weights(), layout, shared=True)[0]
+        return landmarks(Landmarks(marks, shape(s).marks), s, seen, TermWeights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -141,7 +141,7 @@ def test_landmark_jacobian(model, block, scheme):
 def test_landmarks_on_the_eyeballs_move_with_gaze(model):
     state = random_state(model)
     marks, seen, layout = setup(model, state)
-    rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, Weights(), layout, shared=False)
+    rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, TermWeights(), layout, shared=False)
     at = layout.slices["gaze"]
     gaze = rows.jacobian[..., at.start - layout.shared : at.stop - layout.shared]
     moved = gaze.abs().amax((0, 2))[: 2 * len(marks.mean)].view(-1, 2).amax(1) > 0
