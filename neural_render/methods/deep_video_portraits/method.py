@@ -42,7 +42,7 @@ class Options(TrainingBudget):
     width: int = option(32, "channels of its first layer; the paper's has 64")
     losses: Mapping[str, float] = option({}, "weights of losses by name, in place of the method's own")
     vgg: str | None = option(None, "file of VGG-16's weights, for the loss 'perceptual'; none is torchvision's cache")
-    textured: bool = option(False, "the person's texture as a fourth map")
+    textured: bool = option(True, "the person's texture as a fourth map")
     held_out: float = option(0.0, "share of the frames that scores the training and ends it early; 0 trains on all")
 
     def __post_init__(self) -> None:

@@ -100,7 +100,7 @@ class Trainer(BaseTrainer):
         channels = inputs(s.window, s.textured)
         with self.random(-1):
             generator = RefinementUNet(
-                channels, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background
+                channels, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background, beneath=s.textured
             )
             generator.start_from(median_image(samples, self.trained_on))
             discriminator = PatchDiscriminator(channels, 3, s.width, norm=s.norm)

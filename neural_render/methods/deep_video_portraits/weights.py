@@ -80,6 +80,7 @@ class Weights:
         try:
             net = RefinementUNet(
                 inputs(h.window, h.textured), h.size, h.width, norm=h.norm, background="background" in self.generator,
+                beneath=h.textured,
             )  # fmt: skip
             net.load_state_dict(self.generator)
         except (RuntimeError, ValueError, TypeError) as error:

@@ -46,12 +46,18 @@ def plate(pictures: Sequence[np.ndarray], people: Sequence[np.ndarray], margin: 
 
 
 def behind(picture: np.ndarray, person: np.ndarray, other: np.ndarray, margin: float) -> np.ndarray:
-    """(H, W, 3) uint8: a picture without its person (H, W) uint8, in whose place is the ``other``."""
+    """(H, W, 3) uint8: a picture without its person (H, W) uint8, in whose place is the ``other``.
+
+    That has the picture's own colours around the person, as light or exposure may have changed.
+    """
     size = person.shape[::-1]
-    small = cv2.resize(person, tuple(max(2, s // COARSE) for s in size), interpolation=cv2.INTER_AREA)
-    share = cv2.resize(cv2.blur(widened(small, margin / COARSE), (3, 3)), size, interpolation=cv2.INTER_LINEAR)
+    coarse = tuple(max(2, s // COARSE) for s in size)
+    small, seen, known = (cv2.resize(p, coarse, interpolation=cv2.INTER_AREA) for p in (person, picture, other))
+    wide = widened(small, margin / COARSE)
+    offset = filled(seen.astype(np.float32) - known, wide < 26)
+    share = cv2.resize(cv2.blur(wide, (3, 3)), size, interpolation=cv2.INTER_LINEAR)
     out = np.empty_like(picture)
-    kernels.mixed(picture, other, share, out)
+    kernels.mixed(picture, other, cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR), share, out)
     return out
 
 

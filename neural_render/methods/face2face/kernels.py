@@ -30,11 +30,12 @@ def lit_over(taken, ratio, rest, out):
 
 
 @jit
-def mixed(picture, other, share, out):
-    """A picture (h, w, 3) uint8 and, as far as ``share`` (h, w) uint8 says, another; out uint8."""
+def mixed(picture, other, offset, share, out):
+    """A picture (h, w, 3) uint8 and, as far as ``share`` (h, w) uint8 says, another plus an offset; out uint8."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            s = np.int32(share[i, j])
+            s = np.float32(share[i, j]) * np.float32(1 / 255)
             for k in range(3):
-                a, b = np.int32(picture[i, j, k]), np.int32(other[i, j, k])
-                out[i, j, k] = np.uint8((a * (255 - s) + b * s + 127) // 255)
+                own = np.float32(picture[i, j, k])
+                value = own + s * (np.float32(other[i, j, k]) + offset[i, j, k] - own) + np.float32(0.5)
+                out[i, j, k] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))

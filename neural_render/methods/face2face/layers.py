@@ -113,8 +113,13 @@ class Surface:
         return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
 
     def ratio(self, source: Source) -> np.ndarray:
-        """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2)."""
-        return np.clip(self.light / source.light, *self.policy.relit) ** np.float32(1 / 2.2)
+        """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2).
+
+        The light of the whole head may be any other, as a clip's changes; within it normals are trusted less.
+        """
+        ratio = self.light / source.light
+        whole = np.median(ratio[self.marks.head > 0.5], axis=0)
+        return (whole * np.clip(ratio / whole, *self.policy.relit)) ** np.float32(1 / 2.2)
 
 
 def vertices_of(model: FaceModel, p: FaceParameters) -> Tensor:

@@ -62,7 +62,7 @@ class Policy:
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
     # seams
-    relit: tuple[float, float] = (0.6, 1.6)  # how much darker or lighter a pixel becomes by the light on it
+    relit: tuple[float, float] = (0.6, 1.6)  # of the change of light on the whole head, what a place's own may be
     ring: tuple[float, float] = (0.01, 0.25)  # of a part's alpha, where its colours are compared with those around it
     tone: float = 80.0  # levels of 255 by which the texture's colours are moved to the frame's, at most
     unseen: float = 0.02  # share of a pixel that a frame may lack before the texture is looked up

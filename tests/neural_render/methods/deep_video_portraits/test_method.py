@@ -24,7 +24,7 @@ SETTINGS = Settings(adversarial_after=2, batch=2)
 def train(track, frames, out, *, model, report=None, **options):
     """A few steps of a small network."""
     clip = Clip.of_track(track, frames, model)
-    options = Options(**{"size": 64, "width": 4, **options})
+    options = Options(**{"size": 64, "width": 4, "textured": False, **options})
     return DeepVideoPortraits(SETTINGS).train([clip], out, options, **({"report": report} if report else {}))
 
 

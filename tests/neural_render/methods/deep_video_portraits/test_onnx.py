@@ -22,7 +22,7 @@ INPUTS = inputs(WINDOW, True)
 def weights(model) -> Weights:
     """A network whose normalisation has seen noise, so that folding it matters."""
     torch.manual_seed(0)
-    net = RefinementUNet(INPUTS, SIZE, 8)
+    net = RefinementUNet(INPUTS, SIZE, 8, beneath=True)
     net.start_from(torch.rand(3, SIZE, SIZE) * 2 - 1)
     net.to_rgb.weight.data *= 30
     for _ in range(4):

@@ -37,10 +37,10 @@ def test_lit_over(pictures):
 
 
 def test_mixed(pictures):
-    taken, rest, _ = pictures
-    out = np.empty((9, 11, 3), np.uint8)
-    kernels.mixed(taken[..., :3], rest, taken[..., 3], out)
+    taken, rest, ratio = pictures
+    out, offset = np.empty((9, 11, 3), np.uint8), 20 * ratio - 20
+    kernels.mixed(taken[..., :3], rest, offset, taken[..., 3], out)
     share = taken[..., 3:] / 255
-    assert np.abs(out - (taken[..., :3] * (1 - share) + rest * share)).max() <= 0.51
-    kernels.mixed(taken[..., :3], rest, np.full((9, 11), 255, np.uint8), out)
+    assert np.abs(out.astype(int) - rounded(taken[..., :3] * (1 - share) + (rest + offset) * share)).max() <= 1
+    kernels.mixed(taken[..., :3], rest, 0 * offset, np.full((9, 11), 255, np.uint8), out)
     assert np.array_equal(out, rest)
