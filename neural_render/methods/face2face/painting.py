@@ -92,7 +92,8 @@ def opened(patch: Patch, made: np.ndarray, share: float) -> np.ndarray:
     surface = patch.surface
     colors = patch.model.albedo(surface.parameters.reflectance).numpy() * surface.light * surface.policy.depth
     inside = cv2.GaussianBlur(patch.full(patch.inside), (0, 0), 1.0)
-    return made + share * inside[..., None] * (patch.encoded(patch.of(colors)) - made)
+    drawn = cv2.GaussianBlur(patch.encoded(patch.of(colors)), (0, 0), 0.8)  # teeth have no edge of pixels
+    return made + share * inside[..., None] * (drawn - made)
 
 
 def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Policy) -> np.ndarray:
