@@ -17,6 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from facemodel.combinations import gather
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class SurfaceSamples:
         """Each ``step``-th point: they are as evenly spread as all are."""
         tensors = (t[::step].contiguous() for t in (self.positions, self.albedo_mean, self.albedo))
         return SurfaceSamples(*tensors, tuple(op[::step] for op in self.operators))
+
+    @property
+    def rows(self) -> sparse.csr_matrix:
+        """(3 N, V): the operators' rows, point by point."""
+        count = len(self)
+        order = np.arange(3 * count).reshape(3, count).T.ravel()
+        return sparse.vstack(self.operators).tocsr()[order]
 
     def gather(self, values: Tensor) -> Tensor:
         """Any attribute of the vertices, or derivatives of one, (..., V, 3), to (N, 9, ...)."""
@@ -63,14 +71,8 @@ def surface_samples(model: FaceModel, count: int, regions: Sequence[str] = ("ski
 
 
 def _gathered(operators: tuple[sparse.csr_matrix, ...], values: Tensor) -> Tensor:
-    """(..., V, 3) to (N, 3 a operator, ...)."""
-    flat = values.detach().cpu().double().numpy()
-    lead = flat.shape[:-2]
-    columns = np.moveaxis(flat.reshape(-1, *flat.shape[-2:]), 0, 2).reshape(flat.shape[-2], -1)
-    rows = [(op @ columns).reshape(op.shape[0], 3, -1) for op in operators]
-    out = np.concatenate(rows, 1)
-    out = np.ascontiguousarray(out.reshape(*out.shape[:2], *lead))
-    return torch.from_numpy(out).to(values)
+    """(..., V, 3) to (N, 3 an operator, ...)."""
+    return torch.cat([gather(op, values) for op in operators], 1)
 
 
 def _spread(vertices: np.ndarray, triangles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

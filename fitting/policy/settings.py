@@ -63,6 +63,16 @@ class Visibility:
 
 
 @dataclass(frozen=True)
+class Thinning:
+    """How fine the mesh is that hides things (`fitting.energy.occluder`); mm."""
+
+    most: int = 8000  # vertices, up to which a mesh is taken as it is
+    coarse: float = 5.0  # cells: a pixel of the depth buffer is about 4 mm
+    fine: float = 1.5  # the same about the eyes, whose lids are told to a pixel of theirs
+    about_eyes: float = 25.0  # from an eyeball's centre
+
+
+@dataclass(frozen=True)
 class GazeSearch:
     """The search for the gaze that explains the eyes' pixels (`fitting.energy.gaze`)."""
 
@@ -121,6 +131,7 @@ class Settings:
     frame: FrameSchedule = field(default_factory=FrameSchedule)
     trust: ColourTrust = field(default_factory=ColourTrust)
     visibility: Visibility = field(default_factory=Visibility)
+    thinning: Thinning = field(default_factory=Thinning)
     eyes: EyeSquare = field(default_factory=EyeSquare)
     gaze: GazeSearch = field(default_factory=GazeSearch)
     occlusion: Occlusion = field(default_factory=Occlusion)

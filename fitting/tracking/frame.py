@@ -13,11 +13,12 @@ from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
 from fitting.energy.priors import frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface, Shape
-from fitting.energy.temporal import motion_slack, temporal_prior
+from fitting.energy.surface import Shape, model_surface
+from fitting.energy.temporal import TemporalPrior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import SIZE as MASK_SIZE
@@ -40,12 +41,14 @@ class FrameResult:
 
 
 @dataclass(frozen=True)
-class Before:
-    """The frame before, which holds the next one."""
+class _Step:
+    """One step of the solver."""
 
-    state: FitState
-    seconds: float  # since then
-    slack: Tensor | float  # of the temporal prior
+    state: FitState  # after it
+    change: Tensor  # (F, P)
+    matrix: Tensor  # (F, P, P) that it was solved with
+    equations: NormalEquations
+    distances: Tensor  # (F, L) squared, of the landmarks before it
 
 
 class Fitter:
@@ -73,7 +76,8 @@ class Fitter:
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
-        self.surface = ModelSurface(model, self.sample_sets, self.marks)
+        self.occluder = occluder(model, self.settings.thinning)
+        self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
         self.sizes = relative_sizes(model)
         self.unknowns = Unknowns.of(model)
         self.layout = self.unknowns.layout
@@ -86,7 +90,7 @@ class Fitter:
         elif None not in look:
             self.eye_look = torch.tensor(look, device=model.mean.device)
             self.held_frame[self.layout.own("expression").start + self.eye_look] = True
-        self._gaze = None if model.eyes is None else GazeRefiner(model, self.settings.gaze)
+        self._gaze = None if model.eyes is None else GazeRefiner(model, self.occluder, self.settings.gaze)
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
@@ -105,20 +109,23 @@ class Fitter:
 
     # -- what a state looks like --------------------------------------------------------------------------------
 
-    def shape(self, state: FitState) -> Shape:
-        return self.surface.shape(state)
+    def shape(self, state: FitState, shared: bool = True) -> Shape:
+        """``shared``: with the derivatives by identity, which tracking does without."""
+        return self.surface.shape(state, shared)
 
-    def landmarks(self, state: FitState) -> Landmarks:
-        return Landmarks(self.marks, self.shape(state).marks)
+    def landmarks(self, state: FitState, shared: bool = True) -> Landmarks:
+        """See `shape`."""
+        return Landmarks(self.marks, self.shape(state, shared).marks)
 
     def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`; nothing beyond the picture's edge is."""
         unhidden, where = self.unhidden(state, seen)
         return unhidden * in_picture(where, seen, self.settings.visibility), where
 
-    def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+    def unhidden(self, state: FitState, seen: Observation, shared: bool = True) -> tuple[Tensor, Tensor]:
         """See `visible_samples`."""
-        return visible_samples(self.shape(state), self.model.triangles, state, seen, self.settings.visibility)
+        head = self.surface.head(state), self.occluder.triangles
+        return visible_samples(self.shape(state, shared).surface, head, state, seen, self.settings.visibility)
 
     def admissible(self, state: FitState) -> FitState:
         """The state within its bounds, with the shapes that follow the gaze."""
@@ -161,14 +168,16 @@ class Fitter:
         """
         s, policy = self.settings, self.settings.frame
         state, weights = start, self.terms.still if near else self.terms.moving
-        before = None if previous is None else Before(previous, seconds, policy.loose)
+        before = None
+        if previous is not None:
+            before = TemporalPrior.of(previous, seconds, s.priors, self.unknowns, policy.loose)
         first = s.landmark_steps if before else 0 if near and s.levels else policy.start_steps
         for _ in range(first):
-            state, energies, step, matrix = self._step(state, before, seen, s.weights)
+            step = self._step(state, before, seen, s.weights)
+            state = step.state
         if before:
-            slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
-            before = replace(before, slack=slack)
-        unhidden, where = self.unhidden(state, seen)
+            before = before.slackened(state, self.unknowns)
+        unhidden, where = self.unhidden(state, seen, shared=False)
         visible, look = unhidden * in_picture(where, seen, s.visibility), None
         if self.lights and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
@@ -177,47 +186,48 @@ class Fitter:
         for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
             look = Look(seen, level, visible)
             for _ in range(steps if before else steps + policy.more_steps):
-                state, energies, step, matrix = self._step(state, before, seen, weights, look)
+                step = self._step(state, before, seen, weights, look)
+                state = step.state
         if seen.eyes is not None and self._gaze is not None:
-            vertices = self.shape(state).vertices(state.motion)
-            gaze = self._gaze(state, vertices, seen, s.gaze.reach[before is not None], self.terms.gaze)
+            gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
-        stds = spread(matrix, self.held_frame)
-        moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
-        energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
+        stds, counted = spread(step.matrix, self.held_frame), self.marks.weights
+        moved = float((step.change / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt())
+        energies = {
+            "landmarks": float((step.distances * counted).sum() / counted.sum()) ** 0.5,
+            "energy": float(step.equations.energy.sum()),
+            "step": moved,
+            "converged": float(moved < policy.at_rest),
+        }
         if look is not None:
-            energies |= agreement(self.shape(state).surface, state, look, unhidden, s.agreement)
+            energies |= agreement(self.shape(state, shared=False).surface, state, look, unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
-        self, state: FitState, before: Before | None, seen: Observation, weights: TermWeights, look: Look | None = None
-    ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
-        """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
-
-        Without a ``look``, by landmarks alone.
-        """
+        self,
+        state: FitState,
+        before: TemporalPrior | None,
+        seen: Observation,
+        weights: TermWeights,
+        look: Look | None = None,
+    ) -> _Step:
+        """Without a ``look``, by landmarks alone."""
         s = self.settings
-        terms, distances = landmark_rows(self.landmarks(state), state, seen, weights, self.layout, shared=False)
-        rows, held, colour = [terms], self.held_frame, None
+        terms, distances = landmark_rows(self.landmarks(state, False), state, seen, weights, self.layout, shared=False)
+        rows, held = [terms], self.held_frame
         if look is not None:
-            surface = self.shape(state).surface
-            colour = photometric_rows(surface, state, look, weights, self.layout, shared=False)
-            rows.append(colour.rows)
+            surface = self.shape(state, shared=False).surface
+            rows.append(photometric_rows(surface, state, look, weights, self.layout, shared=False).rows)
         else:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
         prior = frame_prior(state, s.priors, self.unknowns)
         if before is not None:
-            hold = temporal_prior(state, before.state, before.seconds, s.priors, self.unknowns, before.slack)
-            prior = Quadratic(prior.precision + torch.diag_embed(hold.precision), prior.gradient + hold.gradient)
+            hold = before.at(state)
+            prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)
+            prior = Quadratic(prior.precision, prior.gradient + hold.gradient)
         bounds = self.unknowns.frame_bounds(state, held)
         step, matrix = solve_frames(equations, prior, bounds, s.frame.damping)
         after = self.admissible(state.stepped(None, step, self.layout))
-        counted = self.marks.weights
-        energies = {"landmarks": float((distances * counted).sum() / counted.sum()) ** 0.5}
-        if colour is not None:
-            mean = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
-            energies["photometric"] = float((mean / 3).sqrt()) * 255
-        energies["energy"] = float(equations.energy.sum())
-        return after, energies, step, matrix
+        return _Step(after, step, matrix, equations, distances)

@@ -94,7 +94,7 @@ def test_jacobians_away_from_the_mean(jaw, clip, term, block):
         look = Look(seen, 64, torch.ones(1, len(s.detail)))
         return photometric(fitter.shape(s).surface, s, look, TermWeights(), layout, shared=True)[0]
 
-    got, eps = rows(state).jacobian[0], 2e-3
+    got, eps = rows(state).jacobian[0], 5e-3
     for column in range(at.start, at.stop):
         values = []
         for sign in (1, -1):

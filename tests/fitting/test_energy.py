@@ -1,16 +1,20 @@
 """Every block of the analytic Jacobians against finite differences, in double precision."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmarks
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import Affine, ModelSurface, Shape, Surface
+from fitting.energy.surface import MARKS, Affine, Surface, model_surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
+from fitting.policy.settings import Thinning
 from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
@@ -71,16 +75,14 @@ def setup(model, state, scheme="mediapipe478"):
 def shapes(model, samples=200, scheme="mediapipe478"):
     """What gives the shape of a state, in double: a function of the state."""
     marks, drawn = landmark_points(model, scheme), surface_samples(model, samples)
-    surface = ModelSurface(model, {samples: drawn}, marks)
-    whole = [in_double(x) for x in (surface._sets[samples], surface._marks)]
-    neutral, identity, motion = (x.double() for x in surface._whole)
+    surface = model_surface(model, {samples: drawn}, marks, occluder(model, Thinning()))
+    whole = [in_double(surface._sets[x]) for x in (samples, MARKS)]
     colours = in_double(drawn)
 
     def shape(state):
         points, at = (Affine(w.neutral + w.identity @ state.identity, w.identity, w.motion) for w in whole)
         albedo = colours.albedo_mean + colours.albedo @ state.reflectance + state.detail
-        vertices = neutral + torch.einsum("ivk,i->vk", identity, state.identity)
-        return Shape(Surface(points, albedo, colours.albedo), at, vertices, motion)
+        return SimpleNamespace(surface=Surface(points, albedo, colours.albedo), marks=at)
 
     return shape
 

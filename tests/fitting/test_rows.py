@@ -8,11 +8,13 @@ import torch
 
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows, landmarks
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, by_reference, photometric_rows
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface
+from fitting.energy.surface import model_surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
+from fitting.policy.settings import Thinning
 from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
@@ -51,7 +53,7 @@ def scene(model):
     both = type(seen[0]).concatenate(seen)
     both = replace(both, landmarks=torch.tensor(np.stack(points)).float())
     samples = surface_samples(model, 300)
-    shape = ModelSurface(model, {300: samples}, marks).shape(state)
+    shape = model_surface(model, {300: samples}, marks, occluder(model, Thinning())).shape(state)
     return state, both, shape, marks, Unknowns.of(model)
 
 
