@@ -62,8 +62,8 @@ def export_mesh(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in EXPORTERS:
-        endings = ", ".join(sorted(EXPORTERS))
-        raise PortraitError(f"export '{path}': expected a name ending in {endings}, got '{path.suffix}'")
+        ends = ", ".join(sorted(EXPORTERS))
+        raise PortraitError(f"export '{path}': expected a name ending in {ends}, got '{path.suffix}'")
     check_same_model("export track: fitted", track, model)
     track.check_frame(frame, "export frame")
     if texture is not None:
