@@ -1,11 +1,12 @@
 """A performance in another model's coefficients: a track of one model enters, one of another leaves.
 
-What carries it are points that both surfaces have (`facemodel.bridge.pairs`). Identity is solved for once, by the person's
-face at rest; where the other model can't be that shape, what is left is the person's own offset, which no expression
-has to make up for. Then each frame's pose, expression and joints are those that move the other surface as the first one
-moved: a linear solve within the model's bounds, again where rotations aren't linear. Coefficients that both models have
-by the same name are held about their values. Gaze, camera and light are carried as they are, reflectance as far as the
-other model has one. A track remembers the person in each model that it was in, so that who comes back is the same.
+What carries it are points that both surfaces have (`facemodel.bridge.pairs`). Identity is solved for once, by the
+person's face at rest; where the other model can't be that shape, what is left is the person's own offset, which no
+expression has to make up for. Then each frame's pose, expression and joints are those that move the other surface as
+the first one moved: a linear solve within the model's bounds, again where rotations aren't linear. Coefficients that
+both models have by the same name are held about their values. Gaze, camera and light are carried as they are,
+reflectance as far as the other model has one. A track remembers the person in each model that it was in, so that who
+comes back is the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel.base import FaceModel
+from facemodel.base import Block, FaceModel
 from facemodel.bridge.pairs import Pairs
 from facemodel.combinations import gather
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look, gaze_direction
@@ -64,6 +65,22 @@ class Conversion:
 
 
 @dataclass(frozen=True)
+class _Prior:
+    """What is known of K coefficients before points are looked at; in double."""
+
+    lower: Tensor  # (K,)
+    upper: Tensor
+    mean: Tensor
+    std: Tensor
+    held: Tensor  # (K,) bool: they stay as they are
+
+    @classmethod
+    def of(cls, *blocks: Block) -> _Prior:
+        parts = [torch.cat([getattr(b, p).double() for b in blocks]) for p in ("lower", "upper", "mean", "std")]
+        return cls(*parts, torch.zeros(len(parts[0]), dtype=torch.bool))
+
+
+@dataclass(frozen=True)
 class _Rest:
     """The face at rest, of the other model."""
 
@@ -104,19 +121,15 @@ class _Converter:
         self.count = len(track)
         self.known = _remembered(track, source, target)
         expression, joints = target.blocks["expression"], target.blocks.get("joints")
-        blocks = [expression] if joints is None else [expression, joints]
-        self.lower, self.upper, self.mean, self.std = (
-            torch.cat([getattr(b, part).double() for b in blocks]) for part in ("lower", "upper", "mean", "std")
-        )
-        self.held = torch.zeros(len(self.mean), dtype=torch.bool)
+        self.prior = _Prior.of(expression) if joints is None else _Prior.of(expression, joints)
         if own and (known := getattr(target.provenance, "own_expressions", None)) is not None:
-            self.held[known : len(expression)] = True
+            self.prior.held[known : len(expression)] = True
         index = {name: k for k, name in enumerate(source.expression_names)}
-        named = [(index[n], k) for k, n in enumerate(target.expression_names) if n in index and not self.held[k]]
+        named = [(index[n], k) for k, n in enumerate(target.expression_names) if n in index and not self.prior.held[k]]
         named = [(a, b) for a, b in named if source.arkit.get(source.expression_names[a]) == a]
-        self.theirs, self.ours = (torch.tensor(x, dtype=torch.long) for x in zip(*named)) if named else ((), ())
+        self.theirs, self.ours = torch.tensor(named, dtype=torch.long).reshape(-1, 2).unbind(1)
         look = [target.arkit.get(name) for name in EYE_LOOK_NAMES]
-        self.look = None if None in look or target.eyes is None or self.held[look].any() else torch.tensor(look)
+        self.look = None if None in look or target.eyes is None or self.prior.held[look].any() else torch.tensor(look)
 
     def convert(self, report: Report) -> Conversion:
         rest = self._at_rest()
@@ -179,83 +192,68 @@ class _Converter:
         identity = block.mean.clone() if known is None else torch.tensor(known)
         state = self.target.blocks["expression"].mean, _still(self.target)
         turn, shift = _rigid(self.new.positions(identity, *state).double(), wanted, w)
-        held = torch.zeros(POSE + len(block), dtype=torch.bool)
-        held[POSE:] = known is not None
-        lower, upper, std = (torch.nn.functional.pad(x.double(), (POSE, 0), value=v) for x, v in (
-            (block.lower, -torch.inf), (block.upper, torch.inf), (block.std, torch.inf)))  # fmt: skip
+        prior = _Prior.of(block)
+        prior.held[:] = known is not None
         for _ in range(self.policy.shape_steps):
-            aim = (wanted - shift) @ turn
             points = self.new.positions(identity, *state).double()
             slopes = torch.cat([_pose_slopes(points), self.new.by_identity(identity, *state).double()], -1)
-            step = self._step(
-                slopes,
-                points - aim,
-                self.policy.shape,
-                identity.double() - block.mean,
-                std,
-                lower,
-                upper,
-                identity,
-                held,
-            )
+            step = self._step(slopes, points - (wanted - shift) @ turn, self.policy.shape, identity.double(), prior)
             turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
             identity = identity + step[POSE:].float()
         points = self.new.positions(identity, *state).double()
         return _Rest(identity, turn, shift, (wanted - shift) @ turn - points)
 
-    def _step(self, slopes, residual, noise, away, std, lower, upper, values, held=None) -> Tensor:
-        """One Gauss-Newton step of pose and coefficients within their bounds."""
-        matrix, gradient = _normal(slopes, residual, self.weights * self.share / noise**2)
-        precision = std**-2
-        matrix = matrix + torch.diag(precision)
-        gradient = gradient + precision * torch.nn.functional.pad(away, (POSE, 0))
-        at = torch.nn.functional.pad(values.double(), (POSE, 0))
-        low, high = (lower - at).clamp_max(0), (upper - at).clamp_min(0)
-        if held is not None:
-            low, high = low.masked_fill(held, 0.0), high.masked_fill(held, 0.0)
-        return solve_bounded(matrix + 1e-9 * torch.eye(len(matrix), dtype=matrix.dtype), gradient, low, high)
+    def _step(self, slopes: Tensor, off: Tensor, noise: float, values: Tensor, prior: _Prior) -> Tensor:
+        """A Gauss-Newton step (6 + K,) of pose and coefficients, for points that are ``off`` (N, 3) mm."""
+        pad = torch.nn.functional.pad
+        matrix, gradient = _normal(slopes, off, self.weights * self.share / noise**2)
+        precision = pad(prior.std**-2, (POSE, 0))
+        matrix = matrix + torch.diag(precision + 1e-9)
+        gradient = gradient + precision * pad(values - prior.mean, (POSE, 0))
+        bounds = [(bound - values).masked_fill(prior.held, 0.0) for bound in (prior.lower, prior.upper)]
+        low, high = (
+            pad(bounds[0].clamp_max(0), (POSE, 0), value=-torch.inf),
+            pad(bounds[1].clamp_min(0), (POSE, 0), value=torch.inf),
+        )
+        return solve_bounded(matrix, gradient, low, high)
 
-    def _expected(self, frame: int, gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a frame's motion is before points are looked at: mean, std, and which of it is so for sure."""
-        mean, std, held = self.mean.clone(), self.std.clone(), self.held.clone()
+    def _expected(self, frame: int, gaze: Tensor) -> _Prior:
+        """What a frame's motion is before points are looked at."""
+        p = self.prior
+        mean, std, held = p.mean.clone(), p.std.clone(), p.held.clone()
         if len(self.ours):
             mean[self.ours] = self.given.expression[frame][self.theirs].double()
             std[self.ours] = self.policy.named
         if self.look is not None:
             mean[self.look], held[self.look] = eye_look(gaze).double(), True
-        return mean.clamp(self.lower, self.upper), std, held
+        return _Prior(p.lower, p.upper, mean.clamp(p.lower, p.upper), std, held)
 
     def _frame(
-        self, rest: _Rest, seen: Tensor, pose: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor, Tensor],
-        before: Tensor | None,
-    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:  # fmt: skip
+        self, rest: _Rest, seen: Tensor, pose: tuple[Tensor, Tensor], prior: _Prior, before: Tensor | None
+    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
         """Pose and motion (M,) of a frame whose points are ``seen`` (N, 3), and what they are off by, (N, 3)."""
-        (turn, shift), (mean, std, held) = pose, expected
-        values = mean.clone()
+        (turn, shift), values = pose, prior.mean.clone()
         if before is not None:  # where no name says anything, the frame before is nearest
-            unnamed = torch.ones_like(held)
-            if len(self.ours):
-                unnamed[self.ours] = False
-            values = torch.where(unnamed & ~held, before, values)
-        pad = torch.nn.functional.pad
-        lower, upper = pad(self.lower, (POSE, 0), value=-torch.inf), pad(self.upper, (POSE, 0), value=torch.inf)
-        std, held = pad(std, (POSE, 0), value=torch.inf), pad(held, (POSE, 0))
+            unnamed = ~prior.held
+            unnamed[self.ours] = False
+            values = torch.where(unnamed, before, values)
         expressions = self.target.count("expression")
+
+        def state() -> tuple[Tensor, Tensor, Tensor]:
+            return rest.identity, values[:expressions].float(), values[expressions:].float()
+
         place, basis = None, None
         for _ in range(self.policy.steps):
-            state = rest.identity, values[:expressions].float(), values[expressions:].float()
-            if place is None or not self.new.holds(place, state):
-                place, basis = state, self.new.by_motion(*state).double()
-            points = self.new.positions(*state).double() + rest.offset
+            if place is None or not self.new.holds(place, state()):
+                place, basis = state(), self.new.by_motion(*state()).double()
+            points = self.new.positions(*state()).double() + rest.offset
             slopes = torch.cat([_pose_slopes(points), basis], -1)
-            off, noise = points - (seen - shift) @ turn, self.policy.noise
-            step = self._step(slopes, off, noise, values - mean, std, lower, upper, values, held)
+            step = self._step(slopes, points - (seen - shift) @ turn, self.policy.noise, values, prior)
             turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
-            values = torch.minimum(torch.maximum(values + step[POSE:], self.lower), self.upper)
+            values = torch.minimum(torch.maximum(values + step[POSE:], prior.lower), prior.upper)
             if float(step.abs().max()) < self.policy.rest:
                 break
-        state = rest.identity, values[:expressions].float(), values[expressions:].float()
-        points = self.new.positions(*state).double() + rest.offset
+        points = self.new.positions(*state()).double() + rest.offset
         return (turn, shift), values, points - (seen - shift) @ turn
 
     def _reflectance(self) -> Tensor:

@@ -1,8 +1,8 @@
 """FLAME parameters of a clip as VHAP writes them and GaussianAvatars and its kin read them: one npz.
 
 Enters a track of a FLAME model, leaves arrays by VHAP's names: radians, metres, one row a frame. In their world the
-camera stands at (0, 0, 1) metre and looks along -z, x to the right, y up; FLAME's vertices are skinned with ``rotation``
-about its root joint, then moved by ``translation``. ``portrait model convert --npz`` calls it.
+camera stands at (0, 0, 1) metre and looks along -z, x to the right, y up; FLAME's vertices are skinned with
+``rotation`` about its root joint, then moved by ``translation``. ``portrait model convert --npz`` calls it.
 """
 
 from __future__ import annotations
