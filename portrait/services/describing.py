@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facemodel import PortraitError, Track
-from facemodel.export.glb import read_glb_table
+from facemodel.export.gltf import read_glb_table
 from facemodel.formats.default import FORMAT
 from facemodel.registry import DEFAULT, FORMATS
 from fitting import QUALITIES

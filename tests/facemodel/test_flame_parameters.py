@@ -45,8 +45,7 @@ def head():
 def test_they_give_the_same_vertices_in_the_same_camera(head, tmp_path):
     model = import_model(write_flame(tmp_path, head).path)
     track = performance(model, 3)
-    with np.load(write_flame_parameters(tmp_path / "flame.npz", track, model)) as file:
-        file = dict(file)
+    file = dict(np.load(write_flame_parameters(tmp_path / "flame.npz", track, model)))
     p = track.parameters.expanded()
     vertices = model.vertices(p.identity, p.expression, p.gaze, p.joints)
     ours = to_camera(vertices, p.rotation, p.translation).numpy() / 1000
