@@ -17,8 +17,6 @@ from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 
-SAME = 0.6
-"""Distance below which two embeddings are of the same person."""
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 CHIP = 150  # px, side of the aligned picture that the network sees
 

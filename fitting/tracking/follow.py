@@ -15,7 +15,7 @@ import numpy as np
 from facemodel.landmark_schemes import SCHEMES
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import UPSIDE_DOWN, Face, LandmarkDetector, search
-from fitting.landmarks.embedding import SAME, can_embed, face_chip
+from fitting.landmarks.embedding import can_embed, face_chip
 from fitting.tracking.people import THUMB, Memory, alike, thumbnail
 
 SHRUNK = 64  # px, side of the aligned face that is thinned out to a thumbnail
@@ -35,6 +35,7 @@ class FollowPolicy:
     jump: float = 0.3  # of the face's size
     growth: float = 1.25
     recognised: float = 0.6  # correlation with the last face at which a lost one is known again at its place
+    same: float = 0.6  # distance of embeddings below which they are one person's, as dlib has it
     other: float = 0.7  # distance of embeddings from which a clip's only face is somebody else's after all
     retry: int = 3  # frames after which a face that was another one's is looked at again
     compared: int = 4  # faces at most that a lost one is looked for among
@@ -157,7 +158,7 @@ class FaceFollower:
 
     def _is_person(self, picture: np.ndarray, face: Face) -> bool:
         """As the embedding has it; where nobody else was seen, anybody who isn't quite another is."""
-        limit = self.policy.other if self.alone and not self.state.several else SAME
+        limit = self.policy.other if self.alone and not self.state.several else self.policy.same
         return not can_embed(face) or self.person.knows(face_chip(picture, face), limit)
 
     def _find(self, picture: np.ndarray, faces: list[Face]) -> Face | None:

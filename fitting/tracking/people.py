@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitting.landmarks.base import Face, LandmarkDetector
-from fitting.landmarks.embedding import SAME, can_embed, face_chip, shared_embedding
+from fitting.landmarks.embedding import can_embed, face_chip, shared_embedding
 from fitting.observation.crop import FaceCrop
 from foundation.errors import PortraitError
 
@@ -31,6 +31,7 @@ class PeoplePolicy:
     few_faces: int = 3  # a person seen less often, and in less than ``rare`` of the frames, has no track of their own
     rare: float = 0.05
     remembered: int = 3  # pictures of key frames that a person is known by
+    same: float = 0.6  # distance of embeddings below which they are one person's, as dlib has it
 
 
 USUAL = PeoplePolicy()
@@ -77,14 +78,14 @@ class Memory:
         self.chips.append(chip)
 
     def distance(self, chip: np.ndarray) -> float:
-        """To the most alike of the pictures, as dlib's embedding measures it; see `SAME`."""
+        """To the most alike of the pictures, as dlib's embedding measures it."""
         return min(self.distances(Memory([chip])))
 
-    def knows(self, chip: np.ndarray, limit: float = SAME) -> bool:
+    def knows(self, chip: np.ndarray, limit: float) -> bool:
         """Whether ``distance`` is below a limit; no more is embedded than it takes to say so."""
         return self.resembles(Memory([chip]), limit)
 
-    def resembles(self, other: Memory, limit: float = SAME) -> bool:
+    def resembles(self, other: Memory, limit: float) -> bool:
         """Whether any of the pictures is nearer than that to any of another's."""
         return any(distance < limit for distance in self.distances(other))
 
@@ -166,10 +167,10 @@ def people(
         shown = max(chain.faces, key=lambda c: c.face.size), chain.faces[len(chain.faces) // 2]
         these = Memory([c.chip for c in {c.index: c for c in shown}.values()])
         if len(known) == 1:  # no other is as near or nearer: one likeness is enough
-            likest = 0 if known[0][0].resembles(these) else None
+            likest = 0 if known[0][0].resembles(these, policy.same) else None
         else:
             near = [min(who.distances(these)) for who, _ in known]
-            likest = int(np.argmin(near)) if near and min(near) < SAME else None
+            likest = int(np.argmin(near)) if near and min(near) < policy.same else None
         if likest is None:
             known.append((these, list(chain.faces)))
         else:
@@ -187,7 +188,10 @@ def people(
 
 
 def pick(
-    found: list[list[Candidate]], who: int | np.ndarray | None, detector: LandmarkDetector
+    found: list[list[Candidate]],
+    who: int | np.ndarray | None,
+    detector: LandmarkDetector,
+    policy: PeoplePolicy = USUAL,
 ) -> tuple[int, list[Candidate]]:
     """The place from 0 and the faces of one of `people`.
 
@@ -213,10 +217,10 @@ def pick(
     chip = face_chip(who, face)
     distances = [Memory(pictures(faces)).distance(chip) for faces in found]
     best = int(np.argmin(distances))
-    if distances[best] >= SAME:
+    if distances[best] >= policy.same:
         raise PortraitError(
             f"person: nobody in the clip looks like the photo ({count} found, the nearest at {distances[best]:.2f}, "
-            f"where {SAME} is the limit); give another photo, or a number"
+            f"where {policy.same} is the limit); give another photo, or a number"
         )
     return best, found[best]
 
