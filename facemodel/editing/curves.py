@@ -2,7 +2,7 @@
 
 `write_curves` takes a track, `apply_curves` gives one. In both, EyeBlink is 1 where the lids meet, whatever coefficient
 that takes on this face (`contact`). A model's own expressions and joints, without ARKit names, are columns after the
-app's.
+app's. A track in which a part of the face is hidden adds how far each is seen (``Visibility mouth``, 0 to 1).
 
 One row a frame: ``Timecode`` (hh:mm:ss:ff.fff, frames and thousandths of a frame), ``BlendShapeCount`` (61), the 52
 ARKit shapes in the app's order, then nine angles in radians. Angles of the head: yaw to the subject's left, pitch up,
@@ -47,6 +47,7 @@ APP_ORDER: tuple[str, ...] = tuple(_SWAPPED.get(n, n) for n in ARKIT_NAMES)
 HEADER: tuple[str, ...] = ("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in APP_ORDER), *ANGLES)
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
+VISIBILITY = "Visibility "  # starts the names of columns that say how far a part of the face is seen; read by nobody
 _TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
 
 
@@ -90,6 +91,8 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
         for k, name in enumerate(model.blocks[block].names if model.count(block) else ()):
             if block != "expression" or k not in arkit.values():
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
+    if any(bool(track.hidden(part).any()) for part in track.visibility):
+        columns |= {VISIBILITY + part: v.nan_to_num(0.0).numpy() for part, v in track.visibility.items()}
     rate = max(1, round(track.fps))
     rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
     for k, time in enumerate(track.seconds.tolist()):
@@ -150,7 +153,7 @@ def read_curves(
             codes = [_timecode(path, number, cell) for number, cell in cells]
         elif name in KNOWN:
             values[name] = np.array([_number(path, number, rows[0][position].strip(), cell) for number, cell in cells])
-        elif name != "BlendShapeCount":
+        elif name != "BlendShapeCount" and not name.startswith(VISIBILITY):
             try:
                 values[name] = np.array([_number(path, number, name, cell) for number, cell in cells])
             except PortraitError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fitting.observation.eye_patches import EyeSquare
 from fitting.policy.colour_trust import ColourTrust
+from fitting.policy.hidden_parts import HiddenParts
 from fitting.policy.weights import Priors, Weights
 
 
@@ -108,6 +109,7 @@ class Settings:
     eyes: EyeSquare = field(default_factory=EyeSquare)
     gaze: GazeSearch = field(default_factory=GazeSearch)
     occlusion: Occlusion = field(default_factory=Occlusion)
+    hidden_parts: HiddenParts = field(default_factory=HiddenParts)
 
     def worthwhile(
         self, sizes: tuple[int, ...], steps: tuple[int, ...], side: float

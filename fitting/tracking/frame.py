@@ -22,6 +22,7 @@ from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
+from fitting.occlusion.regions import any_hidden, face_regions
 from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
 from fitting.policy.weights import Weights
@@ -73,6 +74,7 @@ class Fitter:
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
+        self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
         self.surface = ModelSurface(model, self.sample_sets, self.marks)
         self.sizes = relative_sizes(model)
         self.unknowns = Unknowns.of(model)
@@ -170,8 +172,8 @@ class Fitter:
             before = replace(before, slack=slack)
         unhidden, where = self.unhidden(state, seen)
         visible, look = unhidden * in_picture(where, seen), None
-        if self.lights and MASK_SIZE in seen.levels:
-            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
+        if (lights := self.lights or int(any_hidden(seen))) and MASK_SIZE in seen.levels:
+            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
             visible = visible * skin
         for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
@@ -194,7 +196,8 @@ class Fitter:
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
         """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
 
-        Without a ``look``, by landmarks alone.
+        Without a ``look``, by landmarks alone. Where a part is hidden the matrix, of which the spread is made, is
+        without the frame before: that may not have seen it either.
         """
         s = self.settings
         terms, distances = landmark_rows(self.landmarks(state), state, seen, weights, self.layout, shared=False)
@@ -214,10 +217,12 @@ class Fitter:
         bounds = self.unknowns.frame_bounds(state, held)
         step, matrix = solve_frames(equations, prior, bounds, s.frame.damping)
         after = self.admissible(state.stepped(None, step, self.layout))
-        counted = self.marks.weights
-        energies = {"landmarks": float((distances * counted).sum() / counted.sum()) ** 0.5}
+        counted = self.marks.weights * seen.landmarks.isfinite().all(-1)
+        energies = {"landmarks": float((distances * counted).sum() / counted.sum().clamp_min(1e-6)) ** 0.5}
         if colour is not None:
             mean = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
             energies["photometric"] = float((mean / 3).sqrt()) * 255
         energies["energy"] = float(equations.energy.sum())
+        if before is not None and any_hidden(seen):
+            matrix = matrix - torch.diag_embed(hold.precision)
         return after, energies, step, matrix
