@@ -17,59 +17,25 @@ still there ten seconds after the one that had started it was killed. ``short`` 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import cv2
+from benchmarks.kills_folder import Seen, files_of, half_written, is_partial, lost, unreadable
+from benchmarks.kills_jobs import Job, all_jobs, environment, make_inputs, make_track, portrait
 
-from foundation.errors import PortraitError
-
-ROOT = Path(__file__).parents[1]  # of the project: jobs run in folders of their own
 POLL = 0.01  # seconds between two looks at a job's folder
 LEAVE = 10.0  # seconds that workers have to notice that they are alone
 CHAIN = 3  # kills of one job at most, before it is let through
 COUNTED = ("kills", "finished", "lost", "half_written", "failed", "left_running")
-
-SETTINGS = """
-[data]
-folder = "{folder}"
-[model]
-backbone = "resnet20"
-features = 16
-width = 4
-height = 32
-width_px = 32
-[loss]
-head = "softmax"
-[training]
-iterations = 40
-batch = 8
-rate = 0.05
-workers = 1
-checkpoint_every = 5
-seeds = [0, 1]
-"""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A command, run in a folder of its own."""
-
-    name: str
-    arguments: tuple[str, ...]
-    results: tuple[str, ...]  # that are there in the end, relative to the folder
-    once: str = ""  # a glob of files that are never made anew once they are there
 
 
 @dataclass
@@ -84,210 +50,6 @@ class Cost:
     left_running: int = 0
     length: float = field(default=25.0)  # seconds that a run takes, as far as is known
     changes: int = field(default=8)  # of its folder in a run
-
-
-# -- the jobs ---------------------------------------------------------------------------------------------------------
-
-
-def make_inputs(folder: Path) -> None:
-    """Clips, pictures of four identities and an experiment, from the demo's clip."""
-    from portrait.video import VideoReader, VideoWriter
-    from portrait.video.sample import carphone
-
-    frames = [frame for _, _, frame in VideoReader(carphone())]
-    height, width = frames[0].shape[:2]
-    for name, first in (("a", 0), ("b", 50), ("c", 100)):
-        (folder / "clips").mkdir(parents=True, exist_ok=True)
-        with VideoWriter(folder / "clips" / f"{name}.mp4", width, height, 25.0) as writer:
-            for frame in frames[first : first + 5]:
-                writer.write(frame)
-    for identity in range(4):
-        (folder / "faces" / f"{identity}").mkdir(parents=True)
-        for k in range(4):
-            crop = frames[5 * k][:, 16 * identity : 16 * identity + 96, ::-1]
-            cv2.imwrite(str(folder / "faces" / f"{identity}" / f"{k}.png"), cv2.resize(crop, (64, 64)))
-    (folder / "experiment.toml").write_text(SETTINGS.format(folder=folder / "faces"), encoding="utf-8")
-    (folder / "one").mkdir()
-    shutil.copy(folder / "clips" / "b.mp4", folder / "one" / "b.mp4")
-
-
-def make_track(folder: Path) -> None:
-    """The track of the first clip."""
-    command = [*portrait(), "fit", "clips/a.mp4", "-o", "a.track", "--quality", "fast", "--device", "cpu"]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())
-
-
-def all_jobs(inputs: Path) -> list[Job]:
-    """Every command that works for long."""
-    clips = inputs / "clips"
-    cpu, small = ("--device", "cpu"), ("--size", "64", "--width", "4", "--minutes", "0.05")
-    fast = ("--quality", "fast", *cpu)
-    pair = ("--source", str(clips / "b.mp4"), "--target", str(clips / "a.mp4"))
-    track = (str(inputs / "a.track"), str(clips / "a.mp4"))
-    people = ("--identities", "4", "--pictures", "2", "--size", "64", "--processes", "2")
-    return [
-        Job("recognize train", ("recognize", "train", str(inputs / "experiment.toml"), "-o", "run", *cpu),
-            ("run/seed-0/weights.safetensors", "run/seed-1/weights.safetensors")),
-        Job("fit", ("fit", str(clips / "a.mp4"), "-o", "a.track", *fast), ("a.track",), "*.track/*"),
-        Job("synthesize-dataset", ("synthesize-dataset", "-o", "set", *people),
-            ("set/metadata.csv", "set/00003/001.png"), "set/[0-9]*[0-9]/*"),
-        Job("train", ("train", *track, "-o", "w.safetensors", *small, *cpu), ("w.safetensors",)),
-        Job("batch fit", ("fit", str(clips), "-o", "tracks", *fast),
-            ("tracks/a.track", "tracks/b.track", "tracks/c.track", "tracks/summary.csv"), "tracks/*.track/*"),
-        Job("uv-train", ("uv-train", str(inputs / "one"), "-o", "uv.safetensors", "--synthetic", "2", *small, *cpu),
-            ("uv.safetensors",), "uv.safetensors.work/tracks/*/track.*"),
-        Job("reenact", ("reenact", *pair, "-o", "out.mp4", *small, *fast),
-            ("out.mp4",), "out.mp4.work/target.track/*"),
-    ]  # fmt: skip
-
-
-def portrait() -> list[str]:
-    return [sys.executable, "-m", "portrait"]
-
-
-def environment() -> dict[str, str]:
-    """With this project's code, in whatever folder a job runs."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-# -- what lies in a folder --------------------------------------------------------------------------------------------
-
-
-def files_of(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file below a folder with the time of its last change and its size; files may come and go meanwhile."""
-    found, waiting = {}, [str(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        stat = entry.stat()
-                        found[os.path.relpath(entry.path, folder)] = (stat.st_mtime_ns, stat.st_size)
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def is_partial(name: str) -> bool:
-    """Whether a file is one that isn't there yet: it or a folder around it is called ``.partial``."""
-    return any(part.endswith(".partial") for part in Path(name).parts)
-
-
-def unreadable(path: Path) -> str | None:
-    """Why a file can't be read to its end, if it can't. Logs that grow and caches with an index are left alone."""
-    try:
-        _READERS.get(path.suffix.lower(), lambda _: None)(path)
-    except Exception as error:  # whatever a library makes of half a file
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    return None
-
-
-def _tensors(path: Path) -> None:
-    from safetensors.torch import load_file
-
-    load_file(path)
-
-
-def _table(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n") or len({len(row) for row in csv.reader(text.splitlines())}) != 1:
-        raise ValueError("no whole table")
-
-
-def _picture(path: Path) -> None:
-    if cv2.imread(str(path)) is None:
-        raise ValueError("no whole picture")
-
-
-def _video(path: Path) -> None:
-    from portrait.video import VideoReader
-
-    reader = VideoReader(path)
-    if sum(1 for _ in reader) != reader.frame_count:
-        raise ValueError("no whole video")
-
-
-_READERS: dict[str, Callable[[Path], object]] = {
-    ".safetensors": _tensors, ".json": lambda path: json.loads(path.read_text()), ".csv": _table, ".png": _picture,
-    ".mp4": _video,
-}  # fmt: skip
-
-
-def half_written(folder: Path) -> list[str]:
-    """What lies in a folder and can't be read, with reasons. ``.partial`` files, which nothing reads, don't count."""
-    found = []
-    for name in files_of(folder):
-        if not is_partial(name) and (why := unreadable(folder / name)):
-            found.append(f"{name}: {why}")
-    for table in folder.rglob("track.json"):
-        try:
-            _load_track(table.parent)
-        except PortraitError as error:
-            found.append(str(error))
-    return found
-
-
-def _load_track(folder: Path) -> None:
-    from facemodel import Track
-
-    Track.load(folder)
-
-
-def progress_of(folder: Path) -> dict[str, int]:
-    """How far each checkpoint in a folder is: steps of a training, frames of a fit."""
-    from safetensors import SafetensorError, safe_open
-
-    found = {}
-    for path in folder.rglob("*.safetensors"):
-        try:
-            with safe_open(path, "pt") as file:
-                header = json.loads((file.metadata() or {}).get("header", "{}"))
-        except (SafetensorError, OSError, ValueError):
-            continue
-        if header.get("kind") == "checkpoint" and path.name == "checkpoint.safetensors":
-            found[str(path.relative_to(folder))] = header["step"]
-        elif "times" in header:
-            found[str(path.relative_to(folder))] = len(header["times"])
-    return found
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a job had finished at some moment."""
-
-    files: dict[str, tuple[int, int]]
-    once: dict[str, tuple[int, int]]  # of these, what is never made anew
-    progress: dict[str, int]
-
-    @classmethod
-    def at(cls, folder: Path, job: Job) -> Seen:
-        files = {name: facts for name, facts in files_of(folder).items() if not is_partial(name)}
-        once = {name: facts for name, facts in files.items() if job.once and Path(name).match(job.once)}
-        return cls(files, once, progress_of(folder))
-
-
-def lost(before: Seen, after: Seen) -> list[str]:
-    """What was there before and isn't any more, or was made again."""
-    found = []
-    for name in before.files:
-        if name not in after.files and not _of_a_finished_fit(name, after):
-            found.append(f"{name} is gone")
-    found += [f"{name} was made again" for name, facts in before.once.items() if after.once.get(name, facts) != facts]
-    for name, done in before.progress.items():
-        if after.progress.get(name, done) < done:
-            found.append(f"{name} fell back from {done} to {after.progress[name]}")
-    return found
-
-
-def _of_a_finished_fit(name: str, seen: Seen) -> bool:
-    """Whether a file was needed to go on with a fit that is done."""
-    work = Path(name).parent
-    return work.suffix == ".work" and str(work.with_suffix("") / "track.json") in seen.files
-
-
-# -- kills ------------------------------------------------------------------------------------------------------------
 
 
 def living(group: int) -> list[int]:

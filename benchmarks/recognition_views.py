@@ -19,11 +19,11 @@ import torch
 from benchmarks.completion import mean_of, methods
 from benchmarks.recognition_people import Photos
 from facemodel import FaceParameters
-from fitting.landmarks.base import Face as Found
+from fitting.landmarks.base import Face
 from fitting.texture import FrameTexture, frame_texture
 from foundation.atomic import write_csv
 from neural_render.uv_gan.filling import blend_weight
-from portrait.services.uv_outputs import Face
+from portrait.services.uv_outputs import TexturedFace
 from recognition.alignment import align_face
 from renderer import extend, linear_to_srgb, main_island, srgb_to_linear, to_uint8
 from renderer.unwrapping import uv_fragments
@@ -60,11 +60,11 @@ class Views:
         made = {name: kept * seen + (1 - kept) * fill(seen, weight) for name, fill in self.fillings.items()}
         return {name: (t * skin).round().astype(np.uint8) for name, t in ({HOLES: kept * seen} | made).items()}
 
-    def dressed(self, parameters: FaceParameters, frame: FrameTexture, texture: np.ndarray) -> Face:
+    def dressed(self, parameters: FaceParameters, frame: FrameTexture, texture: np.ndarray) -> TexturedFace:
         """The fitted face in a texture (SIZE, SIZE, 3) uint8; eyeballs and teeth have the fitted model's colours."""
         skin = srgb_to_linear(torch.from_numpy(texture).float() / 255)
         whole = torch.where(self.island[..., None], skin, frame.albedo * frame.light)
-        return Face(self.model, parameters, extend(whole.clamp(0, 1), self.atlas), lit=True)
+        return TexturedFace(self.model, parameters, extend(whole.clamp(0, 1), self.atlas), lit=True)
 
     def of_person(self, photos: Photos, *, test: bool, seed: int) -> dict[str, dict[str, np.ndarray]]:
         """All pictures of a person: file names and (HEIGHT, WIDTH, 3) uint8 by view.
@@ -90,14 +90,14 @@ class Views:
         return {view: pictures for view, pictures in out.items() if pictures}
 
 
-def turned(face: Face, yaw: float) -> np.ndarray:
+def turned(face: TexturedFace, yaw: float) -> np.ndarray:
     """The crop (HEIGHT, WIDTH, 3) of a face that is turned by ``yaw`` degrees."""
     return crop(face.at_yaw(yaw, RENDERED), face.landmarks(yaw, RENDERED).points)
 
 
 def crop(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """SphereFace's crop by landmarks (478, 2), made smaller."""
-    aligned = align_face(picture, Found(landmarks.astype(np.float64), "mediapipe478", 1.0))
+    aligned = align_face(picture, Face(landmarks.astype(np.float64), "mediapipe478", 1.0))
     return cv2.resize(aligned, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
 
 

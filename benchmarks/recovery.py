@@ -1,6 +1,6 @@
 """How exactly synthetic people are recovered, of whom every parameter is known.
 
-    python -m benchmarks.recovery [--faces 64] [--clips 8] [--seed 0] [--pictures FOLDER]
+    python -m benchmarks.recovery [--faces 64] [--clips 8] [--seed 0] [--pictures FOLDER] [--set NAME=VALUE]
 
 Only pictures go in: faces of 512 x 512 px fitted one by one, clips of 60 frames of 384 x 384 px. Landmarks are
 MediaPipe's where it finds the synthetic face, else the true ones with 1.5 px of noise; both are counted.
@@ -19,7 +19,8 @@ MediaPipe's where it finds the synthetic face, else the true ones with 1.5 px of
 - Faults, each on the first 16 faces: 20 % of the landmarks wrong by 20 px; a hand before the face; a shadow over half
   of it. ``fault_ratio`` is the worst identity error over the clean one of the same faces.
 
-The last line is one JSON object with ``bars`` that it should meet.
+``--set`` changes a value of `fitting.Settings`, for ablations: ``--set trust.first=0.0``. The last line is one JSON
+object with ``bars`` that it should meet.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from rich.table import Table
 
 import facemodel
 import fitting
+from benchmarks.changes import add_option, settings_of
 from benchmarks.faults import PICTURE_FAULTS, FoundOrTrue
 from benchmarks.measures import after_scale, gaze_degrees, photometric_error, rigid, rotation_degrees, vertex_distances
 from benchmarks.sheets import fitted_over, save_sheet
@@ -121,17 +123,19 @@ def score(model, scene: Scene, track: Track) -> Score:
         gaze=gaze_degrees(p.gaze, truth.gaze)[eyes_open].numpy(),
         expression=(p.expression - truth.expression).abs().numpy(),
         albedo=after_scale(model.albedo(p.reflectance)[face], albedo),
-        albedo_mean_face=after_scale(model.albedo_mean[face], albedo),
+        albedo_mean_face=after_scale(model.reflectance.mean[face], albedo),
         shading=np.array(shading),
         photometric=np.array(photometric_error(model, p, camera, enumerate(scene.pictures))),
         energies={name: float(values.mean()) for name, values in track.energies.items()},
     )
 
 
-def fit_all(model, scenes: list[Scene], wrong: float = 0.0) -> tuple[list[Score], list[Track], FoundOrTrue]:
+def fit_all(
+    model, scenes: list[Scene], settings: fitting.Settings, wrong: float = 0.0
+) -> tuple[list[Score], list[Track], FoundOrTrue]:
     """Fits and scores scenes; ``wrong`` is the share of the landmarks that are 20 px off."""
     detector = FoundOrTrue(fitting.make_detector(), scenes, wrong)
-    tracks = [fitting.fit_video(Clip(s.pictures), model=model, detector=detector) for s in scenes]
+    tracks = [fitting.fit_video(Clip(s.pictures), model=model, detector=detector, settings=settings) for s in scenes]
     return [score(model, s, t) for s, t in zip(scenes, tracks)], tracks, detector
 
 
@@ -167,7 +171,7 @@ def summary(scores: list[Score]) -> dict[str, float]:
 
 
 def faults(
-    model, scenes: list[Scene], clean: list[Score], seed: int, pictures: Path | None
+    model, scenes: list[Scene], clean: list[Score], seed: int, pictures: Path | None, settings: fitting.Settings
 ) -> dict[str, dict[str, float]]:
     """By fault: identity error, its quotient with the clean one of the same faces, and where MediaPipe found them."""
     count = min(FAULTY, len(scenes))
@@ -179,7 +183,7 @@ def faults(
         else:
             spoilt = [make_scene(model, seed + k, 1, FACE_SIZE, PICTURE_FAULTS[name]) for k in range(count)]
             wrong = 0.0
-        scores, tracks, detector = fit_all(model, spoilt, wrong)
+        scores, tracks, detector = fit_all(model, spoilt, settings, wrong)
         if pictures:
             save_sheet(pictures / f"{name}.png", sheet(model, spoilt, tracks))
         error = float(np.median(pooled(scores, "identity")))
@@ -225,23 +229,24 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=Path, help="a folder for sheets of inputs and fitted faces")
+    add_option(parser)
     options = parser.parse_args()
     if options.faces < 1 or options.clips < 0:
         parser.error("expected at least one face and no negative number of clips")
-    model = facemodel.load()
+    model, settings = facemodel.load(), settings_of(parser, options)
     first = options.seed * 1000
     kinds, scores_of_all, detected = {}, [], {}
     with torch.inference_mode():
         faces = [make_scene(model, first + k, 1, FACE_SIZE) for k in range(options.faces)]
-        scores, tracks, detector = fit_all(model, faces)
+        scores, tracks, detector = fit_all(model, faces, settings)
         kinds["faces"], detected["faces"] = summary(scores), [detector.count_found, len(detector.found)]
         scores_of_all += scores
         if options.pictures:
             save_sheet(options.pictures / "faces.png", sheet(model, faces, tracks))
-        by_fault = faults(model, faces, scores, first, options.pictures)
+        by_fault = faults(model, faces, scores, first, options.pictures, settings)
         if options.clips:
             clips = [make_scene(model, CLIP_SEEDS + first + k, CLIP_FRAMES, CLIP_SIZE) for k in range(options.clips)]
-            scores, tracks, detector = fit_all(model, clips)
+            scores, tracks, detector = fit_all(model, clips, settings)
             kinds["clips"], detected["clips"] = summary(scores), [detector.count_found, len(detector.found)]
             scores_of_all += scores
             if options.pictures:

@@ -1,6 +1,7 @@
 """How fast a clip is tracked, decoding, landmarks and key frames included, and whether memory grows with its length.
 
     python -m benchmarks.tracking VIDEO [--frames 2000] [--compare] [--eos MODEL_FOLDER]
+    python -m benchmarks.tracking VIDEO --model FILE
 
 A clip shorter than that is repeated. The last line is one JSON object: ``fps`` (all frames over all the time after
 start-up, both passes and the solve for identity included), ``rss_ratio`` (peak memory of the whole clip over that of
@@ -11,6 +12,9 @@ thread while ``decoding``, ``landmarks`` and ``pyramid`` run ahead of it on anot
 ``--compare`` times the field's usual way as well, see `benchmarks.adam`, on a frame of middling, a frame of more and
 the frame of most motion: ``speedup_vs_adam`` is its time a frame over our solver's, neither with landmarks.
 ``--eos`` times landmark fits, see `benchmarks.eos_fit`.
+``--model`` measures nothing but what a frame costs the solver with another face model over what it costs with the
+default one, ``model_ratio``: see `benchmarks.frame_cost`. "split:N" is the default model with its triangles split until
+it has N vertices or more.
 """
 
 from __future__ import annotations
@@ -32,10 +36,12 @@ import facemodel
 import fitting
 from benchmarks.adam import descend, moving_frames
 from benchmarks.eos_fit import SCHEME, EosFit, compare
+from benchmarks.frame_cost import frame_costs, look, split
 from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from renderer import Camera
 
+MODELLED = 100  # frames at most, with another model
 COMPARED = 100  # frames, from the start, of which the others' are chosen
 
 
@@ -132,18 +138,37 @@ def comparisons(video: str, with_adam: bool, eos_fit) -> dict:
     return out
 
 
+def model_cost(video: str, count: int, source: str) -> dict:
+    """What a frame costs with a model, over the default's."""
+    default, reader = facemodel.load(), VideoReader(video)
+    model = split(default, int(source[6:])) if source.startswith("split:") else facemodel.load(source)
+    seen = look(Repeated(reader, count), (reader.width, reader.height), 1 / reader.fps)
+    costs = frame_costs((default, model), seen)
+    table = Table("model", "vertices", "identity", "expression", "joints", "ms a frame")
+    for m, cost in zip((default, model), costs):
+        numbers = len(m.mean), *(m.count(b) for b in ("identity", "expression", "joints"))
+        table.add_row(m.name, *(f"{n:,}" for n in numbers), f"{cost:.2f}")
+    Console(width=100).print(table)
+    ratio, vertices = round(costs[1] / costs[0], 3), len(model.mean)
+    return {"model_ratio": ratio, "vertices": vertices, "ms": [round(c, 2) for c in costs]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("video")
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--compare", action="store_true", help="time Adam through PyTorch3D on some of the frames")
     parser.add_argument("--eos", type=Path, metavar="MODEL_FOLDER", help="time eos's landmark fit with its own model")
+    parser.add_argument("--model", metavar="FILE", help="a frame's cost with this face model, over the default's")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(one_run(options.video, options.frames)))
         return
     try:
+        if options.model:
+            print(json.dumps(model_cost(options.video, min(options.frames, MODELLED), options.model)))
+            return
         eos_fit = EosFit(options.eos) if options.eos else None
         line = memory_and_speed(options.video, options.frames)
         if options.compare or eos_fit:

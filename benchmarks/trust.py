@@ -39,7 +39,8 @@ from fitting import QUALITIES, make_detector
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Observation, cut_out, observe
 from fitting.occlusion.regions import without_hidden
-from fitting.policy.confidence import DOUBTFUL, FIGURES, Calibration, confidence, face_brightness, figures
+from fitting.policy.confidence import Calibration, ConfidencePolicy
+from fitting.tracking.confidence import FIGURES, confidence, face_brightness, figures
 from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import solve_shared
 from fitting.tracking.start import focal_from_frame
@@ -326,12 +327,11 @@ def brightness(case: Case) -> str:
     return "darker" if case.picture < PICTURE[0] else "brighter" if case.picture > PICTURE[1] else ""
 
 
-def report(cases: list[Case], limit: float = DOUBTFUL, by: Calibration | None = None) -> dict:
-    """``by``: None is the package's."""
+def report(cases: list[Case], policy: ConfidencePolicy = ConfidencePolicy()) -> dict:
     from sklearn.metrics import roc_auc_score
 
-    trust = np.array([confidence(c.energies, by or Calibration()) for c in cases])
-    uncertain, bad = trust < limit, np.array([c.bad for c in cases])
+    trust = np.array([confidence(c.energies, policy) for c in cases])
+    uncertain, bad = trust < policy.doubtful, np.array([c.bad for c in cases])
     off, turned = (np.array([getattr(c, n) for c in cases]) for n in ("landmarks", "turned"))
     return {
         "cases": len(cases),

@@ -14,15 +14,19 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from facemodel.arkit import ARKIT_NAMES
+from facemodel.combinations import Combinations, Gathered
 from facemodel.gaze import gaze_rotation
 from facemodel.provenance import Provenance
 from foundation.errors import PortraitError, unknown_name
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 CAPABILITIES = {
     "reflectance": "a reflectance basis",
@@ -171,6 +175,11 @@ class FaceModel(torch.nn.Module, ABC):
             state = tuple(t.clone() for t in (identity, expression, joints))
             slopes = torch.func.jacfwd(surface, argnums=(0, 1, 2))(*state)
             return Linearization(surface(*state), *(s.movedim(-1, 0) for s in slopes))
+
+    def combinations(self, rows: sparse.csr_matrix) -> Combinations:
+        """What R fixed combinations (R, V) of the vertices are at a state; a model that needn't work out all its
+        vertices for them overrides this."""
+        return Gathered(self, rows)
 
     # -- what it may have -----------------------------------------------------------------------------------------
 

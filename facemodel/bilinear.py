@@ -6,11 +6,17 @@ blocks, so that identities are in standard deviations and expressions are activa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from facemodel.base import Linearization, combine
+from facemodel.combinations import Combinations, Place, gather
 from facemodel.linear import LinearModel
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class BilinearModel(LinearModel):
@@ -53,3 +59,43 @@ class BilinearModel(LinearModel):
         by_identity = self._surface(self.identity_directions, b)
         by_expression = self._surface(a, self.expression_directions)
         return Linearization(self._surface(a, b), by_identity, by_expression, a.new_zeros(0, *self.mean.shape))
+
+    def combinations(self, rows: sparse.csr_matrix) -> Combinations:
+        """See `FaceModel.combinations`."""
+        return BilinearCombinations(self, gather(rows, self.vertex_factor))
+
+    def factors(self, identity: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
+        """What the core is multiplied with, (R,) and (S,), at a state."""
+        return self._factors(identity, expression)
+
+
+class BilinearCombinations:
+    """See `facemodel.combinations.Combinations`: the core's columns at the combinations alone."""
+
+    def __init__(self, model: BilinearModel, factor: Tensor) -> None:
+        """``factor``: (N, 3, P)."""
+        self.model, self.factor = model, factor
+        self._person: tuple[Tensor, Tensor] | None = None  # the last identity, and (N, 3, S) of each expression with it
+
+    def _of_person(self, identity: Tensor) -> Tensor:
+        if self._person is None or self._person[0] is not identity:
+            a, _ = self.model.factors(identity, self.model.blocks["expression"].mean)
+            self._person = identity, self.factor @ torch.einsum("r,rsp->ps", a, self.model.core)
+        return self._person[1]
+
+    def positions(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        return self._of_person(identity) @ self.model.factors(identity, expression)[1]
+
+    def by_identity(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        _, b = self.model.factors(identity, expression)
+        return self.factor @ torch.einsum("ir,s,rsp->pi", self.model.identity_directions, b, self.model.core)
+
+    def by_motion(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        return self._of_person(identity) @ self.model.expression_directions.T
+
+    def holds(self, there: Place, here: Place) -> bool:
+        """See `Combinations`."""
+        return True  # linear in expressions

@@ -8,15 +8,22 @@ and expression from 4D scans" (SIGGRAPH Asia 2017); Loper et al., "SMPL" (2015).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from facemodel.base import Block, Linearization, combine
+from facemodel.combinations import Combinations
 from facemodel.gaze import gaze_rotation
+from facemodel.jointed_combinations import JointedCombinations
 from facemodel.linear import LinearModel
 from foundation.errors import PortraitError
 from geometry.rotation import rotation_matrix
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,27 @@ class Skeleton:
             if self.parents[k] in found:
                 found.append(k)
         return found
+
+
+@dataclass(frozen=True)
+class Pose:
+    """The joints of one face, J of them."""
+
+    rest: Tensor  # (J, 3) mm, before anything turns
+    own: Tensor  # (J, 3, 3) each one's rotation in its parent's frame
+    turned: Tensor  # (J, 3, 3) in the model's frame
+    at: Tensor  # (J, 3) mm, where it is
+    angles: dict[int, Tensor]  # (3,) by free joint
+
+    @cached_property
+    def moved(self) -> Tensor:
+        """(J, 3) mm: a joint carries a point x at rest to turned x + moved."""
+        return self.at - (self.turned @ self.rest[..., None])[..., 0]
+
+    @cached_property
+    def axes(self) -> dict[int, Tensor]:
+        """By free joint (3, 3): row a is the axis, in the parent's frame, about which its number a turns."""
+        return {k: _left_jacobian(a).T for k, a in self.angles.items()}
 
 
 class JointedModel(LinearModel):
@@ -129,28 +157,49 @@ class JointedModel(LinearModel):
         shaped = shaped + self._correct(rotations)
         return (blended @ shaped[..., None])[..., 0] + self.skinning_weights @ moved
 
+    def pose(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Pose:
+        """The joints at a state (I,), (E,), (J,), with the eyes straight ahead."""
+        rotations, rest = self._rotations(None, joints), self.rest_joints(identity, expression)
+        turned, at = self._chain(rest, rotations)
+        return Pose(rest, rotations, turned, at, dict(zip(self.skeleton.free, joints.unflatten(-1, (-1, 3)))))
+
+    def shifts(self, pose: Pose, of_joints: Tensor) -> Tensor:
+        """(K, J, 3): derivatives of `Pose.moved` by what moves the resting joints by (K, J, 3)."""
+        _, positions = self._chain(of_joints, pose.own)  # linear in the joints, so it is its own derivative
+        return positions - torch.einsum("jab,kjb->kja", pose.turned, of_joints)
+
+    def bending(self, pose: Pose, joint: int) -> tuple[slice, Tensor] | None:
+        """Which of the correctives a free joint drives, and the derivatives (3, 9) of their coefficients by its three
+        numbers; None of a joint that drives none."""
+        correcting = self.corrective_joints.tolist() if "pose_correctives" in self._buffers else []
+        if joint not in correcting:
+            return None
+        first = 9 * correcting.index(joint)
+        axes = pose.axes[joint][:, None, :].expand(3, 3, 3)
+        bent = torch.linalg.cross(axes, pose.own[joint].T.expand(3, 3, 3), dim=-1).mT  # [axis] x R, column by column
+        return slice(first, first + 9), bent.flatten(1)
+
+    def combinations(self, rows: sparse.csr_matrix) -> Combinations:
+        """See `FaceModel.combinations`."""
+        return JointedCombinations(self, rows)
+
     def linearize(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Linearization:
         """See `FaceModel.linearize`, in closed form.
 
         A joint's turn about u moves what hangs from it by u x (p - joint), and the correctives by its own rotation's
         derivative.
         """
-        rotations = self._rotations(None, joints)
-        rest = self.rest_joints(identity, expression)
-        turned, at = self._chain(rest, rotations)
-        shaped = super().vertices(identity, expression) + self._correct(rotations)
-        weights = self.skinning_weights
-        blended = torch.einsum("vj,jab->vab", weights, turned)
-        moved = at - (turned @ rest[..., None])[..., 0]
-        surface = (blended @ shaped[..., None])[..., 0] + weights @ moved
+        pose, weights = self.pose(identity, expression, joints), self.skinning_weights
+        shaped = super().vertices(identity, expression) + self._correct(pose.own)
+        blended = torch.einsum("vj,jab->vab", weights, pose.turned)
+        surface = (blended @ shaped[..., None])[..., 0] + weights @ pose.moved
 
         def carried(basis: Tensor, of_joints: Tensor) -> Tensor:
             """Derivatives (K, V, 3) by coefficients that move the surface at rest, and the joints within it."""
-            _, positions = self._chain(of_joints, rotations)  # linear in the joints, so it is its own derivative
-            shift = positions - torch.einsum("jab,kjb->kja", turned, of_joints)
+            shift = self.shifts(pose, of_joints)
             return torch.einsum("vab,kvb->kva", blended, basis) + torch.einsum("vj,kja->kva", weights, shift)
 
-        slopes = [self._turning(i, joints, rotations, turned, at, rest, shaped, blended) for i in self.skeleton.free]
+        slopes = [self._turning(i, pose, shaped, blended) for i in self.skeleton.free]
         by_joint = torch.cat(slopes) if slopes else shaped.new_zeros(0, *shaped.shape)
         return Linearization(
             surface,
@@ -159,28 +208,18 @@ class JointedModel(LinearModel):
             by_joint,
         )
 
-    def _turning(
-        self, joint: int, joints: Tensor, rotations: Tensor, turned: Tensor, at: Tensor, rest: Tensor, shaped: Tensor,
-        blended: Tensor,
-    ) -> Tensor:  # fmt: skip
+    def _turning(self, joint: int, pose: Pose, shaped: Tensor, blended: Tensor) -> Tensor:
         """Derivatives (3, V, 3) by the three numbers of one joint."""
-        angles = joints.unflatten(-1, (-1, 3))[self.skeleton.free.index(joint)]
-        axes = _left_jacobian(angles).T  # row a: the axis, in the parent's frame, about which number a turns
-        world = axes @ turned[self.skeleton.parents[joint]].T
+        world = pose.axes[joint] @ pose.turned[self.skeleton.parents[joint]].T
         below = self.skeleton.below(joint)
         weights = self.skinning_weights[:, below]
         # Where each joint below carries a vertex, as seen from this joint, weighted and summed.
-        blend = torch.einsum("vj,jab->vab", weights, turned[below])
-        offsets = at[below] - at[joint] - (turned[below] @ rest[below][..., None])[..., 0]
-        arm = (blend @ shaped[..., None])[..., 0] + weights @ offsets
+        blend = torch.einsum("vj,jab->vab", weights, pose.turned[below])
+        arm = (blend @ shaped[..., None])[..., 0] + weights @ (pose.moved[below] - pose.at[joint])
         slopes = torch.linalg.cross(world[:, None].expand(3, *arm.shape), arm.expand(3, *arm.shape), dim=-1)
-        if "pose_correctives" in self._buffers and joint in (correcting := self.corrective_joints.tolist()):
-            first = 9 * correcting.index(joint)
-            bent = torch.linalg.cross(
-                axes[:, None, :].expand(3, 3, 3), rotations[joint].T.expand(3, 3, 3), dim=-1
-            ).mT  # [axis] x R, column by column
-            correctives = self.pose_correctives[first : first + 9]
-            corrected = torch.einsum("kc,cva->kva", bent.flatten(1), correctives)
+        if (bending := self.bending(pose, joint)) is not None:
+            which, bent = bending
+            corrected = torch.einsum("kc,cva->kva", bent, self.pose_correctives[which])
             slopes = slopes + torch.einsum("vab,kvb->kva", blended, corrected)
         return slopes
 

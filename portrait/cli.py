@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from portrait.commands import about, editing, live, rendering, tracking, training, uv
+from portrait.commands import about, editing, live, rendering, tracking, training, uv, viewing
 from portrait.commands.model import app as model
 from portrait.commands.recognize import app as recognize
 
@@ -32,7 +32,7 @@ GOES_ON = (
 )  # fmt: skip
 """Commands that keep their work and go on with it when they are run again; the others begin from the start."""
 
-for _part in (tracking, editing, rendering, training, live, about, uv):
+for _part in (tracking, editing, rendering, training, live, about, uv, viewing):
     app.add_typer(_part.app)
 app.add_typer(model)
 app.add_typer(recognize)

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from foundation.errors import PortraitError
 
-FRONTAL, PROFILE = 20.0, 50.0  # degrees: the authors' frontal faces turn at most, their profiles at least this much
-
 
 def yaw_gate(yaw: Tensor) -> Tensor:
     """0 for frontal to 1 for profile faces; yaw in degrees, its sign dropped."""
@@ -62,18 +60,23 @@ def stitch(
     return float(torch.stack(errors[-100:]).mean())
 
 
-def profile_targets(embeddings: Tensor, labels: np.ndarray, yaw: np.ndarray) -> tuple[list[np.ndarray], Tensor]:
-    """Of each identity with both kinds: the rows of its profiles, and the mean of its frontal embeddings (K, D)."""
+def profile_targets(
+    embeddings: Tensor, labels: np.ndarray, yaw: np.ndarray, most: float = 20.0, least: float = 50.0
+) -> tuple[list[np.ndarray], Tensor]:
+    """Of each identity with both kinds: the rows of its profiles, and the mean of its frontal embeddings (K, D).
+
+    most, least: degrees that the authors' frontal faces turn at most, and their profiles at least.
+    """
     profiles, targets = [], []
     for label in np.unique(labels):
-        turned = np.flatnonzero((labels == label) & (np.abs(yaw) >= PROFILE))
-        frontal = np.flatnonzero((labels == label) & (np.abs(yaw) <= FRONTAL))
+        turned = np.flatnonzero((labels == label) & (np.abs(yaw) >= least))
+        frontal = np.flatnonzero((labels == label) & (np.abs(yaw) <= most))
         if len(turned) and len(frontal):
             profiles.append(turned)
             targets.append(embeddings[frontal].mean(0))
     if not profiles:
         raise PortraitError(
-            f"data: no identity has both a picture with a yaw to {FRONTAL:g} and one from {PROFILE:g} degrees, which "
+            f"data: no identity has both a picture with a yaw to {most:g} and one from {least:g} degrees, which "
             "DREAM learns from; add such pictures, with their yaw in metadata.csv, or use dream = 'none'"
         )
     return profiles, torch.stack(targets)

@@ -41,7 +41,7 @@ class Embedder(nn.Module):
         return self.dream(embeddings, yaw)
 
 
-class Objective(nn.Module):
+class EmbeddingObjective(nn.Module):
     """The embedder with its head and added losses; forward gives each loss, weighted, and their sum as "loss"."""
 
     def __init__(self, model: ModelSettings, losses: LossSettings, classes: int):

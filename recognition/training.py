@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader
 
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.training import BaseTrainer, Policy, resume, run
+from neural_render.training import BaseTrainer, RunPolicy, resume, run
 from recognition.dream import Dream, stitch
 from recognition.folder import FaceFolder, read_folder
-from recognition.model import Objective, embed_files, save_embedder
+from recognition.model import EmbeddingObjective, embed_files, save_embedder
 from recognition.pictures import Pictures, unreadable
 from recognition.sampling import Batches
 from recognition.settings import Experiment, TrainingSettings
@@ -84,12 +84,12 @@ class Trainer(BaseTrainer):
         super().__init__(StepSettings(seed, experiment.training.batch), fabric)
         self.experiment, self.folder = experiment, folder
         with self.random(-1):
-            objective = Objective(experiment.model, experiment.loss, len(folder.identities))
+            objective = EmbeddingObjective(experiment.model, experiment.loss, len(folder.identities))
         self.objective = self.add("objective", objective, lambda _: self._descent(objective))
         self._batches: Iterator = iter(())
         self._next = -1  # the step that they are at
 
-    def _descent(self, objective: Objective) -> torch.optim.Optimizer:
+    def _descent(self, objective: EmbeddingObjective) -> torch.optim.Optimizer:
         s = self.experiment.training
         return torch.optim.SGD(parameter_groups(objective, s.decay), lr=s.rate, momentum=s.momentum)
 
@@ -144,7 +144,7 @@ def train(
     resumed_at = trainer.step
     done = run(
         trainer, checkpoint, steps=settings.iterations, identity=identity, report=report, logs=output,
-        policy=Policy(save_steps=settings.checkpoint_every),
+        policy=RunPolicy(save_steps=settings.checkpoint_every),
     )  # fmt: skip
     weights = output / "weights.safetensors"
     if fabric.is_global_zero:

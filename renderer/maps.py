@@ -35,7 +35,7 @@ def render(
     - ``correspondence``: a fixed smooth colour a vertex, see ``correspondence_colors``.
     - ``eyes``: visible eyeball white, iris blue, see ``renderer.eyes``.
     - ``normals``: (n + 1) / 2, n in camera-aligned model axes (x right, y up, z to the viewer).
-    - ``depth``: mm along the camera's z; of teeth and tongue 6 mm more, see ``renderer.scene.DEEPER``.
+    - ``depth``: mm along the camera's z; of teeth and tongue 6 mm more, see `renderer.scene.MouthDepth`.
     - ``mask``: 1 where the model is.
 
     Differentiable in all parameters and the camera where those want gradients (not through the silhouette).

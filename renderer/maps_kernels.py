@@ -36,6 +36,18 @@ def vertex_normals(points, triangles, normals):
 
 
 @jit
+def interpolated(values, triangles, bary, t, p):
+    """The three numbers of values (V, 3) at pixel p, which shows triangle t."""
+    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+    wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
+    return (
+        wa * values[a, 0] + wb * values[b, 0] + wc * values[c, 0],
+        wa * values[a, 1] + wb * values[b, 1] + wc * values[c, 1],
+        wa * values[a, 2] + wb * values[b, 2] + wc * values[c, 2],
+    )
+
+
+@jit
 def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
     """Albedo times light, in sRGB.
 
@@ -50,20 +62,17 @@ def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
             out[p, 1] = 0.0
             out[p, 2] = 0.0
             continue
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
-        x = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-        y = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-        z = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+        x, y, z = interpolated(normals, triangles, bary, t, p)
         squared = x * x + y * y + z * z
         if squared > np.float32(0.0):
             scale = np.float32(1.0) / np.sqrt(squared)
             x, y, z = x * scale, y * scale, z * scale
         xy, yz, xz, zz, xx = x * y, y * z, x * z, np.float32(3.0) * z * z - np.float32(1.0), x * x - y * y
+        colour = interpolated(albedo, triangles, bary, t, p)
         for k in range(3):
             radiance = light[0, k] + light[1, k] * y + light[2, k] * z + light[3, k] * x
             radiance += light[4, k] * xy + light[5, k] * yz + light[6, k] * zz + light[7, k] * xz + light[8, k] * xx
-            radiance *= wa * albedo[a, k] + wb * albedo[b, k] + wc * albedo[c, k]
+            radiance *= colour[k]
             radiance = min(max(radiance, np.float32(0.0)), np.float32(1.0))
             position = np.sqrt(radiance) * np.float32(last)
             step = min(int(position), last - 1)
@@ -80,11 +89,7 @@ def normal_pixels(faces, bary, triangles, normals, out):
             out[p, 1] = 0.0
             out[p, 2] = 0.0
             continue
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
-        x = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-        y = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-        z = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+        x, y, z = interpolated(normals, triangles, bary, t, p)
         scale = 0.5 / max(math.sqrt(x * x + y * y + z * z), 1e-12)
         out[p, 0] = x * scale + 0.5
         out[p, 1] = y * scale + 0.5
@@ -101,11 +106,7 @@ def eye_pixels(faces, bary, triangles, zbuf, on_eyeball, directions, iris_angle,
         t = faces[p]
         inside, outside = 0.0, 0.0
         if t >= 0 and on_eyeball[t]:
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
-            x = wa * directions[a, 0] + wb * directions[b, 0] + wc * directions[c, 0]
-            y = wa * directions[a, 1] + wb * directions[b, 1] + wc * directions[c, 1]
-            z = wa * directions[a, 2] + wb * directions[b, 2] + wc * directions[c, 2]
+            x, y, z = interpolated(directions, triangles, bary, t, p)
             angle = math.atan2(math.sqrt(x * x + y * y), z)
             inside = min(max(0.5 + (iris_angle - angle) * focal_radius / zbuf[p], 0.0), 1.0)
             outside = 1.0 - inside

@@ -26,8 +26,12 @@ def correspondence_colors(model) -> Tensor:
     return (model.mean - low) / (high - low).clamp_min(1e-6)
 
 
-DEEPER = 6.0
-"""mm by which teeth and tongue are drawn farther from the camera: wide mouths press teeth through the chin."""
+@dataclass(frozen=True)
+class MouthDepth:
+    """How much farther from the camera than they are parts of the mouth are drawn, mm."""
+
+    teeth: float = 6.0  # wide mouths press them through the chin
+    tongue: float = 6.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class _Constants:
     device: torch.device
     correspondence: Tensor
     eyes: EyeShape | None  # of a model that has eyeballs
-    deeper: tuple[Tensor, Tensor]  # (V, 1) mm, of the teeth, of the tongue
+    teeth: Tensor  # (V, 1), 1 on them
+    tongue: Tensor  # likewise
     tongue_out: int | None  # the expression that puts it out
 
 
@@ -49,15 +54,12 @@ def _constants_of(model) -> _Constants:
     if found is None or found.device != model.mean.device:
         with torch.no_grad():
             eyes = None if model.eyes is None else eye_shape(model)
+            mouth = (model.region(name).to(model.mean)[:, None] for name in ("teeth", "tongue"))
             found = _Constants(
-                model.mean.device, correspondence_colors(model), eyes, _deeper(model), model.arkit.get("tongueOut")
+                model.mean.device, correspondence_colors(model), eyes, *mouth, model.arkit.get("tongueOut")
             )
         _constants[model] = found
     return found
-
-
-def _deeper(model) -> tuple[Tensor, Tensor]:
-    return tuple(DEEPER * model.region(name).to(model.mean)[:, None] for name in ("teeth", "tongue"))
 
 
 def surface_points(model, parameters) -> Tensor:
@@ -67,13 +69,13 @@ def surface_points(model, parameters) -> Tensor:
     return to_camera(model.vertices(p.identity, p.expression, p.gaze, joints), p.rotation, p.translation)
 
 
-def behind_skin(model, points: Tensor, expression: Tensor) -> Tensor:
-    """Points (..., V, 3) mm, camera frame, with teeth and tongue moved back along the line of sight, by `DEEPER`.
+def behind_skin(model, points: Tensor, expression: Tensor, depth: MouthDepth = MouthDepth()) -> Tensor:
+    """Points (..., V, 3) mm, camera frame, with teeth and tongue moved back along the line of sight.
 
-    The less, the farther the tongue is out by the expression (..., E).
+    The tongue the less, the farther the tongue is out by the expression (..., E).
     """
     constants = _constants_of(model)
-    teeth, tongue = constants.deeper
+    teeth, tongue = depth.teeth * constants.teeth, depth.tongue * constants.tongue
     if constants.tongue_out is not None:
         tongue = tongue * (1 - expression[..., constants.tongue_out, None, None])
     return points * (1 + (teeth + tongue) / points[..., 2:].clamp_min(1.0))

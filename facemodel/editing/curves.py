@@ -40,8 +40,8 @@ ANGLES = (
     "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
     "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
 )  # fmt: skip
-_SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRight", "mouthRight": "mouthLeft"}
-APP_ORDER: tuple[str, ...] = tuple(_SWAPPED.get(n, n) for n in ARKIT_NAMES)
+SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRight", "mouthRight": "mouthLeft"}
+APP_ORDER: tuple[str, ...] = tuple(SWAPPED.get(n, n) for n in ARKIT_NAMES)
 """The app lists the right one of jaw and mouth first, which Apple's own list doesn't."""
 
 HEADER: tuple[str, ...] = ("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in APP_ORDER), *ANGLES)

@@ -14,8 +14,6 @@ from facemodel.gaze import EYE_LOOK_NAMES
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
-MAX_LID_GAIN = 1.5
-
 
 def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role: str = "track") -> int:
     """The tracked frame with the least expression (`activity`), or ``frame`` checked.
@@ -74,17 +72,19 @@ def _neighbours(track: Track, frame: int, reach: int) -> list[int]:
     return sorted(frames)
 
 
-def relative_expression(expression: Tensor, of_source: Tensor, of_target: Tensor, model: FaceModel) -> Tensor:
+def relative_expression(
+    expression: Tensor, of_source: Tensor, of_target: Tensor, model: FaceModel, most_gain: float = 1.5
+) -> Tensor:
     """of_target + expression - of_source within the model's bounds, with the lids' way to closed kept whole.
 
     expression: (F, E); of_source, of_target: (E,) neutral ones. eyeBlink above the source's neutral is scaled so
-    that 1 stays 1, by at most ``MAX_LID_GAIN``.
+    that 1 stays 1, by at most ``most_gain``.
     """
     change = expression - of_source
     gain = torch.ones_like(of_source)
     for name, k in model.arkit.items():
         if name.startswith("eyeBlink"):
-            gain[k] = ((1 - of_target[k]) / (1 - of_source[k]).clamp_min(1e-6)).clamp(0, MAX_LID_GAIN)
+            gain[k] = ((1 - of_target[k]) / (1 - of_source[k]).clamp_min(1e-6)).clamp(0, most_gain)
     change = torch.where(change > 0, change * gain, change)
     return model.blocks["expression"].clamp(of_target + change)
 

@@ -23,8 +23,6 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
 
-CALM = 3  # of the first frames, how many make the neutral expression
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -52,15 +50,16 @@ class Reference:
         )
 
     @classmethod
-    def of_frames(cls, frames: FaceParameters, model: FaceModel) -> Reference:
-        """Of a performance's first frames (F, ...): the calmest ones' median, gaze's median, the most frontal pose.
+    def of_frames(cls, frames: FaceParameters, model: FaceModel, calmest: int = 3) -> Reference:
+        """Of a performance's first frames (F, ...): so many of the calmest ones' median expression, the median gaze,
+        the most frontal pose.
 
         How far the performance will turn isn't known then, so that the result may turn as far as it does.
         """
         p = frames.expanded()
-        calmest = p[activity(p, model).argsort()[:CALM]]
-        expression = calmest.expression.median(0).values
-        joints = calmest.joints.median(0).values if model.count("joints") else calmest.joints[0]
+        calm = p[activity(p, model).argsort()[:calmest]]
+        expression = calm.expression.median(0).values
+        joints = calm.joints.median(0).values if model.count("joints") else calm.joints[0]
         contacts = Contacts.of(model, p.identity[0], expression)
         pose = PoseReference.of_frames(p).unlimited()
         return cls(expression, joints, p.gaze.median(0).values, pose, contacts)

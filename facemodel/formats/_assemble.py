@@ -105,6 +105,20 @@ class Parts:
     joints: dict[str, np.ndarray] = field(default_factory=dict)  # the tensors of `JointedModel`, the file's unit
     tucker: dict[str, np.ndarray] = field(default_factory=dict)  # the tensors of `BilinearModel`, the file's unit
 
+    @classmethod
+    def without_expressions(
+        cls,
+        mean: np.ndarray,
+        triangles: np.ndarray,
+        identity: np.ndarray,
+        scale: float,
+        unit: str,
+        format: str,
+        license: str,
+    ) -> Parts:
+        none, notes = np.zeros((0, *mean.shape)), ["it has no expressions"]
+        return cls(mean, triangles, identity, none, signed(()), scale, unit, format, license, notes)
+
 
 @dataclass(frozen=True)
 class Eyeballs:

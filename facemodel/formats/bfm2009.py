@@ -29,6 +29,13 @@ def _flat(raw: dict, name: str) -> np.ndarray:
     return np.asarray(raw[name], dtype=np.float64).ravel()
 
 
+def _colors(raw: dict) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean (V, 3) and components of the texture, of 1, where there is one."""
+    if not {"texMU", "texPC", "texEV"} <= raw.keys():
+        return None
+    return _assemble.points(raw["texMU"]) / 255, _assemble.components(raw["texPC"], _flat(raw, "texEV")) / 255
+
+
 def _landmarks(parts: Parts, index: np.ndarray) -> None:
     """iBUG's 68 at vertices (68,) counted from 0."""
     marks = {k: int(v) for k, v in enumerate(np.asarray(index).ravel())}
@@ -52,10 +59,6 @@ def _numbers(path: Path) -> list[float]:
         return []
 
 
-def _no_expressions(count: int) -> np.ndarray:
-    return np.zeros((0, count, 3))
-
-
 class Bfm2009Format(ForeignFormat):
     """See `facemodel.registry.Format`."""
 
@@ -69,21 +72,11 @@ class Bfm2009Format(ForeignFormat):
     def parts(self, path: Path, extras: Extras) -> tuple[Parts, list[Path]]:
         raw = read_arrays(path)
         mean = _assemble.points(raw["shapeMU"])
-        parts = Parts(
-            mean,
-            _assemble.corners(raw["tl"], 1, swap=True),
-            _assemble.components(raw["shapePC"], _flat(raw, "shapeEV")),
-            _no_expressions(len(mean)),
-            _assemble.signed(()),
-            0.001,
-            "micrometres, times 0.001",
-            self.title,
-            BASEL,
-            notes=["it has no expressions"],
-        )
-        if {"texMU", "texPC", "texEV"} <= raw.keys():
-            colors = _assemble.components(raw["texPC"], _flat(raw, "texEV")) / 255
-            parts.albedo = _assemble.points(raw["texMU"]) / 255, colors
+        identity = _assemble.components(raw["shapePC"], _flat(raw, "shapeEV"))
+        triangles = _assemble.corners(raw["tl"], 1, swap=True)
+        unit = 0.001, "micrometres, times 0.001"
+        parts = Parts.without_expressions(mean, triangles, identity, *unit, self.title, BASEL)
+        parts.albedo = _colors(raw)
         if "segbin" in raw:
             segments = np.asarray(raw["segbin"]) > 0.5
             parts.regions = {name: segments[:, k] for k, name in enumerate(SEGMENTS) if k < segments.shape[1]}
@@ -188,9 +181,7 @@ class Face3dFormat(ForeignFormat):
             DERIVED,
             notes=["the expressions' own mean is part of the mean, as face3d has it"],
         )
-        if {"texMU", "texPC", "texEV"} <= raw.keys():
-            colors = _assemble.components(raw["texPC"], _flat(raw, "texEV")) / 255
-            parts.albedo = _assemble.points(raw["texMU"]) / 255, colors
+        parts.albedo = _colors(raw)
         if "kpt_ind" in raw:
             _landmarks(parts, _flat(raw, "kpt_ind").astype(np.int64) - 1)
         return parts, [path]

@@ -32,19 +32,10 @@ class LsfmFormat(ForeignFormat):
     def parts(self, path: Path, extras: Extras) -> tuple[Parts, list[Path]]:
         raw = read_arrays(path)
         mean = _assemble.points(raw["mean"])
-        parts = Parts(
-            mean,
-            _assemble.corners(raw["trilist"], 0),
-            _assemble.components(raw["components"], _std(raw["eigenvalues"])),
-            np.zeros((0, len(mean), 3)),
-            _assemble.signed(()),
-            1.0,
-            "millimetres",
-            self.title,
-            "LSFM, Imperial College London: by request, non-commercial",
-            notes=["it has no expressions"],
-        )
-        return parts, [path]
+        identity = _assemble.components(raw["components"], _std(raw["eigenvalues"]))
+        terms = "LSFM, Imperial College London: by request, non-commercial"
+        triangles = _assemble.corners(raw["trilist"], 0)
+        return Parts.without_expressions(mean, triangles, identity, 1.0, "millimetres", self.title, terms), [path]
 
 
 class LyhmFormat(ForeignFormat):
@@ -60,18 +51,10 @@ class LyhmFormat(ForeignFormat):
         raw = read_arrays(path)
         shape = raw["shp"]
         mean = _assemble.points(shape["mu"])
-        parts = Parts(
-            mean,
-            _assemble.corners(raw["tri"]["faces"], 1, swap=True),
-            _assemble.components(shape["eigVec"], _std(shape["eigVal"])),
-            np.zeros((0, len(mean), 3)),
-            _assemble.signed(()),
-            1.0,
-            "millimetres",
-            self.title,
-            "LYHM, University of York: by request, non-commercial",
-            notes=["it has no expressions"],
-        )
+        identity = _assemble.components(shape["eigVec"], _std(shape["eigVal"]))
+        terms = "LYHM, University of York: by request, non-commercial"
+        triangles = _assemble.corners(raw["tri"]["faces"], 1, swap=True)
+        parts = Parts.without_expressions(mean, triangles, identity, 1.0, "millimetres", self.title, terms)
         if "tex" in raw:
             color = raw["tex"]
             parts.albedo = _assemble.points(color["mu"]), _assemble.components(color["eigVec"], _std(color["eigVal"]))

@@ -1,7 +1,7 @@
 """How well a fitted face agrees with a picture, in figures that don't depend on exposure.
 
 Called once a frame, after the solver: a state and an observation enter, numbers leave. They are what the confidence is
-made of (`fitting.policy.confidence`).
+made of (`fitting.tracking.confidence`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import gaze_direction
+from fitting.energy.occluder import Occluder
 from fitting.energy.residuals import flip
 from fitting.observation.crop import Observation
 from fitting.policy.settings import GazeSearch
@@ -38,19 +39,22 @@ class EyeballPixels:
 class GazeRefiner:
     """Moves a state's gaze to where the pixels say. For models that have eyes."""
 
-    def __init__(self, model: FaceModel, policy: GazeSearch) -> None:
+    def __init__(self, model: FaceModel, occluder: Occluder, policy: GazeSearch) -> None:
+        """``occluder``: what the eyes are seen in."""
         shape = eye_shape(model)
         self.model, self.policy, self.iris, self.radius = model, policy, shape.iris_angle, shape.radius
         owner = torch.full((len(model.mean),), -1, device=model.mean.device)
         for side, vertices in enumerate(model.eyes.vertices):
             owner[vertices] = side
-        of = owner[model.triangles]
+        self.triangles = occluder.triangles
+        of = owner[occluder.vertices][self.triangles]
         self.owner = torch.where((of == of[:, :1]).all(1), of[:, 0], -1)  # (T,) the eye a triangle belongs to
         span = torch.arange(-policy.grid, policy.grid + 1, device=model.mean.device) / policy.grid
         self.grid = torch.cartesian_prod(span, span)  # (K, 2)
 
     def __call__(self, state: FitState, vertices: Tensor, seen: Observation, reach: float, std: float) -> Tensor:
-        """Gaze (F, 2, 2) of F frames that have ``seen.eyes``, for vertices (F, V, 3) with the eyes straight ahead.
+        """Gaze (F, 2, 2) of F frames that have ``seen.eyes``, for the occluder's vertices (F, V, 3) with the
+        eyes straight ahead.
 
         It's looked for up to ``reach`` rad about the state's, which is taken to be off by ``std`` rad.
         """
@@ -104,7 +108,7 @@ class GazeRefiner:
         corners = torch.as_tensor(eyes.corners, dtype=torch.float32, device=device)
         middle = (seen.frame_centre - corners) * scale  # (2, 2)
         camera = Camera(focal=focal * scale, width=size, height=size, cx=middle[:, 0], cy=middle[:, 1])
-        nearest = rasterize(points.expand(2, -1, -1), self.model.triangles, camera).pix_to_face[..., 0]
+        nearest = rasterize(points.expand(2, -1, -1), self.triangles, camera).pix_to_face[..., 0]
         owner = self.owner[nearest.clamp_min(0) % len(self.owner)]  # numbered through all pictures
         inside = (owner == torch.arange(2, device=device)[:, None, None]) & (nearest >= 0)
         # The lids' edge is fitted to about a pixel: leave it out.

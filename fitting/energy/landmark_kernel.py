@@ -54,7 +54,7 @@ class Bases(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """Of `fitting.policy.weights.Weights`."""
+    """Of `fitting.policy.weights.TermWeights`."""
 
     landmarks: float
     strength: float

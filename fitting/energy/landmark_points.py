@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
@@ -38,6 +40,13 @@ class LandmarkPoints:
     def on_brows(self) -> Tensor:
         """(P', 2): the pairs of a brow's landmark and a corner of the eye."""
         return self.pairs[self.eye_pairs + self.lip_pairs :]
+
+    def rows(self, vertices: int) -> sparse.csr_matrix:
+        """(L, V): which combinations of so many vertices they are."""
+        count = len(self.mean)
+        at = np.repeat(np.arange(count), 3), self.corners.cpu().numpy().ravel()
+        weights = self.barycentric.cpu().double().numpy().ravel()
+        return sparse.csr_matrix((weights, at), shape=(count, vertices))
 
     def gather(self, values: Tensor) -> Tensor:
         """Any attribute of the vertices, or derivatives of one, (..., V, 3), to (L, 3, ...)."""

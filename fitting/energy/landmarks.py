@@ -18,7 +18,7 @@ from fitting.energy.pairs import across_eyes, both_axes, eye_openness, pair_rows
 from fitting.energy.residuals import Residuals, compiled, flip, projection
 from fitting.energy.surface import Affine
 from fitting.observation.crop import Observation
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Layout
 
 
@@ -31,7 +31,7 @@ class Landmarks:
 
 
 def landmark_rows(
-    of: Landmarks, state: FitState, seen: Observation, weights: Weights, layout: Layout, shared: bool
+    of: Landmarks, state: FitState, seen: Observation, weights: TermWeights, layout: Layout, shared: bool
 ) -> tuple[Tensor, Tensor]:
     """`landmarks` as weighted rows (F, R, C + 1), and the squared distances (F, L); compiled on the CPU."""
     if compiled(state.light):
@@ -92,7 +92,7 @@ def _eyeballs(s: LandmarkPoints, skin: Tensor, state: FitState) -> _Eyeballs:
 
 
 def landmarks(
-    of: Landmarks, state: FitState, seen: Observation, weights: Weights, layout: Layout, shared: bool
+    of: Landmarks, state: FitState, seen: Observation, weights: TermWeights, layout: Layout, shared: bool
 ) -> tuple[Residuals, Tensor]:
     """Projected landmarks minus detected ones, in units of the face's size, and their pairs.
 

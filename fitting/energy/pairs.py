@@ -12,11 +12,11 @@ from torch import Tensor
 from fitting.energy.landmark_points import LandmarkPoints
 from fitting.energy.residuals import Residuals
 from fitting.observation.crop import Observation
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState
 
 
-def strengths(weights: Weights, marks: LandmarkPoints) -> Tensor:
+def strengths(weights: TermWeights, marks: LandmarkPoints) -> Tensor:
     """(P,) how much each pair of landmarks counts."""
     brows = len(marks.on_brows)
     others = len(marks.pairs) - brows
@@ -30,7 +30,7 @@ def pair_rows(
     certain: Tensor,  # (F, L) 0 to 1: known, and turned to the camera
     state: FitState,
     seen: Observation,
-    weights: Weights,
+    weights: TermWeights,
 ) -> Residuals:
     """Rows ordered (pair, axis). Of a brow's pair the first is its height across the line between the eyes."""
     residual, jacobian = landmarks

@@ -17,12 +17,10 @@ from fitting.energy.kernel_types import Pose
 from fitting.energy.residuals import Residuals, compiled, flip, projection
 from fitting.energy.surface import Surface
 from fitting.observation.crop import Observation
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Layout
 from geometry.color import linear_to_srgb
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
-
-LEAST_SEEN = 0.05  # share of the samples that the term's weight is spread over at least
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class PhotometricRows:
 
 
 def photometric_rows(
-    surface: Surface, state: FitState, look: Look, weights: Weights, layout: Layout, shared: bool
+    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> PhotometricRows:
     """`photometric` as weighted rows: by the compiled kernel on the CPU, by that reference elsewhere.
 
@@ -90,7 +88,7 @@ def _compiled(surface, state, look, weights, layout, shared) -> PhotometricRows:
             columns,
             kernel.Out(out.numpy(), by_detail[f].numpy(), squared[f].numpy(), weight[f].numpy()),
         )
-        total = max(total, LEAST_SEEN * count)
+        total = max(total, weights.least_seen * count)
         factor = (weights.colour / weights.colour_scale**2 / 3 / total) ** 0.5
         used = 3 * count if shared else used
         rows.append(out[:used].mul_(factor))
@@ -106,7 +104,7 @@ def srgb_slope(linear: Tensor) -> Tensor:
 
 
 def photometric(
-    surface: Surface, state: FitState, look: Look, weights: Weights, layout: Layout, shared: bool
+    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> tuple[Residuals, Tensor, Tensor]:
     """Colour of each surface point under the fitted light minus the picture's at its projection, in sRGB.
 
@@ -143,7 +141,7 @@ def photometric(
     facing = -(normal * axes * torch.nn.functional.normalize(p * axes + state.translation[:, None], dim=-1)).sum(-1)
     weight = look.visible * inside * facing.clamp(0, 1)
     robust = 1 / (1 + squared / weights.colour_scale**2)
-    total = weight.sum(1, keepdim=True).clamp_min(count * LEAST_SEEN)
+    total = weight.sum(1, keepdim=True).clamp_min(count * weights.least_seen)
     row_weight = weight * robust * (weights.colour / weights.colour_scale**2 / 3) / total
 
     # Derivative of each residual by R p (through the image), and by R t1, R t2 (through the normal).

@@ -8,6 +8,7 @@ geometry and its whole Jacobian one small matrix product, without touching the m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from facemodel.base import FaceModel
-
-REGIONS = ("skin", "lips")  # where samples are, of a model that knows its regions
+from facemodel.combinations import gather
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,26 @@ class SurfaceSamples:
         tensors = (t[::step].contiguous() for t in (self.positions, self.albedo_mean, self.albedo))
         return SurfaceSamples(*tensors, tuple(op[::step] for op in self.operators))
 
+    @property
+    def rows(self) -> sparse.csr_matrix:
+        """(3 N, V): the operators' rows, point by point."""
+        count = len(self)
+        order = np.arange(3 * count).reshape(3, count).T.ravel()
+        return sparse.vstack(self.operators).tocsr()[order]
+
     def gather(self, values: Tensor) -> Tensor:
         """Any attribute of the vertices, or derivatives of one, (..., V, 3), to (N, 9, ...)."""
         return _gathered(self.operators, values)
 
 
-def surface_samples(model: FaceModel, count: int) -> SurfaceSamples:
-    """``count`` points spread evenly over the triangles that lie wholly in `REGIONS`.
+def surface_samples(model: FaceModel, count: int, regions: Sequence[str] = ("skin", "lips")) -> SurfaceSamples:
+    """``count`` points spread evenly over the triangles that lie wholly in ``regions``.
 
     Where the model knows none of them: over all triangles that face away from the head's middle.
     """
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
-    mask = torch.stack([model.region(name) for name in REGIONS]).any(0).cpu().numpy()
+    mask = torch.stack([model.region(name) for name in regions]).any(0).cpu().numpy()
     inside = np.flatnonzero(mask[triangles].all(1))
     if not len(inside):
         a, b, c = (mean[triangles[:, k]] for k in range(3))
@@ -64,14 +71,8 @@ def surface_samples(model: FaceModel, count: int) -> SurfaceSamples:
 
 
 def _gathered(operators: tuple[sparse.csr_matrix, ...], values: Tensor) -> Tensor:
-    """(..., V, 3) to (N, 3 a operator, ...)."""
-    flat = values.detach().cpu().double().numpy()
-    lead = flat.shape[:-2]
-    columns = np.moveaxis(flat.reshape(-1, *flat.shape[-2:]), 0, 2).reshape(flat.shape[-2], -1)
-    rows = [(op @ columns).reshape(op.shape[0], 3, -1) for op in operators]
-    out = np.concatenate(rows, 1)
-    out = np.ascontiguousarray(out.reshape(*out.shape[:2], *lead))
-    return torch.from_numpy(out).to(values)
+    """(..., V, 3) to (N, 3 an operator, ...)."""
+    return torch.cat([gather(op, values) for op in operators], 1)
 
 
 def _spread(vertices: np.ndarray, triangles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,21 +1,25 @@
 """What the terms need of a model's surface near a state: points and how identity and motion move them.
 
-Enter a model and a `FitState`, leaves a `Shape`: surface samples, landmarks and vertices as *affine* functions of a
-frame's motion (expressions, joints), with their derivatives by identity. Called by `fitting.tracking.frame.Fitter` at
-every step. A linear model's bases are gathered once; any other is linearised anew at each frame's state, by
-`FaceModel.linearize`. (What a large jointed model needs to be fast belongs into that method, and into `_relinearized`
-here: its columns at the samples alone instead of those at all vertices.)
+Enter a model and a `FitState`, leaves a `Shape`: surface samples and landmarks as *affine* functions of a frame's
+motion (expressions, joints), with their derivatives by identity. Called by `fitting.tracking.frame.Fitter` at every
+step. Whatever a model's size, it's looked at there and at the mesh that hides things, and nowhere else. A linear
+model's bases are gathered once. Any other's combinations (`FaceModel.combinations`) are worked out anew at each frame's
+state; while frames are tracked, once the state has left where the last ones hold.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel, Linearization
+from facemodel.combinations import Combinations
 from fitting.energy.landmark_points import LandmarkPoints
+from fitting.energy.occluder import Occluder
 from fitting.energy.samples import SurfaceSamples
 from fitting.solver.state import FitState
 
@@ -60,81 +64,138 @@ class Surface:
         return len(self.albedo)
 
 
-@dataclass(frozen=True)
+MARKS = 0
+"""What stands for the landmarks where sets of samples go by their size."""
+
+
 class Shape:
-    """All of a model that a step of the solver looks at."""
+    """All of a model that a step of the solver looks at; each part is worked out when it's first asked for."""
 
-    surface: Surface
-    marks: Affine  # K = 3, landmarks with the eyes straight ahead
-    neutral: Tensor  # ([F,] V, 3) vertices at zero motion
-    motion: Tensor  # ([F,] M, V, 3)
+    def __init__(self, of: ModelSurface, state: FitState, shared: bool) -> None:
+        self._of, self._state, self._shared = of, state, shared
 
-    def vertices(self, motion: Tensor) -> Tensor:
-        """(F, V, 3) mm for motion (F, M), eyes straight ahead."""
-        frames = "f" if self.motion.dim() == 4 else ""
-        return self.neutral + torch.einsum(f"{frames}evk,fe->fvk", self.motion, motion)
-
-
-class ModelSurface:
-    """A model with the samples and landmarks that it's fitted by; keeps the shape that was asked for last."""
-
-    def __init__(self, model: FaceModel, samples: dict[int, SurfaceSamples], marks: LandmarkPoints) -> None:
-        """``samples``: the sets there are, by their size; a state's ``detail`` says which of them is meant."""
-        self.model, self.samples, self.marks = model, samples, marks
-        self._last: FitState | None = None
-        self._shape: Shape | None = None
-        if model.linear:
-            zero = model.mean.new_zeros
-            whole = model.linearize(*(zero(model.count(b)) for b in ("identity", "expression", "joints")))
-            self._whole = whole.vertices, whole.identity, motion_basis(whole)
-            self._marks = Affine(*(marks.gather(values) for values in self._whole))
-            self._sets = {count: Affine(*(s.gather(v) for v in self._whole)) for count, s in samples.items()}
-
-    def shape(self, state: FitState) -> Shape:
-        """Of F frames with a state's identity. Of a model that isn't linear: true near that very state."""
-        last = self._last
-        if last is None or (last is not state and not (self.model.linear and _same_person(last, state))):
-            self._shape = self._linear(state) if self.model.linear else self._relinearized(state)
-            self._last = state
-        return self._shape
-
-    def _surface(self, state: FitState, points: Affine) -> Surface:
-        s = self.samples[len(state.detail)]
+    @cached_property
+    def surface(self) -> Surface:
+        state = self._state
+        s, points = self._of.samples[len(state.detail)], self._of.points(len(state.detail), state, self._shared)
         return Surface(points, s.albedo_mean + s.albedo @ state.reflectance + state.detail, s.albedo)
 
-    def _linear(self, state: FitState) -> Shape:
-        vertices, identity, motion = self._whole
+    @cached_property
+    def marks(self) -> Affine:
+        """K = 3, landmarks with the eyes straight ahead."""
+        return self._of.points(MARKS, self._state, self._shared)
 
-        def of_person(zero: Affine) -> Affine:
-            return Affine(zero.neutral + zero.identity @ state.identity, zero.identity, zero.motion)
 
-        return Shape(
-            self._surface(state, of_person(self._sets[len(state.detail)])),
-            of_person(self._marks),
-            vertices + torch.einsum("ivk,i->vk", identity, state.identity),
-            motion,
+class ModelSurface(ABC):
+    """A model with the samples and landmarks that it's fitted by; keeps the shape that was asked for last."""
+
+    def __init__(
+        self, model: FaceModel, samples: dict[int, SurfaceSamples], marks: LandmarkPoints, occluder: Occluder
+    ) -> None:
+        """``samples``: the sets there are, by their size; a state's ``detail`` says which of them is meant."""
+        self.model, self.samples, self.marks, self.occluder = model, samples, marks, occluder
+        self._last: tuple[FitState, bool, Shape] | None = None
+
+    def shape(self, state: FitState, shared: bool = True) -> Shape:
+        """Of F frames with a state's identity. Of a model that isn't linear: true near that very state.
+
+        ``shared``: whether the derivatives by identity are wanted.
+        """
+        if self._last is None or not self._same(*self._last[:2], state, shared):
+            self._last = state, shared, Shape(self, state, shared)
+        return self._last[2]
+
+    @abstractmethod
+    def _same(self, last: FitState, had: bool, state: FitState, shared: bool) -> bool:
+        """Whether the shape of the last state, which was asked for with or without identity, does for this one."""
+
+    @abstractmethod
+    def points(self, what: int, state: FitState, shared: bool) -> Affine:
+        """`MARKS`, or the set of so many samples (K = 9)."""
+
+    @abstractmethod
+    def head(self, state: FitState) -> Tensor:
+        """(F, V', 3) mm: the occluder's vertices, eyes straight ahead."""
+
+
+class _Linear(ModelSurface):
+    def __init__(self, model, samples, marks, occluder) -> None:
+        super().__init__(model, samples, marks, occluder)
+        zero = model.mean.new_zeros
+        there = model.linearize(*(zero(model.count(b)) for b in ("identity", "expression", "joints")))
+        whole = there.vertices, there.identity, motion_basis(there)
+        self._sets = {count: Affine(*(s.gather(v) for v in whole)) for count, s in samples.items()}
+        self._sets[MARKS] = Affine(*(marks.gather(values) for values in whole))
+        self._head = tuple(values.index_select(-2, occluder.vertices) for values in whole)
+        self._person: tuple[Tensor, Tensor] | None = None  # the last identity, and its head at rest
+
+    def _same(self, last: FitState, had: bool, state: FitState, shared: bool) -> bool:
+        return last is state or (
+            last.identity is state.identity and last.reflectance is state.reflectance and last.detail is state.detail
         )
 
-    def _relinearized(self, state: FitState) -> Shape:
-        samples, parts = self.samples[len(state.detail)], []
-        for f in range(len(state)):
-            with torch.inference_mode(False):  # in which nothing can be differentiated, nor what was made in it
-                there = self.model.linearize(
-                    *(x.clone() for x in (state.identity, state.expression[f], state.joints[f]))
-                )
-            basis, motion = motion_basis(there), state.motion[f]
-            neutral = there.vertices - torch.einsum("evk,e->vk", basis, motion)
-            whole = neutral, there.identity, basis
-            parts.append((*(samples.gather(v) for v in whole), *(self.marks.gather(v) for v in whole), neutral, basis))
-        together = [torch.stack(part) for part in zip(*parts)]
-        return Shape(self._surface(state, Affine(*together[:3])), Affine(*together[3:6]), *together[6:])
+    def points(self, what: int, state: FitState, shared: bool) -> Affine:
+        zero = self._sets[what]
+        return Affine(zero.neutral + zero.identity @ state.identity, zero.identity, zero.motion)
+
+    def head(self, state: FitState) -> Tensor:
+        vertices, identity, motion = self._head
+        if self._person is None or self._person[0] is not state.identity:
+            self._person = state.identity, vertices + torch.einsum("ivk,i->vk", identity, state.identity)
+        return self._person[1] + torch.einsum("evk,fe->fvk", motion, state.motion)
+
+
+class _Bent(ModelSurface):
+    def __init__(self, model, samples, marks, occluder) -> None:
+        super().__init__(model, samples, marks, occluder)
+        self._made: dict[str | int, Combinations] = {}
+        self._tracked: dict[int, tuple[tuple[Tensor, Tensor, Tensor], Affine]] = {}  # of the frame before, and where
+
+    def _of(self, what: str | int) -> Combinations:
+        """Gathered when they are first asked for: a clip needs one set of samples of three, as a rule."""
+        if what not in self._made:
+            count = len(self.model.mean)
+            rows = {"head": self.occluder.rows, MARKS: self.marks.rows}
+            self._made[what] = self.model.combinations(rows[what](count) if what in rows else self.samples[what].rows)
+        return self._made[what]
+
+    def _same(self, last: FitState, had: bool, state: FitState, shared: bool) -> bool:
+        return last is state and had >= shared
+
+    def points(self, what: int, state: FitState, shared: bool) -> Affine:
+        if shared or len(state) > 1:
+            frames = [self._at(what, self._place(state, f), shared) for f in range(len(state))]
+            return Affine(*(torch.stack([getattr(p, n) for p in frames]) for n in ("neutral", "identity", "motion")))
+        place, of = self._place(state, 0), self._of(what)
+        before = self._tracked.get(what)
+        if before is None or before[0][0] is not place[0] or not of.holds(before[0], place):
+            self._tracked[what] = before = place, self._at(what, place, shared)
+        return before[1]
+
+    @staticmethod
+    def _place(state: FitState, frame: int) -> tuple[Tensor, Tensor, Tensor]:
+        return state.identity, state.expression[frame], state.joints[frame]
+
+    def _at(self, what: int, place: tuple[Tensor, Tensor, Tensor], shared: bool) -> Affine:
+        of, moved = self._of(what), torch.cat(place[1:])
+        value, motion = of.positions(*place), of.by_motion(*place)
+        identity = of.by_identity(*place) if shared else value.new_zeros(*value.shape, 0)
+        k = 3 if what == MARKS else 9
+        parts = value - motion @ moved, identity, motion
+        return Affine(*(part.reshape(3 * len(part) // k, k, *part.shape[2:]) for part in parts))
+
+    def head(self, state: FitState) -> Tensor:
+        of = self._of("head")
+        return torch.stack([of.positions(*self._place(state, f)) for f in range(len(state))])
+
+
+def model_surface(
+    model: FaceModel, samples: dict[int, SurfaceSamples], marks: LandmarkPoints, occluder: Occluder
+) -> ModelSurface:
+    """``samples``: the sets there are, by their size."""
+    return (_Linear if model.linear else _Bent)(model, samples, marks, occluder)
 
 
 def motion_basis(there: Linearization) -> Tensor:
     """(M, V, 3): derivatives by expressions, then by joints."""
     return torch.cat([there.expression, there.joints]) if len(there.joints) else there.expression
-
-
-def _same_person(a: FitState, b: FitState) -> bool:
-    """Whether a linear model's shape is the same in both states."""
-    return a.identity is b.identity and a.reflectance is b.reflectance and a.detail is b.detail

@@ -5,34 +5,35 @@ from __future__ import annotations
 from torch import Tensor
 
 from fitting.energy.residuals import flip
-from fitting.energy.surface import Shape
+from fitting.energy.surface import Surface
 from fitting.observation.crop import Observation
 from fitting.policy.settings import Visibility
 from fitting.solver.state import FitState
 from geometry.camera import Camera
 from renderer.rasterizers import rasterize
 
-MARGIN = 1 / 64  # of the square's side: nearer to the picture's edge a pyramid's level has black in it
 
-
-def in_picture(where: Tensor, seen: Observation) -> Tensor:
+def in_picture(where: Tensor, seen: Observation, policy: Visibility) -> Tensor:
     """(F, N) float, 1 where a sample at (F, N, 2) of the square about the face lies in the picture: beyond is black."""
     place = where * seen.side[:, None, None] + seen.corner[:, None]
-    margin = (MARGIN * seen.side)[:, None, None]
+    margin = (policy.edge * seen.side)[:, None, None]
     return ((place > margin) & (place < 2 * seen.frame_centre - margin)).all(-1).float()
 
 
 def visible_samples(
-    shape: Shape, triangles: Tensor, state: FitState, seen: Observation, policy: Visibility
+    surface: Surface, head: tuple[Tensor, Tensor], state: FitState, seen: Observation, policy: Visibility
 ) -> tuple[Tensor, Tensor]:
-    """Which samples the camera sees, and where. ``triangles`` (T, 3) are the model's.
+    """Which samples the camera sees, and where.
+
+    Args:
+        head: what hides them: vertices (F, V, 3) mm, model frame, and triangles (T, 3) between them.
 
     Returns:
         (F, N) float, 1 where a sample is in front of the depth buffer of the whole head, 0 where it's hidden; and
         (F, N, 2), its place in the square about the face, 0 to 1.
     """
     axes, size = flip(state.light), policy.buffer
-    vertices = shape.vertices(state.motion)
+    vertices, triangles = head
     points = (vertices @ state.rotation.transpose(1, 2)) * axes + state.translation[:, None]
     scale = size / seen.side
     middle = (seen.frame_centre - seen.corner) * scale[:, None]
@@ -40,7 +41,7 @@ def visible_samples(
     camera = Camera(focal=focal, width=size, height=size, cx=middle[:, 0], cy=middle[:, 1])
     depth = rasterize(points, triangles, camera).zbuf[..., 0]  # (F, S, S)
 
-    position = shape.surface.points.part(slice(0, 3)).at(state.motion)
+    position = surface.points.part(slice(0, 3)).at(state.motion)
     p = (position @ state.rotation.transpose(1, 2)) * axes + state.translation[:, None]
     uv = focal[:, None, None] * p[..., :2] / p[..., 2:] + middle[:, None]
     pixel = uv.long().clamp(0, size - 1)

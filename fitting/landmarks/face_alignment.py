@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from facemodel.landmark_schemes import IBUG68
 from fitting.landmarks.base import Face, square_crop
 from foundation.errors import PortraitError
 
-CROP, MARGIN = (
-    256,
-    1.7,
-)  # px, side of the square in which landmarks are looked for; that over the side of the face's box
+
+@dataclass(frozen=True)
+class SearchPolicy:
+    """In what pictures and squares faces are looked for."""
+
+    least_side: int = 480  # px of a picture: smaller ones are enlarged
+    crop: int = 256  # px, side of the square about a face that is looked at again
+    margin: float = 1.7  # of that square over the face's box
 
 
 class FaceAlignmentDetector:
@@ -19,7 +25,8 @@ class FaceAlignmentDetector:
 
     name, scheme = "face-alignment", IBUG68.name
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", policy: SearchPolicy = SearchPolicy()) -> None:
+        self.policy = policy
         try:
             import face_alignment
 
@@ -33,7 +40,7 @@ class FaceAlignmentDetector:
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         height, width = picture.shape[:2]
-        scale = max(1.0, 480 / min(height, width))
+        scale = max(1.0, self.policy.least_side / min(height, width))
         if scale > 1:
             import cv2
 
@@ -48,11 +55,11 @@ class FaceAlignmentDetector:
         return sorted(faces, key=lambda f: -f.size)
 
     def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
-        side = size * MARGIN
-        found = self.detect(square_crop(picture, centre, side, CROP))
+        side, crop = size * self.policy.margin, self.policy.crop
+        found = self.detect(square_crop(picture, centre, side, crop))
         if not found:
             return None
-        return Face(centre + (found[0].points / CROP - 0.5) * side, self.scheme, found[0].confidence)
+        return Face(centre + (found[0].points / crop - 0.5) * side, self.scheme, found[0].confidence)
 
     def close(self) -> None:
         self._net = None

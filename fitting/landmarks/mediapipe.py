@@ -11,14 +11,16 @@ import numpy as np
 from facemodel.landmark_schemes import MEDIAPIPE478
 from fitting.landmarks.base import SQUARE, UPSIDE_DOWN, Face, square_crop
 
-CROP = 256  # px, side of the square in which landmarks are looked for
-MARGIN = 1.7  # side of that square over the side of the face's box
-
 
 @dataclass(frozen=True)
 class SearchPolicy:
-    """Which boxes are taken for faces, and how small ones are looked for."""
+    """Which boxes are taken for faces, in what squares landmarks are found, and how small faces are looked for."""
 
+    least_score: float = 0.4  # of a box
+    least_mesh_score: float = 0.2
+    tile: int = 512  # px, side of the squares in which boxes are looked for
+    crop: int = 256  # px, side of those in which landmarks are
+    margins: tuple[float, ...] = (1.7, 1.7 * 1.35, 1.7 * 0.8)  # side of those over the box's, one after the other
     upright: float = 0.85  # score of a box that needs no second look: those of upside-down faces stay below 0.8
     smallest: float = 20.0  # px of a face that `MediaPipeDetector.search` is for
     share: float = 0.08  # of a tile's side, from which on faces are found 9 times of 10
@@ -47,20 +49,23 @@ class MediaPipeDetector:
 
     def __init__(self, device: str = "cpu", max_faces: int = 8, policy: SearchPolicy = SearchPolicy()) -> None:
         """It works on the CPU, whatever the ``device``."""
+        self.max_faces, self.policy, self._warned = max_faces, policy, False
         os.environ.setdefault("GLOG_minloglevel", "2")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         with _quiet_stderr():
             from mediapipe.python.solutions.face_detection import FaceDetection
             from mediapipe.python.solutions.face_mesh import FaceMesh
 
-            self._boxes = FaceDetection(model_selection=1, min_detection_confidence=0.4)
+            self._boxes = FaceDetection(model_selection=1, min_detection_confidence=policy.least_score)
             self._mesh = FaceMesh(
-                static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.2
+                static_image_mode=True,
+                refine_landmarks=True,
+                max_num_faces=1,
+                min_detection_confidence=policy.least_mesh_score,
             )
-            blank = np.zeros((CROP, CROP, 3), np.uint8)
+            blank = np.zeros((policy.crop, policy.crop, 3), np.uint8)
             self._boxes.process(blank)
             self._mesh.process(blank)
-        self.max_faces, self.policy, self._warned = max_faces, policy, False
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         height, width = picture.shape[:2]
@@ -111,9 +116,9 @@ class MediaPipeDetector:
         return sorted(faces, key=lambda f: -f.size)
 
     def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
-        for margin in (MARGIN, MARGIN * 1.35, MARGIN * 0.8):
+        for margin in self.policy.margins:
             side = size * margin
-            found = self._mesh_in(square_crop(picture, centre, side, CROP))
+            found = self._mesh_in(square_crop(picture, centre, side, self.policy.crop))
             if not found:
                 continue
             points = np.array([(p.x, p.y) for p in found[0].landmark])
@@ -135,9 +140,10 @@ class MediaPipeDetector:
         from fitting.landmarks.network import uncertainty
 
         x, y = face.points[MEDIAPIPE478.forehead] - face.points[MEDIAPIPE478.chin]
-        crop = square_crop(picture, face.centre, SQUARE * face.size, CROP)
-        roll = cv2.getRotationMatrix2D(((CROP - 1) / 2, (CROP - 1) / 2), np.degrees(np.arctan2(x, -y)), 1.0)
-        upright = cv2.warpAffine(crop, roll, (CROP, CROP))
+        size = self.policy.crop
+        crop = square_crop(picture, face.centre, SQUARE * face.size, size)
+        roll = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), np.degrees(np.arctan2(x, -y)), 1.0)
+        upright = cv2.warpAffine(crop, roll, (size, size))
         as_it_is, turned = uncertainty(np.stack([upright, upright[::-1, ::-1]]))
         return bool(as_it_is < turned)
 
@@ -158,7 +164,7 @@ class MediaPipeDetector:
 
     def _find(self, picture: np.ndarray, centre: np.ndarray, side: float) -> list[tuple[np.ndarray, float, float]]:
         """(centre, size, score) of each box in a square part of the picture; size fits the mesh's own extent."""
-        crop = square_crop(picture, centre, side, 512)
+        crop = square_crop(picture, centre, side, self.policy.tile)
         out = []
         for d in self._boxes.process(crop).detections or []:
             b = d.location_data.relative_bounding_box

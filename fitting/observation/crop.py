@@ -68,7 +68,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Crop:
+class FaceCrop:
     """The square about a face, cut out but not yet taken apart: small, to be kept until it's known to be needed."""
 
     picture: np.ndarray  # (S, S, 3) uint8
@@ -89,10 +89,10 @@ class Crop:
         )
 
 
-def cut_out(picture: np.ndarray, face: Face, size: int) -> Crop:
+def cut_out(picture: np.ndarray, face: Face, size: int) -> FaceCrop:
     """The square of ``size`` px about a face of an (H, W, 3) uint8 picture."""
     crop = square_crop(picture, face.centre, face.size * SQUARE, size)
-    return Crop(crop, face, (picture.shape[1], picture.shape[0]))
+    return FaceCrop(crop, face, (picture.shape[1], picture.shape[0]))
 
 
 def observe(

@@ -16,8 +16,6 @@ from fitting.observation.crop import Observation
 from fitting.occlusion.network import PARTS, SIZE, visible_parts
 from fitting.policy.settings import Occlusion
 
-FEWEST = 4  # neighbours
-
 
 def seen_parts(seen: Observation) -> Tensor:
     """(F, 3, S, S): how likely the pixels of the squares about the faces show each of `PARTS`."""
@@ -38,7 +36,7 @@ def shares(parts: Tensor, visible: Tensor) -> Tensor:
 def neighbours(positions: Tensor, policy: Occlusion) -> Tensor:
     """(N, K): the samples around each on the surface, nearest first."""
     points = positions.cpu().numpy()
-    count = max(FEWEST, round(policy.around * len(points)))
+    count = max(policy.fewest, round(policy.around * len(points)))
     return torch.from_numpy(cKDTree(points).query(points, count)[1]).to(positions.device)
 
 
@@ -60,7 +58,7 @@ def lit_and_shaded(parts: Tensor, errors: Tensor, scale: float, near: Tensor, po
     own = torch.stack([torch.where(most == k, e, torch.nan) for k, e in enumerate(errors)])
     off = own.nanquantile(policy.typical, dim=2, keepdim=True).nan_to_num(0.0)
     cost = (errors / (2 * off.clamp_min(max(scale, policy.scale) ** 2))).clamp_max(policy.most)
-    next_to = near[:, : max(FEWEST, round(policy.next_to * len(near)))]
+    next_to = near[:, : max(policy.fewest, round(policy.next_to * len(near)))]
     skin = (odds(lit + shaded, other) - cost.amin(0))[:, next_to].mean(-1) > 0
     skin = skin & (skin[:, next_to].float().mean(-1) > policy.shown)
     if len(errors) == 1:

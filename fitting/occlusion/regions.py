@@ -18,7 +18,6 @@ from fitting.energy.landmark_points import LandmarkPoints
 from fitting.observation.crop import Observation
 from fitting.observation.eye_patches import EyePatches
 from fitting.occlusion.network import PARTS, SIZE, visible_parts
-from fitting.policy.confidence import face_brightness
 from fitting.policy.hidden_parts import HiddenParts, PartLimits
 
 FINER = 4  # outlines are drawn on so many times the network's pixels
@@ -65,7 +64,10 @@ def can_tell(seen: Observation, policy: HiddenParts) -> bool:
     """Whether an observation of one frame is large and bright enough for the network."""
     if SIZE not in seen.levels or float(seen.side) < policy.least_side:
         return False
-    return face_brightness(seen) > 255 * policy.dimmest
+    level = seen.levels[SIZE]
+    points = (seen.landmarks - seen.corner[:, None]) * (SIZE / seen.side)[:, None, None]
+    known = points.isfinite().all(-1)
+    return bool(known.any()) and float(level.sample(points.nan_to_num())[0][known].mean()) > policy.dimmest
 
 
 def without_hidden(

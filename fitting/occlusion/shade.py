@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fitting.energy.photometric import LEAST_SEEN, Look, PhotometricRows, photometric_rows
+from fitting.energy.photometric import Look, PhotometricRows, photometric_rows
 from fitting.energy.priors import shade_prior
 from fitting.energy.surface import Surface
 from fitting.occlusion.parts import lit_and_shaded
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import Quadratic
 from fitting.solver.state import LIGHT, FitState, Layout, Unknowns
 
@@ -31,7 +31,13 @@ class Parts:
 
 
 def rows_of_parts(
-    surface: Surface, state: FitState, look: Look, parts: Parts, weights: Weights, layout: Layout, settings: Settings
+    surface: Surface,
+    state: FitState,
+    look: Look,
+    parts: Parts,
+    weights: TermWeights,
+    layout: Layout,
+    settings: Settings,
 ) -> PhotometricRows:
     """As `photometric_rows` with the shared columns, of the samples that show skin.
 
@@ -43,7 +49,7 @@ def rows_of_parts(
     errors = torch.stack([t.squared for t in terms]) / 3
     shown = lit_and_shaded(parts.likely, errors, weights.colour_scale, parts.near, settings.occlusion)
     used = terms[0].seen * shown.any(0)
-    least = LEAST_SEEN * len(surface)
+    least = weights.least_seen * len(surface)
     factor = (terms[0].seen.sum(1).clamp_min(least) / used.sum(1).clamp_min(least)).sqrt()
     by_channel = (shown * factor[:, None]).repeat_interleave(3, 2)  # (2, F, 3 N)
     rows = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 
 if TYPE_CHECKING:
     from fitting.policy.settings import Settings
@@ -50,9 +50,9 @@ class ColourTrust:
 class FrameTerms:
     """What the terms count where colours are trusted so far."""
 
-    still: Weights  # of a frame that is begun with from its solution as a key frame
-    moving: Weights  # of other frames, which landmarks bring near enough for the colours to tell more
-    joint: Weights  # over the key frames
+    still: TermWeights  # of a frame that is begun with from its solution as a key frame
+    moving: TermWeights  # of other frames, which landmarks bring near enough for the colours to tell more
+    joint: TermWeights  # over the key frames
     detail: float  # standard deviation of a sample's own albedo
     gaze: float  # rad, standard deviation of the landmarks' gaze
 
@@ -64,7 +64,7 @@ def terms_at(settings: Settings, trust: float) -> FrameTerms:
     def between(usual: float, trusting: float) -> float:
         return usual * (trusting / usual) ** trust
 
-    def weights(w: Weights, part: float = 1.0) -> Weights:
+    def weights(w: TermWeights, part: float = 1.0) -> TermWeights:
         share = to.landmarks ** (part * trust)
         scale = w.colour_scale * (to.colour_scale / w.colour_scale) ** (part * trust)
         return replace(

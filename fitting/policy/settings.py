@@ -8,9 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fitting.observation.eye_patches import EyeSquare
+from fitting.policy.agreement import AgreementPolicy
 from fitting.policy.colour_trust import ColourTrust
+from fitting.policy.confidence import ConfidencePolicy
 from fitting.policy.hidden_parts import HiddenParts
-from fitting.policy.weights import Priors, Weights
+from fitting.policy.weights import Priors, TermWeights
+
+
+@dataclass(frozen=True)
+class FirstEstimate:
+    """Where a solution begins, from landmarks alone (`fitting.tracking.start`)."""
+
+    field_of_view: float = 45.0  # degrees over the longer side, where nothing is known
+    face: float = 150.0  # mm, what a face's longer side comes to where PnP finds no pose
+    light: float = 2.12694305  # constant coefficient: 0.6 on a white surface
+    least_weight: float = 0.2  # of a landmark: with less it isn't tied to the surface well enough for PnP
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,17 @@ class Visibility:
 
     buffer: int = 96  # px, its side over the square about the face
     tolerance: float = 4.0  # mm
+    edge: float = 1 / 64  # of the square's side: nearer to the picture's edge a pyramid's level has black in it
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """How fine the mesh is that hides things (`fitting.energy.occluder`); mm."""
+
+    most: int = 8000  # vertices, up to which a mesh is taken as it is
+    coarse: float = 5.0  # cells: a pixel of the depth buffer is about 4 mm
+    fine: float = 1.5  # the same about the eyes, whose lids are told to a pixel of theirs
+    about_eyes: float = 25.0  # from an eyeball's centre
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,7 @@ class Occlusion:
     scale: float = 0.03  # of 1: colours of skin are off by that much, at most so much less
     typical: float = 0.3  # share of the samples that a light is taken to explain
     most: float = 4.0  # of the logarithm: one sample's colour says no more than that
+    fewest: int = 4  # samples that are around one, or next to it, at least
     around: float = 0.016  # share of the samples that are around one, within 14 mm
     next_to: float = 0.005  # the same within 8 mm
     alike: float = 0.97  # share of the samples around that are to be in the same light
@@ -91,6 +115,7 @@ class Settings:
     """The defaults are those of the "balanced" quality; docs/accuracy.md shows what each costs and gives."""
 
     samples: int = 1000
+    regions: tuple[str, ...] = ("skin", "lips")  # where samples are, of a model that knows its regions
     levels: tuple[int, ...] = (64, 128)  # px of the face's square, coarse to fine
     landmark_steps: int = 1  # before the photometric term joins
     steps: tuple[int, ...] = (1, 1)  # a level, while tracking
@@ -98,18 +123,22 @@ class Settings:
     joint_steps: tuple[int, ...] = (4, 4, 5)  # a level
     key_frames: int = 8
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
-    weights: Weights = field(default_factory=Weights)
+    weights: TermWeights = field(default_factory=TermWeights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: Weights = field(default_factory=lambda: Weights(colour=2000.0, landmarks=100.0, brows=0.0))
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=2000.0, landmarks=100.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
+    start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)
     frame: FrameSchedule = field(default_factory=FrameSchedule)
     trust: ColourTrust = field(default_factory=ColourTrust)
     visibility: Visibility = field(default_factory=Visibility)
+    thinning: Thinning = field(default_factory=Thinning)
     eyes: EyeSquare = field(default_factory=EyeSquare)
     gaze: GazeSearch = field(default_factory=GazeSearch)
     occlusion: Occlusion = field(default_factory=Occlusion)
     hidden_parts: HiddenParts = field(default_factory=HiddenParts)
+    agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
+    confidence: ConfidencePolicy = field(default_factory=ConfidencePolicy)
 
     def worthwhile(
         self, sizes: tuple[int, ...], steps: tuple[int, ...], side: float
@@ -119,7 +148,7 @@ class Settings:
         return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
 
-_TRUSTING = Weights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
+_TRUSTING = TermWeights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
 
 QUALITIES = {
     "fast": Settings(samples=700, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 4), key_frames=6),

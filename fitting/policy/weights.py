@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Weights:
+class TermWeights:
     """How much each data term counts. A term counts as many independent measurements as its weight says."""
 
     colour: float = 300.0
     colour_scale: float = 0.06  # of 1; residuals well above it are taken for occluders
+    least_seen: float = 0.05  # share of the samples that the colour term's weight is spread over at least
     landmarks: float = 160.0
     landmark_scale: float = 0.015  # of the face's size
     pairs: float = 60.0  # openings of lids and lips

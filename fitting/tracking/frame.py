@@ -13,10 +13,11 @@ from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
 from fitting.energy.priors import frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface, Shape
+from fitting.energy.surface import Shape, model_surface
 from fitting.energy.temporal import motion_slack, temporal_prior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
@@ -25,7 +26,7 @@ from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_p
 from fitting.occlusion.regions import any_hidden, face_regions
 from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, spread
 from fitting.solver.state import FitState, Unknowns
 from fitting.tracking.start import initial_state
@@ -70,12 +71,13 @@ class Fitter:
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
         times = self.settings.joint.samples
-        most = surface_samples(model, max(times) * self.settings.samples)
+        most = surface_samples(model, max(times) * self.settings.samples, self.settings.regions)
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
         self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
-        self.surface = ModelSurface(model, self.sample_sets, self.marks)
+        self.occluder = occluder(model, self.settings.thinning)
+        self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
         self.sizes = relative_sizes(model)
         self.unknowns = Unknowns.of(model)
         self.layout = self.unknowns.layout
@@ -88,7 +90,7 @@ class Fitter:
         elif None not in look:
             self.eye_look = torch.tensor(look, device=model.mean.device)
             self.held_frame[self.layout.own("expression").start + self.eye_look] = True
-        self._gaze = None if model.eyes is None else GazeRefiner(model, self.settings.gaze)
+        self._gaze = None if model.eyes is None else GazeRefiner(model, self.occluder, self.settings.gaze)
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
@@ -107,20 +109,23 @@ class Fitter:
 
     # -- what a state looks like --------------------------------------------------------------------------------
 
-    def shape(self, state: FitState) -> Shape:
-        return self.surface.shape(state)
+    def shape(self, state: FitState, shared: bool = True) -> Shape:
+        """``shared``: with the derivatives by identity, which tracking does without."""
+        return self.surface.shape(state, shared)
 
-    def landmarks(self, state: FitState) -> Landmarks:
-        return Landmarks(self.marks, self.shape(state).marks)
+    def landmarks(self, state: FitState, shared: bool = True) -> Landmarks:
+        """See `shape`."""
+        return Landmarks(self.marks, self.shape(state, shared).marks)
 
     def visible(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
         """See `visible_samples`; nothing beyond the picture's edge is."""
         unhidden, where = self.unhidden(state, seen)
-        return unhidden * in_picture(where, seen), where
+        return unhidden * in_picture(where, seen, self.settings.visibility), where
 
-    def unhidden(self, state: FitState, seen: Observation) -> tuple[Tensor, Tensor]:
+    def unhidden(self, state: FitState, seen: Observation, shared: bool = True) -> tuple[Tensor, Tensor]:
         """See `visible_samples`."""
-        return visible_samples(self.shape(state), self.model.triangles, state, seen, self.settings.visibility)
+        head = self.surface.head(state), self.occluder.triangles
+        return visible_samples(self.shape(state, shared).surface, head, state, seen, self.settings.visibility)
 
     def admissible(self, state: FitState) -> FitState:
         """The state within its bounds, with the shapes that follow the gaze."""
@@ -142,7 +147,7 @@ class Fitter:
         return replace(fresh, light=like.light[-1:].expand(len(seen), -1, -1), **known)
 
     def _initial(self, points: Tensor, seen: Observation, focal: float) -> FitState:
-        return initial_state(self.marks, points, seen, focal, self.unknowns, len(self.samples))
+        return initial_state(self.marks, points, seen, focal, self.unknowns, len(self.samples), self.settings.start)
 
     def track(
         self,
@@ -170,8 +175,8 @@ class Fitter:
         if before:
             slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
             before = replace(before, slack=slack)
-        unhidden, where = self.unhidden(state, seen)
-        visible, look = unhidden * in_picture(where, seen), None
+        unhidden, where = self.unhidden(state, seen, shared=False)
+        visible, look = unhidden * in_picture(where, seen, s.visibility), None
         if (lights := self.lights or int(any_hidden(seen))) and MASK_SIZE in seen.levels:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
@@ -181,18 +186,17 @@ class Fitter:
             for _ in range(steps if before else steps + policy.more_steps):
                 state, energies, step, matrix = self._step(state, before, seen, weights, look)
         if seen.eyes is not None and self._gaze is not None:
-            vertices = self.shape(state).vertices(state.motion)
-            gaze = self._gaze(state, vertices, seen, s.gaze.reach[before is not None], self.terms.gaze)
+            gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
         stds = spread(matrix, self.held_frame)
         moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
         energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
         if look is not None:
-            energies |= agreement(self.shape(state).surface, state, look, unhidden)
+            energies |= agreement(self.shape(state, shared=False).surface, state, look, unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
-        self, state: FitState, before: Before | None, seen: Observation, weights: Weights, look: Look | None = None
+        self, state: FitState, before: Before | None, seen: Observation, weights: TermWeights, look: Look | None = None
     ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
         """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
 
@@ -200,10 +204,10 @@ class Fitter:
         without the frame before: that may not have seen it either.
         """
         s = self.settings
-        terms, distances = landmark_rows(self.landmarks(state), state, seen, weights, self.layout, shared=False)
+        terms, distances = landmark_rows(self.landmarks(state, False), state, seen, weights, self.layout, shared=False)
         rows, held, colour = [terms], self.held_frame, None
         if look is not None:
-            surface = self.shape(state).surface
+            surface = self.shape(state, shared=False).surface
             colour = photometric_rows(surface, state, look, weights, self.layout, shared=False)
             rows.append(colour.rows)
         else:

@@ -11,7 +11,7 @@ from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import LandmarkDetector
-from fitting.observation.crop import Crop, Observation, cut_out, observe
+from fitting.observation.crop import FaceCrop, Observation, cut_out, observe
 from fitting.occlusion.regions import without_hidden
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
@@ -52,7 +52,9 @@ class OnlineTracker:
         focal: float | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.fitter = Fitter(model, detector.scheme, focal_from_frame(width, height), focal, settings)
+        settings = settings or Settings()
+        guess = focal_from_frame(width, height, settings.start)
+        self.fitter = Fitter(model, detector.scheme, guess, focal, settings)
         self.device = model.mean.device
         self.collect, self.faces = collect, faces
         self.first: FaceParameters | None = None
@@ -60,7 +62,7 @@ class OnlineTracker:
         self.collected: float | None = None
         """Seconds from the first face to the last one collected; None before the first."""
         self._follower = FaceFollower(detector)
-        self._collected: list[tuple[float, Crop]] = []
+        self._collected: list[tuple[float, FaceCrop]] = []
         self._shared: FitState | None = None
         self._previous: FitState | None = None
         self._time = 0.0
@@ -95,7 +97,7 @@ class OnlineTracker:
         seen, self._visibility = without_hidden(seen, self.fitter.regions, policy, before)
         return seen
 
-    def _solve_identity(self, crop: Crop, time: float) -> None:
+    def _solve_identity(self, crop: FaceCrop, time: float) -> None:
         """Collects a face; once there are enough, solves for identity over evenly spread ones."""
         self._collected.append((time, crop))
         if len(self._collected) > 4 * self.faces:  # thinned out, so that memory is bounded

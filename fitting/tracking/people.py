@@ -15,7 +15,7 @@ import numpy as np
 
 from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.landmarks.embedding import SAME, can_embed, face_chip, shared_embedding
-from fitting.observation.crop import Crop
+from fitting.observation.crop import FaceCrop
 from foundation.errors import PortraitError
 
 THUMB = 16  # px, side of what two faces are quickly compared by
@@ -43,7 +43,7 @@ class Candidate:
     index: int
     shot: int
     face: Face
-    crop: Crop
+    crop: FaceCrop
     segment: int = 0  # counts up where a picture changes suddenly, which may be a cut
     rank: int = 0  # 0: the largest face of its frame
     chip: np.ndarray | None = None  # see `face_chip`

@@ -28,7 +28,7 @@ from fitting.occlusion.parts import parts_at, seen_parts, shares
 from fitting.occlusion.regions import any_hidden, hidden_apart
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
 from fitting.policy.colour_trust import ColourTrust, terms_at
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.detail import Elimination, absorb
 from fitting.solver.normal_equations import NormalEquations, solve_joint, spread
 from fitting.solver.state import FitState
@@ -53,7 +53,7 @@ class Stage:
 
     steps: int
     free: Free
-    weights: Weights
+    weights: TermWeights
     detail: float  # standard deviation of the samples' own albedo
     damping: float
     level: int | None = None  # px of the pyramid; None: landmarks alone
@@ -136,7 +136,7 @@ class _KeyFrames:
         plain = coarse if masked is None else self._coarse(placed)
         return self._usual(plain, skin=segmented if segmented.hidden > s.occlusion.some else None)
 
-    def _sized(self, w: Weights) -> Weights:
+    def _sized(self, w: TermWeights) -> TermWeights:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
 
     def _placed(self) -> _Solution:
@@ -229,7 +229,7 @@ class _KeyFrames:
         errors = (colour.squared[colour.seen > 0.05] / 3).sqrt()
         return float(errors.quantile(self.fitter.settings.trust.explained)) if len(errors) else 1.0
 
-    def _colour(self, x: _Solution, level: int, weights: Weights) -> PhotometricRows:
+    def _colour(self, x: _Solution, level: int, weights: TermWeights) -> PhotometricRows:
         f, surface = self.fitter, self.fitter.shape(x.state).surface
         visible, where = f.visible(x.state, self.seen)
         look = Look(self.seen, level, visible)

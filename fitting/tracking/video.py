@@ -23,11 +23,11 @@ from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.landmarks.registry import make_detector
 from fitting.observation.crop import Observation, observe
 from fitting.occlusion.regions import Visibility, jumped, without_hidden
-from fitting.policy.confidence import DOUBTFUL, confidence, face_brightness
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.assembly import VISIBILITY, as_track
 from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
+from fitting.tracking.confidence import confidence, face_brightness
 from fitting.tracking.follow import FaceFollower, FollowerState, FollowPolicy
 from fitting.tracking.frame import Fitter
 from fitting.tracking.keyframes import choose, survey
@@ -40,9 +40,15 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-AHEAD = 8  # frames that decoding and landmarks run ahead of the solver
-SAVE_EVERY = 10.0  # seconds between two checkpoints
 SOLVER = 9  # counts up where a checkpoint of before can't be gone on from
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a fit goes on; what comes of it doesn't depend on that."""
+
+    ahead: int = 8  # frames that decoding and landmarks run ahead of the solver
+    save_every: float = 10.0  # seconds between two checkpoints
 
 
 @dataclass
@@ -82,6 +88,7 @@ def fit_video(
     report: Report = ignore,
     checkpoint: str | Path | None = None,
     person: int | np.ndarray | None = None,
+    pace: Pace = Pace(),
 ) -> Track:
     """Fits every frame of a clip.
 
@@ -113,11 +120,11 @@ def fit_video(
         with contextlib.closing(make_detector(detector, device)) as finder:
             return fit_video(
                 frames, model=model, detector=finder, device=device, focal=focal, settings=settings,
-                report=report, checkpoint=checkpoint, person=person,
+                report=report, checkpoint=checkpoint, person=person, pace=pace,
             )  # fmt: skip
     settings = settings or Settings()
     model = facemodel.load(device=device) if model is None else model.on(device)
-    guess = focal_from_frame(frames.width, frames.height)
+    guess = focal_from_frame(frames.width, frames.height, settings.start)
     fitter = Fitter(model, detector.scheme, guess, focal, settings)
     ordered, timings = getattr(frames, "ordered", True), {"solver": 0.0}
     signature = {
@@ -140,7 +147,7 @@ def fit_video(
         fitter.adapt(shared.plan.trust, shared.plan.lights)
         begun = time.perf_counter()
         follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
-        ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings)
+        ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings, pace)
         with contextlib.closing(ahead):
             rows, previous, saved = progress.rows, progress.previous, time.perf_counter()
             last_time = rows.times[-1] if rows.times else 0.0
@@ -151,7 +158,7 @@ def fit_video(
                 progress = replace(progress, follower=item.follower, previous=previous)
                 timings["solver"] += time.perf_counter() - solving
                 report(Event("tracking", len(rows), shared.plan.frames))
-                if store and time.perf_counter() - saved > SAVE_EVERY:
+                if store and time.perf_counter() - saved > pace.save_every:
                     store.save(progress)
                     saved = time.perf_counter()
         if store:
@@ -192,7 +199,8 @@ def _solve_frame(
     result = fitter.track(seen, previous, start, item.time - last_time, near=solved)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     result.energies.update({VISIBILITY + name: value for name, value in visibility.items()})
-    rows.append(item, result, confidence(result.energies), DOUBTFUL)
+    policy = fitter.settings.confidence
+    rows.append(item, result, confidence(result.energies, policy), policy.doubtful)
     return result.state
 
 
@@ -297,12 +305,13 @@ def _look_ahead(
     settings: Settings,
     device: str,
     timings: dict[str, float],
+    pace: Pace,
 ) -> Iterator[_Frame]:
     """Decodes, follows the face and builds the pyramid on a thread of its own, a few frames ahead of who asks.
 
     Adds to ``timings`` the seconds that each of them takes. The first ``skip`` frames are left out.
     """
-    queue: Queue = Queue(AHEAD)
+    queue: Queue = Queue(pace.ahead)
     stop = Flag()
 
     def work() -> None:

@@ -24,7 +24,7 @@ from neural_render.training.logs import Log
 
 
 @dataclass(frozen=True)
-class Policy:
+class RunPolicy:
     """What a run does beside its steps, and when."""
 
     save_seconds: float = 60.0  # between two checkpoints
@@ -90,7 +90,7 @@ def run(
     steps: int | None = None,
     identity: dict | None = None,
     report: Report = ignore,
-    policy: Policy = Policy(),  # noqa: B008
+    policy: RunPolicy = RunPolicy(),
     logs: Path | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
@@ -177,7 +177,7 @@ class _Keeper:
     identity: dict
     log: Log
     outcome: Outcome
-    policy: Policy
+    policy: RunPolicy
     saved: float = 0.0  # seconds of training that the last checkpoint has
 
     @property

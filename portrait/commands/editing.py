@@ -29,7 +29,8 @@ app = typer.Typer()
 @app.command(
     epilog="Examples: portrait edit talk.track --set jawOpen=0.6 --scale mouthSmileLeft=1.5 --gaze 15,-5 -o new.track"
     "   |   portrait edit talk.track --csv curves.csv -o new.track   |   "
-    "portrait edit talk.track --neutral auto --to-csv curves.csv"
+    "portrait edit talk.track --neutral auto --to-csv curves.csv   |   "
+    "portrait edit talk.track --edits talk.edits.json -o new.track"
 )
 def edit(
     track: Annotated[Path, Argument("TRACK", "Folder that 'portrait fit' wrote.")],
@@ -44,6 +45,7 @@ def edit(
     neutral: Annotated[
         str | None, typer.Option(metavar="FRAME|auto", help="Count expressions from this frame, where the face rests.")
     ] = None,
+    edits: Annotated[Path | None, File("FILE", "Apply what the page of 'portrait view' saved (JSON).")] = None,
     csv: Annotated[Path | None, File("FILE", "Read ARKit curves (Live Link Face's CSV).")] = None,
     csv_rate: Annotated[
         float | None, typer.Option(help="Frames a second that the CSV's timecodes count; else found from them.")
@@ -54,9 +56,9 @@ def edit(
 ) -> None:
     """Change expression shapes by name, gaze, smoothness; curves from and to CSV.
 
-    Order: curves, smoothing, neutral, scale, add, set, gaze. Expression stays within the model's bounds, 0 and 1 for
-    ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns the
-    eyes, and the lids with them. A face at rest has a little of some shapes, by which the fit explains who it is:
+    Order: edits, curves, smoothing, neutral, scale, add, set, gaze. Expression stays within the model's bounds, 0 and
+    1 for ARKit's; curves that end before the track does are held. The eyeLook shapes move the lids alone: --gaze turns
+    the eyes, and the lids with them. A face at rest has a little of some shapes, by which the fit explains who it is:
     --neutral takes them out, for avatars.
     """
     if csv is None and (csv_rate is not None or csv_head):
@@ -68,7 +70,7 @@ def edit(
     from portrait.services.setup import Setup
 
     curves = None if csv is None else CurveOptions(csv, csv_rate, csv_head)
-    options = EditOptions(curves, smooth, rests, *given, looks)
+    options = EditOptions(curves, smooth, rests, *given, looks, edits)
     run(edit_track, track, output, options, to_csv=to_csv, setup=Setup(model, "cpu"))
 
 

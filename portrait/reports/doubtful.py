@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from facemodel import FrameStatus, Track
-from fitting.policy.confidence import frame_doubts
+from fitting.tracking.confidence import frame_doubts
 from portrait.pictures import fit_height
 from portrait.reports.page import FAR_OFF, around, colour_errors, figure, with_model
 from portrait.video import open_frames

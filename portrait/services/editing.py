@@ -11,6 +11,7 @@ import facemodel
 from facemodel import PortraitError, Track
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.editing.curves import Curves
+from facemodel.editing.edits_file import apply_edits, read_edits
 from facemodel.editing.mixing import TAKE
 from foundation.progress import Report, ignore
 from portrait.services.checks import MOST, check_names, check_number, check_output
@@ -42,6 +43,7 @@ class EditOptions:
     add: Mapping[str, float] = field(default_factory=dict)
     set: Mapping[str, float] = field(default_factory=dict)
     gaze: tuple[float, float] | None = None  # yaw, pitch; radians
+    file: Path | None = None  # of edits that a page saved; they come first
 
     def check(self) -> None:
         """Raises PortraitError for numbers that can't be."""
@@ -122,9 +124,12 @@ def edit_track(
     if output is not None:
         check_new_folder(output, path)
     if to_csv is not None:
-        check_output(to_csv, read)
+        check_output(to_csv, read, options.file)
+    saved = None if options.file is None else read_edits(options.file)
     model, notes, curves, neutral = setup.started().face_model("cpu"), Notes(report), None, None
     track = load_track(path, model)
+    if saved is not None:
+        track = apply_edits(track, model, saved)
     if options.curves is not None:
         rate = max(1, round(track.fps))
         curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate, default_rows=len(track))

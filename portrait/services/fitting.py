@@ -202,7 +202,7 @@ def shape_warnings(frames) -> list[str]:
     found = list(frames.notes)
     if getattr(frames, "several_sizes", False):
         found.append(
-            f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one lens took them"
+            f"photos of several sizes: scaled to one diagonal, {frames.diagonal:.0f} px, as if one camera took them"
         )
     return found
 

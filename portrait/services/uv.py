@@ -26,7 +26,7 @@ from portrait.services.uv_outputs import (  # fmt: skip
     ALWAYS,
     INDEX,
     PICTURE,
-    Face,
+    TexturedFace,
     remove_stale,
     turntable,
     write_maps,
@@ -152,7 +152,7 @@ def texture_file(
     remove_stale(output, keep=[*files, input.name])  # the picture may lie there too
     write_maps(output, seen, weight, skin, dress if completer else None)
     write_mesh(output, model, track, chosen, dress)
-    face = Face(model, skin.parameters, dress, lit=not options.delight)
+    face = TexturedFace(model, skin.parameters, dress, lit=not options.delight)
     for name, yaw in turned.items():
         write_picture(output / name, face.at_yaw(yaw, PICTURE))
     turntable(face, output / "turntable.mp4", note, report)

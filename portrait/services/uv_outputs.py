@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from facemodel import FaceModel, FaceParameters, Track, export_mesh
-from fitting.landmarks.base import Face as Found
+from fitting.landmarks.base import Face
 from foundation.progress import Report, counted
 from portrait.pictures import as_bytes
 from portrait.video.png import write_picture
@@ -35,7 +35,7 @@ HEIGHT, FOCAL = 330.0, 3.0  # mm that a picture shows, and its focal length in s
 
 
 @dataclass(frozen=True)
-class Face:
+class TexturedFace:
     """A face as it can be drawn from any side."""
 
     model: FaceModel
@@ -58,10 +58,10 @@ class Face:
         picture, alpha = render_textured(self.model, *self.pose(yaw, size), self.texture, lit=self.lit)
         return as_bytes((picture * alpha + 0.25 * (1 - alpha))[0])
 
-    def landmarks(self, yaw: float, size: int) -> Found:
+    def landmarks(self, yaw: float, size: int) -> Face:
         """MediaPipe's landmarks where they are in that picture."""
         p, camera = self.pose(yaw, size)
-        return Found(p.landmarks(self.model, camera, SCHEME).cpu().double().numpy(), SCHEME, 1.0)
+        return Face(p.landmarks(self.model, camera, SCHEME).cpu().double().numpy(), SCHEME, 1.0)
 
 
 def yaw_pictures(yaws: Sequence[float], frontalize: bool) -> dict[str, float]:
@@ -83,7 +83,7 @@ def remove_stale(folder: Path, keep: list[str]) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def turntable(face: Face, path: Path, note: dict, report: Report) -> None:
+def turntable(face: TexturedFace, path: Path, note: dict, report: Report) -> None:
     """A video of the face going from side to side."""
     with VideoWriter(path, PICTURE, PICTURE, 25.0, metadata=note) as writer:
         for k in counted(range(FRAMES), report, "turntable", FRAMES):

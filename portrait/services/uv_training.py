@@ -32,11 +32,18 @@ from renderer import Camera, linear_to_srgb, main_island
 from synthetic import RandomShots
 from synthetic.performance import head_turn
 
-MASKS = 8  # of each real person, at yaws of its own
 FACE = 7 / 8  # of the atlas' height: below are eyeballs, teeth and tongue
-LEAST = 0.2  # share of the skin that has to be seen for a texture to be of use
 SIZES = (64, 128, 256, 512)
 LONGEST = 1e6  # minutes
+
+
+@dataclass(frozen=True)
+class RealPeople:
+    """What is learnt from real people."""
+
+    least_seen: float = 0.2  # share of the skin that has to be seen for a texture to be of use
+    known: float = 0.5  # weight from which on a texel counts as seen
+    masks: int = 8  # of each person, at yaws of its own
 
 
 @dataclass(frozen=True)
@@ -170,7 +177,7 @@ def training_set(
 
 def real_set(
     model, files: list[Path], options: UVTrainingOptions, work: Path, setup: Setup, notes: Notes, left_out: list[str],
-    report: Report,
+    report: Report, policy: RealPeople = RealPeople(),
 ) -> TextureSet:  # fmt: skip
     """A texture a file, of all frames together; a file is a person. What shows too little of a face is left out."""
     size = options.size
@@ -185,18 +192,19 @@ def real_set(
             left_out.append(f"{file.name}: {error}")
             continue
         weight = blend_weight(skin.confidence, island)
-        if float((weight > 0.5)[island].float().mean()) < LEAST:
-            left_out.append(f"{file.name}: shows less than {100 * LEAST:.0f} % of the skin")
+        known = weight > policy.known
+        if float(known[island].float().mean()) < policy.least_seen:
+            left_out.append(f"{file.name}: shows less than {100 * policy.least_seen:.0f} % of the skin")
             continue
         lit = mirror_fill(skin.delit * skin.light, weight, skin.albedo * skin.light)
-        rows.append((to_uint8(linear_to_srgb(lit)), weight > 0.5, skin.parameters))
+        rows.append((to_uint8(linear_to_srgb(lit)), known, skin.parameters))
     for line in left_out:
         notes.add(f"left out: {line}")
     if not rows:
         raise PortraitError("training set: none of the files shows enough of a face; add others, or --synthetic 2000")
     textures, known, people = zip(*rows)
     draw = np.random.default_rng([options.seed, 9])
-    shots = [turned_mask(model, p, size, island, draw) for p in people for _ in range(MASKS)]
+    shots = [turned_mask(model, p, size, island, draw) for p in people for _ in range(policy.masks)]
     masks, yaws = zip(*shots)
     return TextureSet(
         torch.stack(textures), torch.stack(known) & island, torch.arange(len(rows)), torch.stack(masks),

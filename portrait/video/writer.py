@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from fractions import Fraction
@@ -54,7 +55,7 @@ class VideoWriter:
         self.width, self.height, self.fps = width, height, float(fps)
         self.frame_count, self._last_time = 0, 0.0
         self._closed, self._audio, self._container = False, None, None
-        try:
+        with self._whole_or_none():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(os.path.abspath(self.partial), "w", format=FORMATS[self.path.suffix.lower()])
             if metadata:
@@ -70,12 +71,6 @@ class VideoWriter:
             self._stream = stream
             if audio_from is not None:
                 self._audio = AudioCopy.open(self._container, audio_from)
-        except (av.error.FFmpegError, OSError) as error:
-            self.abort()
-            raise self._failed(error) from None
-        except BaseException:
-            self.abort()
-            raise
 
     def write(self, frame: np.ndarray, time: float | None = None) -> None:
         """Adds a frame. frame: (height, width, 3) uint8 sRGB. time: seconds, later than the last one's."""
@@ -98,37 +93,26 @@ class VideoWriter:
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         picture.time_base, picture.pts = CLOCK, round(time / CLOCK)
         picture.duration = round(1 / self.fps / CLOCK)
-        try:
+        with self._whole_or_none():
             self._container.mux(self._stream.encode(picture))
             if self._audio:
                 self._audio.copy_until(time)
-        except (av.error.FFmpegError, OSError) as error:
-            self.abort()
-            raise self._failed(error) from None
         self.frame_count, self._last_time = self.frame_count + 1, time
 
     def close(self) -> Path:
         """Finishes the file and puts it in place."""
-        import av
-
         if self._closed:
             return self.path
         if self.frame_count == 0:
             self.abort()
             raise PortraitError(f"output '{self.path}': nothing to write, there are 0 frames")
-        try:
+        with self._whole_or_none():
             self._container.mux(self._stream.encode(None))
             if self._audio:
                 self._audio.copy_until(self._last_time + 1 / self.fps)
                 self._audio.close()
             self._container.close()
             os.replace(self.partial, self.path)
-        except (av.error.FFmpegError, OSError) as error:
-            self.abort()
-            raise self._failed(error) from None
-        except BaseException:
-            self.abort()
-            raise
         self._closed = True
         return self.path
 
@@ -154,8 +138,19 @@ class VideoWriter:
         elif not self._closed:
             self.abort()
 
-    def _failed(self, error: Exception) -> PortraitError:
-        return write_error("output", self.path, error)
+    @contextlib.contextmanager
+    def _whole_or_none(self):
+        """Gives up whatever goes wrong; what FFmpeg or the disk refuses is a PortraitError."""
+        import av
+
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            self.abort()
+            raise write_error("output", self.path, error) from None
+        except BaseException:
+            self.abort()
+            raise
 
 
 class AudioCopy:

@@ -1,12 +1,6 @@
 import pytest
 
-import facemodel
 from synthetic import make_scene
-
-
-@pytest.fixture(scope="session")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="session")

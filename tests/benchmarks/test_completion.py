@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from benchmarks.completion import OURS, PICTURE, evaluate, gain, methods, observe, score
 from benchmarks.completion_real import TURNS, holes_of
 from fitting.texture import frame_texture
@@ -15,11 +14,6 @@ from renderer import main_island, render_textured
 from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 def test_a_picture_shows_the_truth_where_it_shows_anything(model):

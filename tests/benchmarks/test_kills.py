@@ -14,10 +14,12 @@ import pytest
 import torch
 
 from benchmarks import kills
+from benchmarks.kills_folder import Seen, half_written, lost, progress_of
+from benchmarks.kills_jobs import ROOT, Job
 from foundation.tensors import write_tensors
 from tests.facemodel.clips import make_track, small_model
 
-JOB = kills.Job("j", (), (), "*.track/*")
+JOB = Job("j", (), (), "*.track/*")
 
 
 @pytest.fixture
@@ -35,40 +37,40 @@ def folder(tmp_path):
 
 
 def test_whole_files_and_partial_ones_are_fine(folder):
-    assert kills.half_written(folder) == []
+    assert half_written(folder) == []
     assert kills.readable(folder / "a.track") and not kills.readable(folder / "b.track")
-    assert kills.progress_of(folder) == {"checkpoint.safetensors": 7, "a.track.work/progress.safetensors": 2}
+    assert progress_of(folder) == {"checkpoint.safetensors": 7, "a.track.work/progress.safetensors": 2}
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "log.csv", "p.png", "a.track/track.json"])
 def test_half_a_file_is_seen(folder, name):
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
-    found = kills.half_written(folder)
+    found = half_written(folder)
     assert found and found[0].startswith(name)
 
 
 def test_a_track_without_its_tensors_is_seen(folder):
     (folder / "a.track" / "track.safetensors").unlink()
-    assert "track.safetensors is missing" in kills.half_written(folder)[0]
+    assert "track.safetensors is missing" in half_written(folder)[0]
     assert not kills.readable(folder / "a.track")
 
 
 def test_losses_are_seen(folder):
-    before = kills.Seen.at(folder, JOB)
-    assert kills.lost(before, before) == []
+    before = Seen.at(folder, JOB)
+    assert lost(before, before) == []
     (folder / "a.track.work" / "progress.safetensors").unlink()  # the fit is done
     (folder / "log.csv").write_text("step,loss\n")  # may change
-    assert kills.lost(before, kills.Seen.at(folder, JOB)) == []
+    assert lost(before, Seen.at(folder, JOB)) == []
     os.utime(folder / "a.track" / "track.json", ns=(1, 1))
     (folder / "p.png").unlink()
     write_tensors(folder / "checkpoint.safetensors", "checkpoint", 1, {"a": torch.zeros(3)}, {"step": 5})
-    found = kills.lost(before, kills.Seen.at(folder, JOB))
+    found = lost(before, Seen.at(folder, JOB))
     assert len(found) == 3 and "p.png is gone" in found[0] and "track.json was made again" in found[1]
     assert "checkpoint.safetensors fell back from 7 to 5" in found[2]
     without = replace(before, files={k: v for k, v in before.files.items() if not k.startswith("a.track/")})
     after = replace(without, files={k: v for k, v in without.files.items() if "progress" not in k})
-    assert kills.lost(without, after) == ["a.track.work/progress.safetensors is gone"]
+    assert lost(without, after) == ["a.track.work/progress.safetensors is gone"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
@@ -87,7 +89,7 @@ def test_who_goes_on_alone_is_counted(monkeypatch):
 @pytest.mark.slow
 def test_one_kill_of_a_real_command():
     command = [sys.executable, "-m", "benchmarks.kills", "--kills", "1", "--minutes", "5", "--commands"]
-    done = subprocess.run([*command, "recognize train"], cwd=kills.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "recognize train"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["kills"] == 1 and found["finished"] >= 1 and list(found["by_command"]) == ["recognize train"]

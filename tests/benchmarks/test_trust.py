@@ -19,7 +19,8 @@ from benchmarks.trust import (
     ratio,
     report,
 )
-from fitting.policy.confidence import FIGURES
+from fitting.policy.confidence import ConfidencePolicy
+from fitting.tracking.confidence import FIGURES
 from synthetic.chance import Chance
 from synthetic.person import random_person
 
@@ -73,4 +74,5 @@ def test_what_is_reported_and_chosen():
     assert found["skin"]["ratio"] < 1.2 and set(found["exposure"]["uncertain"]) == {"0.25", "0.5", "1"}
     constants = choose(cases)
     assert all(getattr(constants, name) <= 0 for name in FIGURES)
-    assert report(cases, by=constants)["uncertain_of_bad"] > 0.7 > report(cases, by=constants)["uncertain_of_good"]
+    policy = ConfidencePolicy(constants)
+    assert report(cases, policy)["uncertain_of_bad"] > 0.7 > report(cases, policy)["uncertain_of_good"]

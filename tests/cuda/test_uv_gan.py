@@ -67,7 +67,7 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
     from neural_render.uv_gan.filling import blend_weight, mirror_fill
     from neural_render.uv_gan.weights import CompletionWeights
     from portrait.services.uv import dressed, merged
-    from portrait.services.uv_outputs import Face
+    from portrait.services.uv_outputs import TexturedFace
     from renderer import main_island
     from tests.fitting.rendered import Frames
 
@@ -81,5 +81,5 @@ def test_a_texture_of_many_frames(model, gpu_model, clip, track, weights, device
         weight = blend_weight(skin.confidence, island)
         dress = dressed(skin, weight, island, completers.get(complete))
         assert dress.device == head.mean.device
-        pictures.append(Face(head, skin.parameters, dress.clamp(0, 1), lit=True).at_yaw(20.0, 128).astype(int))
+        pictures.append(TexturedFace(head, skin.parameters, dress.clamp(0, 1), lit=True).at_yaw(20.0, 128).astype(int))
     assert abs(pictures[0] - pictures[1]).mean() < 1

@@ -16,11 +16,6 @@ BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 SLIVER = 3  # pixels, of some 700 of open eyes
 
 
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
-
-
 def performed(model, frames, identity_seed, **curves):
     """A track of a random person, straight ahead, with all shapes at 0 but these."""
     track = make_track(model, frames, seed=identity_seed)

@@ -8,18 +8,12 @@ import pytest
 import torch
 import trimesh
 
-import facemodel
 from facemodel import PortraitError, export_mesh
 from facemodel.export.mesh import EXPORTERS, frame_mesh
 from geometry.camera import Camera, opencv_extrinsics, project, to_camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from tests.facemodel.clips import make_track
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

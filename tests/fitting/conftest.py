@@ -3,13 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-import facemodel
 from tests.fitting.rendered import rendered_clip
-
-
-@pytest.fixture(scope="session")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from fitting.energy.landmarks import landmarks
 from fitting.energy.photometric import Look, photometric
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.tracking.frame import Fitter
 from foundation.errors import PortraitError
 from renderer import Camera, project, render, to_camera
@@ -90,11 +90,11 @@ def test_jacobians_away_from_the_mean(jaw, clip, term, block):
 
     def rows(s):
         if term == "landmarks":
-            return landmarks(fitter.landmarks(s), s, seen, Weights(), layout, shared=True)[0]
+            return landmarks(fitter.landmarks(s), s, seen, TermWeights(), layout, shared=True)[0]
         look = Look(seen, 64, torch.ones(1, len(s.detail)))
-        return photometric(fitter.shape(s).surface, s, look, Weights(), layout, shared=True)[0]
+        return photometric(fitter.shape(s).surface, s, look, TermWeights(), layout, shared=True)[0]
 
-    got, eps = rows(state).jacobian[0], 2e-3
+    got, eps = rows(state).jacobian[0], 5e-3
     for column in range(at.start, at.stop):
         values = []
         for sign in (1, -1):
@@ -103,8 +103,9 @@ def test_jacobians_away_from_the_mean(jaw, clip, term, block):
             values.append(rows(state.stepped(step[: layout.shared], step[None, layout.shared :], layout)).value[0])
         slope = (values[0] - values[1]) / (2 * eps)
         assert slope.abs().max() > 0
-        scale = float(slope.abs().max())
-        torch.testing.assert_close(got[:, column], slope, rtol=0.02, atol=0.01 * scale)
+        rounding = 3 * torch.finfo(torch.float32).eps / (2 * eps)  # of two colours that are hardly different
+        atol = 0.01 * float(slope.abs().max()) + rounding
+        torch.testing.assert_close(got[:, column], slope, rtol=0.02, atol=atol)
 
 
 def test_its_own_rendering_is_recovered(jaw, clip, tmp_path):

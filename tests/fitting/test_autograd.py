@@ -7,7 +7,7 @@ import torch
 
 from fitting.energy.landmarks import Landmarks, landmarks
 from fitting.energy.photometric import Look, photometric
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from tests.fitting.test_energy import BLOCKS, SIZE, random_state, setup, shapes
 
 SAMPLES = 25
@@ -33,7 +33,7 @@ def photometric_pair(model):
     look = Look(seen, SIZE, torch.ones(1, SAMPLES, dtype=torch.float64))
 
     def terms(s):
-        return photometric(shape(s).surface, s, look, Weights(), layout, shared=True)[0]
+        return photometric(shape(s).surface, s, look, TermWeights(), layout, shared=True)[0]
 
     return terms(state).jacobian[0], by_autograd(lambda s: terms(s).value, state, layout), layout
 
@@ -51,7 +51,7 @@ def landmark_pair(model):
     rows = torch.cat([2 * chosen, 2 * chosen + 1, torch.arange(2 * len(marks.mean), 2 * len(marks.mean) + 8)])
 
     def terms(s):
-        return landmarks(Landmarks(marks, shape(s).marks), s, seen, Weights(), layout, shared=True)[0]
+        return landmarks(Landmarks(marks, shape(s).marks), s, seen, TermWeights(), layout, shared=True)[0]
 
     return terms(state).jacobian[0, rows], by_autograd(lambda s: terms(s).value[:, rows], state, layout), layout
 
@@ -75,7 +75,7 @@ def test_the_sample_s_own_albedo(model):
 
     def terms(detail):
         surface = shape(replace(state, detail=detail)).surface
-        return photometric(surface, state, look, Weights(), layout, shared=True)[0]
+        return photometric(surface, state, look, TermWeights(), layout, shared=True)[0]
 
     detail = torch.zeros(SAMPLES, 3, dtype=torch.float64)
     expected = torch.autograd.functional.jacobian(lambda d: terms(d).value[0], detail).flatten(1)

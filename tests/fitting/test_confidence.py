@@ -12,10 +12,10 @@ from facemodel.track import FrameStatus
 from fitting.energy.visibility import in_picture
 from fitting.landmarks.base import UPSIDE_DOWN, Face
 from fitting.observation.crop import cut_out, observe
-from fitting.policy.confidence import (
-    DOUBTFUL,
+from fitting.policy.confidence import Calibration, ConfidencePolicy
+from fitting.policy.settings import Visibility
+from fitting.tracking.confidence import (
     FIGURES,
-    Calibration,
     confidence,
     doubts,
     face_brightness,
@@ -95,7 +95,7 @@ def test_only_what_lies_in_the_picture_counts():
         (64,)
     )
     where = torch.tensor([[[0.1, 0.5], [0.4, 0.5], [0.6, 0.5], [0.9, 0.5]]])  # the picture's edge is at the half
-    assert in_picture(where, seen).tolist() == [[0, 0, 1, 1]]
+    assert in_picture(where, seen, Visibility()).tolist() == [[0, 0, 1, 1]]
 
 
 @pytest.fixture(scope="module")
@@ -123,4 +123,4 @@ def test_figures_do_not_depend_on_exposure_or_colour(fitted):
     rng = np.random.default_rng(0)
     nothing = fitted(lambda p: rng.integers(0, 255, p.shape, np.uint8))
     assert nothing["correlation"] < 0.5 < as_it_is["correlation"]
-    assert confidence(GOOD | nothing) < DOUBTFUL < confidence(GOOD | as_it_is)
+    assert confidence(GOOD | nothing) < ConfidencePolicy().doubtful < confidence(GOOD | as_it_is)

@@ -1,17 +1,21 @@
 """Every block of the analytic Jacobians against finite differences, in double precision."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmarks
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import Affine, ModelSurface, Shape, Surface
+from fitting.energy.surface import MARKS, Affine, Surface, model_surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
-from fitting.policy.weights import Weights
+from fitting.policy.settings import Thinning
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import sh_basis, sh_basis_gradient
@@ -71,16 +75,14 @@ def setup(model, state, scheme="mediapipe478"):
 def shapes(model, samples=200, scheme="mediapipe478"):
     """What gives the shape of a state, in double: a function of the state."""
     marks, drawn = landmark_points(model, scheme), surface_samples(model, samples)
-    surface = ModelSurface(model, {samples: drawn}, marks)
-    whole = [in_double(x) for x in (surface._sets[samples], surface._marks)]
-    neutral, identity, motion = (x.double() for x in surface._whole)
+    surface = model_surface(model, {samples: drawn}, marks, occluder(model, Thinning()))
+    whole = [in_double(surface._sets[x]) for x in (samples, MARKS)]
     colours = in_double(drawn)
 
     def shape(state):
         points, at = (Affine(w.neutral + w.identity @ state.identity, w.identity, w.motion) for w in whole)
         albedo = colours.albedo_mean + colours.albedo @ state.reflectance + state.detail
-        vertices = neutral + torch.einsum("ivk,i->vk", identity, state.identity)
-        return Shape(Surface(points, albedo, colours.albedo), at, vertices, motion)
+        return SimpleNamespace(surface=Surface(points, albedo, colours.albedo), marks=at)
 
     return shape
 
@@ -113,7 +115,7 @@ def test_photometric_jacobian(model, block):
     look = Look(seen, SIZE, torch.ones(2, 200, dtype=torch.float64))
 
     def rows(s):
-        return photometric(shape(s).surface, s, look, Weights(), layout, shared=True)[0]
+        return photometric(shape(s).surface, s, look, TermWeights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -129,7 +131,7 @@ def test_landmark_jacobian(model, block, scheme):
     shape = shapes(model, scheme=scheme)
 
     def rows(s):
-        return landmarks(Landmarks(marks, shape(s).marks), s, seen, Weights(), layout, shared=True)[0]
+        return landmarks(Landmarks(marks, shape(s).marks), s, seen, TermWeights(), layout, shared=True)[0]
 
     columns, expected = difference(lambda s: rows(s).value, state, layout, block, 2)
     got = rows(state).jacobian[..., columns]
@@ -141,7 +143,7 @@ def test_landmark_jacobian(model, block, scheme):
 def test_landmarks_on_the_eyeballs_move_with_gaze(model):
     state = random_state(model)
     marks, seen, layout = setup(model, state)
-    rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, Weights(), layout, shared=False)
+    rows, _ = landmarks(Landmarks(marks, shapes(model)(state).marks), state, seen, TermWeights(), layout, shared=False)
     at = layout.slices["gaze"]
     gaze = rows.jacobian[..., at.start - layout.shared : at.stop - layout.shared]
     moved = gaze.abs().amax((0, 2))[: 2 * len(marks.mean)].view(-1, 2).amax(1) > 0

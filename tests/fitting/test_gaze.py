@@ -8,9 +8,10 @@ import torch
 
 from benchmarks.measures import gaze_degrees
 from fitting.energy.gaze import GazeRefiner
+from fitting.energy.occluder import occluder
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
-from fitting.policy.settings import GazeSearch
+from fitting.policy.settings import GazeSearch, Thinning
 from fitting.solver.state import FitState
 from renderer import rotation_matrix
 from synthetic import make_scene
@@ -47,7 +48,7 @@ def people(model):
 def refined(model, scene, state, std=0.12):
     seen = observe(scene.pictures[0], Face(scene.landmarks[0], "mediapipe478", 1.0), (64,))
     vertices = model.vertices(state.identity, state.expression)
-    return GazeRefiner(model, GazeSearch())(state, vertices, seen, 0.35, std)
+    return GazeRefiner(model, occluder(model, Thinning()), GazeSearch())(state, vertices, seen, 0.35, std)
 
 
 def test_gaze_is_found_again(model, people):

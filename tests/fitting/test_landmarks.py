@@ -13,8 +13,8 @@ import fitting
 from facemodel import FrameStatus
 from fitting.landmarks.base import UPSIDE_DOWN
 from fitting.landmarks.mediapipe import MediaPipeDetector
-from fitting.policy.confidence import frame_doubts
 from fitting.tracking import video as tracker
+from fitting.tracking.confidence import frame_doubts
 from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from portrait.video.sample import carphone

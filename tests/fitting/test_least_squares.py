@@ -11,7 +11,7 @@ from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmarks
 from fitting.energy.priors import frame_prior
 from fitting.energy.residuals import Residuals
-from fitting.policy.weights import Priors, Weights
+from fitting.policy.weights import Priors, TermWeights
 from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames
 from fitting.solver.state import POSE, Unknowns
 from fitting.tracking.start import initial_state
@@ -73,7 +73,7 @@ def test_a_face_s_landmarks(model, clip):
         return replace(state, **unknowns.clamped(state))
 
     def terms(state):
-        return landmarks(Landmarks(marks, shape(state).marks), state, seen, Weights(), layout, shared=False)[0]
+        return landmarks(Landmarks(marks, shape(state).marks), state, seen, TermWeights(), layout, shared=False)[0]
 
     state, fixed = start, None
     for k in range(40):

@@ -1,4 +1,4 @@
-"""Who is who in a clip, and who is followed after a cover or a cut: on photographs of two people side by side."""
+"""Who is who in a clip, and who is followed after being hidden or a cut: on photographs of two people side by side."""
 
 import cv2
 import numpy as np

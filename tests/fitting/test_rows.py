@@ -8,12 +8,14 @@ import torch
 
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows, landmarks
+from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, by_reference, photometric_rows
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface
+from fitting.energy.surface import model_surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import observe
-from fitting.policy.weights import Weights
+from fitting.policy.settings import Thinning
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Unknowns
 from geometry.rotation import rotation_matrix
 
@@ -51,7 +53,7 @@ def scene(model):
     both = type(seen[0]).concatenate(seen)
     both = replace(both, landmarks=torch.tensor(np.stack(points)).float())
     samples = surface_samples(model, 300)
-    shape = ModelSurface(model, {300: samples}, marks).shape(state)
+    shape = model_surface(model, {300: samples}, marks, occluder(model, Thinning())).shape(state)
     return state, both, shape, marks, Unknowns.of(model)
 
 
@@ -59,7 +61,7 @@ def scene(model):
 def test_photometric_kernel_is_the_reference(scene, shared):
     state, seen, shape, _, unknowns = scene
     visible = (torch.rand(2, 300, generator=torch.Generator().manual_seed(1)) > 0.3).float()
-    arguments = (shape.surface, state, Look(seen, SIZE, visible), Weights(), unknowns.layout, shared)
+    arguments = (shape.surface, state, Look(seen, SIZE, visible), TermWeights(), unknowns.layout, shared)
     ours, theirs = photometric_rows(*arguments), by_reference(*arguments)
     seen_at = theirs.seen > 0
     torch.testing.assert_close(ours.squared[seen_at], theirs.squared[seen_at], rtol=1e-3, atol=1e-6)
@@ -77,7 +79,7 @@ def test_photometric_kernel_is_the_reference(scene, shared):
 @pytest.mark.parametrize("shared", [True, False])
 def test_landmark_kernel_is_the_reference(scene, shared):
     state, seen, shape, marks, unknowns = scene
-    arguments = (Landmarks(marks, shape.marks), state, seen, Weights(), unknowns.layout, shared)
+    arguments = (Landmarks(marks, shape.marks), state, seen, TermWeights(), unknowns.layout, shared)
     rows, squared = landmark_rows(*arguments)
     terms, expected = landmarks(*arguments)
     torch.testing.assert_close(squared, expected, rtol=1e-3, atol=1e-6)
@@ -90,7 +92,7 @@ def test_landmark_kernel_is_the_reference(scene, shared):
 def test_frames_do_not_touch_each_other(scene):
     """A batch of two is two single runs, bit for bit."""
     state, seen, shape, marks, unknowns = scene
-    visible, last = torch.ones(2, 300), (Weights(), unknowns.layout, False)
+    visible, last = torch.ones(2, 300), (TermWeights(), unknowns.layout, False)
     both = photometric_rows(shape.surface, state, Look(seen, SIZE, visible), *last).rows
     both_marks = landmark_rows(Landmarks(marks, shape.marks), state, seen, *last)[0]
     for f in range(2):

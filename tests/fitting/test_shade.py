@@ -7,12 +7,12 @@ from fitting.energy.priors import frame_prior, shade_prior
 from fitting.occlusion.parts import neighbours
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
 from fitting.policy.settings import Settings
-from fitting.policy.weights import Weights
+from fitting.policy.weights import TermWeights
 from fitting.solver.state import LIGHT
 from tests.fitting.test_rows import SIZE, scene  # noqa: F401  (a fixture)
 
 SETTINGS = Settings()
-WEIGHTS = Weights(colour_scale=1e3)  # no robust weights, which change with the residuals
+WEIGHTS = TermWeights(colour_scale=1e3)  # no robust weights, which change with the residuals
 
 
 def rows(scene, shade, parts):  # noqa: F811

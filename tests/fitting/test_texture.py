@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-import facemodel
 from facemodel import PortraitError
 from fitting.texture import FrameTexture, TextureMerger, blur, frame_texture, gain_between, unoccluded
 from neural_render.uv_gan.filling import blend_weight, mirror_fill
@@ -16,11 +15,6 @@ from synthetic import Shot, SkinAtlas, frame_shot, make_person
 
 SIZE = 96
 SIDE = Shot(yaw=40.0, pitch=0.0, roll=0.0, light=4, expression=0, focal=2.0)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def test_light_is_divided_out(model, person, seen):
     torch.testing.assert_close(seen.delit * seen.light, seen.color)
 
 
-def test_the_far_side_and_the_neck_are_not_believed(model, seen):
+def test_the_far_side_and_the_neck_are_not_trusted(model, seen):
     """Turned to its left, which is on the right of picture and atlas, a head shows its right side."""
     half = SIZE // 2
     assert float(seen.confidence[:, :half].sum()) > 2 * float(seen.confidence[:, half:].sum())

@@ -16,6 +16,8 @@ from fitting.tracking import video as tracker
 from foundation.errors import PortraitError
 from tests.fitting.rendered import Frames, fit, observed, same
 
+EACH_FRAME = tracker.Pace(save_every=0.0)
+
 
 def shape_error(got, true):
     """Median distance in mm after the best similarity transform: one camera doesn't tell size from distance."""
@@ -96,6 +98,8 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     calls = []
 
     class Noting:
+        settings, regions = Settings(), ()
+
         def start(self, seen, shared):
             return "start"
 
@@ -118,9 +122,8 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     assert calls == [("before", "before"), (None, "start")]
 
 
-def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole, tmp_path):
+def test_a_stopped_fit_goes_on_to_the_same_track(model, clip, whole, tmp_path):
     _, pictures, points = clip
-    monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
     frames = Frames(pictures)
     frames.signature = "clip"
     passes = 0
@@ -137,7 +140,7 @@ def test_a_stopped_fit_goes_on_to_the_same_track(monkeypatch, model, clip, whole
                 yield item
 
     with pytest.raises(KeyboardInterrupt):
-        fit(model, Interrupted(pictures), points, checkpoint=tmp_path)
+        fit(model, Interrupted(pictures), points, checkpoint=tmp_path, pace=EACH_FRAME)
     assert (tmp_path / "progress.safetensors").is_file()
     reads = []
 
@@ -173,7 +176,7 @@ def test_identity_is_kept_as_soon_as_it_is_solved(model, clip, whole, tmp_path):
     same(whole, resumed)
 
 
-def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tmp_path):
+def test_a_broken_or_foreign_checkpoint_is_not_used(model, clip, tmp_path):
     _, pictures, points = clip
     (tmp_path / "progress.safetensors").write_bytes(b"not a checkpoint")
     track = fit(model, pictures[:2], points, checkpoint=tmp_path)
@@ -191,9 +194,8 @@ def test_a_broken_or_foreign_checkpoint_is_not_used(monkeypatch, model, clip, tm
                     raise KeyboardInterrupt
                 yield item
 
-    monkeypatch.setattr(tracker, "SAVE_EVERY", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        fit(model, Stops(pictures), points, checkpoint=tmp_path, focal=400.0)
+        fit(model, Stops(pictures), points, checkpoint=tmp_path, focal=400.0, pace=EACH_FRAME)
     stages = []
     other = fit(
         model,

@@ -1,14 +1,16 @@
 """Which surface points are seen: against a ray cast at each of them."""
 
 import numpy as np
+import pytest
 import torch
 
 from fitting.energy.landmark_points import landmark_points
+from fitting.energy.occluder import occluder
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import ModelSurface
+from fitting.energy.surface import model_surface
 from fitting.energy.visibility import visible_samples
 from fitting.observation.crop import Observation
-from fitting.policy.settings import Visibility
+from fitting.policy.settings import Thinning, Visibility
 from fitting.solver.state import FitState
 from geometry.rotation import rotation_matrix
 
@@ -32,10 +34,11 @@ def turned(model, yaw_degrees):
     )
 
 
-def visible(model, state):
-    samples = surface_samples(model, SAMPLES)
-    shape = ModelSurface(model, {SAMPLES: samples}, landmark_points(model, "ibug68")).shape(state)
-    return visible_samples(shape, model.triangles, state, seen(), Visibility())
+def visible(model, state, most=8000):
+    samples, hiding = surface_samples(model, SAMPLES), occluder(model, Thinning(most=most))
+    surface = model_surface(model, {SAMPLES: samples}, landmark_points(model, "ibug68"), hiding)
+    head = surface.head(state), hiding.triangles
+    return visible_samples(surface.shape(state).surface, head, state, seen(), Visibility())
 
 
 def seen():
@@ -64,9 +67,11 @@ def nearest_hit(points, triangles):
     return np.minimum(out, 1)
 
 
-def test_the_far_cheek_is_hidden_and_the_near_one_seen(model):
+@pytest.mark.parametrize("most", [8000, 1000])
+def test_the_far_cheek_is_hidden_and_the_near_one_seen(model, most):
+    """Also behind a mesh that was thinned out."""
     samples, state = surface_samples(model, SAMPLES), turned(model, 50)
-    got = visible(model, state)[0][0].bool().numpy()
+    got = visible(model, state, most)[0][0].bool().numpy()
 
     flip = np.array([1.0, -1.0, -1.0])
     to_camera = lambda x: (x @ state.rotation[0].numpy().T) * flip + state.translation[0].numpy()  # noqa: E731

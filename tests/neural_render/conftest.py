@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from renderer import Camera, render
@@ -25,11 +24,6 @@ class Frames:
         self.starts += 1
         for k, frame in enumerate(self.frames):
             yield k, k / 25, frame
-
-
-@pytest.fixture(scope="session")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ COMMANDS = [
     "reenact",
     "live",
     "export",
+    "view",
     "demo",
     "doctor",
     "info",

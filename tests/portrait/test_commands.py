@@ -22,11 +22,6 @@ from portrait.video import VideoReader, read_comment, read_image
 from tests.portrait.conftest import FRAMES
 
 
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
-
-
 def column(track, model, name):
     return track.parameters.expression[:, model.expression_index(name)]
 

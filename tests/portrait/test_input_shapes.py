@@ -10,7 +10,7 @@ from portrait.services.fitting import FitOptions, fit_clip
 from portrait.services.setup import Setup
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from tests.portrait.test_video import write_raw
+from tests.portrait.raw_video import write_raw
 
 
 @pytest.fixture(scope="module")

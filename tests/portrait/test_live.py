@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel import FrameStatus, PortraitError, Track
 from fitting.tracking.online import OnlineFrame
 from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
@@ -32,11 +31,6 @@ LENGTH = 120  # frames of the driver
 def live(source, weights, window=True, **options):
     """The command's session, with what it counted."""
     return watch(LiveOptions(source, weights, **options), Setup(device="cpu"), window=window)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ ARGUMENTS = {
     "mix": ["--source", "none.track", "--target", "none.track", "-o", "out"],
     "render": ["none.track", "-o", "out.mp4"],
     "export": ["none.track", "-o", "out.obj"],
+    "view": ["none.track", "-o", "out.html"],
     "train": ["none.track", "none.mp4", "-o", "out"],
     "synthesize": ["none", "none.track", "--video", "none.mp4", "-o", "out.mp4"],
     "reenact": ["--source", "none.mp4", "--target", "none.mp4", "-o", "out.mp4"],

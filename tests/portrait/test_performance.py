@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from portrait.performance import BLINKS, Key, sample, scripted_performance
 from portrait.pictures import BAR, fit_height, labelled
 from portrait.reports.plots import line_plot
 from portrait.services.pipeline import DEMO_MINUTES, Clock
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

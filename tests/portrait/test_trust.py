@@ -11,7 +11,7 @@ import torch
 import facemodel
 import fitting
 from facemodel import FrameStatus, PortraitError, Track
-from fitting.policy.confidence import frame_doubts
+from fitting.tracking.confidence import frame_doubts
 from portrait.cli import main
 from portrait.reports.doubtful import doubtful_runs, doubtful_section
 from portrait.reports.page import colour_errors, with_model

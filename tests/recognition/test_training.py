@@ -11,11 +11,11 @@ import torch
 
 from foundation.errors import PortraitError
 from foundation.tensors import read_tensors, write_tensors
-from neural_render.training import Policy, make_fabric, resume
+from neural_render.training import RunPolicy, make_fabric, resume
 from neural_render.training import run as train_on
 from recognition.evaluation import evaluate_poses
 from recognition.folder import read_folder
-from recognition.model import Embedder, Objective, embed_files, load_embedder
+from recognition.model import Embedder, EmbeddingObjective, embed_files, load_embedder
 from recognition.settings import LossSettings, TrainingSettings
 from recognition.training import Trainer, learning_rate, parameter_groups, training_data
 from tests.recognition.conftest import MODEL, SIZE, TRAINING, experiment, run, tensors, write_people
@@ -141,7 +141,7 @@ def test_a_training_that_diverges_once_goes_on_from_its_checkpoint(people, tmp_p
 
     wanted = experiment(people)
     trainer = Spoilt(wanted, training_data(wanted).folder, 0, make_fabric())
-    done = train_on(trainer, tmp_path / "c", steps=12, policy=Policy(save_steps=5))
+    done = train_on(trainer, tmp_path / "c", steps=12, policy=RunPolicy(save_steps=5))
     assert (done.steps, done.rollbacks) == (12, 1)
     assert trainer.rate("objective") == pytest.approx(0.05)
     assert trainer.optimizers["objective"].param_groups[0]["lr"] == pytest.approx(0.025)
@@ -188,7 +188,7 @@ def test_dream_without_yaw_is_refused_before_training(tmp_path):
 def test_the_rate_drops_and_decay_spares_vectors():
     settings = TrainingSettings(rate=0.1, drops=(10, 20))
     assert [learning_rate(settings, k) for k in (9, 10, 20)] == pytest.approx([0.1, 0.01, 0.001])
-    objective = Objective(MODEL, LossSettings("softmax", ring=0.1), 3)
+    objective = EmbeddingObjective(MODEL, LossSettings("softmax", ring=0.1), 3)
     decayed, spared = parameter_groups(objective, 0.5)
     assert all(p.ndim > 1 for p in decayed["params"]) and decayed["weight_decay"] == 0.5
     assert any(p is objective.ring.radius for p in spared["params"]) and spared["weight_decay"] == 0
@@ -197,7 +197,7 @@ def test_the_rate_drops_and_decay_spares_vectors():
 def test_several_losses_add_up(people):
     torch.manual_seed(0)
     loss = LossSettings("softmax", center=0.5, ring=0.1, exclusive=2.0, uniform=1.0)
-    objective = Objective(MODEL, loss, 4)
+    objective = EmbeddingObjective(MODEL, loss, 4)
     twin = copy.deepcopy(objective)
     x, labels = torch.randn(6, 3, SIZE, SIZE), torch.tensor([0, 1, 2, 3, 0, 1])
     parts = objective(x, labels)

@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel import FaceParameters
 from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
-from renderer.scene import DEEPER, behind_skin
+from renderer.scene import MouthDepth, behind_skin
 from renderer.unwrapping import uv_fragments
 from tests.renderer.test_maps import iris_center
 from tests.renderer.test_rasterizer import agreement
 
 CAMERA = Camera(820.0, 256, 256, cy=146.0)
 OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)  # MediaPipe's
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +61,7 @@ def test_teeth_stay_behind_the_skin(model):
     teeth, tongue = model.region("teeth"), model.region("tongue")
     inner = teeth | tongue
     torch.testing.assert_close(project(moved, camera), project(points, camera), atol=1e-3, rtol=0)
-    assert ((moved - points)[inner, 2] - DEEPER).abs().max() < 1e-3
+    assert ((moved - points)[inner, 2] - MouthDepth().teeth).abs().max() < 1e-3
     assert torch.equal(moved[~inner], points[~inner])
     expression[model.expression_index("tongueOut")] = 1.0
     assert torch.equal(behind_skin(model, points, expression)[tongue], points[tongue])  # what comes out is in front

@@ -5,17 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-import facemodel
 from facemodel import FaceParameters, PortraitError
 from renderer import Camera, atlas_light, atlas_values, extend, main_island, render, render_textured
 from renderer.unwrapping import uv_fragments
 
 SIZE = 256
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel import PortraitError
 from facemodel.base import Block
 from facemodel.linear import LinearModel
@@ -15,11 +14,6 @@ from synthetic import CameraEffects, make_scene
 from synthetic.clips import Ranges, random_performance
 from synthetic.performance import expression_of, expressions
 from synthetic.surroundings import facing, light_of, photograph, random_light
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from renderer import project, rotation_matrix, sh_basis, to_camera
 from synthetic import RandomShots, Shot, SkinAtlas, frame_shot, make_person, shoot
 from synthetic.performance import expression_of, head_turn
@@ -16,11 +15,6 @@ from synthetic.skin.marks import places, spots, texel_of
 from synthetic.surroundings import light_of
 
 FRONT = Shot(yaw=0.0, pitch=0.0, roll=0.0, light=0, expression=0, focal=2.0)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import torch
 from foundation.tensors import read_tensors
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.trainer import Trainer
-from neural_render.training import Policy, resume, run
+from neural_render.training import RunPolicy, resume, run
 from tests.neural_render.arrays import moving_disc
 
 RUNNING = os.WEXITED | os.WNOHANG | os.WNOWAIT  # `os.waitid` says None of a process that still runs
@@ -40,7 +40,7 @@ def train(trainer: Trainer, folder: Path, steps: int) -> None:
             return losses
 
         trainer.advance = written
-        run(trainer, folder / "checkpoint.safetensors", steps=steps, policy=Policy(save_seconds=0))
+        run(trainer, folder / "checkpoint.safetensors", steps=steps, policy=RunPolicy(save_seconds=0))
 
 
 def forked(trainer: Trainer, folder: Path, steps: int) -> int:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from foundation.errors import PortraitError
 from foundation.tensors import read_tensors, write_tensors
 from foundation.threads import ThreadChoice, ThreadPolicy
-from neural_render.training import Policy, order, resume, run, split_held_out
+from neural_render.training import RunPolicy, order, resume, run, split_held_out
 from neural_render.training.loop import no_longer_improves
 from tests.neural_render.training.toys import Line, ToySettings
 
-SELDOM, ALWAYS = Policy(save_seconds=1e9), Policy(save_seconds=0)
+SELDOM, ALWAYS = RunPolicy(save_seconds=1e9), RunPolicy(save_seconds=0)
 
 
 def descended(rates, seed=0):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import facemodel
 from facemodel import PortraitError
 from neural_render.training import resume, run, save
 from neural_render.uv_gan.filling import mirror_fill_batch
@@ -21,11 +20,6 @@ from renderer import linear_to_srgb, srgb_to_linear
 
 LOSSES = {"l1": 100.0, "global": 0.3}  # the middle of so small a texture is too small for one
 TINY = Settings(size=32, width=8, batch=4, adversarial_after=2, rate=2e-3, losses=LOSSES)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return facemodel.load()
 
 
 @pytest.fixture(scope="module")
