@@ -50,13 +50,13 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Pose:
-    """The joints of one face, J of them."""
+    """The joints of a face, J of them, or of several."""
 
-    rest: Tensor  # (J, 3) mm, before anything turns
-    own: Tensor  # (J, 3, 3) each one's rotation in its parent's frame
-    turned: Tensor  # (J, 3, 3) in the model's frame
-    at: Tensor  # (J, 3) mm, where it is
-    angles: dict[int, Tensor]  # (3,) by free joint
+    rest: Tensor  # (..., J, 3) mm, before anything turns
+    own: Tensor  # (..., J, 3, 3) each one's rotation in its parent's frame
+    turned: Tensor  # (..., J, 3, 3) in the model's frame
+    at: Tensor  # (..., J, 3) mm, where it is
+    angles: dict[int, Tensor]  # (..., 3) by free joint
 
     @cached_property
     def moved(self) -> Tensor:
@@ -157,11 +157,12 @@ class JointedModel(LinearModel):
         shaped = shaped + self._correct(rotations)
         return (blended @ shaped[..., None])[..., 0] + self.skinning_weights @ moved
 
-    def pose(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Pose:
-        """The joints at a state (I,), (E,), (J,), with the eyes straight ahead."""
-        rotations, rest = self._rotations(None, joints), self.rest_joints(identity, expression)
+    def pose(self, identity: Tensor, expression: Tensor, joints: Tensor, gaze: Tensor | None = None) -> Pose:
+        """The joints at states (..., I), (..., E), (..., J), with the eyes straight ahead or turned by gaze."""
+        rotations, rest = self._rotations(gaze, joints), self.rest_joints(identity, expression)
         turned, at = self._chain(rest, rotations)
-        return Pose(rest, rotations, turned, at, dict(zip(self.skeleton.free, joints.unflatten(-1, (-1, 3)))))
+        angles = joints.unflatten(-1, (-1, 3)).unbind(-2)
+        return Pose(rest, rotations, turned, at, dict(zip(self.skeleton.free, angles)))
 
     def shifts(self, pose: Pose, of_joints: Tensor) -> Tensor:
         """(K, J, 3): derivatives of `Pose.moved` by what moves the resting joints by (K, J, 3)."""

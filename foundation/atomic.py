@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from foundation.errors import write_error
+from foundation.errors import PortraitError, write_error
 
 
 def replace_file(path: str | os.PathLike, write: Callable[[Path], object], what: str = "file") -> Path:
@@ -76,3 +78,89 @@ def replace_files(writers: Mapping[Path, Callable[[Path], object]], what: str = 
 def partial_of(path: Path) -> Path:
     """Where a file is written before it takes its place."""
     return path.with_name(path.name + ".partial")
+
+
+def place_files(path: str | os.PathLike, write: Callable[[Path], object], what: str = "file") -> Path:
+    """Has ``write`` fill a file of this name, and perhaps others beside it, which then appear together.
+
+    ``write`` is given a path of the same name in an empty folder; whatever it leaves there takes its place beside
+    ``path``. See `replace_file`.
+    """
+    path = Path(path)
+    scratch = partial_of(path)
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        write(scratch / path.name)
+        files = list(scratch.iterdir())
+        for file in files:
+            with open(file, "rb") as opened:
+                os.fsync(opened.fileno())
+        for file in files:
+            os.replace(file, path.with_name(file.name))
+    except OSError as error:
+        raise write_error(what, path, error) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return path
+
+
+INDEX = "export.json"
+"""What `replace_folder` leaves in a folder that it made: which files are in it."""
+
+
+def replace_folder(
+    path: str | os.PathLike, write: Callable[[Path], Mapping | None], what: str = "folder", made: str = INDEX
+) -> Path:
+    """Has ``write`` fill a folder that then appears at ``path``, whole or not at all.
+
+    An earlier folder of this function is replaced, where nobody put anything else into it.
+
+    Args:
+        write: fills the folder that it's given; what it returns is kept in the folder as JSON, with the list of files.
+        made: the name of that JSON.
+
+    Raises:
+        PortraitError: something else is there, or it can't be written.
+    """
+    path = Path(path)
+    check_replaceable(path, what, made)
+    partial, old = partial_of(path), path.with_name(path.name + ".old")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        facts = dict(write(partial) or {})
+        files = sorted(p.relative_to(partial).as_posix() for p in partial.rglob("*") if p.is_file())
+        (partial / made).write_text(json.dumps(facts | {"files": files}, indent=1))
+        for file in [*files, made]:
+            with open(partial / file, "rb") as opened:
+                os.fsync(opened.fileno())
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(path, old)
+        os.replace(partial, path)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise write_error(what, path, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if old.is_dir() and not path.exists():  # stopped between the two
+            os.replace(old, path)
+    return path
+
+
+def check_replaceable(path: Path, what: str, made: str = INDEX) -> None:
+    """PortraitError where a folder, which isn't there or was made by `replace_folder`, can't go to ``path``."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise PortraitError(f"{what} '{path}': expected a folder to write to, found a file; choose another name")
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    try:
+        listed = json.loads((path / made).read_text())["files"]
+        known = {made, *map(str, listed)}
+    except (OSError, ValueError, KeyError, TypeError):
+        known = set()
+    there = (p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir() or p.is_symlink())
+    other = next((p for p in there if p not in known), None)
+    if other is not None:
+        raise PortraitError(f"{what} '{path}': has other files in it ('{other}'); choose another name, or empty it")

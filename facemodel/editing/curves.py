@@ -44,7 +44,6 @@ SWAPPED = {"jawLeft": "jawRight", "jawRight": "jawLeft", "mouthLeft": "mouthRigh
 APP_ORDER: tuple[str, ...] = tuple(SWAPPED.get(n, n) for n in ARKIT_NAMES)
 """The app lists the right one of jaw and mouth first, which Apple's own list doesn't."""
 
-HEADER: tuple[str, ...] = ("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] for n in APP_ORDER), *ANGLES)
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
 VISIBILITY = "Visibility "  # starts the names of columns that say how far a part of the face is seen; read by nobody
@@ -62,6 +61,7 @@ class Curves:
     values: dict[str, np.ndarray]  # ARKit name, angle's name or as the file has it -> (R,), empty cells NaN
     skipped: tuple[str, ...] = field(default=())  # columns that hold no numbers and aren't known
     assumed_rate: float | None = None  # frames a second of the timecodes, where nothing in the file says it
+    notes: tuple[str, ...] = ()  # what else was done to the file's content
 
     def at(self, name: str, times: np.ndarray) -> np.ndarray:
         """A column at other times: linear between its known rows, held beyond its ends; angles the short way round."""
@@ -81,6 +81,30 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
+    return _write(curve_columns(track, model) | _visibility(track), track.seconds.tolist(), track.fps, path)
+
+
+def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
+    """Writes curves that were read, gaps filled; what they lack has no column. rate: frames a second of the timecodes.
+
+    So `apply_curves` leaves alone what another program doesn't know of.
+    """
+    order = (*APP_ORDER, *ANGLES)
+    names = sorted(curves.values, key=lambda n: order.index(n) if n in order else len(order))
+    return _write({n: curves.at(n, curves.times) for n in names}, curves.times.tolist(), rate, path)
+
+
+def _write(columns: dict[str, np.ndarray], times: list[float], fps: float, path: str | os.PathLike) -> Path:
+    rate = max(1, round(fps))
+    app = sum(name in KNOWN for name in columns)
+    rows = [("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in columns))]
+    for k, time in enumerate(times):
+        rows.append([timecode(time, rate), app, *(f"{column[k]:.8f}" for column in columns.values())])
+    return write_csv(path, rows, "curves")
+
+
+def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
+    """(F,) of every column, by ARKit's names, the angles' and the model's own: what `write_curves` writes."""
     parameters, arkit = track.parameters.expanded(), model.arkit
     columns = {name: np.zeros(len(track)) for name in APP_ORDER}
     columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
@@ -91,14 +115,14 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
         for k, name in enumerate(model.blocks[block].names if model.count(block) else ()):
             if block != "expression" or k not in arkit.values():
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
-    if any(bool(track.hidden(part).any()) for part in track.visibility):
-        columns |= {VISIBILITY + part: v.nan_to_num(0.0).numpy() for part, v in track.visibility.items()}
-    rate = max(1, round(track.fps))
-    rows = [(*HEADER, *(name for name in columns if name not in (*APP_ORDER, *ANGLES)))]
-    for k, time in enumerate(track.seconds.tolist()):
-        row = [f"{columns[name][k]:.8f}" for name in columns]
-        rows.append([timecode(time, rate), len(APP_ORDER) + len(ANGLES), *row])
-    return write_csv(path, rows, "curves")
+    return columns
+
+
+def _visibility(track: Track) -> dict[str, np.ndarray]:
+    """Columns of how far each part is seen, of a track in which one is hidden."""
+    if not any(bool(track.hidden(part).any()) for part in track.visibility):
+        return {}
+    return {VISIBILITY + part: seen.nan_to_num(0.0).numpy() for part, seen in track.visibility.items()}
 
 
 def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from facemodel.base import FaceModel, check_same_model
 from facemodel.track import FrameStatus, Track
@@ -20,6 +21,7 @@ from foundation.errors import PortraitError
 from foundation.registry import Registry
 from geometry.camera import opencv_extrinsics, project, to_camera
 from geometry.color import linear_to_srgb, to_uint8
+from geometry.mesh import vertex_normals
 
 EXPORTERS: Registry = Registry("mesh format", package="facemodel.export")
 """By suffix: functions (mesh: Mesh, texture: array or None, path, facts: dict) -> {path: bytes}, the files to write."""
@@ -60,7 +62,8 @@ def export_mesh(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in EXPORTERS:
-        raise PortraitError(f"export '{path}': expected a name ending in {', '.join(EXPORTERS)}, got '{path.suffix}'")
+        ends = ", ".join(sorted(EXPORTERS))
+        raise PortraitError(f"export '{path}': expected a name ending in {ends}, got '{path.suffix}'")
     check_same_model("export track: fitted", track, model)
     track.check_frame(frame, "export frame")
     if texture is not None:
@@ -131,6 +134,11 @@ def frame_facts(track: Track, frame: int, model: FaceModel) -> dict:
         },
         "landmarks": landmarks,
     }
+
+
+def normals_of(mesh: Mesh, vertices: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals of vertices (V, 3)."""
+    return vertex_normals(torch.from_numpy(vertices), torch.from_numpy(mesh.triangles)).numpy()
 
 
 def png_bytes(texture: np.ndarray) -> bytes:

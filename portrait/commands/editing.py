@@ -75,6 +75,33 @@ def edit(
 
 
 @app.command(
+    "import",
+    epilog="Examples: portrait import vhap_export -o talk.track --model flame.model   |   "
+    "portrait import openface.csv -o curves.csv   |   portrait import deca_results --format deca -o talk.track "
+    "--model flame.model",
+)
+def import_(
+    input: Annotated[Path, Argument("FILE|FOLDER", "Of DECA, EMOCA, SMIRK, VHAP, metrical-tracker; or csv, json.")],
+    output: Annotated[Path, Output("TRACK|CSV", "Folder for the track; of curves, a .csv that 'portrait edit' reads.")],
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What it is, where its content doesn't say; a wrong one lists all."),
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second, where the files don't say; default 25.")] = None,
+    model: Model = None,
+) -> None:
+    """Read what other trackers left: their FLAME coefficients as a track, with --model; their curves as ARKit's csv.
+
+    Curves are Live Link Face's csv, OpenFace's csv (action units, gaze, pose) or MediaPipe's scores as JSON. Pickles
+    are read without running anything that they name.
+    """
+    from portrait.services.importing import import_file
+    from portrait.services.setup import Setup
+
+    run(import_file, input, output, format=format, fps=fps, setup=Setup(model, "cpu"))
+
+
+@app.command(
     epilog="Example: portrait mix --source actor.track --target talk.track --take expression,gaze -o mixed.track"
 )
 def mix(

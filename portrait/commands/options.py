@@ -125,6 +125,16 @@ def frame_or_auto(option: str, text: str | None) -> int | str | None:
     return int(text[:9])
 
 
+def size_or_path(option: str, text: str) -> int | Path:
+    """``1024`` as a number of pixels; anything that isn't a number as a path."""
+    value = number(text)
+    if value is None and text.strip().lower() not in ("nan", "inf", "-inf"):
+        return path(text)
+    if value is None or not text.strip().lstrip("-").isdecimal() or not text.isascii():
+        raise PortraitError(f"{option} '{text}': expected a whole number of pixels, or a picture's name")
+    return int(value)
+
+
 def width_and_height(option: str, text: str | None) -> tuple[int, int | None] | None:
     """``640x360``, or ``640``: a width whose height follows from the shape."""
     if text is None:

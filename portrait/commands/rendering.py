@@ -14,6 +14,7 @@ from portrait.commands.options import (
     Model,
     Output,
     Rasterizer,
+    size_or_path,
     width_and_height,
     words,
 )
@@ -64,27 +65,54 @@ def render(
 
 
 @app.command(
-    epilog="Examples: portrait export talk.track --frame 40 -o face.glb   |   "
-    "portrait export talk.weights.safetensors -o talk.onnx"
+    epilog="Examples: portrait export talk.track -o face.glb --animated   |   portrait export talk.track -o face.usdz"
+    "   |   portrait export talk.track --video talk.mp4 -o talk_nerf --format nerfstudio   |   "
+    "portrait export talk.track --frame 40 -o face.obj   |   portrait export talk.weights.safetensors -o talk.onnx"
 )
 def export(
     input: Annotated[Path, Argument("TRACK|WEIGHTS")],
-    output: Annotated[Path, Output("FILE", "face.obj, face.ply, face.glb; or network.onnx.")],
-    frame: Annotated[int, typer.Option(help="Which frame, from 0.")] = 0,
-    texture: Annotated[int, typer.Option(help="Texture's height and width; 0 colours the vertices instead.")] = 1024,
+    output: Annotated[Path, Output("FILE|FOLDER", "face.glb, face.usdz, ...: the name's end says what; see --format.")],
+    animated: Annotated[
+        bool, typer.Option("--animated", help="All frames of a format that has single ones too: glb, obj, ply.")
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="All frames, as NAME has them; a wrong name lists all: docs/export.md."),
+    ] = None,
+    video: Annotated[Path | None, File("VIDEO", "The clip, for data sets that have its pictures.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Which frame, from 0, of a single mesh; default 0.")] = None,
+    texture: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE|PICTURE",
+            help="Texture's height and width; 0 colours the vertices; or a picture: 'portrait uv' makes texture.png.",
+        ),
+    ] = "1024",
+    check: Annotated[
+        bool, typer.Option("--check", help="Read what was written again, and say how far it is off.")
+    ] = False,
     model: Model = None,
     rasterizer: Rasterizer = "auto",
 ) -> None:
-    """Write one frame's mesh, landmarks and camera beside it as JSON; or a trained network as ONNX.
+    """Write the clip for other programs: animated meshes, avatars' data sets, curves; or a frame; or a network.
 
-    obj and ply are in millimetres with the frame's expression. glb is in metres (as glTF has it, by its node's scale):
-    a face at rest, its expression shapes as morph targets, and the frame's as their default weights.
+    One frame: face.obj, face.ply, face.glb, with landmarks and camera beside it as JSON. obj and ply are in millimetres
+    with the frame's expression; glb is in metres (as glTF has it, by its node's scale): a face at rest, its expression
+    shapes as morph targets, and the frame's as their default weights. A trained network: network.onnx.
     """
-    from portrait.services.exporting import export_frame, export_network
+    pixels = size_or_path("--texture", texture)
+    if frame is not None and (animated or format is not None):
+        raise typer.BadParameter("--frame: a single mesh has one; leave it out, or --animated and --format")
+
+    from portrait.services.exporting import export_frame, export_network, is_animated
     from portrait.services.setup import Setup
 
     setup = Setup(model, "cpu", rasterizer)
-    if output.suffix.lower() == ".onnx":
+    if output.suffix.lower() == ".onnx" and format is None:
         run(export_network, input, output, setup=setup)
+    elif animated or format is not None or (frame is None and is_animated(output)):
+        from portrait.services.animation import AnimationOptions, export_track
+
+        run(export_track, input, output, AnimationOptions(format, pixels, video, check), setup=setup)
     else:
-        run(export_frame, input, output, frame=frame, texture=texture, setup=setup)
+        run(export_frame, input, output, frame=frame or 0, texture=pixels, setup=setup)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facemodel import PortraitError, Track
-from facemodel.export.glb import read_glb_table
+from facemodel.export.gltf import read_glb_table
 from fitting import QUALITIES
 from foundation.progress import Report, ignore
 from portrait.batch.clips import VIDEO_SUFFIXES

@@ -10,6 +10,7 @@ from typing import Literal
 import facemodel
 from facemodel import PortraitError, Track
 from facemodel.arkit import ARKIT_NAMES
+from facemodel.editing.curve_files import read_any_curves
 from facemodel.editing.curves import Curves
 from facemodel.editing.edits_file import apply_edits, read_edits
 from facemodel.editing.mixing import TAKE
@@ -132,9 +133,15 @@ def edit_track(
         track = apply_edits(track, model, saved)
     if options.curves is not None:
         rate = max(1, round(track.fps))
-        curves = facemodel.read_curves(read, rate=options.curves.rate, default_rate=rate, default_rows=len(track))
+        curves, _ = read_any_curves(read, rate=options.curves.rate, default_rate=rate, default_rows=len(track))
         track = facemodel.apply_curves(track, model, curves, head=options.curves.head)
-        for note in (rate_note(curves), held_note(curves, track), clamped_note(curves), unused_note(curves, model)):
+        for note in (
+            *curves.notes,
+            rate_note(curves),
+            held_note(curves, track),
+            clamped_note(curves),
+            unused_note(curves, model),
+        ):
             if note:
                 notes.add(note)
         track = track.with_parameters(track.parameters, curves=read.name)

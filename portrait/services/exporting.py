@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from facemodel import Track, export_mesh
+from facemodel.export.mesh import EXPORTERS
 from foundation.progress import Report, ignore
 from neural_render.methods.base import method_of
 from portrait.pictures import as_bytes
@@ -47,6 +48,11 @@ class ExportedNetwork:
     def lines(self) -> list[str]:
         """What there is to say of it."""
         return [f"{self.path}: {self.about}"]
+
+
+def is_animated(output: Path) -> bool:
+    """Whether a file of that name holds a whole clip, or nothing that is known: a frame's mesh has other names."""
+    return output.suffix.lower() not in EXPORTERS
 
 
 def export_frame(

@@ -14,7 +14,7 @@ import trimesh
 import facemodel
 from facemodel import PortraitError, Track, apply_curves, edit, export_mesh, mix, read_curves, write_curves
 from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
-from facemodel.export.glb import read_glb_table
+from facemodel.export.gltf import read_glb_table
 from facemodel.parameters import FaceParameters
 from tests.extension import toy_model
 from tests.facemodel.clips import make_track

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facemodel import PortraitError
-from facemodel.editing.curves import HEADER, apply_curves, read_curves, timecode, write_curves
+from facemodel.editing.curves import apply_curves, read_curves, timecode, write_curves
 from facemodel.editing.edits import couple_lids
 from facemodel.editing.poses import head_angles
 from tests.facemodel.clips import make_track, small_model
@@ -17,10 +17,12 @@ MODEL = small_model()
 NAMES = MODEL.expression_names
 
 
-def test_header_is_the_apps():
-    assert len(HEADER) == 63 and HEADER[:3] == ("Timecode", "BlendShapeCount", "EyeBlinkLeft")
-    assert HEADER[16:21] == ("JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose")
-    assert HEADER[-10:-6] == ("TongueOut", "HeadYaw", "HeadPitch", "HeadRoll")
+def test_header_is_the_apps(tmp_path):
+    path = write_curves(make_track(MODEL, 1), MODEL, tmp_path / "c.csv")
+    header = tuple(path.read_text().splitlines()[0].split(","))
+    assert len(header) == 63 and header[:3] == ("Timecode", "BlendShapeCount", "EyeBlinkLeft")
+    assert header[16:21] == ("JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose")
+    assert header[-10:-6] == ("TongueOut", "HeadYaw", "HeadPitch", "HeadRoll")
 
 
 @pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 60.0])
@@ -30,7 +32,7 @@ def test_round_trip(tmp_path, fps):
     track = track.with_parameters(p.replace(expression=couple_lids(p.expression, p.gaze, MODEL)))
     path = write_curves(track, MODEL, tmp_path / "c.csv")
     lines = path.read_text().splitlines()
-    assert lines[0] == ",".join(HEADER) and len(lines) == 71
+    assert len(lines) == 71
     assert lines[1].startswith("00:00:00:00.000,61,")
     other = make_track(MODEL, 70, fps=fps, seed=5)
     copy = apply_curves(other, MODEL, read_curves(path, default_rate=round(fps)), head=True)

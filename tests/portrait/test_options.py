@@ -21,7 +21,9 @@ ARGUMENTS = {
     "mix": ["--source", "none.track", "--target", "none.track", "-o", "out"],
     "render": ["none.track", "-o", "out.mp4"],
     "export": ["none.track", "-o", "out.obj"],
+    "import": ["none.npz", "-o", "out"],
     "view": ["none.track", "-o", "out.html"],
+    "serve": ["none.track", "none.mp4", "--no-open"],
     "train": ["none.track", "none.mp4", "-o", "out"],
     "synthesize": ["none", "none.track", "--video", "none.mp4", "-o", "out.mp4"],
     "reenact": ["--source", "none.mp4", "--target", "none.mp4", "-o", "out.mp4"],
@@ -134,12 +136,13 @@ def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["fit", "edit", "mix", "render", "export", "train", "synthesize", "reenact", "live",
-                                  "demo", "uv", "uv-train", "synthesize-dataset", "recognize align"])  # fmt: skip
+@pytest.mark.parametrize("name", ["fit", "edit", "mix", "render", "export", "import", "train", "synthesize", "reenact",
+                                  "live", "demo", "uv", "uv-train", "synthesize-dataset",
+                                  "recognize align"])  # fmt: skip
 def test_every_command_that_uses_a_model_takes_one(name):
     options = {option for parameter in dict(commands())[name].params for option in parameter.opts}
     assert "--model" in options
-    assert "--rasterizer" in options or name in ("edit", "mix")
+    assert "--rasterizer" in options or name in ("edit", "mix", "import")
 
 
 def test_help_names_what_there_is():

@@ -1,0 +1,1 @@
+"""A whole clip for other programs, a format a file. See `facemodel.export.animated.base`."""

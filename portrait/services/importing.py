@@ -1,0 +1,114 @@
+"""``portrait import``: what other trackers left, as a track; curves of other programs, as one kind of table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facemodel import PortraitError, Track
+from facemodel.arkit import ARKIT_NAMES
+from facemodel.editing.curve_files import KINDS, kind_of, read_any_curves
+from facemodel.editing.curves import Curves, write_table
+from facemodel.formats.trackers.base import FPS, TRACKERS, find_tracker, import_track
+from foundation.progress import Report, ignore
+from portrait.services.checks import check_number, check_output
+from portrait.services.editing import NAMED, clamped_note, rate_note
+from portrait.services.events import Notes
+from portrait.services.setup import Setup
+from portrait.tracks import check_new_folder, describe_track
+
+
+@dataclass(frozen=True)
+class ImportedTrack:
+    """A track that was somebody else's."""
+
+    path: Path
+    track: Track
+    title: str
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        return [f"{self.path}: {describe_track(self.track)}, from {self.title}"]
+
+
+@dataclass(frozen=True)
+class ImportedCurves:
+    """A table of ARKit's curves, as 'portrait edit --csv' takes it."""
+
+    path: Path
+    curves: Curves
+    title: str
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        count, seconds = len(self.curves.times), self.curves.times[-1]
+        shapes = sum(name in ARKIT_NAMES for name in self.curves.values)
+        what = f"{count} rows, {seconds:.2f} s, {shapes} of ARKit's shapes, from {self.title}"
+        return [f"{self.path}: {what}; 'portrait edit TRACK --csv {self.path} -o TRACK2' applies it"]
+
+
+def import_file(
+    path: Path,
+    output: Path,
+    *,
+    format: str | None = None,
+    fps: float | None = None,
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> ImportedTrack | ImportedCurves:
+    """A tracker's files become a track, a table of curves becomes Live Link Face's. PortraitError for anything else.
+
+    format: a name of `TRACKERS` or `KINDS`; None finds it by content. fps: frames a second where the files don't say.
+    """
+    check_number("fps", fps, 0, 1000, above=True, unit=" frames a second")
+    if format is not None and format not in (*TRACKERS, *KINDS):
+        raise PortraitError(f"--format '{format}': expected one of {', '.join((*TRACKERS, *KINDS))}")
+    if not path.exists():
+        raise PortraitError(f"'{path}': no such file or folder; check the name")
+    curves = format in KINDS or (format is None and path.is_file() and path.suffix.lower() in (".csv", ".json"))
+    return (import_curves if curves else import_tracked)(path, output, format, fps, setup, Notes(report))
+
+
+def import_tracked(
+    path: Path, output: Path, format: str | None, fps: float | None, setup: Setup, notes: Notes
+) -> ImportedTrack:
+    """A track folder of a tracker's files."""
+    check_new_folder(output, path)
+    name = format or find_tracker(path)
+    model = setup.started().face_model("cpu")
+    track, found = import_track(path, model, name, fps or FPS)
+    for note in found.notes:
+        notes.add(note)
+    if fps is None and len(track) > 1:
+        notes.add(f"frames are taken for {FPS:g} a second; --fps says otherwise")
+    track.save(output)
+    return ImportedTrack(output, track, TRACKERS[name].title, tuple(notes))
+
+
+def import_curves(
+    path: Path, output: Path, format: str | None, fps: float | None, setup: Setup, notes: Notes
+) -> ImportedCurves:
+    """A csv of ARKit's curves."""
+    if output.suffix.lower() != ".csv":
+        raise PortraitError(f"output '{output}': curves become a table; expected a name ending in .csv")
+    check_output(output, path)
+    kind = format or kind_of(path)
+    curves, kind = read_any_curves(path, rate=fps, default_rate=30.0, kind=kind)
+    unknown = (*curves.skipped, *(n for n in curves.values if n not in ARKIT_NAMES and not n[:1].isupper()))
+    if unknown:
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        notes.add(f"columns that mean nothing here: {', '.join(unknown[:NAMED])}{more}")
+    for note in (*curves.notes, rate_note(curves).replace("--csv-rate", "--fps"), clamped_note(curves)):
+        if note:
+            notes.add(note)
+    write_table(curves, output, fps or rate_of(curves))
+    return ImportedCurves(output, curves, KINDS[kind], tuple(notes))
+
+
+def rate_of(curves: Curves) -> float:
+    """Frames a second of its rows."""
+    return 30.0 if len(curves.times) < 2 else float(1 / np.median(np.diff(curves.times)))
