@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -17,7 +18,11 @@ from facemodel.base import (
     UVAtlas,
     combine,
 )
+from facemodel.combinations import Combinations, Constant
 from facemodel.correspondence import Correspondence, Placement
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 PARTS = ("lower", "upper", "mean", "std")  # of a block, beside its names
 
@@ -144,6 +149,10 @@ class LinearModel(FaceModel):
         joints = self.mean.new_zeros(0, *self.mean.shape)
         return Linearization(self.vertices(identity, expression), self.identity_basis, self.expression_basis, joints)
 
+    def combinations(self, rows: sparse.csr_matrix) -> Combinations:
+        """See `FaceModel.combinations`."""
+        return Constant(rows, self.mean, self.identity_basis, self.expression_basis)
+
     def rebuilt(self, tensors: dict[str, Tensor], **changes) -> LinearModel:
         """A model of the same kind of these tensors; ``changes``: any of `about`."""
         made = type(self)(tensors, **(self.about() | changes))
@@ -164,4 +173,5 @@ class LinearModel(FaceModel):
 
     def flatten(self) -> dict[str, Tensor]:
         """What it was made of (the class's description), on the CPU."""
-        return {k: v.cpu() for k, v in self.named_buffers() if not k.startswith("_")}
+        named = self.named_buffers(remove_duplicate=False)  # texture triangles may be the triangles themselves
+        return {k: v.cpu() for k, v in named if not k.startswith("_")}

@@ -22,15 +22,22 @@ class Level:
 
     def sample(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Colour (F, N, 3), gradient (F, N, 3, 2), inside (F, N) at (F, N, 2) level px (pixel centres at +0.5)."""
-        grid = points * (2 / self.size) - 1
-        values = torch.nn.functional.grid_sample(
-            self.stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
-        )[:, :, 0].transpose(1, 2)
-        inside = (grid.abs() < 1 - 2 / self.size).all(-1)
+        values, inside = self._sample(self.stack, points)
         return values[..., :3], torch.stack([values[..., 3:6], values[..., 6:9]], -1), inside
 
+    def colours(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """`sample` without the gradient."""
+        return self._sample(self.stack[:, :3], points)
 
-@dataclass(frozen=True)
+    def _sample(self, stack: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        grid = points * (2 / self.size) - 1
+        values = torch.nn.functional.grid_sample(
+            stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
+        )[:, :, 0].transpose(1, 2)
+        return values, (grid.abs() < 1 - 2 / self.size).all(-1)
+
+
+@dataclass(frozen=True, eq=False)
 class Observation:
     """F frames (one while tracking, the key frames while solving for identity).
 
@@ -44,6 +51,7 @@ class Observation:
     face_size: Tensor  # (F,) px of the frame
     frame_centre: Tensor  # (2,) principal point, px of the frame
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
+    hidden: Tensor | None = None  # (F,) bool: parts of the face are hidden, and have no landmarks; None: of none
 
     def __len__(self) -> int:
         return len(self.side)
@@ -54,7 +62,8 @@ class Observation:
         levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
         parts = self.corner, self.side, self.landmarks, self.face_size
         eyes = None if self.eyes is None else self.eyes[at]
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre, eyes)
+        hidden = None if self.hidden is None else self.hidden[at]
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, eyes, hidden)
 
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:

@@ -25,7 +25,7 @@ def face_brightness(seen: Observation) -> float:
     level = seen.levels[min(seen.levels)]
     points = (seen.landmarks - seen.corner[:, None]) * (level.size / seen.side)[:, None, None]
     known = points.isfinite().all(-1)
-    return 255 * float(level.sample(points.nan_to_num())[0][known].mean())
+    return 255 * float(level.colours(points.nan_to_num())[0][known].mean())
 
 
 def figures(energies: dict[str, float], policy: ConfidencePolicy = ConfidencePolicy()) -> tuple[float, ...]:
@@ -84,4 +84,6 @@ def doubts(
 def frame_doubts(track: Track, index: int) -> list[str]:
     """`doubts` of a track's frame."""
     energies = {name: float(values[index]) for name, values in track.energies.items() if values[index].isfinite()}
-    return doubts(energies, FrameStatus(int(track.status[index])))
+    hidden = [part.replace("_", " ") for part in track.visibility if track.hidden(part)[index]]
+    said = [f"hidden, and so as at rest: {', '.join(hidden)}"] if hidden else []
+    return doubts(energies, FrameStatus(int(track.status[index]))) + said
