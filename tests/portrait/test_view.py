@@ -148,7 +148,7 @@ def test_bad_input(track, clip, tmp_path):
     write_model(
         flame, LinearModel(small.flatten(), name="small", fingerprint="", expression=small.blocks["expression"])
     )
-    refused("fit the video again with this model", track, page, setup=Setup(str(flame)))
+    refused("but the model loaded is 'small'", track, page, setup=Setup(str(flame)))
     assert not page.exists()
 
 
