@@ -42,16 +42,17 @@ ENDS = {"openface": ".csv"}  # of formats that aren't asked for by a name's end
 EQUAL = {"mm": 1e-3, "px": 0.1, "value": 1e-6}
 
 
-class Noise:
+class Stripes:
     """Pictures of a track's size, for a track whose clip isn't given."""
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.grid = np.random.default_rng(0).integers(0, 255, (track.height, track.width, 3), np.uint8)
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        for k, time_ in enumerate(self.track.seconds.tolist()):
-            yield k, time_, np.roll(self.grid, k, 1)
+        height, width = self.track.height, self.track.width
+        for k, seconds in enumerate(self.track.seconds.tolist()):
+            row = (np.arange(width) + k).astype(np.uint8)
+            yield k, seconds, np.broadcast_to(row[:, None], (height, width, 3)).copy()
 
 
 def waves(model: FaceModel, frames: int) -> Track:
@@ -84,7 +85,7 @@ def flame_clip(folder: Path, frames: int) -> tuple[Performance, Evaluation]:
     written = write_flame(folder, make_head())
     model = import_model(written.path, written.extras, force=True)
     track = waves(model, frames)
-    return Performance(track, model, pictures=ClipPictures(model, track, Noise(track))), written.evaluate
+    return Performance(track, model, pictures=ClipPictures(model, track, Stripes(track))), written.evaluate
 
 
 def arrive(name: str, clip: Performance, folder: Path, formula: Evaluation) -> tuple[Checked, float]:
@@ -126,11 +127,11 @@ def elsewhere(module: str, function: str) -> dict[str, float | str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("track", type=Path, nargs="?")
-    parser.add_argument("--video", type=Path, help="the track's clip; else its pictures are noise")
+    parser.add_argument("--video", type=Path, help="the track's clip; else its pictures are stripes")
     arguments = parser.parse_args()
     model = facemodel.load()
     track = load_track(arguments.track, model) if arguments.track else long_performance(model, FRAMES)
-    reader = check_video(arguments.video, track) if arguments.video else Noise(track)
+    reader = check_video(arguments.video, track) if arguments.video else Stripes(track)
     clip = Performance(track, model, pictures=ClipPictures(model, track, reader))
     shown = Table("format", "read by", "frames", "mm", "px", "value", "s to write")
     found: dict[str, Checked] = {}

@@ -1,8 +1,8 @@
 """Readers that this project didn't write, for every format it writes: what each makes of a file, against the clip.
 
 `benchmarks.interchange` calls them. A reader is a function of the clip and the path, and gives a `Checked`; `Absent`
-says what isn't installed. Where a format is nothing but tables, the reader is the library that parses them, and OpenCV or
-PyTorch3D projects; FLAME's coefficients are evaluated by its authors' formula in numpy.
+says what isn't installed. Where a format is nothing but tables, the reader is the library that parses them, and OpenCV
+or PyTorch3D projects; FLAME's coefficients are evaluated by its authors' formula in numpy.
 """
 
 from __future__ import annotations

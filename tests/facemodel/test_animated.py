@@ -291,8 +291,8 @@ def test_bad_input(clips, tmp_path, model):
 
 
 def test_nothing_is_left_half_written(clips, tmp_path):
-    def breaks(frames, window):
-        yield from flat_pictures(frames[:1], window)
+    def breaks(frames, window, matte):
+        yield from flat_pictures(frames[:1], window, matte)
         raise PortraitError("video: ends early")
 
     path, _ = write(clips["default"], tmp_path, "nerfstudio")
@@ -308,10 +308,10 @@ def test_pictures_are_asked_for_one_at_a_time(clips, tmp_path):
     """So that memory doesn't grow with the clip."""
     alive, most = [], []
 
-    def counted(frames, window):
+    def counted(frames, window, matte):
         import weakref
 
-        for picture in flat_pictures(frames, window):
+        for picture in flat_pictures(frames, window, matte):
             alive.append(weakref.ref(picture))
             most.append(sum(r() is not None for r in alive))
             yield picture

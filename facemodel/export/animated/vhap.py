@@ -29,7 +29,7 @@ OPEN_JAW = 0.3  # radians, of the canonical face
 UNITS = {
     "units": "metres, radians",
     "axes": "OpenGL: x right, y up, the camera looks along -z",
-    "masks": "of the model, which has no hair: put a matte's in fg_masks to have it",
+    "masks": "mattes of the person, with hair and clothes, and the model's silhouette",
     "flame": "axis-angle; the file doesn't say which generation of FLAME: 'fingerprint' is of the model's file",
 }
 
@@ -42,7 +42,7 @@ def write(clip: Performance, folder: Path, report: Report) -> Sequence[str]:
     frames, common = [], intrinsics(clip)
     kept = {n: common[n] for n in ("cx", "cy", "fl_x", "fl_y", "h", "w", "camera_angle_x", "camera_angle_y")}
     (folder / "flame_param").mkdir()
-    for t, (k, picture) in enumerate(pictures_of(clip, whole(clip), report, "export")):
+    for t, (k, picture) in enumerate(pictures_of(clip, whole(clip), report, matte=True)):
         name = f"{t:05d}_00.png"
         save(folder / "images" / name, picture.image)
         save(folder / "fg_masks" / name, picture.mask)
