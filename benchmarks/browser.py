@@ -90,7 +90,7 @@ def opened(
 DRAWN = """([frame, head]) => {
   const { stage } = portrait, drawn = stage.heads[head];
   portrait.seek(frame);
-  portrait.render();
+  portrait.view.render();
   const gl = stage.renderer.getContext(), { mesh, material, at } = drawn, count = drawn.face.count;
   const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
   const compile = material.onBeforeCompile;
@@ -132,7 +132,7 @@ DRAWN = """([frame, head]) => {
 
 COMPUTED = """([frame, head]) => {
   portrait.seek(frame);
-  portrait.render();
+  portrait.view.render();
   return Array.from(portrait.stage.heads[head].face.vertices());
 }"""
 """Vertices as the page's own script computes them."""

@@ -26,7 +26,9 @@ class BilinearModel(LinearModel):
 
     - ``core`` (R, S, P) mm and ``vertex_factor`` (P, V, 3), orthonormal rows: the Tucker form;
     - ``identity_origin`` (R,), ``identity_directions`` (I, R), ``expression_origin`` (S,), ``expression_directions``
-      (E, S): a = origin + identity x directions, b likewise.
+      (E, S): a = origin + identity x directions, b likewise;
+    - ``added_mean`` (V, 3), ``added_identity`` (I, V, 3), ``added_expression`` (E, V, 3), all or none: what is linear
+      beside it (`facemodel.bridge`).
     """
 
     linear = False
@@ -51,6 +53,12 @@ class BilinearModel(LinearModel):
     ) -> Tensor:
         """See `FaceModel.vertices`."""
         vertices = self._surface(*self._factors(identity, expression))
+        if self._has("added_mean"):
+            vertices = vertices + self.added_mean
+            if identity is not None:
+                vertices = vertices + combine("identity", identity, self.added_identity)
+            if expression is not None:
+                vertices = vertices + combine("expression", expression, self.added_expression)
         return vertices if gaze is None else self.turn_eyes(vertices, identity, gaze)
 
     def linearize(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Linearization:
@@ -58,11 +66,15 @@ class BilinearModel(LinearModel):
         a, b = self._factors(identity, expression)
         by_identity = self._surface(self.identity_directions, b)
         by_expression = self._surface(a, self.expression_directions)
-        return Linearization(self._surface(a, b), by_identity, by_expression, a.new_zeros(0, *self.mean.shape))
+        if self._has("added_mean"):
+            by_identity, by_expression = by_identity + self.added_identity, by_expression + self.added_expression
+        vertices = self.vertices(identity, expression)
+        return Linearization(vertices, by_identity, by_expression, a.new_zeros(0, *self.mean.shape))
 
     def combinations(self, rows: sparse.csr_matrix) -> Combinations:
         """See `FaceModel.combinations`."""
-        return BilinearCombinations(self, gather(rows, self.vertex_factor))
+        linear = (self.added_mean, self.added_identity, self.added_expression) if self._has("added_mean") else ()
+        return BilinearCombinations(self, gather(rows, self.vertex_factor), *(gather(rows, x) for x in linear))
 
     def factors(self, identity: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
         """What the core is multiplied with, (R,) and (S,), at a state."""
@@ -72,9 +84,16 @@ class BilinearModel(LinearModel):
 class BilinearCombinations:
     """See `facemodel.combinations.Combinations`: the core's columns at the combinations alone."""
 
-    def __init__(self, model: BilinearModel, factor: Tensor) -> None:
-        """``factor``: (N, 3, P)."""
+    def __init__(
+        self,
+        model: BilinearModel,
+        factor: Tensor,  # (N, 3, P)
+        mean: Tensor | float = 0.0,  # (N, 3), what is linear beside the Tucker form
+        identity: Tensor | None = None,  # (N, 3, I)
+        expression: Tensor | None = None,  # (N, 3, E)
+    ) -> None:
         self.model, self.factor = model, factor
+        self.mean, self.identity, self.expression = mean, identity, expression
         self._person: tuple[Tensor, Tensor] | None = None  # the last identity, and (N, 3, S) of each expression with it
 
     def _of_person(self, identity: Tensor) -> Tensor:
@@ -85,16 +104,19 @@ class BilinearCombinations:
 
     def positions(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
         """See `Combinations`."""
-        return self._of_person(identity) @ self.model.factors(identity, expression)[1]
+        found = self._of_person(identity) @ self.model.factors(identity, expression)[1] + self.mean
+        return found if self.identity is None else found + self.identity @ identity + self.expression @ expression
 
     def by_identity(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
         """See `Combinations`."""
         _, b = self.model.factors(identity, expression)
-        return self.factor @ torch.einsum("ir,s,rsp->pi", self.model.identity_directions, b, self.model.core)
+        found = self.factor @ torch.einsum("ir,s,rsp->pi", self.model.identity_directions, b, self.model.core)
+        return found if self.identity is None else found + self.identity
 
     def by_motion(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
         """See `Combinations`."""
-        return self._of_person(identity) @ self.model.expression_directions.T
+        found = self._of_person(identity) @ self.model.expression_directions.T
+        return found if self.expression is None else found + self.expression
 
     def holds(self, there: Place, here: Place) -> bool:
         """See `Combinations`."""

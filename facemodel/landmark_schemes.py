@@ -28,6 +28,7 @@ class LandmarkScheme:
     forehead: int | None = None  # highest point in the middle, where the scheme has one
     nose_base: int | None = None  # where the nose meets the upper lip, in the middle
     irises: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the left eye, of the right, the centre first
+    outline: tuple[int, ...] = ()  # of the face: these slide over the surface as the head turns
 
     @property
     def five_points(self) -> tuple[tuple[int, ...], ...]:
@@ -68,6 +69,7 @@ IBUG68 = SCHEMES.add("ibug68", LandmarkScheme(
     mouth_corners=(54, 48),
     chin=8,
     nose_base=33,
+    outline=tuple(range(17)),
 ))  # fmt: skip
 
 MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
@@ -84,4 +86,8 @@ MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
     forehead=10,
     nose_base=2,
     irises=((473, 474, 475, 476, 477), (468, 469, 470, 471, 472)),
+    outline=(
+        10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
+        150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+    ),
 ))  # fmt: skip

@@ -164,4 +164,5 @@ class LinearModel(FaceModel):
 
     def flatten(self) -> dict[str, Tensor]:
         """What it was made of (the class's description), on the CPU."""
-        return {k: v.cpu() for k, v in self.named_buffers() if not k.startswith("_")}
+        named = self.named_buffers(remove_duplicate=False)  # texture triangles may be the triangles themselves
+        return {k: v.cpu() for k, v in named if not k.startswith("_")}

@@ -15,3 +15,5 @@ class Provenance:
     unit: str  # what was done to lengths: "metres, times 1000"
     notes: tuple[str, ...] = ()  # what else was changed, dropped, or isn't known, a sentence each
     carried: tuple[str, ...] = ()  # capabilities, regions, landmark schemes of the default model's
+    own_vertices: int | None = None  # how many of the vertices are its own: the first; None is all
+    own_expressions: int | None = None  # the same of its expressions

@@ -8,6 +8,7 @@ otherwise, by which fits differ from earlier ones in the fourth digit.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,8 @@ def rotation_matrix(axis_angle: Tensor) -> Tensor:
     double precision to single, which joints (`FaceModel.linearize`) then can't be multiplied with, and the derivatives
     of its ``fast`` variant are wrong by 1e-4 at angles of 1e-4.
     """
+    if axis_angle.shape == (1, 3) and _compiled(axis_angle):
+        return _one_matrix(axis_angle)
     squared = (axis_angle * axis_angle).sum(-1)
     small = squared < 1e-6  # the series' next terms are below 1e-14 there
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
@@ -37,6 +40,8 @@ def axis_angle(matrix: Tensor) -> Tensor:
 
     Goes through the quaternion component that is largest, so that half turns are as exact as small ones.
     """
+    if matrix.numel() == 9 and _compiled(matrix):
+        return _one_vector(matrix)
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrix.flatten(-2).unbind(-1)
     xy, yz, xz = m01 + m10, m12 + m21, m02 + m20
     dx, dy, dz = m21 - m12, m02 - m20, m10 - m01
@@ -53,3 +58,28 @@ def axis_angle(matrix: Tensor) -> Tensor:
     length = torch.where(tiny, torch.ones_like(squared), squared).sqrt()
     scale = torch.where(tiny, 2 / torch.where(tiny, w, torch.ones_like(w)), 2 * torch.atan2(length, w) / length)
     return vector * scale[..., None]
+
+
+def _compiled(values: Tensor) -> bool:
+    """Whether the compiled kernels may be called: in single precision on the CPU, where nothing is differentiated."""
+    return torch.is_inference_mode_enabled() and values.device.type == "cpu" and values.dtype == torch.float32
+
+
+def _one_matrix(axis_angle: Tensor) -> Tensor:
+    from geometry import rotation_kernel as kernel
+
+    vector, angles, out = axis_angle[0].numpy(), torch.empty(2), torch.empty(1, 3, 3)
+    kernel.squared_length(vector, angles.numpy())
+    angles[:1].sqrt_()
+    torch.div(angles[:1], 2, out=angles[1:])
+    kernel.rotation_matrix(vector, angles.numpy(), angles.sin().numpy(), out[0].numpy())
+    return out
+
+
+def _one_vector(matrix: Tensor) -> Tensor:
+    from geometry import rotation_kernel as kernel
+
+    out, quaternion, squared = torch.empty(*matrix.shape[:-2], 3), np.empty(4, np.float32), torch.empty(1)
+    kernel.quaternion(matrix.reshape(3, 3).numpy(), quaternion, squared.numpy())
+    kernel.axis_angle(quaternion, squared.numpy(), squared.sqrt().numpy(), out.view(3).numpy())
+    return out

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitting.landmarks.embedding import SAME, FaceEmbedding
+from fitting.landmarks.embedding import FaceEmbedding
 
-__all__ = ["SAME", "FaceEmbedding", "similarity"]
+__all__ = ["FaceEmbedding", "similarity"]
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

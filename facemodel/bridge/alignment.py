@@ -6,14 +6,19 @@ nearest points and landmarks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from torch import Tensor
 
-from facemodel.base import FaceModel, LandmarkEmbedding
+from facemodel.base import FaceModel
 from facemodel.bridge.surface import Surface, vertex_normals
 from facemodel.landmark_schemes import SCHEMES
+
+TOGETHER = 50
+"""Landmarks from which on more of them weigh no more."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,17 @@ class Guides:
         return len(self.weights)
 
 
-CONTOUR = {"ibug68": frozenset(range(17))}
-"""Landmarks that slide over the surface as the head turns: they aren't places."""
+def find_guides(default: FaceModel, landmarks: Mapping[str, tuple[Tensor, Tensor]], least: float = 0.2) -> Guides:
+    """Landmarks of the scheme of which most are tied to both surfaces; none where there is no such scheme.
 
-
-def find_guides(default: FaceModel, embeddings: dict[str, LandmarkEmbedding], model: FaceModel, least=0.2) -> Guides:
-    """Landmarks of the scheme of which most are tied to both surfaces; none where there is no such scheme."""
+    landmarks: by scheme, points (L, 3) mm on the other model's mean and how well each is tied to it (L,).
+    """
     best: tuple[str, np.ndarray] | None = None
-    for name, embedding in embeddings.items():
+    for name, (_, weights) in landmarks.items():
         if name not in default.embeddings:
             continue
-        sliding = CONTOUR.get(name, frozenset()) | {k for side in SCHEMES[name].irises for k in side}
-        tied = np.minimum(embedding.weights.numpy(), default.embeddings[name].weights.numpy()) > least
+        sliding = {*SCHEMES[name].outline, *(k for side in SCHEMES[name].irises for k in side)}
+        tied = np.minimum(weights.numpy(), default.embeddings[name].weights.numpy()) > least
         tied[list(sliding)] = False
         if best is None or tied.sum() > len(best[1]):
             best = name, np.flatnonzero(tied)
@@ -47,13 +51,17 @@ def find_guides(default: FaceModel, embeddings: dict[str, LandmarkEmbedding], mo
     if best is None or len(best[1]) < 4:
         return Guides(sparse.csr_matrix((0, count)), np.zeros((0, 3)), np.zeros(0))
     name, chosen = best
-    ours, theirs = default.embeddings[name], embeddings[name]
+    ours, places = default.embeddings[name], landmarks[name][0]
     corners = default.triangles[ours.triangles[chosen]].numpy()
     rows = np.repeat(np.arange(len(chosen)), 3)
     weights = ours.barycentric[chosen].double().numpy().ravel()
     source = sparse.csr_matrix((weights, (rows, corners.ravel())), (len(chosen), count))
-    places = model.mean[model.triangles[theirs.triangles[chosen]]] * theirs.barycentric[chosen][..., None]
-    return Guides(source, places.sum(1).double().numpy(), np.ones(len(chosen)))
+    return Guides(source, places[chosen].double().numpy(), np.full(len(chosen), TOGETHER / max(len(chosen), TOGETHER)))
+
+
+def landmarks_of(model: FaceModel) -> dict[str, tuple[Tensor, Tensor]]:
+    """A model's own landmarks, as `find_guides` takes them."""
+    return {name: (model.landmarks(model.mean, name), e.weights) for name, e in model.embeddings.items()}
 
 
 def similarity(

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from torch import Tensor
 
-from facemodel.base import FaceModel, LandmarkEmbedding
-from facemodel.bridge.alignment import Guides, find_guides, shape_default, similarity
+from facemodel.base import FaceModel
+from facemodel.bridge.alignment import Guides, find_guides, landmarks_of, shape_default, similarity
 from facemodel.bridge.surface import (
     Surface,
     boundary,
@@ -27,10 +28,10 @@ from facemodel.bridge.surface import (
     vertex_normals,
 )
 from facemodel.correspondence import Correspondence, Placement
-from facemodel.linear import LinearModel
 from foundation.progress import Event, Report, ignore
 
-INSIDE = ("eyes", "iris", "pupil", "teeth", "tongue", "mouth_inside")
+SOCKET = "eye_sockets"
+INSIDE = ("eyes", "iris", "pupil", "teeth", "tongue", "mouth_inside", SOCKET)
 OUTSIDE = ("skin", "face", "ears", "scalp", "neck")
 """Regions that aren't the outer skin, and that are."""
 
@@ -53,37 +54,48 @@ POLICY = Policy()
 def register(
     default: FaceModel,
     model: FaceModel,
-    landmarks: Mapping[str, LandmarkEmbedding] | None = None,
+    landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
     policy: Policy = POLICY,
     report: Report = ignore,
 ) -> Correspondence:
-    """The correspondence between the default model and another one, of their surfaces at the prior's mean.
+    """`lay`, then `correspond`: the correspondence between the default model and another one."""
+    laid = lay(default, model, landmarks, policy=policy, report=report)
+    return correspond(default, model, laid, policy=policy)
+
+
+def lay(
+    default: FaceModel,
+    model: FaceModel,
+    landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    *,
+    policy: Policy = POLICY,
+    report: Report = ignore,
+) -> np.ndarray:
+    """(V0, 3) mm: the default model's vertices on the other model's surface, at the prior's mean.
 
     Args:
-        landmarks: where landmark schemes are on the model, where that is known better than by its own embeddings.
+        landmarks: as `find_guides` takes them, where they are known better than by the model's own embeddings.
     """
-    guides = find_guides(default, dict(landmarks or model.embeddings), model)
-    vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
-    skin = outer_skin(model)
-    surface = Surface(vertices, triangles, skin[triangles].all(1))
-    source_skin = outer_skin(default)
-    report(Event("registering", 0, len(policy.stiffness) + 2, "steps"))
+    guides = find_guides(default, landmarks or landmarks_of(model))
+    triangles, skin, source_skin = model.triangles.numpy(), outer_skin(model), outer_skin(default)
+    surface = Surface(model.mean.double().numpy(), triangles, skin[triangles].all(1))
+    steps = len(policy.stiffness) + 2
+    report(Event("registering", 0, steps, "steps"))
     shaped = shape_default(default, guides, surface, source_skin & default.region("face").numpy())
-    report(Event("registering", 1, len(policy.stiffness) + 2, "steps"))
-    laid = _bend(default, shaped, source_skin, surface, guides, policy, report)
-    report(Event("registering", len(policy.stiffness) + 1, len(policy.stiffness) + 2, "steps"))
+    report(Event("registering", 1, steps, "steps"))
+    return _bend(default, shaped, source_skin, surface, guides, policy, report)
+
+
+def correspond(default: FaceModel, model: FaceModel, laid: np.ndarray, *, policy: Policy = POLICY) -> Correspondence:
+    """Which point of the model is which of the default one, that was laid onto it: (V0, 3) mm."""
+    vertices, skin, source_skin = model.mean.double().numpy(), outer_skin(model), outer_skin(default)
     return Correspondence(
         default.fingerprint,
         _placed(vertices, model, skin, laid, default, source_skin, policy),
         _placed(laid, default, source_skin, vertices, model, skin, policy),
         torch.from_numpy(laid).float(),
     )
-
-
-def with_correspondence(model: LinearModel, found: Correspondence) -> LinearModel:
-    """A model that keeps its correspondence with the default one, in its file, too."""
-    return model.rebuilt(model.flatten() | found.tensors(), registered=found.fingerprint)
 
 
 def outer_skin(model: FaceModel) -> np.ndarray:

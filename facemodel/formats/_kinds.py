@@ -36,10 +36,11 @@ GROUPS: tuple[dict[str, tuple[str | int | None, ...]], ...] = (
         "expression_origin": ("rank 2",),
         "expression_directions": ("E", "rank 2"),
     },
+    {"added_mean": ("V", 3), "added_identity": ("I", "V", 3), "added_expression": ("E", "V", 3)},
     {
-        "correspondence_on_default_triangles": ("own V",),
-        "correspondence_on_default_barycentric": ("own V", 3),
-        "correspondence_on_default_weights": ("own V",),
+        "correspondence_on_default_triangles": ("V",),
+        "correspondence_on_default_barycentric": ("V", 3),
+        "correspondence_on_default_weights": ("V",),
         "correspondence_on_model_triangles": ("default V",),
         "correspondence_on_model_barycentric": ("default V", 3),
         "correspondence_on_model_weights": ("default V",),
@@ -110,7 +111,10 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
     if "provenance" in facts:
         said = facts["provenance"]
         lists = {k: tuple(str(x) for x in said.get(k, ())) for k in ("files", "notes", "carried")}
-        model.provenance = Provenance(**{k: str(said[k]) for k in ("format", "sha256", "unit")}, **lists)
+        counts = {k: said.get(k) for k in ("own_vertices", "own_expressions")}
+        if any(n is not None and not isinstance(n, int) for n in counts.values()):
+            raise ValueError("counts that aren't numbers")
+        model.provenance = Provenance(**{k: str(said[k]) for k in ("format", "sha256", "unit")}, **lists, **counts)
     return model
 
 

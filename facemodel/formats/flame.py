@@ -132,7 +132,7 @@ def _lids(parts: Parts, extras: Extras) -> None:
         side = float((moves * parts.mean[:, 0]).sum())
         lids["eyeBlinkLeft" if side > 0 else "eyeBlinkRight"] = offsets
     if not lids:
-        parts.notes.append("it has no eyelids that close: give l_eyelid.npy and r_eyelid.npy as extra files")
+        parts.notes.append("it has no eyelids that close of its own: l_eyelid.npy and r_eyelid.npy are extra files")
         return
     parts.expression = np.concatenate([parts.expression, np.stack(list(lids.values()))])
     parts.block = _assemble.joined(parts.block, Block.activations(tuple(lids)))

@@ -6,13 +6,15 @@ made of (`fitting.tracking.confidence`).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from fitting.energy.photometric import Look
-from fitting.energy.residuals import flip, projection
-from fitting.energy.surface import Surface
+from fitting.energy.residuals import flip, projected
+from fitting.energy.surface import Affine, Surface
 from fitting.policy.agreement import AgreementPolicy
 from fitting.solver.state import FitState
 from geometry.color import linear_to_srgb
@@ -43,19 +45,51 @@ def agreement(
         ``visible``: share of the face turned to the camera that is seen.
     """
     seen, level, some = look.seen, look.level, slice(None, None, policy.every)
-    nine, axes = surface.points.every(policy.every).at(state.motion), flip(state.light)
+    nine, axes = _some(surface.points, policy.every).at(state.motion), flip(state.light)
     rotated = nine.unflatten(2, (3, 3)) @ state.rotation.transpose(1, 2)[:, None]
     p, t1, t2 = rotated.unbind(2)
     placed = p * axes + state.translation[:, None]
-    uv, _ = projection(placed, state.log_focal.exp())
+    uv = projected(placed, state.log_focal.exp())
     points = (uv + (seen.frame_centre - seen.corner)[:, None]) * (level / seen.side)[:, None, None]
-    observed, _, inside = seen.levels[level].sample(points)
+    observed, inside = seen.levels[level].colours(points)
     normal = torch.nn.functional.normalize(torch.linalg.cross(t1, t2), dim=-1)
     turned = -(normal * axes * torch.nn.functional.normalize(placed, dim=-1)).sum(-1).clamp(-1, 0)
     shown = linear_to_srgb((surface.albedo[some] * (sh_basis(normal) @ state.light))[0].clamp_min(1e-4))
     parts = (look.visible[:, some] * inside * turned)[0], shown, normal[0], observed[0], unhidden[:, some] * turned
-    # From here on numbers are few, and NumPy takes a third of the time of as many calls of torch.
     weight, shown, normal, observed, could = (x.cpu().double().numpy() for x in parts)
+    typical, correlation = compiled_figures(weight, shown, normal, observed, policy)
+    return {
+        "photometric": float(255 * policy.robust * typical),
+        "correlation": float(np.clip(correlation, -1, 1)),
+        "visible": float(weight.sum() / max(could.sum(), 1e-6)),
+    }
+
+
+@lru_cache(maxsize=1)  # of a linear model the same in all of a person's frames
+def _some(points: Affine, every: int) -> Affine:
+    return points.every(every)
+
+
+def compiled_figures(
+    weight: Array, shown: Array, normal: Array, observed: Array, policy: AgreementPolicy
+) -> tuple[float, float]:
+    """`figures`, by the compiled kernel."""
+    from fitting.energy import agreement_kernel as kernel
+
+    p = policy
+    limits = kernel.Limits(p.grey, p.floor, p.noise, p.signal, p.explained, p.outlying, p.rounds, TINY)
+    return kernel.figures(weight, shown, normal, observed, LUMA, limits)
+
+
+def figures(
+    weight: Array, shown: Array, normal: Array, observed: Array, policy: AgreementPolicy
+) -> tuple[float, float]:
+    """Typical difference of the colours, of 1, and correlation: what the compiled kernel gives, in NumPy.
+
+    Args:
+        weight: (N,) how much each sample counts. shown: (N, 3) drawn, sRGB. normal: (N, 3) unit.
+        observed: (N, 3) seen, sRGB. All in double precision.
+    """
     bright, total = observed @ LUMA, max(weight.sum(), 1e-6)
     if np.sqrt((weight[:, None] * (observed - bright[:, None]) ** 2).sum() / 3 / total) < policy.grey:
         observed, shown = bright[:, None], (shown @ LUMA)[:, None]
@@ -65,12 +99,7 @@ def agreement(
     mean = lambda values: (trust * values).sum() / max(trust.sum(), 1e-6)  # noqa: E731
     a, b = bright - mean(bright), expected - mean(expected)
     variance = max(mean(a * a) - policy.noise**2, policy.signal * mean(a * a))
-    correlation = mean(a * b) / np.sqrt(variance * mean(b * b) + TINY**4)
-    return {
-        "photometric": float(255 * policy.robust * typical),
-        "correlation": float(np.clip(correlation, -1, 1)),
-        "visible": float(weight.sum() / max(could.sum(), 1e-6)),
-    }
+    return typical, mean(a * b) / np.sqrt(variance * mean(b * b) + TINY**4)
 
 
 def _relit(shown: Array, normal: Array, observed: Array, weight: Array, policy: AgreementPolicy) -> tuple[Array, Array]:

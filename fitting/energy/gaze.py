@@ -31,7 +31,8 @@ class EyeballPixels:
     """What of an eyeball is seen."""
 
     directions: Tensor  # (P, 3) unit, from the eyeball's centre, model axes
-    brightness: Tensor  # (P,)
+    brightness: Tensor  # (P,) about its mean
+    power: Tensor  # () sum of its squares
     softness: float  # rad, width of the iris' edge in the picture
     count: float  # of the picture's own pixels
 
@@ -90,13 +91,12 @@ class GazeRefiner:
 
     def _unlikely(self, pixels: EyeballPixels, gaze: Tensor) -> Tensor:
         """(K,) negative log-likelihood of gazes (K, 2)."""
-        angle = (pixels.directions @ gaze_direction(gaze).T).clamp(-1, 1).acos()  # (P, K)
-        white = ((angle - self.iris) / pixels.softness).sigmoid()
-        white = white - white.mean(0)
-        y = pixels.brightness - pixels.brightness.mean()
+        white = (pixels.directions @ gaze_direction(gaze).T).clamp_(-1, 1).acos_()  # (P, K) angles at first
+        white.sub_(self.iris).div_(pixels.softness).sigmoid_()
+        white -= white.mean(0)
         spread = white.square().sum(0)
-        along = (white * y[:, None]).sum(0).clamp_min(0)  # the white is brighter
-        left = (y.square().sum() - along.square() / spread.clamp_min(1e-3)) / len(y)
+        along = white.mul_(pixels.brightness[:, None]).sum(0).clamp_min(0)  # the white is brighter
+        left = (pixels.power - along.square() / spread.clamp_min(1e-3)) / len(pixels.brightness)
         return 0.5 * self.policy.independent * pixels.count * (left + self.policy.noise**2).log()
 
     def _pixels(self, state: FitState, f: int, vertices: Tensor, seen: Observation) -> list[EyeballPixels | None]:
@@ -130,7 +130,8 @@ class GazeRefiner:
             direction = torch.nn.functional.normalize(direction, dim=-1)
             brightness = torch.as_tensor(eyes.brightness[eye], device=device)[rows, columns]
             pixel = max(1.0, scale) / scale * float(centres[eye, 2]) / (focal * float(self.radius))
-            out.append(EyeballPixels(direction, brightness, 0.5 * pixel, count))
+            brightness = brightness - brightness.mean()
+            out.append(EyeballPixels(direction, brightness, brightness.square().sum(), 0.5 * pixel, count))
         return out
 
 

@@ -33,9 +33,8 @@ class Marks(NamedTuple):
 class Eyeballs(NamedTuple):
     eye: np.ndarray  # (L,) side or -1
     centre: np.ndarray  # (2, 3) mm
-    turn: np.ndarray  # (2, 3, 3) rotations
-    by_yaw: np.ndarray  # (2, 3, 3) their derivatives
-    by_pitch: np.ndarray  # (2, 3, 3)
+    sines: np.ndarray  # (2, 2) of yaw and pitch
+    cosines: np.ndarray  # (2, 2)
 
 
 class Pairs(NamedTuple):
@@ -62,6 +61,23 @@ class Scales(NamedTuple):
 
 
 @jit
+def turns(sines, cosines):
+    """Rotations (2, 3, 3) of both eyes and their derivatives by yaw and by pitch; see `facemodel.gaze`."""
+    out = np.zeros((3, 2, 3, 3), np.float32)
+    for side in range(2):
+        sy, sp, cy, cp = sines[side, 0], sines[side, 1], cosines[side, 0], cosines[side, 1]
+        ss, sc, cs, cc = sy * sp, sy * cp, cy * sp, cy * cp
+        turn, by_yaw, by_pitch = out[0, side], out[1, side], out[2, side]
+        turn[0, 0], turn[0, 1], turn[0, 2], turn[1, 1], turn[1, 2] = cy, -ss, sc, cp, sp
+        turn[2, 0], turn[2, 1], turn[2, 2] = -sy, -cs, cc
+        by_yaw[0, 0], by_yaw[0, 1], by_yaw[0, 2] = -sy, -cs, cc
+        by_yaw[2, 0], by_yaw[2, 1], by_yaw[2, 2] = -cy, ss, -sc
+        by_pitch[0, 1], by_pitch[0, 2], by_pitch[1, 1], by_pitch[1, 2] = -sc, -ss, -sp, cp
+        by_pitch[2, 1], by_pitch[2, 2] = -cc, -cs
+    return out[0], out[1], out[2]
+
+
+@jit
 def landmark_rows(marks, eyeballs, pairs, bases, pose, scales, shared, out, squared):
     """Fills the rows of one frame's landmarks, (2 L) and then of the pairs (2 P), each times the root of its weight.
 
@@ -72,13 +88,8 @@ def landmark_rows(marks, eyeballs, pairs, bases, pose, scales, shared, out, squa
     """
     neutral, coefficients, normal, reliability = marks.neutral, marks.coefficients, marks.normal, marks.weights
     observed, unit = marks.observed, marks.unit
-    eye, centre, turn, by_yaw, by_pitch = (
-        eyeballs.eye,
-        eyeballs.centre,
-        eyeballs.turn,
-        eyeballs.by_yaw,
-        eyeballs.by_pitch,
-    )
+    eye, centre = eyeballs.eye, eyeballs.centre
+    turn, by_yaw, by_pitch = turns(eyeballs.sines, eyeballs.cosines)
     index, pair_strengths, eye_pairs, corners = pairs.index, pairs.strengths, pairs.on_eyes, pairs.corners
     across, heights = pairs.across, pairs.heights
     motion, identity, centre_identity = bases.motion, bases.identity, bases.centre

@@ -14,7 +14,7 @@ from facemodel.landmark_schemes import SCHEMES
 from geometry.mesh import vertex_normals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LandmarkPoints:
     """L landmarks; those on an eyeball turn with it."""
 

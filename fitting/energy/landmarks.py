@@ -47,7 +47,7 @@ def _compiled(of, state, seen, weights, layout, shared) -> tuple[Tensor, Tensor]
     first = layout.shared if shared else 0
     out = torch.zeros(frames, 2 * (count + len(s.pairs)), first + layout.frame + 1)
     squared = torch.empty(frames, count)
-    turn, by_yaw, by_pitch = np.ascontiguousarray(gaze_rotation_and_slopes(state.gaze).movedim(-3, 0).numpy())
+    sines, cosines = state.gaze.sin().numpy(), state.gaze.cos().numpy()
     observed, unit = (seen.landmarks - seen.frame_centre).numpy(), (1 / seen.face_size).numpy()
     focal, motion, across = state.log_focal.exp().numpy()[()], state.motion, across_eyes(seen, s).numpy()
     scales = kernel.Scales(*(np.float32(x) for x in (weights.landmark_scale, weights.landmarks, weights.pair_scale)))
@@ -57,7 +57,7 @@ def _compiled(of, state, seen, weights, layout, shared) -> tuple[Tensor, Tensor]
         p = of.points.frame(f)
         kernel.landmark_rows(
             kernel.Marks(p.neutral.numpy(), motion[f].contiguous().numpy(), normal, weight, observed[f], unit[f]),
-            kernel.Eyeballs(eye, centre, turn[f], by_yaw[f], by_pitch[f]),
+            kernel.Eyeballs(eye, centre, sines[f], cosines[f]),
             kernel.Pairs(s.pairs.numpy(), counted, s.eye_pairs, corners, across[f], state.brows.numpy()),
             kernel.Bases(p.motion.numpy(), p.identity.numpy(), s.centre_identity.numpy()),
             Pose(state.rotation[f].contiguous().numpy(), state.translation[f].numpy(), focal),

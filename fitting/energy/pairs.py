@@ -6,6 +6,8 @@ would lose them; of a brow only the height counts, over where it rests on this p
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState
 
 
+@lru_cache(maxsize=8)
 def strengths(weights: TermWeights, marks: LandmarkPoints) -> Tensor:
     """(P,) how much each pair of landmarks counts."""
     brows = len(marks.on_brows)
@@ -50,6 +53,7 @@ def both_axes(x: Tensor) -> Tensor:
     return x[..., None].expand(*x.shape, 2).flatten(1)
 
 
+@lru_cache(maxsize=1)  # each step of a frame asks
 def across_eyes(seen: Observation, marks: LandmarkPoints) -> Tensor:
     """(F, 2): unit vectors in the picture, up across the line between the eyes; zero where those aren't known."""
     left, right = seen.landmarks[:, marks.eye_corners].mean(2).unbind(1)

@@ -33,10 +33,15 @@ def flip(like: Tensor) -> Tensor:
     return torch.tensor(FLIP, dtype=like.dtype, device=like.device)
 
 
+def projected(points: Tensor, focal: Tensor) -> Tensor:
+    """Camera frame (F, N, 3) to px about the principal point (F, N, 2)."""
+    return focal * points[..., :2] * (1 / points[..., 2])[..., None]
+
+
 def projection(points: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
-    """Camera frame (F, N, 3) to px about the principal point (F, N, 2), and the derivative (F, N, 2, 3)."""
+    """`projected`, and its derivative (F, N, 2, 3)."""
     inverse_z = 1 / points[..., 2]
-    uv = focal * points[..., :2] * inverse_z[..., None]
+    uv = projected(points, focal)
     zero = torch.zeros_like(inverse_z)
     fz = focal * inverse_z
     rows = [torch.stack([fz, zero, -uv[..., 0] * inverse_z], -1), torch.stack([zero, fz, -uv[..., 1] * inverse_z], -1)]

@@ -24,7 +24,7 @@ from fitting.energy.samples import SurfaceSamples
 from fitting.solver.state import FitState
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Affine:
     """N points that move linearly with a frame's motion; with a leading F where each frame has its own."""
 
@@ -37,13 +37,19 @@ class Affine:
         frames = "f" if self.motion.dim() == 4 else ""
         return self.neutral + torch.einsum(f"{frames}nkj,fj->fnk", self.motion, motion)
 
-    def part(self, rows: slice) -> Affine:
-        """Some of the K numbers of each point."""
-        return Affine(self.neutral[..., rows], self.identity[..., rows, :], self.motion[..., rows, :])
-
     def every(self, step: int) -> Affine:
         """Each ``step``-th of the N points."""
-        return Affine(self.neutral[..., ::step, :], self.identity[..., ::step, :, :], self.motion[..., ::step, :, :])
+        return self._part(slice(None, None, step), slice(None))
+
+    @cached_property
+    def positions(self) -> Affine:
+        """The first three of the K numbers."""
+        return self._part(slice(None), slice(0, 3))
+
+    def _part(self, points: slice, numbers: slice) -> Affine:
+        """To be kept: the motion lies as it's multiplied by fastest, a coefficient's numbers side by side."""
+        motion = self.motion[..., points, numbers, :].movedim(-1, -3).contiguous().movedim(-3, -1)
+        return Affine(self.neutral[..., points, numbers], self.identity[..., points, numbers, :], motion)
 
     def frame(self, index: int) -> Affine:
         """One frame's, without a leading F."""

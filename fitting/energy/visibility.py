@@ -41,7 +41,7 @@ def visible_samples(
     camera = Camera(focal=focal, width=size, height=size, cx=middle[:, 0], cy=middle[:, 1])
     depth = rasterize(points, triangles, camera).zbuf[..., 0]  # (F, S, S)
 
-    position = surface.points.part(slice(0, 3)).at(state.motion)
+    position = surface.points.positions.at(state.motion)
     p = (position @ state.rotation.transpose(1, 2)) * axes + state.translation[:, None]
     uv = focal[:, None, None] * p[..., :2] / p[..., 2:] + middle[:, None]
     pixel = uv.long().clamp(0, size - 1)

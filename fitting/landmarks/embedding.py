@@ -8,7 +8,8 @@ account).
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +17,6 @@ from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from foundation.errors import PortraitError
 
-SAME = 0.6
-"""Distance below which two embeddings are of the same person."""
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 CHIP = 150  # px, side of the aligned picture that the network sees
 
@@ -55,11 +54,13 @@ class FaceEmbedding:
     def __init__(self) -> None:
         import dlib
 
-        path = files("face_recognition_models") / "models" / WEIGHTS
-        with as_file(path) as file:
-            if not file.is_file():
-                raise PortraitError(f"embedding: '{file}' is missing; run 'pip install face-recognition-models'")
-            self._net = dlib.face_recognition_model_v1(str(file))
+        # Found, not imported: the package's own code would import setuptools' for as long as two frames' embeddings.
+        package = find_spec("face_recognition_models")
+        folder = Path(package.origin).parent if package else Path("face_recognition_models")
+        file = folder / "models" / WEIGHTS
+        if not file.is_file():
+            raise PortraitError(f"embedding: '{file}' is missing; run 'pip install face-recognition-models'")
+        self._net = dlib.face_recognition_model_v1(str(file))
 
     def __call__(self, picture: np.ndarray, face: Face) -> np.ndarray:
         """(128,) float32 of a face in an (H, W, 3) uint8 RGB picture; see `can_embed`."""

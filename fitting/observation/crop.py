@@ -22,15 +22,22 @@ class Level:
 
     def sample(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Colour (F, N, 3), gradient (F, N, 3, 2), inside (F, N) at (F, N, 2) level px (pixel centres at +0.5)."""
-        grid = points * (2 / self.size) - 1
-        values = torch.nn.functional.grid_sample(
-            self.stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
-        )[:, :, 0].transpose(1, 2)
-        inside = (grid.abs() < 1 - 2 / self.size).all(-1)
+        values, inside = self._sample(self.stack, points)
         return values[..., :3], torch.stack([values[..., 3:6], values[..., 6:9]], -1), inside
 
+    def colours(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """`sample` without the gradient."""
+        return self._sample(self.stack[:, :3], points)
 
-@dataclass(frozen=True)
+    def _sample(self, stack: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        grid = points * (2 / self.size) - 1
+        values = torch.nn.functional.grid_sample(
+            stack, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
+        )[:, :, 0].transpose(1, 2)
+        return values, (grid.abs() < 1 - 2 / self.size).all(-1)
+
+
+@dataclass(frozen=True, eq=False)
 class Observation:
     """F frames (one while tracking, the key frames while solving for identity).
 

@@ -41,7 +41,6 @@ class ColourTrust:
     explained: float = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
     whole: TrustLimits = TrustLimits(0.0135, 0.008, 2.0)
     masked: TrustLimits = TrustLimits(0.0135, 0.0075, 2.0)  # of the part that isn't hidden, which is easier to explain
-    two_lights: TrustLimits = TrustLimits(0.0065, 0.0075, 1.6)  # two lights explain more
     most_tinted: float = 0.2  # mean square of the reflectance's coefficients; a picture tells little of each
     most_uneven: float = 0.75  # bands of the light above the constant one, over that
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,27 +18,33 @@ def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor
     takes two to six passes; if that doesn't come to pass, the best feasible step met, which is none worse than 0.
     What nothing determines stays put. Double precision.
     """
+    # Of a hundred unknowns NumPy compares and chooses in a third of the time of as many calls of torch.
+    device, matrix, slope_at_0 = gradient.device, matrix.cpu(), gradient.cpu()
+    gradient, lower, upper = slope_at_0.numpy(), lower.cpu().numpy(), upper.cpu().numpy()
     fixed = lower == upper
     low = (lower >= 0) & (gradient > 0) | fixed  # held at their lower bound
     high = (upper <= 0) & (gradient < 0) & ~fixed
-    scale = gradient.abs().max() * 1e-9 + 1e-12
+    scale = np.abs(gradient).max() * 1e-9 + 1e-12
     loose, least_of_all, most_of_all = ~fixed, lower - 1e-9, upper + 1e-9
-    best, least = torch.zeros_like(gradient), 0.0
+    best, least = np.zeros_like(gradient), 0.0
     fewest, patience = len(gradient) + 1, 3
     for _ in range(passes):
-        free = (~(low | high)).nonzero().flatten()
-        step = torch.where(low, lower, torch.where(high, upper, 0.0))
-        right = -gradient[free] - matrix[free] @ step
-        step[free] = factorization.solve(matrix[free[:, None], free], right)
+        free = np.flatnonzero(~(low | high))
+        step = np.where(low, lower, np.where(high, upper, 0.0))
+        chosen, moved = torch.from_numpy(free), torch.from_numpy(step)
+        rows = matrix.index_select(0, chosen)
+        right = -slope_at_0[chosen] - rows @ moved
+        moved[chosen] = factorization.solve(rows.index_select(1, chosen), right)
         # The slope belongs to the step before it's clipped: of a clipped one, the sets can go round in circles.
-        slope = matrix @ step + gradient
+        slope = (matrix @ moved).numpy() + gradient
         below, above = step < least_of_all, step > most_of_all
         release = loose & (low & (slope < -scale) | high & (slope > scale))
         wrong = below | above | release
-        step = torch.minimum(torch.maximum(step, lower), upper)
+        step = np.minimum(np.maximum(step, lower), upper)
+        moved = torch.from_numpy(step)
         if not wrong.any():
-            return step
-        value = float(0.5 * step @ matrix @ step + gradient @ step)
+            return moved.to(device)
+        value = float(0.5 * moved @ matrix @ moved + slope_at_0 @ moved)
         if value < least:
             best, least = step, value
         if (count := int(wrong.sum())) < fewest:
@@ -45,6 +52,6 @@ def solve_bounded(matrix: Tensor, gradient: Tensor, lower: Tensor, upper: Tensor
         elif patience:
             patience -= 1
         else:
-            wrong[: int(wrong.nonzero()[-1])] = False
+            wrong[: np.flatnonzero(wrong)[-1]] = False
         low, high = low & ~(release & wrong) | below & wrong, high & ~(release & wrong) | above & wrong
-    return best
+    return torch.from_numpy(best).to(device)

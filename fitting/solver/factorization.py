@@ -6,6 +6,7 @@ its variance is infinite. What is determined is answered as if the rest weren't 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,9 +41,10 @@ def _variances(matrix: Tensor) -> Tensor:
 
 def _regular(factor: Tensor) -> bool:
     """Whether a Cholesky factor isn't that of a matrix that is singular but for rounding."""
-    diagonal = factor.diagonal(dim1=-2, dim2=-1)
-    own = torch.linalg.vector_norm(factor, dim=-1)  # roots of the matrix's diagonal
-    return bool((diagonal > torch.finfo(factor.dtype).eps ** 0.5 * own).all())  # not of NaN either
+    values = factor.cpu().numpy()
+    diagonal = np.diagonal(values, axis1=-2, axis2=-1)
+    own = np.einsum("...ij,...ij->...i", values, values)  # the matrix's diagonal
+    return bool((diagonal > np.sqrt(np.finfo(values.dtype).eps * own)).all())  # not of NaN either
 
 
 def _spectrum(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

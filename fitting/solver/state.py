@@ -118,14 +118,11 @@ class Unknowns:
 
     def frame_bounds(self, state: FitState, held: Tensor) -> tuple[Tensor, Tensor]:
         """Bounds (F, P) of a step of each frame's own unknowns, in double; what is ``held`` (P,) doesn't move."""
-        start, at = self.layout.shared, self.layout.own("motion")
-        values = state.motion.double()
-        out = []
-        for bound in (self.lower, self.upper):
-            step = bound[start:].repeat(len(state), 1)
-            step[:, at] -= values
-            out.append(step.masked_fill_(held, 0.0))
-        return out[0], out[1]
+        values = self.lower.new_zeros(len(state), self.layout.frame)
+        values[:, self.layout.own("motion")] = state.motion
+        of_frame = (bound[self.layout.shared :] for bound in (self.lower, self.upper))
+        lower, upper = ((bound - values).masked_fill_(held, 0.0) for bound in of_frame)
+        return lower, upper
 
     def shared_bounds(self, state: FitState, held: Tensor) -> tuple[Tensor, Tensor]:
         """The same (S,) of a step of what the frames share."""

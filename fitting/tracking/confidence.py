@@ -25,7 +25,7 @@ def face_brightness(seen: Observation) -> float:
     level = seen.levels[min(seen.levels)]
     points = (seen.landmarks - seen.corner[:, None]) * (level.size / seen.side)[:, None, None]
     known = points.isfinite().all(-1)
-    return 255 * float(level.sample(points.nan_to_num())[0][known].mean())
+    return 255 * float(level.colours(points.nan_to_num())[0][known].mean())
 
 
 def figures(energies: dict[str, float], policy: ConfidencePolicy = ConfidencePolicy()) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from facemodel.landmark_schemes import SCHEMES
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import UPSIDE_DOWN, Face, LandmarkDetector, search
-from fitting.landmarks.embedding import SAME, can_embed, face_chip
+from fitting.landmarks.embedding import can_embed, face_chip
 from fitting.tracking.people import THUMB, Memory, alike, thumbnail
 
 SHRUNK = 64  # px, side of the aligned face that is thinned out to a thumbnail
@@ -35,6 +35,7 @@ class FollowPolicy:
     jump: float = 0.3  # of the face's size
     growth: float = 1.25
     recognised: float = 0.6  # correlation with the last face at which a lost one is known again at its place
+    same: float = 0.6  # distance of embeddings below which they are one person's, as dlib has it
     other: float = 0.7  # distance of embeddings from which a clip's only face is somebody else's after all
     retry: int = 3  # frames after which a face that was another one's is looked at again
     compared: int = 4  # faces at most that a lost one is looked for among
@@ -88,6 +89,7 @@ class FaceFollower:
     alone: bool = True
     policy: FollowPolicy = field(default_factory=FollowPolicy)
     _abrupt: bool = False
+    _before: _Thumbnail | None = None
 
     def __call__(self, picture: np.ndarray) -> tuple[Face | None, FrameStatus]:
         """The followed face of the next frame, (H, W, 3) uint8 RGB, and the frame's status."""
@@ -156,8 +158,8 @@ class FaceFollower:
 
     def _is_person(self, picture: np.ndarray, face: Face) -> bool:
         """As the embedding has it; where nobody else was seen, anybody who isn't quite another is."""
-        limit = self.policy.other if self.alone and not self.state.several else SAME
-        return not can_embed(face) or self.person.distance(face_chip(picture, face)) < limit
+        limit = self.policy.other if self.alone and not self.state.several else self.policy.same
+        return not can_embed(face) or self.person.knows(face_chip(picture, face), limit)
 
     def _find(self, picture: np.ndarray, faces: list[Face]) -> Face | None:
         """Whose place isn't known, among the faces of a picture, the largest first."""
@@ -203,18 +205,37 @@ class FaceFollower:
         before, s.thumbnail = s.thumbnail, small
         if before is None:
             return False
-        a, b = small.astype(np.float32), before.astype(np.float32)
-        difference = np.abs(a - b).mean() / ((a.mean() + b.mean()) / 2 + 8)
+        if self._before is None or self._before.picture is not before:  # else it was the last call's
+            self._before = _Thumbnail.of(before)
+        a, b = _Thumbnail.of(small), self._before
+        self._before = a
+        difference = np.abs(a.values - b.values).mean() / ((a.mean + b.mean) / 2 + 8)
         self._abrupt = bool(s.usual is not None and difference > max(p.abrupt * s.usual, p.abrupt_difference))
         s.usual = float(difference if s.usual is None else 0.9 * s.usual + 0.1 * min(difference, 4 * s.usual + 0.01))
-        a, b = a - a.mean((0, 1)), b - b.mean((0, 1))
-        correlation = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1)
+        correlation = (a.centred * b.centred).sum() / np.sqrt(a.power * b.power + 1)
         return bool(correlation < p.cut_correlation and difference > p.cut_difference)
 
     @property
     def abrupt(self) -> bool:
         """Whether the picture that `is_cut` was last asked of differs from the one before by more than is usual."""
         return self._abrupt
+
+
+@dataclass(frozen=True)
+class _Thumbnail:
+    """A frame's, with what it's compared by."""
+
+    picture: np.ndarray  # (32, 48, 3) uint8
+    values: np.ndarray  # the same in float32
+    mean: np.float32
+    centred: np.ndarray  # the values about their mean colour
+    power: np.float32  # sum of their squares
+
+    @classmethod
+    def of(cls, picture: np.ndarray) -> _Thumbnail:
+        values = picture.astype(np.float32)
+        centred = values - values.mean((0, 1))
+        return cls(picture, values, values.mean(), centred, (centred * centred).sum())
 
 
 def _lies_on(face: Face, places: Iterable[tuple[float, float, float]]) -> bool:

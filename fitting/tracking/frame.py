@@ -18,7 +18,7 @@ from fitting.energy.photometric import Look, photometric_rows
 from fitting.energy.priors import frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
 from fitting.energy.surface import Shape, model_surface
-from fitting.energy.temporal import motion_slack, temporal_prior
+from fitting.energy.temporal import TemporalPrior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import SIZE as MASK_SIZE
@@ -41,12 +41,14 @@ class FrameResult:
 
 
 @dataclass(frozen=True)
-class Before:
-    """The frame before, which holds the next one."""
+class _Step:
+    """One step of the solver."""
 
-    state: FitState
-    seconds: float  # since then
-    slack: Tensor | float  # of the temporal prior
+    state: FitState  # after it
+    change: Tensor  # (F, P)
+    matrix: Tensor  # (F, P, P) that it was solved with
+    equations: NormalEquations
+    distances: Tensor  # (F, L) squared, of the landmarks before it
 
 
 class Fitter:
@@ -166,13 +168,15 @@ class Fitter:
         """
         s, policy = self.settings, self.settings.frame
         state, weights = start, self.terms.still if near else self.terms.moving
-        before = None if previous is None else Before(previous, seconds, policy.loose)
+        before = None
+        if previous is not None:
+            before = TemporalPrior.of(previous, seconds, s.priors, self.unknowns, policy.loose)
         first = s.landmark_steps if before else 0 if near and s.levels else policy.start_steps
         for _ in range(first):
-            state, energies, step, matrix = self._step(state, before, seen, s.weights)
+            step = self._step(state, before, seen, s.weights)
+            state = step.state
         if before:
-            slack = motion_slack(state, before.state, seconds, s.priors, self.unknowns)
-            before = replace(before, slack=slack)
+            before = before.slackened(state, self.unknowns)
         unhidden, where = self.unhidden(state, seen, shared=False)
         visible, look = unhidden * in_picture(where, seen, s.visibility), None
         if self.lights and MASK_SIZE in seen.levels:
@@ -182,46 +186,48 @@ class Fitter:
         for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
             look = Look(seen, level, visible)
             for _ in range(steps if before else steps + policy.more_steps):
-                state, energies, step, matrix = self._step(state, before, seen, weights, look)
+                step = self._step(state, before, seen, weights, look)
+                state = step.state
         if seen.eyes is not None and self._gaze is not None:
             gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
-        stds = spread(matrix, self.held_frame)
-        moved = (step / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt()
-        energies |= {"step": float(moved), "converged": float(moved < policy.at_rest)}
+        stds, counted = spread(step.matrix, self.held_frame), self.marks.weights
+        moved = float((step.change / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt())
+        energies = {
+            "landmarks": float((step.distances * counted).sum() / counted.sum()) ** 0.5,
+            "energy": float(step.equations.energy.sum()),
+            "step": moved,
+            "converged": float(moved < policy.at_rest),
+        }
         if look is not None:
             energies |= agreement(self.shape(state, shared=False).surface, state, look, unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
-        self, state: FitState, before: Before | None, seen: Observation, weights: TermWeights, look: Look | None = None
-    ) -> tuple[FitState, dict[str, float], Tensor, Tensor]:
-        """The next state, energies of the one before, the step (F, P) between them and the matrix it came from.
-
-        Without a ``look``, by landmarks alone.
-        """
+        self,
+        state: FitState,
+        before: TemporalPrior | None,
+        seen: Observation,
+        weights: TermWeights,
+        look: Look | None = None,
+    ) -> _Step:
+        """Without a ``look``, by landmarks alone."""
         s = self.settings
         terms, distances = landmark_rows(self.landmarks(state, False), state, seen, weights, self.layout, shared=False)
-        rows, held, colour = [terms], self.held_frame, None
+        rows, held = [terms], self.held_frame
         if look is not None:
             surface = self.shape(state, shared=False).surface
-            colour = photometric_rows(surface, state, look, weights, self.layout, shared=False)
-            rows.append(colour.rows)
+            rows.append(photometric_rows(surface, state, look, weights, self.layout, shared=False).rows)
         else:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
         prior = frame_prior(state, s.priors, self.unknowns)
         if before is not None:
-            hold = temporal_prior(state, before.state, before.seconds, s.priors, self.unknowns, before.slack)
-            prior = Quadratic(prior.precision + torch.diag_embed(hold.precision), prior.gradient + hold.gradient)
+            hold = before.at(state)
+            prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)
+            prior = Quadratic(prior.precision, prior.gradient + hold.gradient)
         bounds = self.unknowns.frame_bounds(state, held)
         step, matrix = solve_frames(equations, prior, bounds, s.frame.damping)
         after = self.admissible(state.stepped(None, step, self.layout))
-        counted = self.marks.weights
-        energies = {"landmarks": float((distances * counted).sum() / counted.sum()) ** 0.5}
-        if colour is not None:
-            mean = (colour.squared * colour.seen).sum() / colour.seen.sum().clamp_min(1e-6)
-            energies["photometric"] = float((mean / 3).sqrt()) * 255
-        energies["energy"] = float(equations.energy.sum())
-        return after, energies, step, matrix
+        return _Step(after, step, matrix, equations, distances)

@@ -8,13 +8,13 @@ neighbours in time and place are taken for one person, and only where that ends 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fitting.landmarks.base import Face, LandmarkDetector
-from fitting.landmarks.embedding import SAME, can_embed, face_chip, shared_embedding
+from fitting.landmarks.embedding import can_embed, face_chip, shared_embedding
 from fitting.observation.crop import FaceCrop
 from foundation.errors import PortraitError
 
@@ -31,6 +31,7 @@ class PeoplePolicy:
     few_faces: int = 3  # a person seen less often, and in less than ``rare`` of the frames, has no track of their own
     rare: float = 0.05
     remembered: int = 3  # pictures of key frames that a person is known by
+    same: float = 0.6  # distance of embeddings below which they are one person's, as dlib has it
 
 
 USUAL = PeoplePolicy()
@@ -68,19 +69,41 @@ def alike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class Memory:
-    """A person by aligned pictures of them, which are embedded when somebody is first compared with them."""
+    """A person by aligned pictures of them, each of which is embedded when somebody is first compared with it."""
 
     def __init__(self, chips: Sequence[np.ndarray] = ()) -> None:
-        self.chips, self._embedded = list(chips), []
+        self.chips, self._embedded = list(chips), {}
 
     def add(self, chip: np.ndarray) -> None:
         self.chips.append(chip)
 
     def distance(self, chip: np.ndarray) -> float:
-        """To the most alike of the pictures, as dlib's embedding measures it; see `SAME`."""
-        embed = shared_embedding()
-        self._embedded += [embed.of_chip(c) for c in self.chips[len(self._embedded) :]]
-        return float(np.linalg.norm(np.stack(self._embedded) - embed.of_chip(chip), axis=1).min())
+        """To the most alike of the pictures, as dlib's embedding measures it."""
+        return min(self.distances(Memory([chip])))
+
+    def knows(self, chip: np.ndarray, limit: float) -> bool:
+        """Whether ``distance`` is below a limit; no more is embedded than it takes to say so."""
+        return self.resembles(Memory([chip]), limit)
+
+    def resembles(self, other: Memory, limit: float) -> bool:
+        """Whether any of the pictures is nearer than that to any of another's."""
+        return any(distance < limit for distance in self.distances(other))
+
+    def distances(self, other: Memory) -> Iterator[float]:
+        """Of each of the pictures to each of another's."""
+        for theirs in range(len(other.chips)):
+            for ours in range(len(self.chips)):
+                yield float(np.linalg.norm(self._embedding(ours) - other._embedding(theirs)))
+
+    def _embedding(self, number: int) -> np.ndarray:
+        if number not in self._embedded:
+            self._embedded[number] = shared_embedding().of_chip(self.chips[number])
+        return self._embedded[number]
+
+    def join(self, other: Memory) -> None:
+        """Takes another's pictures for the same person's."""
+        self._embedded |= {len(self.chips) + k: known for k, known in other._embedded.items()}
+        self.chips += other.chips
 
     def as_json(self) -> list[str]:
         """Plain data, for a checkpoint: PNGs."""
@@ -139,18 +162,20 @@ def people(
         else:
             chains.append(_Chain([c]))
     chains.sort(key=lambda k: -k.weight)
-    embed = shared_embedding()
-    known: list[tuple[list[np.ndarray], list[Candidate]]] = []
+    known: list[tuple[Memory, list[Candidate]]] = []
     for chain in chains[: policy.most_chains]:
         shown = max(chain.faces, key=lambda c: c.face.size), chain.faces[len(chain.faces) // 2]
-        these = [embed.of_chip(c.chip) for c in {c.index: c for c in shown}.values()]
-        near = [min(np.linalg.norm(a - b) for a in these for b in those) for those, _ in known]
-        if near and min(near) < SAME:
-            embeddings, faces = known[int(np.argmin(near))]
-            embeddings += these
-            faces += chain.faces
+        these = Memory([c.chip for c in {c.index: c for c in shown}.values()])
+        if len(known) == 1:  # no other is as near or nearer: one likeness is enough
+            likest = 0 if known[0][0].resembles(these, policy.same) else None
         else:
+            near = [min(who.distances(these)) for who, _ in known]
+            likest = int(np.argmin(near)) if near and min(near) < policy.same else None
+        if likest is None:
             known.append((these, list(chain.faces)))
+        else:
+            known[likest][0].join(these)
+            known[likest][1].extend(chain.faces)
 
     def shown_most(faces: list[Candidate]) -> tuple[float, float]:
         return sum(np.sqrt(c.face.size) for c in faces if c.rank == 0), sum(np.sqrt(c.face.size) for c in faces)
@@ -163,7 +188,10 @@ def people(
 
 
 def pick(
-    found: list[list[Candidate]], who: int | np.ndarray | None, detector: LandmarkDetector
+    found: list[list[Candidate]],
+    who: int | np.ndarray | None,
+    detector: LandmarkDetector,
+    policy: PeoplePolicy = USUAL,
 ) -> tuple[int, list[Candidate]]:
     """The place from 0 and the faces of one of `people`.
 
@@ -189,10 +217,10 @@ def pick(
     chip = face_chip(who, face)
     distances = [Memory(pictures(faces)).distance(chip) for faces in found]
     best = int(np.argmin(distances))
-    if distances[best] >= SAME:
+    if distances[best] >= policy.same:
         raise PortraitError(
             f"person: nobody in the clip looks like the photo ({count} found, the nearest at {distances[best]:.2f}, "
-            f"where {SAME} is the limit); give another photo, or a number"
+            f"where {policy.same} is the limit); give another photo, or a number"
         )
     return best, found[best]
 

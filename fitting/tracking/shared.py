@@ -168,7 +168,7 @@ class _KeyFrames:
     def _trusting(self, x: _Solution) -> SharedResult | None:
         """The fine solution with the colours trusted; None where they shouldn't be."""
         policy = self.fitter.settings.trust
-        limits = policy.whole if x.parts is None else policy.masked if x.shade is None else policy.two_lights
+        limits = policy.whole if x.parts is None else policy.masked
         if x.parts is not None:
             x = self._coarse(x, policy.masked_steps)
         if not x.unexplained < limits.coarse:

@@ -39,11 +39,18 @@ def import_(
         str | None, typer.Option(metavar="NAME", help="What it has to be; 'portrait model list' has the names.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Import it even if it isn't what a face should be.")] = False,
+    own_only: Annotated[
+        bool, typer.Option("--own-only", help="Carry nothing over from the default model: what the files have, only.")
+    ] = False,
 ) -> None:
-    """Read a face model of another project and keep it in one file, in millimetres, checked, without pickles."""
+    """Read a face model of another project and keep it in one file, in millimetres, checked, without pickles.
+
+    What it lacks is carried over from the default model: ARKit's expressions, eyeballs, colours, regions, an atlas,
+    landmarks.
+    """
     from portrait.services.models import import_file
 
-    run(import_file, source, output, extras=extras or (), format=format, force=force)
+    run(import_file, source, output, extras=extras or (), format=format, force=force, own_only=own_only)
 
 
 @app.command(epilog="Examples: portrait model info   |   portrait model info flame.model")

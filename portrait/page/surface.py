@@ -20,7 +20,8 @@ from foundation.errors import PortraitError
 from renderer import linear_to_srgb
 
 COMPONENTS = 10  # of identity that a page lets you change
-GLOSSY = ("eyes", "iris", "pupil", "teeth")  # regions that shine
+GLOSSY, WITHIN = 1, 2  # bits of a vertex' look: it shines; it is within the mouth, where lamps don't reach
+LOOKS = {GLOSSY: ("eyes", "iris", "pupil", "teeth"), WITHIN: ("mouth_inside", "tongue", "teeth")}
 MOST_NUMBERS = 60_000_000  # of all targets together: 240 MB, which a browser still holds
 
 
@@ -52,8 +53,8 @@ def person_surface(model: FaceModel, identity: Tensor, reflectance: Tensor | Non
         bones, rig = _bones(model, identity, components)
     if not shared:
         arrays |= _sparse(targets)
-        gloss = torch.stack([model.region(n) for n in GLOSSY]).any(0)
-        arrays |= {"triangles": model.triangles.numpy(), "gloss": gloss.numpy().astype(np.uint8)}
+        looks = sum(bit * torch.stack([model.region(n) for n in names]).any(0).int() for bit, names in LOOKS.items())
+        arrays |= {"triangles": model.triangles.numpy(), "look": looks.numpy().astype(np.uint8)}
     else:
         bones = {k: v for k, v in bones.items() if k == "bone rest"}
     return Surface(arrays | bones, {"components": components, "exact": exact, "rig": rig}, notes)

@@ -11,7 +11,7 @@ import torch
 
 import facemodel
 from facemodel import FaceParameters, PortraitError
-from facemodel.bridge.registration import register, with_correspondence
+from facemodel.arkit import ARKIT_NAMES
 from facemodel.formats.default import write_model
 from facemodel.gate import Check, inspect
 from facemodel.importing import import_model
@@ -22,6 +22,7 @@ from geometry.camera import Camera
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import C0
 from portrait.pictures import as_bytes
+from portrait.services.bridging import bridge
 from renderer import rasterizers, render
 
 
@@ -45,6 +46,7 @@ class ModelReport:
     schemes: dict[str, int]  # landmarks that are there, by scheme
     regions: tuple[str, ...]
     arkit: int  # of 52 names
+    carried: tuple[str, ...]  # of all this, what is the default model's (`facemodel.provenance`)
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
     path: Path | None = None  # where it was written, of an import
@@ -59,9 +61,9 @@ class ModelReport:
             "lengths": self.unit,
             "blocks": ", ".join(f"{count} {name}" for name, count in self.coefficients.items()),
             "joints": ", ".join(self.joints),
-            "has": ", ".join(self.capabilities),
+            "has": ", ".join(f"{c} ({self._whose(c)})" if self.carried else c for c in self.capabilities),
             "lacks": ", ".join(self.lacking),
-            "landmarks": ", ".join(f"{count} of {name}" for name, count in self.schemes.items()) or "none",
+            "landmarks": ", ".join(self._marks(*scheme) for scheme in self.schemes.items()) or "none",
             "regions": ", ".join(self.regions),
             "ARKit": f"{self.arkit} of 52 names",
             "licence": self.license,
@@ -76,6 +78,22 @@ class ModelReport:
         for note in self.notes:
             yield f"  {'note':<10} {note}"
 
+    def _whose(self, capability: str) -> str:
+        """Whether a capability is the model's own."""
+        parts = {"arkit": [n for n in self.carried if n in ARKIT_NAMES],
+                 "regions": [n for n in self.carried if n.startswith("region ")]}  # fmt: skip
+        if capability in parts:
+            whole = self.arkit if capability == "arkit" else len(self.regions)
+            over = len(parts[capability])
+            return "its own" if not over else "carried over" if over == whole else f"{over} of {whole} carried over"
+        return "carried over" if capability.removeprefix("symmetric ") in self.carried else "its own"
+
+    def _marks(self, scheme: str, count: int) -> str:
+        said = [c for c in self.carried if c.split("(")[0].strip() == f"landmarks {scheme}"]
+        whose = said[0].partition("(")[2].rstrip(")") if said else ""
+        over = f"{whose} carried over" if whose.isdigit() else whose or "carried over"
+        return f"{count} of {scheme}" + (f" ({over})" if said else " (its own)" if self.carried else "")
+
 
 @dataclass(frozen=True)
 class Known:
@@ -88,9 +106,11 @@ class Known:
 
 def import_file(
     source: Path, output: Path, *, extras: Sequence[Path] = (), format: str | None = None, force: bool = False,
-    report: Report = ignore,
+    own_only: bool = False, report: Report = ignore,
 ) -> ModelReport:  # fmt: skip
     """Reads a model of any known format and writes it in this project's own, whole or not at all.
+
+    What it lacks is carried over from the default model (`facemodel.bridge`), unless it's to have its own only.
 
     Raises:
         PortraitError: see `facemodel.importing.import_model`.
@@ -101,7 +121,8 @@ def import_file(
         raise PortraitError(f"output '{output}': a folder; give the name of a file, such as {source.stem}.model")
     if output.exists() and output.samefile(source):
         raise PortraitError(f"output '{output}': the model itself; give another name")
-    model = with_correspondence(model, register(facemodel.load(), model, report=report))
+    if not own_only and model.registered is None:
+        model = bridge(model, report=report)
     report(Event("writing", 0, None, "files"))
     write_model(output, model)
     return _described(facemodel.load(output), output)
@@ -142,6 +163,7 @@ def _described(model, path: Path | None = None) -> ModelReport:
         schemes={n: int((e.weights > 0).sum()) for n, e in model.embeddings.items()},
         regions=tuple(model.regions),
         arkit=len(model.arkit),
+        carried=source.carried if source else (),
         notes=source.notes if source else (),
         checks=tuple(inspect(model)),
         path=path,

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 
+from fitting.energy.agreement import compiled_figures, figures
 from fitting.observation.crop import Observation
+from fitting.policy.agreement import AgreementPolicy
 from fitting.policy.settings import Settings
 from fitting.tracking.frame import Fitter
 from renderer.rasterizers import RASTERIZERS, using
@@ -54,3 +58,17 @@ def test_a_batch_is_as_many_single_runs(model, clip):
                     getattr(one.state, name)[0], getattr(batch.state, name)[k], rtol=1e-4, atol=1e-4
                 )
             torch.testing.assert_close(one.spread[0], batch.spread[k], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_compiled_figures_are_the_reference_s(grey):
+    random = np.random.default_rng(4)
+    weight, shown = random.random(200), random.random((200, 3))
+    normal = random.normal(size=(200, 3))
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    seen = 0.6 * shown + 0.1 * random.random((200, 3))
+    seen[:30] = random.random((30, 3))  # a hand
+    if grey:
+        seen = np.repeat(seen[:, :1], 3, 1)
+    args = weight, shown, normal, seen, AgreementPolicy()
+    np.testing.assert_allclose(compiled_figures(*args), figures(*args), rtol=1e-9)

@@ -158,6 +158,7 @@ def test_memory_survives_a_checkpoint(faces):
     kept = Memory.from_json(Memory(chips).as_json())
     assert all(np.array_equal(a, b) for a, b in zip(kept.chips, chips))
     assert kept.distance(chips[1]) == pytest.approx(0, abs=1e-6)
+    assert kept.knows(chips[1], 0.1) and not kept.knows(chips[1], 0.0)
     state = FollowerState((1.0, 2.0), 3.0, look=np.zeros((16, 16, 3), np.uint8), others=((1.0, 2.0, 3.0, 2),))
     again = FollowerState.from_json(state.as_json())
     assert again.others == state.others and again.look.shape == (16, 16, 3) and again.thumbnail is None

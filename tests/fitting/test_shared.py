@@ -22,7 +22,7 @@ from synthetic import make_scene
 
 SIZE = 384
 NEVER = TrustLimits(0.0, 0.0, 0.0)
-NOT_TRUSTING = Settings(trust=ColourTrust(whole=NEVER, masked=NEVER, two_lights=NEVER))
+NOT_TRUSTING = Settings(trust=ColourTrust(whole=NEVER, masked=NEVER))
 THINGS_STAY = Settings(occlusion=Occlusion(hidden=2.0, some=2.0))
 
 

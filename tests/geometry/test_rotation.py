@@ -81,3 +81,15 @@ def test_importing_leaves_the_compiled_part_of_pytorch3d_alone():
         "import sys, facemodel; print([m for m in sys.modules if m.startswith(('pytorch3d._C', 'pytorch3d.renderer'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@settings(max_examples=60, deadline=None)
+@given(angles, st.sampled_from([1.0, 1e-2, 1e-4, 0.0]))
+def test_one_rotation_without_gradients_has_the_same_bits(vector, scale):
+    """By compiled code, where a video is tracked."""
+    vector = scale * torch.tensor([vector])
+    matrix = rotation_matrix(vector)
+    back = axis_angle(matrix)
+    with torch.inference_mode():
+        assert torch.equal(rotation_matrix(vector), matrix)
+        assert torch.equal(axis_angle(matrix), back)

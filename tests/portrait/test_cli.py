@@ -25,6 +25,7 @@ COMMANDS = [
     "export",
     "import",
     "view",
+    "serve",
     "demo",
     "doctor",
     "info",

@@ -23,6 +23,7 @@ ARGUMENTS = {
     "export": ["none.track", "-o", "out.obj"],
     "import": ["none.npz", "-o", "out"],
     "view": ["none.track", "-o", "out.html"],
+    "serve": ["none.track", "none.mp4", "--no-open"],
     "train": ["none.track", "none.mp4", "-o", "out"],
     "synthesize": ["none", "none.track", "--video", "none.mp4", "-o", "out.mp4"],
     "reenact": ["--source", "none.mp4", "--target", "none.mp4", "-o", "out.mp4"],

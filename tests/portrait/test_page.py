@@ -16,9 +16,10 @@ from benchmarks.page import long_performance, max_error
 from facemodel.editing.edits_file import apply_edits, parse_edits
 from facemodel.importing import import_model
 from portrait.page.document import document
-from portrait.page.facts import model_content, track_content
+from portrait.page.facts import model_content, track_content, with_texture
 from portrait.page.pictures import small_pictures
 from tests.extension.toy_model import ToyModel
+from tests.facemodel.clips import make_track, small_model
 
 pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.slow]
 NAME = "talk.track"
@@ -66,7 +67,7 @@ def look(started, page):
 
 def pixels(look) -> np.ndarray:
     """The heads' canvas as it is now: (H, W, 4)."""
-    data = look.run("(portrait.render(), portrait.stage.front.toDataURL())")
+    data = look.run("(portrait.view.render(), portrait.stage.front.toDataURL())")
     return cv2.imdecode(np.frombuffer(base64.b64decode(data.partition(",")[2]), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
@@ -252,7 +253,7 @@ def test_three_thousand_frames(started, model, tmp_path):
           for (let k = 0; k < 40; k++) {
             p.frame = 70 * k;
             const began = performance.now();
-            p.stage.heads[0].pose(p.people()[0][0]);
+            p.stage.heads[0].pose(p.view.people()[0][0]);
             p.panel.show(p.frame, null, p.colors);
             p.timeline.draw();
             times.push(performance.now() - began);
@@ -299,7 +300,7 @@ def test_models_with_joints_or_signed_expressions(started, tmp_path):
                 """(state) => {
               for (const [kind, values] of Object.entries(state))
                 portrait.performance.parts[kind].forEach((c, k) => (c.values = Float32Array.of(values[k])));
-              portrait.render();
+              portrait.view.render();
               return Array.from(portrait.stage.heads[0].face.vertices());
             }""",
                 state,
@@ -310,6 +311,38 @@ def test_models_with_joints_or_signed_expressions(started, tmp_path):
             )
             np.testing.assert_allclose(np.array(got).reshape(-1, 3), exact, atol=1e-3 if model is jointed else 5e-3)
             assert not look.errors
+
+
+def test_models_with_more_shapes_than_a_shader_takes(started, tmp_path):
+    """They are added up by the script; pixels follow too."""
+    names = tuple(f"shape {k}" for k in range(200))
+    model = small_model(names=names)
+    track = make_track(model, 3)
+    content = track_content(track, model, Path("t.track"))
+    path = tmp_path / "t.html"
+    path.write_text(document(content.facts, content.arrays), encoding="utf-8")
+    with opened(started, path, width=420, height=360) as look:
+        assert max_error(look, model, track, [0, 2]) < 1e-3
+        assert not look.errors
+
+
+def test_a_head_in_its_texture(started, track, model, tmp_path):
+    picture = np.zeros((256, 256, 3), np.uint8)
+    picture[..., 1] = 200
+    cv2.imwrite(str(tmp_path / "t.png"), picture)
+    content = with_texture(track_content(track, model, Path("t.track")), model, tmp_path / "t.png")
+    path = tmp_path / "t.html"
+    path.write_text(document(content.facts, content.arrays), encoding="utf-8")
+    with opened(started, path, width=420, height=360) as look:
+        shown = pixels(look)
+        head = shown[shown[..., 3] == 255].astype(int)
+        assert (
+            len(head) > 500
+            and (head[:, 1] > head[:, 0] + 40).mean() > 0.9
+            and (head[:, 1] > head[:, 2] + 40).mean() > 0.9
+        )
+        assert max_error(look, model, track, [5]) < 1e-3
+        assert not look.errors
 
 
 def test_a_browser_without_webgl_says_so(started, page):

@@ -10,10 +10,11 @@ from facemodel.landmark_schemes import IBUG68
 from fitting import make_detector
 from fitting.landmarks.base import Face
 from fitting.landmarks.embedding import dlib_points
+from fitting.tracking.people import PeoplePolicy
 from foundation.errors import PortraitError
 from portrait.video import VideoReader
 from portrait.video.sample import carphone
-from recognition.embedding import SAME, FaceEmbedding, similarity
+from recognition.embedding import FaceEmbedding, similarity
 
 
 def test_the_same_person_is_near_and_another_far():
@@ -21,7 +22,7 @@ def test_the_same_person_is_near_and_another_far():
     frames = [frame for index, _, frame in VideoReader(carphone()) if index in (0, 60)]
     one, later, other = (embedding(p, detector.detect(p)[0]) for p in (*frames, astronaut()))
     assert one.shape == (128,) and one.dtype == np.float32
-    assert np.linalg.norm(one - later) < SAME < np.linalg.norm(one - other)
+    assert np.linalg.norm(one - later) < PeoplePolicy().same < np.linalg.norm(one - other)
     assert similarity(one, later) > similarity(one, other)
     assert np.array_equal(embedding(frames[0], detector.detect(frames[0])[0]), one)
     assert similarity(np.array([1.0, 0.0]), np.array([3.0, 3.0])) == pytest.approx(0.5**0.5)

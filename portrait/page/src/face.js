@@ -10,7 +10,7 @@ export class Face {
     this.albedo = get("albedo");
     this.identity = get("identity");
     this.triangles = get("triangles");
-    this.gloss = get("gloss");
+    this.look = get("look"); // bits: 1 shines, 2 is within the mouth
     this.start = get("target start");
     this.vertex = get("target vertex");
     this.value = get("target value");

@@ -4,7 +4,7 @@ import {
   Texture, Vector3,
 } from "three";
 
-const MOST_TARGETS = 200; // that a shader takes on any device; beyond, vertices are computed here
+const MOST_TARGETS = 160; // that a shader takes on any device; beyond, vertices are computed here
 const MOST_BONES = 12;
 
 export class Head {
@@ -39,7 +39,8 @@ export class Head {
     geometry.setIndex(new BufferAttribute(triangles, 1));
     geometry.setAttribute("position", new Float32BufferAttribute(this.spread(face.base, 3), 3));
     geometry.setAttribute("normal", new Float32BufferAttribute(this.spread(rest, 3), 3));
-    geometry.setAttribute("gloss", new Float32BufferAttribute(this.spread(Float32Array.from(face.gloss), 1), 1));
+    const look = Float32Array.from({ length: 2 * face.count }, (_, i) => (face.look[i >> 1] >> (i & 1)) & 1);
+    geometry.setAttribute("look", new Float32BufferAttribute(this.spread(look, 2), 2));
     geometry.setAttribute("heat", new Float32BufferAttribute(new Float32Array(this.at.length), 1));
     if (uv) geometry.setAttribute("uv", new Float32BufferAttribute(uv, 2));
     const color = new Color(), colors = new Float32Array(face.base.length);
@@ -79,14 +80,15 @@ export class Head {
       const bones = this.onGpu ? this.face.bones : 0;
       const edit = (stage, ...pairs) => pairs.forEach(([from, to]) => (shader[stage] = shader[stage].replace(from, to)));
       edit("vertexShader",
-        ["#include <common>", `#include <common>\n${boneHeader(bones)}attribute float gloss;attribute float heat;varying float vGloss;varying float vHeat;`],
-        ["#include <beginnormal_vertex>", `#include <beginnormal_vertex>\nvGloss = gloss; vHeat = heat;`],
+        ["#include <common>", `#include <common>\n${boneHeader(bones)}attribute vec2 look;attribute float heat;varying vec2 vLook;varying float vHeat;`],
+        ["#include <beginnormal_vertex>", `#include <beginnormal_vertex>\nvLook = look; vHeat = heat;`],
         ["#include <defaultnormal_vertex>", `${bones ? "objectNormal = mat3(boneMatrix()) * objectNormal;" : ""}\n#include <defaultnormal_vertex>`],
         ["#include <project_vertex>", `${bones ? PLACE : ""}\n#include <project_vertex>`],
       );
       edit("fragmentShader",
-        ["#include <common>", `#include <common>\nvarying float vGloss;varying float vHeat;uniform float heatOn;${RAMP}`],
-        ["#include <roughnessmap_fragment>", "#include <roughnessmap_fragment>\nroughnessFactor = mix(roughnessFactor, 0.22, vGloss);"],
+        ["#include <common>", `#include <common>\nvarying vec2 vLook;varying float vHeat;uniform float heatOn;${RAMP}`],
+        ["#include <roughnessmap_fragment>", "#include <roughnessmap_fragment>\nroughnessFactor = mix(roughnessFactor, 0.22, vLook.x);"],
+        ["#include <aomap_fragment>", SHADE],
         ["#include <color_fragment>", "#include <color_fragment>\nif (heatOn > 0.5) diffuseColor.rgb = ramp(vHeat);"],
       );
     };
@@ -135,6 +137,11 @@ export function boneHeader(bones) {
   return `uniform mat4 bones[${bones}];${attributes}mat4 boneMatrix() { return ${sum}; }\n`;
 }
 export const PLACE = "transformed = (boneMatrix() * vec4(transformed, 1.0)).xyz;";
+
+// Lamps cast no shadows here; without this they would shine through the cheeks.
+const SHADE = `#include <aomap_fragment>
+reflectedLight.directDiffuse *= 1.0 - 0.7 * vLook.y;
+reflectedLight.directSpecular *= 1.0 - 0.9 * vLook.y;`;
 
 const RAMP = `
 vec3 ramp(float x) { // of no difference, grey, by blue and yellow to red

@@ -1,5 +1,6 @@
 // What the keyboard does; the same list is shown by "?".
 import { $, make } from "./controls.js";
+import { saveEdits } from "./toolbar.js";
 
 export function listen(page) {
   const step = (n) => () => { page.pause(); page.seek(page.frame + n); };
@@ -13,11 +14,11 @@ export function listen(page) {
     [["I"], "range begins here", () => page.setRange(0)],
     [["O"], "range ends here", () => page.setRange(1)],
     [["X"], "no range", () => page.setRange(null)],
-    [["B"], "held down: as it was before the edits", () => hold(page, true)],
+    [["B"], "held down: as it was before the edits", () => page.hold(true)],
     [["C"], "curves", () => page.showCurves()],
-    [["1"], "free view", () => page.view("free")],
-    [["2"], "over the video", () => page.view("over")],
-    [["3"], "beside the video", () => page.clip && page.view("beside")],
+    [["1"], "free view", () => page.setView("free")],
+    [["2"], "over the video", () => page.setView("over")],
+    [["3"], "beside the video", () => page.view.clip && page.setView("beside")],
     [["F"], "the head from the front", () => page.front()],
     [["/"], "find a slider", () => $("search").focus()],
   ];
@@ -26,7 +27,7 @@ export function listen(page) {
   const control = [
     ["Ctrl+Z", "undo", "z", (e) => page.undo(!e.shiftKey)],
     ["Ctrl+Shift+Z, Ctrl+Y", "redo", "y", () => page.undo(false)],
-    ["Ctrl+S", "save the edits", "s", () => page.saveEdits()],
+    ["Ctrl+S", "save the edits", "s", () => saveEdits(page)],
   ];
   document.addEventListener("keydown", (e) => {
     const field = e.target.closest?.("input:not([type=range]):not([type=checkbox]), select, dialog");
@@ -47,7 +48,7 @@ export function listen(page) {
     if (!(e.repeat && ["Space", "K", "B"].includes(name))) found[2](e);
   });
   document.addEventListener("keyup", (e) => {
-    if (e.key.toLowerCase() === "b") hold(page, false);
+    if (e.key.toLowerCase() === "b") page.hold(false);
   });
   const arrows = { ArrowLeft: "←", ArrowRight: "→" };
   const rows = [...used.map(([[key], text]) => [arrows[key] ?? key, text]), ...(page.track ? control : [])];
@@ -57,10 +58,4 @@ export function listen(page) {
     make("p", {}, "Double-click a slider: as it was. Click its name: its curve. Wheel over the timeline: zoom. Drag the head: turn it; with the right button: move it."),
   );
   $("keys").addEventListener("click", () => $("keys").close());
-}
-
-function hold(page, on) {
-  if (page.held === on) return;
-  page.held = on;
-  page.redraw();
 }

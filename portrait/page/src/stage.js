@@ -27,7 +27,7 @@ export class Stage {
     this.scene.add(this.probe);
     this.heads = [];
     this.mode = "free"; // free, over, beside
-    this.light = "studio"; // studio, fitted
+    this.studioLight = false; // through the clip's camera too, where the clip's own light is usual
     this.still = false; // the head held still in the free view
     this.strength = 0.85; // of the head over the picture
     this.fitted = new PerspectiveCamera(30, 1, 20, 20000);
@@ -35,6 +35,7 @@ export class Stage {
     this.controls = new OrbitControls(this.camera, this.front);
     Object.assign(this.controls, { enableDamping: false, minDistance: 120, maxDistance: 4000, rotateSpeed: 0.9 });
     this.controls.addEventListener("change", redraw);
+    this.controls.addEventListener("start", () => (this.turned = true));
     this.window = new Window(this.front, size, () => this.mode !== "free", redraw);
     new ResizeObserver(() => { this.resize(); redraw(); }).observe(element);
     this.resize();
@@ -48,8 +49,8 @@ export class Stage {
 
   /** The free view from the front, with the whole head in it. */
   frameHead() {
+    this.turned = false;
     const { center, radius } = this.heads[0].bounds;
-    this.radius = radius;
     this.controls.target.copy(center);
     const far = (radius * 1.0) / Math.sin((FOV * Math.PI) / 360) / Math.min(1, this.paneAspect());
     this.camera.position.copy(center).add(new Vector3(0.16, 0.06, 1).setLength(far));
@@ -65,7 +66,12 @@ export class Stage {
     this.renderer.setSize(w, h, false);
     this.back.width = w * ratio;
     this.back.height = h * ratio;
-    if (this.heads.length && this.mode === "free" && !this.touched) this.frameHead();
+    this.fit();
+  }
+
+  /** The same where panes have another shape, unless somebody turned it. */
+  fit() {
+    if (this.heads.length && !this.turned) this.frameHead();
   }
 
   paneAspect() {
@@ -97,8 +103,7 @@ export class Stage {
       const seen = fitted ? this.window.rectangle(width, height) : null;
       if (pane.picture && fitted) this.drawPicture(context, pane, seen);
       if (head < 0) continue;
-      const lit = this.light === "fitted" && illumination[head];
-      this.setLight(lit);
+      this.setLight(fitted && !this.studioLight ? illumination[head] : null);
       this.place(head, states[head], fitted);
       const camera = fitted ? this.lookAsClip(states[head], seen) : this.lookFreely(width / height);
       this.heads.forEach((h, k) => (h.group.visible = k === head));
@@ -148,7 +153,7 @@ function studio(scene) {
   const lights = [
     new HemisphereLight(0xeaf0fa, 0x6e5c52, 1.05),
     at(new DirectionalLight(0xfff6ec, 2.2), -0.9, 0.8, 1.0), // key, from the viewer's left and above
-    at(new DirectionalLight(0xc9dcff, 0.55), 1.2, 0.0, 0.8), // fill
+    at(new DirectionalLight(0xd6e3ff, 0.8), 1.2, 0.0, 0.8), // fill
     at(new DirectionalLight(0xdfe9ff, 0.9), 1.1, 0.5, -1.0), // rim
     at(new DirectionalLight(0xffe9d6, 0.5), -1.2, 0.2, -0.9),
   ];

@@ -6,9 +6,9 @@ const PAD = 14; // px at either side
 const INK = { text: "#8d929b", line: "#2e3035", faint: "#24262a", head: "#f2f3f5", good: "#4d7f66", doubt: "#e2a33f", none: "#5a3a3a", range: "#7fb0ff22", edge: "#7fb0ff88", key: "#f0b35a" };
 
 export class Timeline {
-  /** look: {frame(), keys(), range(), pinned(), other(channel), mean()}; act: {seek(frame), bend(...), draw(...), end()}. */
-  constructor(track, look, act) {
-    Object.assign(this, { track, look, act, from: 0, to: Math.max(1, track.frames - 1) });
+  /** page: whose frame, keys, range, pinned curves and colours are shown; act: what the pointer may do (Page.acts). */
+  constructor(track, page, act) {
+    Object.assign(this, { track, page, act, from: 0, to: Math.max(1, track.frames - 1) });
     this.tool = "seek";
     this.ruler = $("ruler");
     this.curves = $("curves");
@@ -90,10 +90,10 @@ export class Timeline {
   }
 
   nearest(e) {
-    const pinned = this.look.pinned();
+    const { pinned } = this.page;
     const frame = clamp(Math.round(this.frameAt(e.offsetX, this.curves.clientWidth)), 0, this.track.frames - 1);
     const off = (c) => Math.abs(this.y(c, c.values[frame]) - e.offsetY);
-    return pinned.length ? pinned.reduce((a, b) => (off(b.channel) < off(a.channel) ? b : a)).channel : null;
+    return pinned.length ? pinned.reduce((a, b) => (off(b) < off(a) ? b : a)) : null;
   }
 
   bounds(channel) {
@@ -151,14 +151,14 @@ export class Timeline {
         c.fillRect(x, 18, 1, h - 20);
       }
     }
-    for (const key of this.look.keys()) diamond(c, this.x(key, w), 22, 4.5);
+    for (const key of this.page.keys) diamond(c, this.x(key, w), 22, 4.5);
     this.playhead(c, w, h);
   }
 
   drawCurves() {
     const [c, w, h] = this.context(this.curves);
     this.shade(c, w, h);
-    const pinned = this.look.pinned();
+    const { pinned, frame, view } = this.page;
     c.strokeStyle = INK.faint;
     for (const share of [0, 0.5, 1]) {
       const y = Math.round(h - 14 - share * (h - 50)) + 0.5;
@@ -169,12 +169,12 @@ export class Timeline {
       c.textAlign = "center";
       c.fillText("Click a slider's name to see its curve; then draw or pull it here.", w / 2, h / 2 + 4);
     }
-    for (const { channel, color } of pinned) {
-      const other = this.look.other(channel);
+    for (const channel of pinned) {
+      const color = this.page.colors.get(channel), other = view.otherCurve(channel);
       if (other) this.curve(c, w, channel, other, color, [2, 4], 0.8);
       if (channel.values !== channel.original) this.curve(c, w, channel, channel.original, color, [], 0.35);
       this.curve(c, w, channel, channel.values, color, [], 1);
-      const f = this.look.frame(), x = this.x(f, w), y = this.y(channel, channel.values[f]);
+      const x = this.x(frame, w), y = this.y(channel, channel.values[frame]);
       c.fillStyle = color;
       c.beginPath();
       c.arc(x, y, 3.5, 0, 7);
@@ -198,7 +198,7 @@ export class Timeline {
   }
 
   shade(c, w, h) {
-    const range = this.look.range();
+    const { range } = this.page;
     if (!range) return;
     const [a, b] = [this.x(range[0] - 0.5, w), this.x(range[1] + 0.5, w)];
     c.fillStyle = INK.range;
@@ -209,7 +209,7 @@ export class Timeline {
   }
 
   playhead(c, w, h) {
-    const x = Math.round(this.x(this.look.frame(), w));
+    const x = Math.round(this.x(this.page.frame, w));
     c.fillStyle = INK.head;
     c.fillRect(x - 0.5, 0, 1.5, h);
     c.beginPath();

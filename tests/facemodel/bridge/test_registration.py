@@ -1,48 +1,15 @@
 """The default model registered to a head that is itself in another mesh, of which the truth is known."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
 
 import facemodel
-from facemodel.base import LandmarkEmbedding
 from facemodel.bridge.alignment import similarity
-from facemodel.bridge.registration import register, with_correspondence
+from facemodel.bridge.registration import register
 from facemodel.bridge.surface import Surface
 from facemodel.formats.default import write_model
-from facemodel.linear import LinearModel
-
-
-def other_head(scale: float = 0.94, landmarks: bool = True) -> tuple[LinearModel, torch.Tensor]:
-    """The face and scalp of somebody in a coarser mesh without eyes, and where the default's vertices are in it."""
-    default = facemodel.load()
-    generator = torch.Generator().manual_seed(3)
-    shape = default.vertices(0.9 * torch.randn(80, generator=generator))
-    truth = scale * shape + torch.tensor([3.0, -20.0, 8.0])
-    keep = (default.region("skin") | default.region("scalp"))[default.triangles].all(1)
-    kept = default.triangles[keep]
-    used, table = kept.unique(return_inverse=True)
-    order = torch.randperm(len(used), generator=generator)  # vertices in another order
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order))
-    tensors = {
-        "mean": truth[used][order],
-        "triangles": place[table].roll(1, 1),
-        "identity_basis": torch.zeros(0, len(used), 3),
-        "expression_basis": torch.zeros(0, len(used), 3),
-    }
-    if landmarks:
-        ours = default.embeddings["ibug68"]
-        new = torch.full((len(default.triangles),), -1)
-        new[keep] = torch.arange(int(keep.sum()))
-        there = new[ours.triangles] >= 0
-        parts = new[ours.triangles].clamp_min(0), ours.barycentric.roll(1, 1), ours.weights * there
-        named = zip(fields(LandmarkEmbedding), parts)
-        tensors |= {f"landmark_{f.name}_ibug68": part for f, part in named}
-    block = facemodel.Block.activations(())
-    return LinearModel(tensors, name="other", fingerprint="0", expression=block), truth
+from tests.facemodel.bridge.heads import other_head
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +40,7 @@ def test_the_face_is_where_it_is_known_to_be(landmarks, registered):
 def test_the_surfaces_touch_and_the_file_keeps_it(tmp_path, registered):
     default = facemodel.load()
     model, _, found = registered[True]
-    kept = with_correspondence(model, found)
+    kept = model.rebuilt(model.flatten() | found.tensors(), registered=found.fingerprint)
     triangles = model.triangles.numpy()
     surface = Surface(model.mean.double().numpy(), triangles)
     face = (default.region("face") & ~default.region("eyelids")).numpy()

@@ -1,0 +1,158 @@
+"""Eyeballs for a model that has none, and openings for them where its eyes are closed skin.
+
+The opening's edge is the front edge of the default model's lids, laid onto the model's mean. The ball is the default
+model's, sized with the face, as far forward as the skin around it lets it be; it moves and grows with the opening's
+edge over identities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from facemodel.base import FaceModel
+from facemodel.bridge.alignment import similarity
+from facemodel.bridge.meshes import Part, inside_by, pushed_in, remeshed, with_part
+from facemodel.bridge.registration import SOCKET, outer_skin
+from facemodel.bridge.surface import Surface, components, edges_of, vertex_normals
+from facemodel.jointed import JointedModel
+from facemodel.linear import LinearModel
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Lengths in millimetres."""
+
+    clearance: float = 0.4  # between the ball and the skin around it
+    around: float = 1.4  # radii, how far from the ball's middle skin has to be clear of it
+    touching: float = 0.05  # share of that skin that may touch it
+    pocket: float = 0.3  # of the ball's depth: how deep the pocket is behind its middle
+    grows: float = 0.4  # how much of the opening's width the ball takes on
+
+
+POLICY = Policy()
+
+
+def lid_edge(default: FaceModel, eye: int) -> np.ndarray:
+    """(P,) vertices of the default model: the front edge of an eye's lids, around it counter-clockwise from +x.
+
+    There the surface turns from looking away from the eyeball to looking at it.
+    """
+    vertices, triangles = default.mean.double().numpy(), default.triangles.numpy()
+    offset = vertices - default.eye_centers()[eye].double().numpy()
+    distance = np.linalg.norm(offset, axis=-1)
+    part = components(triangles, len(vertices))
+    skin = part == part[np.flatnonzero(default.region("skin").numpy())[0]]
+    near = skin & (distance < 1.7 * float(default.eye_radius()[eye]))
+    looks = (vertex_normals(vertices, triangles) * offset).sum(-1) / np.maximum(distance, 1e-9)
+    inwards = near & (looks < -0.3)
+    edges, _ = edges_of(triangles)
+    across = edges[inwards[edges[:, 0]] != inwards[edges[:, 1]]]
+    rim = np.unique(across)
+    rim = rim[near[rim] & ~inwards[rim] & default.region("eyelids").numpy()[rim]]
+    around = offset[rim] - offset[rim].mean(0)
+    return rim[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
+
+
+def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: Policy = POLICY) -> LinearModel:
+    """The model with two eyeballs of the default one's. ``laid`` (V0, 3): the default model laid onto its mean."""
+    tensors: dict[str, list[torch.Tensor]] = {"center": [], "center_basis": [], "radius": [], "radius_basis": []}
+    balls, pocket = [], np.zeros(0, dtype=bool)
+    edges = [lid_edge(default, eye) for eye in (0, 1)]
+    for eye, edge in enumerate(edges):
+        index = default.eyes.vertices[eye].numpy()
+        size, turn, shift = similarity(default.mean[index].double().numpy(), laid[index])
+        radius = size * float(default.eye_radius()[eye])
+        center = size * turn @ default.eye_centers()[eye].double().numpy() + shift
+        center = _pushed_back(model, center, laid[edge], radius, policy)
+        balls.append((center, radius))
+        skin = outer_skin(model)
+        near = (np.abs(model.mean.numpy() - laid[edge].mean(0)) < 25).all(1) & skin
+        floor = _behind_ball(center, radius, policy)
+        remeshing, more = pushed_in(model, laid[edge][:, :2], near[model.triangles.numpy()].all(1), floor)
+        model = remeshed(model, remeshing)
+        more[: len(pocket)] |= pocket
+        pocket = more
+    if pocket.any():
+        masks = [*model.regions.values(), torch.from_numpy(pocket)]
+        names = (*model.region_names, SOCKET)
+        model = model.rebuilt(model.flatten() | {"region_masks": torch.stack(masks)}, region_names=names)
+    indices = []
+    surface = Surface(model.mean.double().numpy(), model.triangles.numpy())
+    for eye, edge in enumerate(edges):
+        index, (center, radius) = default.eyes.vertices[eye], balls[eye]
+        # How the opening's edge moves and widens with each identity.
+        at = surface.nearest(laid[edge])
+        corners, shares = model.triangles[at.triangles], torch.from_numpy(at.barycentric).float()
+        moves = (model.identity_basis[:, corners] * shares[..., None]).sum(2)  # (I, P, 3)
+        shift = moves.mean(1)
+        out = torch.from_numpy(laid[edge] - laid[edge].mean(0)).float()
+        growth = policy.grows * ((moves - shift[:, None]) * out).sum((1, 2)) / out.square().sum()  # a share of the size
+        direction = (default.mean[index] - default.eye_centers()[eye]) / default.eye_radius()[eye]
+        spin = {
+            "center": torch.from_numpy(center).float(), "center_basis": shift,
+            "radius": torch.tensor(radius), "radius_basis": radius * growth,
+        }  # fmt: skip
+        for name, value in spin.items():
+            tensors[name].append(value)
+        model, added = with_part(model, _ball(default, model, eye, direction, spin))
+        indices.append(added)
+    stacked = {
+        "eye_center_mean": torch.stack(tensors["center"]),
+        "eye_center_basis": torch.stack(tensors["center_basis"], 1),
+        "eye_radius_mean": torch.stack(tensors["radius"]),
+        "eye_radius_basis": torch.stack(tensors["radius_basis"], 1),
+    }
+    return model.rebuilt(
+        model.flatten() | stacked | {"eye_vertices_left": indices[0], "eye_vertices_right": indices[1]}
+    )
+
+
+def _ball(default: FaceModel, model: LinearModel, eye: int, direction: torch.Tensor, spin: dict) -> Part:
+    index = default.eyes.vertices[eye]
+    table = torch.full((len(default.mean),), -1)
+    table[index] = torch.arange(len(index))
+    rows = (table[default.triangles] >= 0).all(1)
+    moves = spin["center_basis"][:, None] + spin["radius_basis"][:, None, None] * direction
+    more = {}
+    if model.reflectance is not None:
+        basis = torch.zeros(model.count("reflectance"), len(index), 3)
+        more |= {"albedo_mean": default.albedo()[index], "albedo_basis": basis}
+    if model.atlas is not None:  # a corner of the atlas' unit square would be somebody's skin: outside nothing is free
+        more["uv"] = default.atlas.coordinates[default.atlas.triangles[rows]]
+    if isinstance(model, JointedModel):
+        more["joint"] = _head_joint(model)
+    return Part(spin["center"] + spin["radius"] * direction, moves, table[default.triangles[rows]], **more)
+
+
+def _head_joint(model: JointedModel) -> int:
+    """The joint that most of the surface hangs from."""
+    return int(model.skinning_weights.sum(0).argmax())
+
+
+def _pushed_back(model: FaceModel, center: np.ndarray, edge: np.ndarray, radius: float, policy: Policy) -> np.ndarray:
+    """The ball's centre (3,), moved along z until the skin around its opening, whose edge is (P, 3), is clear of it."""
+    vertices = model.mean.double().numpy()[outer_skin(model)]
+    vertices = vertices[np.linalg.norm((vertices - center)[:, :2], axis=-1) < policy.around * radius]
+    near = np.concatenate([edge, vertices[inside_by(vertices[:, :2], edge[:, :2]) <= 0]])
+    near = near[np.abs(near[:, 2] - center[2]) < 2 * radius]
+    reach = radius + policy.clearance
+    aside = np.linalg.norm((near - center)[:, :2], axis=-1)
+    touching = aside < reach
+    if not touching.any():
+        return center
+    # In front of each point that the ball could touch, its centre has to be this far back.
+    furthest = near[touching, 2] - np.sqrt(reach**2 - aside[touching] ** 2)
+    return np.array([center[0], center[1], np.quantile(furthest, policy.touching)])
+
+
+def _behind_ball(center: np.ndarray, radius: float, policy: Policy):
+    """From points (N, 2) to the z of a pocket that the ball lies in."""
+
+    def floor(points: np.ndarray) -> np.ndarray:
+        aside = np.linalg.norm(points - center[:2], axis=-1)
+        return center[2] - policy.pocket * np.sqrt(np.maximum(radius**2 - aside**2, 0.0)) - 1.0
+
+    return floor

@@ -1,0 +1,92 @@
+"""Lids that meet on another face, and stay before its eyeball.
+
+A blink that was carried over stops short, or goes too far, where an eye is another one's: along the edges of the lids
+the upper one's way is made as long as it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel.base import FaceModel
+from facemodel.bridge.eyes import lid_edge
+from facemodel.bridge.registration import SOCKET, outer_skin
+from facemodel.correspondence import Correspondence
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Lengths in millimetres."""
+
+    overlap: float = 1.0  # of the closed upper lid's edge over the lower one's
+    near: float = 3.0  # along the lid, within which it moves alike
+    factor: tuple[float, float] = (0.6, 2.2)  # of the upper lid's way
+    off: float = 1.2  # between the closed lid and the ball, since half-way it cuts the corner
+
+
+POLICY = Policy()
+
+
+def close_lids(
+    default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor, policy: Policy = POLICY
+) -> Tensor:
+    """(V, 3) mm: the displacement of closing an eye, from one (V, 3) that was carried over."""
+    at, way = _edge(default, model, found, eye, blink)
+    x, y = at[:, 0], at[:, 1]
+    ends = [x.argmin(), x.argmax()]
+    upper = y > np.interp(x, *_sorted(x[ends], y[ends]))
+    if upper.sum() < 3 or (~upper).sum() < 3:
+        return blink
+    high = y - np.interp(x, *_sorted(x[~upper], y[~upper]))
+    met = at + way
+    gap = met[:, 1] - np.interp(met[:, 0], *_sorted(met[~upper, 0], met[~upper, 1]))
+    middle = upper & (high > 0.3 * high.max())
+    gone = np.maximum(-way[middle, 1], 0.2 * high[middle])
+    needed = np.clip((gone + gap[middle] + policy.overlap) / gone, *policy.factor)
+    along = x[middle]
+    # Of each place the most that is needed near it, so that the factor is smooth along the lid.
+    most = np.array([needed[np.abs(along - here) < policy.near].max() for here in along])
+    # As it came at the corners, and beyond them.
+    along, most = _sorted(along, most)
+    along = np.r_[along[0] - policy.near, along, along[-1] + policy.near]
+    factor = np.interp(model.mean[:, 0].double().numpy(), along, np.r_[1.0, most, 1.0])
+    factor = torch.from_numpy(factor).float()
+    move = torch.where(blink[:, 1:2] < 0, factor[:, None] * blink, blink)
+    return _before_ball(model, eye, move, policy) if model.eyes is not None else move
+
+
+def _edge(default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor):
+    """Points (P, 3) mm on the edge of an eye's opening and how far closing it moves them.
+
+    Of a model whose eyes were opened, the edge of the pocket; else where the default's lids have their edge.
+    """
+    socket, side = model.region(SOCKET), model.mean[:, 0] * (1 if eye == 0 else -1) > 0
+    touching = socket[model.triangles].any(1)
+    rim = torch.zeros_like(socket)
+    rim[model.triangles[touching].flatten()] = True
+    rim = rim & ~socket & side
+    if bool(rim.any()):
+        return model.mean[rim].double().numpy(), blink[rim].double().numpy()
+    edge, place = lid_edge(default, eye), found.on_model
+    corners, shares = model.triangles[place.triangles[edge]], place.barycentric[edge][..., None]
+    return tuple((values[corners] * shares).sum(1).double().numpy() for values in (model.mean, blink))
+
+
+def _sorted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(x)
+    return x[order], y[order]
+
+
+def _before_ball(model: FaceModel, eye: int, move: Tensor, policy: Policy) -> Tensor:
+    """The displacement, with the skin that it moves kept off the ball."""
+    center, radius = model.eye_centers()[eye], model.eye_radius()[eye]
+    offset, length = model.mean + move - center, move.norm(dim=-1)
+    distance = offset.norm(dim=-1)
+    least = radius + policy.off * (2 * length / length.max()).clamp(0, 1)
+    skin = torch.from_numpy(outer_skin(model)) & (length > 0.3) & (offset[:, 2] > 0)
+    pushed = torch.where(skin & (distance < least), least / distance.clamp_min(1e-6), torch.ones_like(distance))
+    return move + (pushed - 1)[:, None] * offset
