@@ -1,5 +1,6 @@
 """Whole clips, written in every format and read again: by other libraries where there are such, by hand otherwise."""
 
+import copy
 import csv
 import json
 import subprocess
@@ -187,6 +188,17 @@ def test_vhap_s_folder_is_what_its_reader_reads(clips, tmp_path):
     assert "eyelids" in notes[0]
     translations = [np.load(path / f["flame_param_path"])["translation"] for f in tables[""]["frames"]]
     np.testing.assert_allclose(np.mean(translations, 0), 0, atol=1e-6)
+
+
+def test_shapes_that_only_this_project_s_flame_has_are_refused(clips, tmp_path):
+    """Those that a model was given at its import: others would see another face."""
+    clip = clips["flame"]
+    given = copy.copy(clip.model)
+    given.provenance = replace(clip.model.provenance, own_expressions=100)
+    for name in FLAME_ONLY:
+        with pytest.raises(PortraitError, match="moves by 2 shapes .*eyeBlinkLeft.*portrait model convert"):
+            write(replace(clip, model=given), tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_vhap_s_numbers_by_flame_s_own_formula(tmp_path):

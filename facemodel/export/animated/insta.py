@@ -21,7 +21,7 @@ from facemodel.export.animated.base import ANIMATED, AXES, Animated, Checked, Pe
 from facemodel.export.animated.pictures import METRES, check_pictures, pictures_of, save, square
 from facemodel.export.mesh import frame_mesh
 from facemodel.export.obj import Parts
-from facemodel.flame_parameters import is_flame, six, to_flame
+from facemodel.flame_parameters import EXPRESSION, is_flame, six, to_flame
 from facemodel.formats.trackers.metrical import read as read_frames
 from facemodel.parameters import FaceParameters
 from foundation.progress import Report
@@ -107,6 +107,7 @@ def write_insta(clip: Performance, folder: Path, report: Report) -> Sequence[str
         (folder / name).mkdir(parents=True)
     frames, vertices = [], clip.vertices(clip.faces)
     expression = clip.parameters.expression.cpu().double().numpy()
+    expression = expression[:, :EXPRESSION] if is_flame(clip.model) else expression
     for (k, picture), shown in zip(pictures_of(clip, window, report, matte=True), vertices):
         name = f"{k:05d}"
         places = {"file_path": f"images/{name}.png", "seg_mask_path": f"seg_mask/{name}.png",

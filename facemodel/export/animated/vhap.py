@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facemodel.base import FaceModel
 from facemodel.export.animated.avatars import STILL, compare, flame_of
 from facemodel.export.animated.base import ANIMATED, Animated, Checked, Performance
 from facemodel.export.animated.nerf import intrinsics
@@ -71,8 +72,13 @@ def values(clip: Performance, flame: Flame, frame: int, translation: np.ndarray)
     each = {"rotation": flame.rotation, "neck_pose": flame.neck, "jaw_pose": flame.jaw, "eyes_pose": flame.eyes}
     found = {name: value[frame][None] for name, value in each.items()}
     found |= {"translation": translation[None], "shape": flame.shape, "expr": flame.expression[frame][None]}
-    found["static_offset"] = np.zeros((1, len(clip.model.mean) + TEETH, 3))
+    found["static_offset"] = np.zeros((1, own_vertices(clip.model) + TEETH, 3))
     return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def own_vertices(model: FaceModel) -> int:
+    """How many vertices are its file's: the rest it was given at its import."""
+    return getattr(model.provenance, "own_vertices", None) or len(model.mean)
 
 
 def write_flame(path: Path, clip: Performance, flame: Flame, frame: int, translation: np.ndarray) -> None:
