@@ -1,18 +1,20 @@
 """How well a person is re-enacted: unseen frames of the clip made again from their parameters, and another's driving.
 
-    python -m benchmarks.reenactment --video V [--minutes 20] [--size 256] [--ablations] [--driver V2] [--pictures DIR]
+    python -m benchmarks.reenactment --video V [--minutes 20 | --steps 2000] [--size 256] [--methods dvp,face2face]
+        [--ablations] [--driver V2] [--pictures DIR]
 
 The clip is fitted whole, so that its identity comes from all of it; the network trains on the first 75 % of its frames
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
-over the nearest frame; ``face2face`` is that method, which isn't trained either. With --ablations, variants of the
-training take --ablation-minutes each, ``full`` among them: see ``reenactment_methods.ABLATIONS``. With --driver, see
-``reenactment_cross``; --take says what the driver gives. With both, ``cross_ablations`` has the correlations of
-``DRIVEN``.
-Minutes are of processor time, all threads together.
+over the nearest frame. Methods are ``face2face``, which isn't trained either, ``dvp``, Deep Video Portraits with the
+paper's three maps, and ``dvp-textured``, with the person's texture as a fourth. ``beyond``: see ``reenactment_beyond``.
+With --ablations, variants of the training take --ablation-minutes each, ``full`` among them: see
+``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
+both, ``cross_ablations`` has the correlations of ``DRIVEN``.
+Minutes are of processor time, all threads together; --steps trains all for as many steps instead.
 
-Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name, ``dvp`` being
-ours), each with what ``reenactment_scores.Scorer`` says; ``cross``.
+Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name), each with what
+``reenactment_scores.Scorer`` says and ``beyond``; ``training``, steps and ms a step; ``cross``, by method.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import argparse
 import json
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,11 +33,15 @@ from rich.console import Console
 from rich.table import Table
 
 import facemodel
+from benchmarks import reenactment_beyond as beyond
 from benchmarks import reenactment_cross as cross
 from benchmarks.reenactment_methods import (
     ABLATIONS,
+    TEXTURED,
     OverSharedCache,
+    crops_of,
     face2face,
+    held_by_face2face,
     nearest_frames,
     part,
     pasted,
@@ -51,6 +58,7 @@ from neural_render.methods.deep_video_portraits.method import Options
 from portrait.commands.progress import Progress
 from portrait.services.events import named
 from portrait.services.fitting import fit_clip
+from portrait.services.methods import LONGEST
 from portrait.services.setup import Setup, pick_device
 from portrait.video import VideoReader
 from recognition.embedding import FaceEmbedding
@@ -58,7 +66,8 @@ from recognition.embedding import FaceEmbedding
 TRAINED = 0.75  # share of the clip
 DRIVEN = ("full", "no_warps")  # ablations that the driver drives too
 SHOWN = 8  # columns of a contact sheet
-SHEET = ("real", "dvp", "face2face", "nearest", "pasted")
+METHODS = ("face2face", "dvp", TEXTURED)
+SHEET = ("real", *METHODS, "nearest", "pasted")
 
 
 @dataclass(frozen=True)
@@ -78,16 +87,23 @@ class Bench:
         return self.cache.crop
 
     def train(self, name: str, minutes: float):
-        """Weights of ``dvp`` or of an ablation."""
+        """Weights of a network or of an ablation."""
         with Progress() as report:
             options = replace(self.options, minutes=minutes)
             return train_variant(name, self.target, self.work, options, named(report, name))
 
+    def crops_of(self, name: str, weights, track: Track) -> np.ndarray:
+        """(F, S, S, 3) uint8: what a method makes of a track over the target's clip."""
+        if weights is None:
+            return face2face(self.target, track, self.crop, self.options.size)
+        return crops_of(name, weights, track, model=self.model, device=self.options.device)
 
-def prepare(video: Path, work: Path, options: Options) -> Bench:
-    """Fits the clip, cuts it, and draws the maps of the part that is trained on."""
+
+def prepare(video: Path, work: Path, options: Options, frames: int | None = None) -> Bench:
+    """Fits the clip, cuts it, and draws the maps of the part that is trained on. frames: looked at, at most."""
     model = facemodel.load(device=options.device)
     track = fit_clip(video, work / "target.track", setup=Setup(device=options.device), replace_own=True).track
+    track = part(track, 0, min(frames or len(track), len(track)))
     target = Clip.of_track(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")
@@ -121,7 +137,6 @@ def baselines(bench: Bench, held: Held) -> dict[str, np.ndarray]:
         "nearest": nearest,
         "mean": np.broadcast_to(mean, nearest.shape),
         "pasted": pasted(held.maps, nearest),
-        "face2face": face2face(bench.target, bench.track, held.frames, bench.crop, bench.options.size),
     }
 
 
@@ -157,54 +172,79 @@ def plain(value):
     return value
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20.0, help="of training, in all")
+    parser.add_argument("--steps", type=int, help="of training, in place of minutes")
+    parser.add_argument("--frames", type=int, help="of the video, at most")
+    parser.add_argument("--methods", default=",".join(METHODS), help="which of these")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--ablation-minutes", type=float, default=5.0)
     parser.add_argument("--driver", type=Path)
+    parser.add_argument("--driver-frames", type=int, default=10**6, help="at most")
     parser.add_argument("--take", default=",".join(TAKE), help="what the driver gives")
     parser.add_argument("--pictures", type=Path, help="a folder for contact sheets")
     parser.add_argument("--work", type=Path, help="default: VIDEO's name + .reenactment")
     parser.add_argument("--device", default="auto")
-    o = parser.parse_args()
-    options = Options(size=o.size, width=o.width, device=pick_device(o.device))
-    bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options)
+    return parser.parse_args()
+
+
+def main() -> None:
+    o = parsed()
+    options = Options(size=o.size, width=o.width, steps=o.steps, device=pick_device(o.device))
+    minutes = LONGEST if o.steps else o.minutes
+    bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options, o.frames)
     held = held_out(bench)
     detector, embedding = make_detector(), FaceEmbedding()
     score = Scorer(held, detector, embedding)
 
-    trained = {"dvp": bench.train("dvp", o.minutes)}
+    chosen = [name for name in METHODS if name in o.methods.split(",")]
+    trained = {name: bench.train(name, minutes) for name in chosen if name != "face2face"}
     trained |= {name: bench.train(name, o.ablation_minutes) for name in ABLATIONS if o.ablations}
     pictures = {
         name: synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
         for name, weights in trained.items()
     } | baselines(bench, held)
+    if "face2face" in chosen:
+        pictures["face2face"] = held_by_face2face(bench.target, bench.track, held.frames, bench.crop, o.size)
     methods = {name: score(made) for name, made in pictures.items()}
     show(methods)
+    real = cross.crops(o.video, bench.crop, o.size, list(range(len(bench.target.track))))
+    turned = {}
+    for name in chosen:
+        make = partial(bench.crops_of, name, trained.get(name))
+        found = beyond.measure(make, bench.target.track, real, bench.model, bench.crop, detector, embedding)
+        methods[name]["beyond"], turned[name] = found
+        print(f"  beyond, {name}: {json.dumps(plain(found[0]))}", flush=True)
     if o.pictures:
-        write_sheet(o.pictures / "self.png", {"real": held.pictures} | {name: pictures[name] for name in SHEET[1:]})
+        rows = {name: pictures[name] for name in SHEET[1:] if name in pictures}
+        write_sheet(o.pictures / "self.png", {"real": held.pictures} | rows)
+        write_sheet(o.pictures / "beyond.png", turned)
         if o.ablations:
             made = {name: pictures[name] for name in ABLATIONS}
             write_sheet(o.pictures / "ablations.png", {"real": held.pictures} | made)
     result = {
         "methods": methods, "video": o.video.name, "size": o.size, "width": o.width, "minutes": o.minutes,
-        "steps": {name: weights.header.steps for name, weights in trained.items()},
+        "training": {
+            name: {"steps": w.header.steps, "ms": 1e3 * w.header.seconds / max(w.header.steps, 1)}
+            for name, w in trained.items()
+        },
         "frames": {"trained": len(bench.cache.frames), "held_out": len(held.frames)},
     }  # fmt: skip
     if o.driver:
-        take = o.take.split(",")
-        drive = cross.drive(bench, "dvp", trained["dvp"], o.driver, take)
-        result["cross"] = cross.measure(drive, detector, embedding)
-        for name, value in result["cross"].items():
-            print(f"  {name}: {json.dumps(plain(value))}", flush=True)
-        if o.pictures:
-            write_sheet(o.pictures / "cross.png", cross.sheet(drive))
+        take, result["cross"] = o.take.split(","), {}
+        for method in chosen:
+            drive = cross.drive(bench, method, trained.get(method), o.driver, take, o.driver_frames)
+            result["cross"][method] = cross.measure(drive, detector, embedding)
+            for name, value in result["cross"][method].items():
+                print(f"  {method}, {name}: {json.dumps(plain(value))}", flush=True)
+            if o.pictures:
+                write_sheet(o.pictures / f"cross-{method}.png", cross.sheet(drive))
         if o.ablations:
-            driven = {n: cross.drive(bench, n, trained[n], o.driver, take) for n in DRIVEN}
+            driven = {n: cross.drive(bench, n, trained[n], o.driver, take, o.driver_frames) for n in DRIVEN}
             result["cross_ablations"] = {
                 n: cross.correlations(d.mixed, d.fitted, cross.moving(d), d) for n, d in driven.items()
             }

@@ -1,7 +1,7 @@
 """Another clip drives the trained person: is what was asked for there, is it still that person, does it flicker?
 
-- ``correlation``: expression shapes fitted again on the output with those asked for, by name: the jaw's, the lids' and
-  the brows' that move (standard deviation of at least ``MOVES``); with the yaw and pitch of head and gaze.
+- ``correlation``: expression shapes fitted again on the output with those asked for, by name: the jaw's, the lids', the
+  brows' and the smile's that move (standard deviation of at least ``MOVES``); with the yaw and pitch of head and gaze.
   ``ceiling``: the same of a faultless re-enactment, the driver's own frames, their head as few pixels tall as the
   network's.
 - ``nearer_to_target``: share of frames whose embedding is nearer to the target's mean one than to the driver's;
@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -25,22 +26,24 @@ from torch import Tensor
 
 import facemodel
 from benchmarks.image_metrics import flicker
+from benchmarks.reenactment_methods import crops_of, part
 from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
 from fitting.landmarks.base import Face
-from neural_render import FrameCursor
+from neural_render import Clip, FrameCursor
 from neural_render.images import cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import Crop, head_boxes, head_crop
-from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
+from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
 from neural_render.methods.deep_video_portraits.weights import Weights
+from neural_render.methods.face2face.method import Face2Face
 from portrait.services.fitting import fit_clip
 from portrait.services.setup import Setup
-from portrait.services.synthesis import synthesize
+from portrait.services.synthesis import write_result
 from portrait.video import VideoReader, VideoWriter
 from recognition.embedding import FaceEmbedding
 
-GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",)}
+GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",), "smile": ("mouthSmile",)}
 """Beginnings of the names of the shapes that are looked at."""
 MOVES = 0.03
 LOOKED_AT = 48  # frames of target and driver that give their mean embeddings; the output's are all measured
@@ -62,37 +65,41 @@ class Driven:
     behind: np.ndarray  # (F, S, S, 3) uint8: the target's frames behind
     empty: np.ndarray  # (S, S) bool: where the head never is
     model: object
+    name: str  # of what made it
 
 
-def drive(bench, name: str, weights: Weights, video: Path, take: list[str]) -> Driven:
+def drive(bench, name: str, weights: Weights | None, video: Path, take: list[str], frames: int) -> Driven:
     """Fits the driver, mixes, synthesises as users do, and fits the output again; all kept in ``bench.work``.
 
-    name: of the training that the weights are from.
+    name: of what makes it: a training, whose ``weights`` those are, or ``face2face``. frames: of the driver, at most.
     """
-    work, model, device = bench.work, bench.model, bench.options.device
-    stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{weights.header.size}-{weights.header.steps}"
+    work, model, device, size = bench.work, bench.model, bench.options.device, bench.options.size
+    steps = "" if weights is None else f"-{size}-{weights.header.steps}"
+    stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{frames}{steps}"
     setup = Setup(device=device)
     driver = fit_clip(video, work / f"driver-{video.stem}.track", setup=setup, replace_own=True).track
+    driver = part(driver, 0, min(frames, len(driver)))
     mixed = facemodel.mix(driver, bench.track, model, take)
-    mixed.save(work / f"{stem}-asked.track")
-    file, output = (
-        work / f"{name}-{weights.header.size}-{weights.header.width}.weights.safetensors",
-        work / f"{stem}.mp4",
-    )
+    target = Clip.of_track(bench.track, VideoReader(bench.video), model)
+    method, output = Face2Face() if weights is None else DeepVideoPortraits(), work / f"{stem}.mp4"
     if not output.is_file():
-        synthesize(file, work / f"{stem}-asked.track", bench.video, output, sound="none", setup=setup)
+        write_result(
+            output, method, weights, target, Clip.of_track(mixed, None, model), audio=None, note={}, setup=setup
+        )
     fitted = fit_clip(output, work / f"{stem}-fitted.track", setup=setup, replace_own=True).track
-    small = work / f"{video.stem}-small-{weights.header.size}.mp4"
+    small = work / f"{video.stem}-small-{size}-{frames}.mp4"
     if not small.is_file():
-        head = tall(bench.track, model) * weights.header.size / weights.header.crop.side  # px of the network's
+        head = tall(bench.track, model) * size / bench.crop.side  # px of the network's
         write_small(video, driver, small, head, model)
     seen_small = fit_clip(small, small.with_suffix(".track"), setup=setup, replace_own=True).track
-    network = inference_network(weights, device)
-    made = [image for image, _ in synthesize_crops(network, weights, mixed, model=model, device=device)]
-    behind = crops(bench.video, weights.header.crop, weights.header.size, target_frames(mixed))
-    empty = (weights.region == 0).numpy()
+    if weights is None:
+        made = crops(output, bench.crop, size, list(range(len(mixed))))
+    else:
+        made = crops_of(name, weights, mixed, model=model, device=device)
+    behind = crops(bench.video, bench.crop, size, target_frames(mixed))
+    empty = (bench.cache.head_region() == 0).numpy()
     return Driven(
-        video, bench.video, output, driver, seen_small, bench.track, mixed, fitted, np.stack(made), behind, empty, model
+        video, bench.video, output, driver, seen_small, bench.track, mixed, fitted, made, behind, empty, model, name
     )  # fmt: skip
 
 
@@ -107,7 +114,7 @@ def write_small(video: Path, track: Track, output: Path, head: float, model) -> 
     share = min(head / tall(track, model), 1.0)
     small = (max(1, round(track.width * share)), max(1, round(track.height * share)))
     with VideoWriter(output, track.width, track.height, track.fps) as writer:
-        for _, seconds, frame in VideoReader(video):
+        for _, seconds, frame in islice(VideoReader(video), len(track)):
             shrunk = cv2.resize(frame, small, interpolation=cv2.INTER_AREA)
             writer.write(cv2.resize(shrunk, (track.width, track.height), interpolation=cv2.INTER_CUBIC), seconds)
 
@@ -218,4 +225,4 @@ def sheet(d: Driven) -> dict[str, np.ndarray]:
     """Rows of a contact sheet: the driver's head, the frame behind, what the network makes."""
     size = d.made.shape[1]
     driver = crops(d.driver_video, head_crop(d.driver, d.model), size, list(range(len(d.driver))))
-    return {"driver": driver, "behind": d.behind, "dvp": d.made}
+    return {"driver": driver, "behind": d.behind, d.name: d.made}

@@ -22,6 +22,7 @@ from neural_render.methods.deep_video_portraits.synthesis import inference_netwo
 from neural_render.methods.deep_video_portraits.weights import Weights
 from neural_render.methods.face2face.method import Face2Face
 
+TEXTURED = "dvp-textured"
 POSE = ("expression", "rotation", "translation", "gaze")
 
 
@@ -69,6 +70,26 @@ class Blanked:
         return maps, images
 
 
+class ThreeMaps:
+    """A clip's training data without the person's texture: the paper's maps, out of a cache that has four."""
+
+    texture = None
+
+    def __init__(self, cache) -> None:
+        self.cache = cache
+        self.name = f"{cache.name} of three maps"
+
+    def __getattr__(self, name: str):
+        return getattr(self.cache, name)
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[Tensor, Tensor]:
+        maps, images = self.cache.batch(samples, window)
+        return maps[..., :CHANNELS], images
+
+
 class BlankedInput(nn.Module):
     """A network that doesn't see some channels of each frame's maps."""
 
@@ -95,21 +116,26 @@ class OverSharedCache(DeepVideoPortraits):
         self.cache, self.blank = cache, blank
 
     def prepare(self, clip: Clip, work: Path, options: Options, report: Report = ignore):
-        cache = super().prepare(clip, self.cache, options, report)
-        return Blanked(cache, self.blank) if self.blank else cache
+        cache = super().prepare(clip, self.cache, replace(options, textured=True), report)
+        self.textured, self.shared = options.textured, cache
+        return self._seen(cache)
 
     def prepare_warped(self, cache, clip: Clip, work: Path, report: Report = ignore):
-        warped = super().prepare_warped(cache, clip, self.cache, report)
-        return Blanked(warped, self.blank) if self.blank else warped
+        return self._seen(super().prepare_warped(self.shared, clip, self.cache, report))
+
+    def _seen(self, samples):
+        samples = samples if self.textured else ThreeMaps(samples)
+        return Blanked(samples, self.blank) if self.blank else samples
 
 
 def train_variant(name: str, clip: Clip, work: Path, options: Options, report: Report = ignore) -> Weights:
-    """Trains ``dvp``, or one of ``ABLATIONS``, in the folder ``work``, going on from what is there."""
+    """Trains ``dvp``, ``dvp-textured`` or one of ``ABLATIONS`` in a folder, going on from what is there."""
     variant = ABLATIONS.get(name, Variant({}))
     settings = None
     if name in ABLATIONS:
         base = Settings(face_weight=0, eye_weight=0, bfloat16=bfloat16_helps(options.device))
         settings = replace(base, batch=2 if options.device == "cpu" else 8, **variant.settings)
+    options = replace(options, textured=name == TEXTURED)
     stem = f"{name}-{options.size}-{options.width}"
     method = OverSharedCache(work / f"data-{options.size}", settings, variant.blank)
     out = work / f"{stem}.weights.safetensors"
@@ -117,16 +143,20 @@ def train_variant(name: str, clip: Clip, work: Path, options: Options, report: R
     return method.load(out, clip.model)
 
 
-def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:
-    """(N, S, S, 3) uint8: these frames of the track, in rising order, from its parameters alone."""
+def crops_of(name: str, weights: Weights, track: Track, *, model, device: str) -> np.ndarray:
+    """(F, S, S, 3) uint8: what a trained network makes of every frame of the track, from its parameters alone."""
     blank = ABLATIONS[name].blank if name in ABLATIONS else ()
     network = inference_network(weights, device)
     if blank:
         network = BlankedInput(network, blank)
+    made = synthesize_crops(network, weights, track, model=model, device=device)
+    return np.stack([image for image, _ in made])
+
+
+def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:
+    """(N, S, S, 3) uint8: these frames of the track, in rising order."""
     first = max(0, int(frames[0]) - weights.header.window + 1)
-    made = synthesize_crops(network, weights, part(track, first, len(track)), model=model, device=device)
-    wanted = set((frames - first).tolist())
-    return np.stack([image for k, (image, _) in enumerate(made) if k in wanted])
+    return crops_of(name, weights, part(track, first, len(track)), model=model, device=device)[frames - first]
 
 
 def nearest_frames(track: Track, wanted: np.ndarray, among: np.ndarray) -> np.ndarray:
@@ -154,7 +184,13 @@ def pasted(maps: np.ndarray, behind: np.ndarray) -> np.ndarray:
     return np.where(inner[..., None], maps[..., :3], behind)
 
 
-def face2face(target: Clip, track: Track, frames: np.ndarray, crop: Crop, size: int) -> np.ndarray:
+def face2face(target: Clip, track: Track, crop: Crop, size: int) -> np.ndarray:
+    """(F, size, size, 3) uint8: every frame of a track that was mixed, over the target's clip."""
+    made = Face2Face().animate(None, target, Clip.of_track(track, None, target.model))
+    return np.stack([resize_square(cut_out(picture, crop), size) for picture in made])
+
+
+def held_by_face2face(target: Clip, track: Track, frames: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     """(N, size, size, 3) uint8: these frames of the track, in rising order, behind those of the target's clip.
 
     Underneath is the clip played backwards from its end, where the method finds no frame that is nearer.
@@ -162,10 +198,7 @@ def face2face(target: Clip, track: Track, frames: np.ndarray, crop: Crop, size: 
     first = len(target.track)
     held = part(track, first, len(track))
     behind = [max(first - 1 - k, 0) for k in range(len(held))]
-    driver = Clip.of_track(replace(held, facts={**held.facts, "target_frames": behind}), None, target.model)
-    wanted = set((frames - first).tolist())
-    made = enumerate(Face2Face().animate(None, target, driver))
-    return np.stack([resize_square(cut_out(picture, crop), size) for k, picture in made if k in wanted])
+    return face2face(target, replace(held, facts={**held.facts, "target_frames": behind}), crop, size)[frames - first]
 
 
 def part(track: Track, start: int, stop: int) -> Track:

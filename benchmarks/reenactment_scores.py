@@ -74,7 +74,8 @@ class Scorer:
     def __call__(self, made: np.ndarray) -> dict[str, float]:
         """Means over the frames of pictures (N, S, S, 3) uint8.
 
-        sharpness: gradient energy of the face over the real frame's.
+        sharpness: gradient energy of the face over the real frame's. flicker: mean change from frame to frame over the
+        real clip's.
         psnr dB, ssim, ms_ssim: of the whole crop, of the face, of mouth and eyes. landmark_nme: share of the eyes'
         distance; landmarks_found: share of the frames whose landmarks were found. identity: cosine of the embeddings.
         temporal: of 255.
@@ -91,7 +92,11 @@ class Scorer:
             )
             rows.append(row)
         scores = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        return scores | self._look(made) | {"temporal": temporal_error(made, self.held.pictures, self.held.frames)}
+        real, frames = self.held.pictures, self.held.frames
+        still = np.zeros_like(real)
+        change = [temporal_error(clip, still, frames) for clip in (made, real)]
+        flicker = change[0] / max(change[1], 1e-6)
+        return scores | self._look(made) | {"temporal": temporal_error(made, real, frames), "flicker": flicker}
 
     def _look(self, made: np.ndarray) -> dict[str, float]:
         errors, alike = [], []

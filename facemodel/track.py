@@ -193,7 +193,8 @@ class Track:
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
         if model is not None:
-            check_same_model(f"track '{folder}': fitted", track, model)
+            again = f"give its own by --model, or carry it over: portrait model convert {folder} --to MODEL -o TRACK2"
+            check_same_model(f"track '{folder}': fitted", track, model, again)
         return track
 
 

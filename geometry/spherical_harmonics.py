@@ -18,6 +18,8 @@ C1 = 0.4886025119029199  # y, z, x
 C2 = 1.0925484305920792  # xy, yz, xz
 C3 = 0.31539156525252005  # 3 z^2 - 1
 C4 = 0.5462742152960396  # x^2 - y^2
+BASIS_CONSTANTS = torch.tensor([C0, C1, C1, C1, C2, C2, C3, C2, C4])[:, None]
+"""(9, 1): what the polynomials are multiplied by, in the order of ``sh_basis``."""
 
 COSINE_LOBE = (1.0, 2.0 / 3.0, 1.0 / 4.0)
 """Factor a band from radiance to irradiance coefficients, divided by pi, so that a constant radiance of 1

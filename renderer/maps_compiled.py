@@ -12,14 +12,12 @@ from torch import Tensor
 
 from geometry.camera import Camera
 from geometry.color import linear_to_srgb
-from geometry.spherical_harmonics import C0, C1, C2, C3, C4
+from geometry.spherical_harmonics import BASIS_CONSTANTS
 from renderer import maps_kernels
 from renderer.eyes import EyeShape
 from renderer.rasterizers.base import NEAR, intrinsics, missing_vertex
 from renderer.rasterizers.numba_kernels import interpolate_pixels, rasterize_picture
 from renderer.scene import CHANNELS, Scene
-
-BASIS_CONSTANTS = torch.tensor([C0, C1, C1, C1, C2, C2, C3, C2, C4])[:, None]
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +33,7 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     points = scene.points.float().contiguous().numpy()
     triangles = scene.triangles.contiguous().numpy()
     albedo = scene.albedo.float().contiguous().numpy() if "diffuse" in maps else None
+    texels = _texel_arrays(scene) if "textured" in maps else ()
     light = (scene.illumination.float() * BASIS_CONSTANTS).contiguous().numpy()
     cameras = intrinsics(camera, count)
     result = {name: np.zeros((count, camera.height, camera.width, CHANNELS[name]), np.float32) for name in maps}
@@ -47,30 +46,30 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
         fx, fy, cx, cy = (factor * v for v in cameras[n])
         shifted = fx, fy, cx - factor * window[1].start, cy - factor * window[0].start
         size = height * factor, width * factor
-        pixels = size[0] * size[1]
         faces, zbuf = np.empty(size, np.int64), np.empty(size, np.float32)
         bary = np.empty((*size, 3), np.float32)
         bad = rasterize_picture(points[n], triangles, *shifted, NEAR, 0, faces, zbuf, bary)
         if bad >= 0:
             return bad
-        flat = faces.reshape(pixels), bary.reshape(pixels, 3), triangles
+        flat = faces.reshape(-1), bary.reshape(-1, 3), triangles
         normals = np.empty_like(points[n])
-        if "diffuse" in maps or "normals" in maps:
+        if {"diffuse", "textured", "normals"} & set(maps):
             maps_kernels.vertex_normals(points[n], triangles, normals)
         for name in maps:
-            out = np.empty((*size, CHANNELS[name]), np.float32)
-            rows = out.reshape(pixels, CHANNELS[name])
+            out = np.zeros((*size, CHANNELS[name]), np.float32)
+            rows = out.reshape(-1, CHANNELS[name])
             if name == "diffuse":
-                own, lit = albedo[min(n, len(albedo) - 1)], light[min(n, len(light) - 1)]
-                maps_kernels.shade_pixels(*flat, normals, own, lit, _srgb_table(), rows)
+                interpolate_pixels(*flat, albedo[min(n, len(albedo) - 1)][None], rows)
+            elif name == "textured":
+                maps_kernels.texture_pixels(*flat[:2], *texels, rows)
+            if name in ("diffuse", "textured"):
+                maps_kernels.shade_pixels(*flat, normals, light[min(n, len(light) - 1)], _srgb_table(), rows)
             elif name == "correspondence":
                 interpolate_pixels(*flat, correspondence, rows)
             elif name == "normals":
                 maps_kernels.normal_pixels(*flat, normals, rows)
-            elif name == "eyes" and eyes is None:
-                out[:] = 0
-            elif name == "eyes":
-                maps_kernels.eye_pixels(*flat, zbuf.reshape(pixels), *eyes.arrays, eyes.radius * fx, rows)
+            elif name == "eyes" and eyes is not None:
+                maps_kernels.eye_pixels(*flat, zbuf.reshape(-1), *eyes.arrays, eyes.radius * fx, rows)
             elif name == "mask":
                 np.greater_equal(faces[..., None], 0, out=out)
             elif name == "depth":
@@ -85,6 +84,15 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     if bad >= 0:
         raise missing_vertex(bad, triangles, points.shape[1])
     return {name: torch.from_numpy(pictures) for name, pictures in result.items()}
+
+
+def _texel_arrays(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The atlas' triangles (T, 3), column and row of each of their corners (W, 2) in the texture, and that."""
+    height, width = scene.texture.shape[:2]
+    u, v = scene.atlas.coordinates.float().unbind(-1)
+    places = torch.stack([u * width - 0.5, (1 - v) * height - 0.5], -1)
+    arrays = scene.atlas.triangles, places, scene.texture.float()
+    return tuple(a.contiguous().numpy() for a in arrays)
 
 
 def _window(points: np.ndarray, own: tuple[float, float, float, float], camera: Camera) -> tuple[slice, slice]:

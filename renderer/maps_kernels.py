@@ -1,4 +1,4 @@
-"""Compiled CPU kernels of the maps, one pass over the pixels each. Their oracle is ``_maps_torch``.
+"""Compiled CPU kernels of the maps, one pass over the pixels each. Their oracle is ``maps_reference``.
 
 Inputs and outputs are flat over the pixels of one picture: faces (P,) int64 without the picture's offset, -1 empty;
 bary (P, 3) float32; out (P, C) float32, zero where empty.
@@ -48,10 +48,10 @@ def interpolated(values, triangles, bary, t, p):
 
 
 @jit
-def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
-    """Albedo times light, in sRGB.
+def shade_pixels(faces, bary, triangles, normals, light, table, out):
+    """Albedo times light, in sRGB; what is in ``out`` is the albedo.
 
-    normals, albedo: (V, 3) float32. light: (9, 3) float32, the coefficients times the basis' constants.
+    normals: (V, 3) float32. light: (9, 3) float32, the coefficients times the basis' constants.
     table: float32, sRGB at the squares of even steps from 0 to 1.
     """
     last = table.shape[0] - 1
@@ -68,15 +68,42 @@ def shade_pixels(faces, bary, triangles, normals, albedo, light, table, out):
             scale = np.float32(1.0) / np.sqrt(squared)
             x, y, z = x * scale, y * scale, z * scale
         xy, yz, xz, zz, xx = x * y, y * z, x * z, np.float32(3.0) * z * z - np.float32(1.0), x * x - y * y
-        colour = interpolated(albedo, triangles, bary, t, p)
         for k in range(3):
             radiance = light[0, k] + light[1, k] * y + light[2, k] * z + light[3, k] * x
             radiance += light[4, k] * xy + light[5, k] * yz + light[6, k] * zz + light[7, k] * xz + light[8, k] * xx
-            radiance *= colour[k]
-            radiance = min(max(radiance, np.float32(0.0)), np.float32(1.0))
+            radiance = min(max(radiance * out[p, k], np.float32(0.0)), np.float32(1.0))
             position = np.sqrt(radiance) * np.float32(last)
             step = min(int(position), last - 1)
             out[p, k] = table[step] + (position - np.float32(step)) * (table[step + 1] - table[step])
+
+
+@jit
+def texture_pixels(faces, bary, triangles, places, texture, out):
+    """A texture (S, R, 3) float32, bilinear between texels, its border repeated.
+
+    places: (W, 2) float32, column and row of texels, whose centres are whole numbers. triangles: (T, 3), of them.
+    """
+    rows, columns = texture.shape[0], texture.shape[1]
+    for p in range(faces.shape[0]):
+        t = faces[p]
+        if t < 0:
+            out[p, 0] = 0.0
+            out[p, 1] = 0.0
+            out[p, 2] = 0.0
+            continue
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
+        x = wa * places[a, 0] + wb * places[b, 0] + wc * places[c, 0]
+        y = wa * places[a, 1] + wb * places[b, 1] + wc * places[c, 1]
+        x = min(max(x, np.float32(0.0)), np.float32(columns - 1))
+        y = min(max(y, np.float32(0.0)), np.float32(rows - 1))
+        j, i = int(x), int(y)
+        right, below = min(j + 1, columns - 1), min(i + 1, rows - 1)
+        x, y = x - np.float32(j), y - np.float32(i)
+        for k in range(3):
+            upper = texture[i, j, k] + x * (texture[i, right, k] - texture[i, j, k])
+            lower = texture[below, j, k] + x * (texture[below, right, k] - texture[below, j, k])
+            out[p, k] = upper + y * (lower - upper)
 
 
 @jit

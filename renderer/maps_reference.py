@@ -39,15 +39,18 @@ def _draw(scene: Scene, camera: Camera, maps: Sequence[str], rasterizer: str | N
         return interpolate_covered(covered, attributes, triangles, bary)
 
     result = {"mask": fragments.mask[..., None].to(points.dtype)}
-    if "diffuse" in maps or "normals" in maps:
+    if {"diffuse", "textured", "normals"} & set(maps):
         normals = at_pixels(vertex_normals(points, triangles) * points.new_tensor(FLIP))
         normals = torch.nn.functional.normalize(normals, dim=-1)
         if "normals" in maps:
             result["normals"] = covered.scatter((normals + 1) / 2)
+        light = _light(covered, normals, scene.illumination, len(triangles))
+        lit = lambda albedo: covered.scatter(linear_to_srgb((albedo * light).clamp(0, 1)))  # noqa: E731
         if "diffuse" in maps:
-            light = _light(covered, normals, scene.illumination, len(triangles))
-            radiance = at_pixels(scene.albedo) * light
-            result["diffuse"] = covered.scatter(linear_to_srgb(radiance.clamp(0, 1)))
+            result["diffuse"] = lit(at_pixels(scene.albedo))
+        if "textured" in maps:
+            uv = interpolate_covered(covered, scene.atlas.coordinates, scene.atlas.triangles, bary)
+            result["textured"] = lit(_texels(scene.texture, uv))
     if "correspondence" in maps:
         result["correspondence"] = covered.scatter(at_pixels(scene.correspondence))
     if "depth" in maps:
@@ -55,6 +58,14 @@ def _draw(scene: Scene, camera: Camera, maps: Sequence[str], rasterizer: str | N
     if "eyes" in maps:
         result["eyes"] = _eye_map(scene.eyes, covered, bary, scene, camera)
     return result
+
+
+def _texels(texture: Tensor, uv: Tensor) -> Tensor:
+    """(P, C) of a texture (S, R, C) at (P, 2), v = 1 at its row 0; its border is repeated beyond."""
+    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)[None, None].to(texture)
+    source = texture.movedim(-1, 0)[None]
+    found = torch.nn.functional.grid_sample(source, grid, padding_mode="border", align_corners=False)
+    return found[0, :, 0].T
 
 
 def _light(covered: Covered, normals: Tensor, illumination: Tensor, n_triangles: int) -> Tensor:

@@ -9,10 +9,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from facemodel.base import UVAtlas
 from geometry.camera import Camera, to_camera
 from renderer.eyes import EyeShape, eye_shape
 
-CHANNELS = {"diffuse": 3, "correspondence": 3, "eyes": 3, "normals": 3, "depth": 1, "mask": 1}
+CHANNELS = {"diffuse": 3, "correspondence": 3, "eyes": 3, "normals": 3, "depth": 1, "mask": 1, "textured": 3}
 """Name and number of channels of each map that ``renderer.render`` draws."""
 
 
@@ -90,6 +91,8 @@ class Scene:
     albedo: Tensor  # (n or 1, V, 3) linear RGB
     illumination: Tensor  # (n or 1, 9, 3)
     constants: _Constants
+    atlas: UVAtlas | None = None
+    texture: Tensor | None = None  # (S, R, 3) linear RGB
 
     @property
     def correspondence(self) -> Tensor:
@@ -105,14 +108,15 @@ class Scene:
         return torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors)
 
     def colors_want_gradient(self) -> bool:
-        return torch.is_grad_enabled() and (self.albedo.requires_grad or self.illumination.requires_grad)
+        tensors = (self.albedo, self.illumination, self.texture)
+        return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 class SceneBuilder:
     """Makes the scenes of slices of a clip; what all its pictures share is worked out once."""
 
-    def __init__(self, model, parameters, with_albedo: bool):
-        self.model = model
+    def __init__(self, model, parameters, with_albedo: bool, texture: Tensor | None = None):
+        self.model, self.texture = model, texture
         self.count = parameters.batch_shape[0] if parameters.batch_shape else 1
         self.parameters = _shared_once(parameters)
         self.with_albedo = with_albedo
@@ -134,7 +138,8 @@ class SceneBuilder:
         else:
             albedo = self._shared_albedo if own.reflectance.dim() == 1 else self.model.albedo(own.reflectance)
         light = own.illumination if own.illumination.dim() == 3 else own.illumination[None]
-        return Scene(points, self.model.triangles, albedo, light, _constants_of(self.model))
+        atlas = None if self.texture is None else self.model.atlas
+        return Scene(points, self.model.triangles, albedo, light, _constants_of(self.model), atlas, self.texture)
 
 
 _TRAILING: dict[str, int] = {"illumination": 2, "gaze": 2, "focal": 0}

@@ -197,7 +197,7 @@ class Method(ABC):
 
     def describe(self, header: Mapping) -> list[tuple[str, Any]]:
         """What there is to say of weights with that header, by name."""
-        return [(name, value) for name, value in header.items() if name not in ("kind", "version", "format")]
+        return [(name, value) for name, value in header.items() if name not in ("kind", "version", "format", "picture")]
 
     # -- what follows from that -----------------------------------------------------------------------------------
 

@@ -5,11 +5,14 @@ What `load` needs to know besides, the header of the weights, stands in the file
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -24,11 +27,13 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 def write_onnx(
-    path: str | os.PathLike, network: nn.Module, example: Tensor, header: WeightsHeader, names: tuple[str, str]
-) -> Path:
+    path: str | os.PathLike, network: nn.Module, example: Tensor, header: WeightsHeader, names: tuple[str, str],
+    picture: Tensor | None = None,
+) -> Path:  # fmt: skip
     """Writes a network of one input and one output, (N, ...), N free, in float32.
 
-    example: an input of at least two. names: of input and output. PortraitError where it can't be written.
+    example: an input of at least two. names: of input and output. picture: (H, W, 3) uint8 that goes with it, for
+    `onnx_picture`. PortraitError where it can't be written.
     """
     import onnx
 
@@ -40,8 +45,11 @@ def write_onnx(
             opset_version=OPSET, dynamo=True, verbose=False,
         )  # fmt: skip
     proto = program.model_proto
+    told = {"kind": KIND, **header.to_json()}
+    if picture is not None:
+        told["picture"] = base64.b64encode(cv2.imencode(".png", picture.numpy()[..., ::-1])[1]).decode()
     entry = proto.metadata_props.add()
-    entry.key, entry.value = HEADER, json.dumps({"kind": KIND, **header.to_json()})
+    entry.key, entry.value = HEADER, json.dumps(told)
     return replace_file(path, lambda partial: onnx.save(proto, partial), "output")
 
 
@@ -74,6 +82,16 @@ def open_onnx(path: str | os.PathLike):
 def onnx_header(path: str | os.PathLike) -> dict:
     """The header in an exported file; see `open_onnx`."""
     return open_onnx(path)[1]
+
+
+def onnx_picture(header: Mapping) -> Tensor | None:
+    """(H, W, 3) uint8: the picture in a file's header; None where there is none, or a broken one."""
+    try:
+        png = np.frombuffer(base64.b64decode(header.get("picture", ""), validate=True), np.uint8)
+        found = cv2.imdecode(png, cv2.IMREAD_COLOR) if len(png) else None
+    except (ValueError, TypeError, cv2.error):
+        return None
+    return None if found is None else torch.from_numpy(np.ascontiguousarray(found[..., ::-1]))
 
 
 class OnnxNetwork(nn.Module):

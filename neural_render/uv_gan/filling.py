@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,9 +23,32 @@ def smooth_fill(values: Tensor, weight: Tensor) -> Tensor:
         raise PortraitError("fill: expected some known texels, got none")
     height, width = weight.shape
     side = 1 << (max(height, width) - 1).bit_length()
+    if values.device.type == "cpu" and not (torch.is_grad_enabled() and (values.requires_grad or weight.requires_grad)):
+        return _compiled_fill(values, weight, side)
     pad = (0, side - width, 0, side - height)
     color, known = F.pad(values.movedim(-1, 0)[None], pad), F.pad(weight[None, None].to(values), pad)
     return push_pull(color, known)[0, :, :height, :width].movedim(0, -1)
+
+
+def _compiled_fill(values: Tensor, weight: Tensor, side: int) -> Tensor:
+    from neural_render.uv_gan import filling_kernels
+
+    height, width = weight.shape
+    known = np.zeros((side, side), np.float32)
+    known[:height, :width] = weight.numpy()
+    color = np.zeros((side, side, values.shape[-1]), np.float32)
+    color[:height, :width] = values.numpy() * known[:height, :width, None]
+    levels = [(color, known)]
+    while len(known) > 1:
+        half = len(known) // 2
+        color, known = np.empty((half, half, color.shape[-1]), np.float32), np.empty((half, half), np.float32)
+        filling_kernels.pull(*levels[-1], color, known)
+        levels.append((color, known))
+    below = color / np.maximum(known, 1e-8)[..., None]
+    for color, known in reversed(levels[:-1]):
+        filling_kernels.push(color, known, below)
+        below = color
+    return torch.from_numpy(np.ascontiguousarray(below[:height, :width])).to(values.dtype)
 
 
 def push_pull(values: Tensor, weight: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from functools import partial
@@ -177,6 +177,7 @@ def reenact(
     if options.comparison is not None:
         with job.clock.of("comparison"):
             panels = method.panels(loaded, clip, driver, (f for _, _, f in VideoReader(output)), panel_height(clip))
+            panels = beside_untrained(method, panels, clip, driver)
             write_comparison(options.comparison, shown(), clip, driver, output, panels, report)
     if options.page is not None:
         facts = Reenactment(
@@ -309,6 +310,19 @@ def driver_frames(video: Path | None, track: Track | None, model) -> Iterator[np
             p = track.parameters[start : start + 8].to(model.mean.device)
             drawn = render(model, p, track.camera, maps=["diffuse", "mask"], supersample=2)
         yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
+
+
+def beside_untrained(
+    method: Method, panels: Iterator[Mapping[str, np.ndarray]], target: Clip, driver: Clip
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """A trained method's panels, and what Face2Face makes of the same without training, where it can."""
+    if method.training is None or not (method.target.track and method.driver.track):
+        return panels
+    try:
+        made = find("face2face").animate(None, target, driver)
+    except PortraitError:  # as of a face model without an atlas
+        return panels
+    return ({**shown, "Face2Face": picture} for shown, picture in zip(panels, made))
 
 
 def write_comparison(

@@ -83,3 +83,21 @@ def test_extend_repeats_the_nearest():
     assert out[0, 1] == 0 and out[1, 0] == 0 and out[2, 2] == 11 and out[1, 3] == 11
     with pytest.raises(PortraitError, match="known texel"):
         extend(texture, torch.zeros(3, 4, dtype=torch.bool))
+
+
+def test_the_map_of_a_texture(model, turned):
+    """Compiled against plain torch, and against pictures of the texture alone."""
+    texture, camera = torch.rand(64, 48, 3, generator=torch.Generator().manual_seed(0)), Camera(260.0, 64, 48)
+    names = ("diffuse", "textured", "mask")
+    fast = render(model, turned, camera, names, supersample=2, texture=texture)
+    slow = render(model, turned, camera, names, supersample=2, texture=texture, rasterizer="torch")
+    inside = (fast["mask"] == 1) & (slow["mask"] == 1)
+    assert inside.sum() > 300
+    for name in names:
+        difference = ((fast[name] - slow[name]).abs() * inside).amax(-1)
+        assert (difference > 2e-3).sum() <= 3  # pixel centres on an edge
+    alone, _ = render_textured(model, turned, camera, texture, supersample=1)
+    one = render(model, turned, camera, ("textured", "mask"), texture=texture)
+    torch.testing.assert_close(one["textured"], alone * one["mask"], atol=2e-3, rtol=0)
+    with pytest.raises(PortraitError, match="expected one for the map 'textured'"):
+        render(model, turned, camera, names)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
 from geometry.camera import Camera, project
 from geometry.color import to_uint8
 from neural_render.images import Crop
+from neural_render.methods.common.gains import GAINS, gained
 from renderer import correspondence_colors, render, surface_points
 
 CONDITIONS = 3
@@ -21,15 +21,10 @@ CONDITIONS = 3
 MAPS = ("diffuse", "correspondence", "eyes")
 CHANNELS = 9
 """Channels of the maps of one frame: three maps of three channels."""
+TEXTURED = 3
+"""Channels of the person's texture, drawn as a fourth map, of which the network sees the current frame's alone."""
 FACE, EYES = slice(3, 6), slice(6, 9)
 """Channels that are zero wherever the head, or an eye, isn't."""
-GAINS = {"browInnerUp": 2.5, "browOuterUp": 3.5, "browDown": 2.5, "eyeBlink": 1.4}
-"""How many times as active as in the track some shapes are rendered, by the beginnings of their ARKit names.
-
-Of a brow that moves the fit finds a third to a twelfth, as its priors hold it back (``benchmarks.warping``). Maps that
-are rendered of what was found differ by less than a pixel then, which a network is slow to see; these move as faces do.
-Part of the conditions, as ``CONDITIONS`` counts them.
-"""
 WINDOW = 11
 """Frames the network sees: the current one, last, and the ten before it."""
 
@@ -86,23 +81,30 @@ def _place(start: float, side: int, length: int) -> int:
     return last if start > last - sliver else int(round(start))
 
 
-def gained(parameters: FaceParameters, model, gains: Mapping[str, float] = GAINS) -> FaceParameters:
-    """Parameters whose expression is as active as maps show it, see ``GAINS``; as they are without ARKit's names."""
-    factors = torch.ones(model.count("expression"))
-    for name, index in model.arkit.items():
-        factors[index] = next((gain for shape, gain in gains.items() if name.startswith(shape)), 1.0)
-    return parameters.replace(expression=parameters.expression * factors.to(parameters.expression))
+def inputs(window: int, textured: bool) -> int:
+    """Channels of a condition."""
+    return window * CHANNELS + (TEXTURED if textured else 0)
 
 
 def render_maps(
-    model, track: Track, frames: Tensor, crop: Crop, size: int, gains: Mapping[str, float] = GAINS
+    model,
+    track: Track,
+    frames: Tensor,
+    crop: Crop,
+    size: int,
+    gains: Mapping[str, float] = GAINS,
+    texture: Tensor | None = None,
 ) -> np.ndarray:
-    """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop."""
+    """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop.
+
+    texture: (S, S, 3) linear RGB without light, on the model's device; three channels more then.
+    """
+    names = MAPS if texture is None else (*MAPS, "textured")
     with torch.no_grad():
         parameters = track.parameters[frames].expanded().to(model.mean.device)
         parameters = gained(parameters, model, gains)
-        maps = render(model, parameters, camera_for(track, crop, size), MAPS, supersample=2)
-    stacked = torch.cat([maps[name] for name in MAPS], dim=-1)
+        maps = render(model, parameters, camera_for(track, crop, size), names, supersample=2, texture=texture)
+    stacked = torch.cat([maps[name] for name in names], dim=-1)
     return to_uint8(stacked).cpu().numpy()
 
 
@@ -139,12 +141,15 @@ def window_frames(frames: np.ndarray, starts: np.ndarray, window: int = WINDOW) 
 
 
 def condition(maps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(N, window, H, W, C) uint8 maps -> (N, window * C, H, W) in [-1, 1], channels-last in memory.
+    """(N, window, H, W, C) uint8 maps -> (N, ``inputs``, H, W) in [-1, 1], channels-last in memory.
 
-    Channels go frame by frame, the oldest first; within a frame diffuse, correspondence, eyes.
+    The current frame's texture goes first, where there is one; then frame by frame, the oldest first, diffuse,
+    correspondence, eyes.
     """
     n, window, height, width, channels = maps.shape
-    x = maps.permute(0, 2, 3, 1, 4).reshape(n, height, width, window * channels)
+    x = maps[..., :CHANNELS].permute(0, 2, 3, 1, 4).reshape(n, height, width, window * CHANNELS)
+    if channels > CHANNELS:
+        x = torch.cat([maps[:, -1, ..., CHANNELS:], x], -1)
     return x.to(dtype).sub_(127.5).mul_(1 / 127.5).permute(0, 3, 1, 2)
 
 

@@ -18,10 +18,12 @@ from foundation.atomic import write_file
 from foundation.errors import PortraitError, write_error
 from foundation.progress import Event, Report, ignore
 from neural_render.images import Crop, cut_out, resize_square
+from neural_render.methods.common.texture import linear
 from neural_render.methods.deep_video_portraits.conditioning import (
     CHANNELS,
     CONDITIONS,
     FACE,
+    TEXTURED,
     WINDOW,
     render_maps,
     shot_starts,
@@ -43,7 +45,7 @@ def plan_frames(count: int, limit: int, segment: int = 96) -> np.ndarray:
     return np.unique((firsts[:, None] + np.arange(segment)).ravel())
 
 
-def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
+def digest(track: Track, crop: Crop, size: int, kept: np.ndarray, texture: torch.Tensor | None = None) -> str:
     """A name for what the cache of these inputs holds."""
     h = hashlib.sha256(
         json.dumps([VERSION, CONDITIONS, track.fingerprint, asdict(crop), size, track.width, track.height]).encode()
@@ -54,6 +56,8 @@ def digest(track: Track, crop: Crop, size: int, kept: np.ndarray) -> str:
         h.update(getattr(track.parameters, f.name).detach().cpu().contiguous().numpy().reshape(-1))
     h.update(track.status.cpu().numpy().tobytes())
     h.update(kept.tobytes())
+    if texture is not None:
+        h.update(texture.numpy().tobytes())
     return h.hexdigest()[:32]
 
 
@@ -64,10 +68,14 @@ class ClipCache:
     total size is bounded by ``limit_bytes`` of ``build``, beyond which only evenly spread runs of frames are kept.
     """
 
-    def __init__(self, folder: Path, name: str, crop: Crop, size: int, kept: np.ndarray, track: Track) -> None:
+    def __init__(
+        self, folder: Path, name: str, crop: Crop, size: int, kept: np.ndarray, track: Track,
+        texture: torch.Tensor | None = None,
+    ) -> None:  # fmt: skip
         starts, tracked = shot_starts(track), track.tracked.cpu().numpy()
         self.folder, self.name, self.crop, self.size = folder, name, crop, size
-        self.kept, self.starts = kept, starts
+        self.kept, self.starts, self.texture = kept, starts, texture
+        self.channels = CHANNELS if texture is None else CHANNELS + TEXTURED
         first = window_frames(kept, starts)[:, 0]
         rows = np.searchsorted(kept, first)
         whole = kept[np.minimum(rows, len(kept) - 1)] == first  # the window's first frame is kept
@@ -84,15 +92,15 @@ class ClipCache:
         return np.memmap(self.folder / name, np.uint8, "r", shape=shape)[rows]
 
     def maps(self, frames: np.ndarray) -> np.ndarray:
-        """(..., size, size, 9) uint8 for an array of frame indices of any shape."""
-        return self._read("maps.u8", CHANNELS, frames)
+        """(..., size, size, 9 or 12) uint8 for an array of frame indices of any shape."""
+        return self._read("maps.u8", self.channels, frames)
 
     def images(self, frames: np.ndarray) -> np.ndarray:
         """(..., size, size, 3) uint8: the real frames inside the crop."""
         return self._read("images.u8", 3, frames)
 
     def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[torch.Tensor, torch.Tensor]:
-        """Windows of maps (N, window, S, S, 9) and images (N, S, S, 3), uint8, of samples 0 to len - 1."""
+        """Windows of maps (N, window, S, S, 9 or 12) and images (N, S, S, 3), uint8, of samples 0 to len - 1."""
         frames = self.frames[samples]
         maps = self.maps(window_frames(frames, self.starts, window))
         return torch.from_numpy(maps), torch.from_numpy(self.images(frames))
@@ -107,7 +115,7 @@ class ClipCache:
 
     def _whole(self) -> bool:
         """Whether both files are there as ``_write`` left them, for these inputs."""
-        sizes = {"maps.u8": CHANNELS, "images.u8": 3}
+        sizes = {"maps.u8": self.channels, "images.u8": 3}
         try:
             table = json.loads((self.folder / "cache.json").read_text())
             pixels = len(self.kept) * self.size**2
@@ -123,10 +131,12 @@ class ClipCache:
         index.unlink(missing_ok=True)
         with open(self.folder / "images.u8", "wb") as file:
             _write_images(file, track, frames, self.kept, crop=self.crop, size=self.size, report=report)
+        albedo = None if self.texture is None else linear(self.texture, model)
         with open(self.folder / "maps.u8", "wb") as file:
             for done in range(0, len(self.kept), CHUNK):
                 chunk = torch.from_numpy(self.kept[done : done + CHUNK])
-                file.write(render_maps(model, track, chunk, self.crop, self.size).tobytes())
+                maps = render_maps(model, track, chunk, self.crop, self.size, texture=albedo)
+                file.write(maps.tobytes())
                 report(Event("maps", done, len(self.kept)))
         facts = {"digest": self.name, "size": self.size, "frames": len(self.kept), "crop": asdict(self.crop)}
         write_file(index, json.dumps(facts))
@@ -141,18 +151,20 @@ class ClipCache:
         *,
         crop: Crop,
         size: int,
+        texture: torch.Tensor | None = None,
         limit_bytes: int = 4 << 30,
         report: Report = ignore,
     ) -> ClipCache:
         """The cache of these inputs, made if it isn't there.
 
+        texture: (S, S, 3) uint8 sRGB, of ``common.texture.kept_texture``; its map is there too then.
         frames gives (index, time, (H, W, 3) uint8). Raises PortraitError where they don't fit the track, or where no
         frame can be trained on.
         """
         folder = Path(folder)
         kept = plan_frames(len(track), max(WINDOW, limit_bytes // (size * size * (CHANNELS + 3))))
-        name = digest(track, crop, size, kept)
-        cache = cls(folder, name, crop, size, kept, track)
+        name = digest(track, crop, size, kept, texture)
+        cache = cls(folder, name, crop, size, kept, track, texture)
         if len(cache) == 0:
             raise PortraitError("track: expected tracked frames to train on, found none; fit another clip")
         if cache._whole():

@@ -10,6 +10,7 @@ import torch
 
 from facemodel.parameters import SHARED, FaceParameters
 from facemodel.track import Track
+from neural_render.methods.common.texture import linear
 from neural_render.methods.deep_video_portraits.conditioning import condition, render_maps, to_pixels
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
 from neural_render.methods.deep_video_portraits.weights import Weights
@@ -24,6 +25,7 @@ class LiveSynthesizer:
     def __init__(self, weights: Weights, target: Track, *, model, device: str = "cpu") -> None:
         self.header, self.model, self.device = weights.header, model, device
         self.size = (self.header.size, self.header.size)
+        self.texture = None if weights.texture is None else linear(weights.texture, model)
         self.network = inference_network(weights, device)
         self._dtype = next((p.dtype for p in self.network.parameters()), torch.float32)  # an ONNX session has none
         self._frame = replace(
@@ -38,7 +40,9 @@ class LiveSynthesizer:
         clip = FaceParameters.stack([parameters])
         clip = clip.replace(**{name: getattr(parameters, name) for name in SHARED})
         frame = replace(self._frame, parameters=clip)
-        maps = render_maps(self.model, frame, torch.tensor([0]), self.header.crop, self.header.size)[0]
+        maps = render_maps(
+            self.model, frame, torch.tensor([0]), self.header.crop, self.header.size, texture=self.texture
+        )[0]
         self._window.append(maps)
         missing = self.header.window - len(self._window)
         window = np.stack([self._window[0]] * missing + list(self._window))

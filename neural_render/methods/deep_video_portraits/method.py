@@ -17,6 +17,7 @@ from foundation.progress import Event, Report, ignore
 from neural_render.losses.objective import check_losses
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
+from neural_render.methods.common.texture import kept_texture
 from neural_render.methods.deep_video_portraits import warping
 from neural_render.methods.deep_video_portraits.conditioning import CONDITIONS, eye_colors, head_crop, mouth_colors
 from neural_render.methods.deep_video_portraits.data import ClipCache
@@ -29,6 +30,9 @@ from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.training import make_fabric, resume, run
 
+TEXTURED_NEEDS = ("atlas", "reflectance")
+"""Capabilities of a face model without which the three maps have to do."""
+
 
 @dataclass(frozen=True)
 class Options(TrainingBudget):
@@ -38,6 +42,7 @@ class Options(TrainingBudget):
     width: int = option(32, "channels of its first layer; the paper's has 64")
     losses: Mapping[str, float] = option({}, "weights of losses by name, in place of the method's own")
     vgg: str | None = option(None, "file of VGG-16's weights, for the loss 'perceptual'; none is torchvision's cache")
+    textured: bool = option(True, "the person's texture as a fourth map")
     held_out: float = option(0.0, "share of the frames that scores the training and ends it early; 0 trains on all")
 
     def __post_init__(self) -> None:
@@ -71,16 +76,20 @@ class DeepVideoPortraits(Method):
         o, device = options, options.device
         base = self.settings or Settings(bfloat16=bfloat16_helps(device), batch=2 if device == "cpu" else 8)
         return replace(
-            base, size=o.size, width=o.width, seed=o.seed, batch=o.batch or base.batch, vgg=o.vgg or base.vgg,
-            losses={**base.losses, **o.losses}, held_out=o.held_out or base.held_out,
+            base, size=o.size, width=o.width, textured=o.textured, seed=o.seed, batch=o.batch or base.batch,
+            vgg=o.vgg or base.vgg, losses={**base.losses, **o.losses}, held_out=o.held_out or base.held_out,
         )  # fmt: skip
 
     def prepare(self, clip: Clip, work: Path, options: Options, report: Report = ignore) -> ClipCache:
         """Maps and crops of the clip in a folder, made if they aren't there."""
-        crop = head_crop(clip.track, clip.model)
+        crop, texture = head_crop(clip.track, clip.model), None
+        if options.textured:
+            s = self.settings_for(options)
+            texture = kept_texture(work / "texture.safetensors", clip, s.texels * s.size, s.textures, report)
         return ClipCache.build(
-            work / "cache", clip.track, clip.frames, clip.model, crop=crop, size=options.size, report=report
-        )
+            work / "cache", clip.track, clip.frames, clip.model, crop=crop, size=options.size, texture=texture,
+            report=report,
+        )  # fmt: skip
 
     def prepare_warped(
         self, cache: ClipCache, clip: Clip, work: Path, report: Report = ignore
@@ -105,6 +114,11 @@ class DeepVideoPortraits(Method):
         if out.is_dir():
             raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
         settings = self.settings_for(options)
+        notes = []
+        if options.textured and (lacking := [c for c in TEXTURED_NEEDS if c not in model.capabilities]):
+            notes.append(f"model '{model.name}' has no {' and no '.join(lacking)}: the person's texture isn't a map")
+            options = replace(options, textured=False)
+            settings = replace(settings, textured=False)
         if settings.mouth_weight:
             model.require("regions", "a weight of the mouth")
         check_losses(settings.losses, settings.loss_options)
@@ -116,7 +130,8 @@ class DeepVideoPortraits(Method):
             if settings.warped_every and model.arkit:
                 warped = self.prepare_warped(cache, clip, work, report)
         excluded = int((~track.tracked).sum())
-        notes = [f"{excluded} of {len(track)} frames have no tracked face, are left out"] if excluded else []
+        if excluded:
+            notes.append(f"{excluded} of {len(track)} frames have no tracked face, are left out")
         if settings.warped_every and warped is None:
             notes.append(f"model '{model.name}' has no ARKit names: the clip's own expressions alone are learnt")
         for note in notes:
@@ -138,7 +153,8 @@ class DeepVideoPortraits(Method):
         header = Header(
             method=self.name, model=model.name, fingerprint=model.fingerprint, width=settings.width,
             size=settings.size, window=settings.window, crop=cache.crop, frame_width=track.width,
-            frame_height=track.height, conditions=CONDITIONS, norm=settings.norm, steps=trainer.step,
+            frame_height=track.height, conditions=CONDITIONS, norm=settings.norm,
+            textured=settings.textured, steps=trainer.step,
             seconds=round(trainer.seconds, 2), sources=(dict(clip.source),),
             target={
                 "clip_frames": len(track), "frames": len(trainer.trained_on),
@@ -148,7 +164,7 @@ class DeepVideoPortraits(Method):
         with trainer.on_threads():
             generator = trainer.final_generator().state_dict()
         if fabric.is_global_zero:
-            Weights(header, generator, cache.head_region()).save(out)
+            Weights(header, generator, cache.head_region(), cache.texture).save(out)
         fabric.barrier()
         return TrainingSummary(
             out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses,
@@ -172,4 +188,4 @@ class DeepVideoPortraits(Method):
     def panels(
         self, weights: Weights, target: Clip, driver: Clip, results: Iterator[np.ndarray], height: int
     ) -> Iterator[Mapping[str, np.ndarray]]:
-        return map_panels(weights.header.crop, driver.track, target.model, results, height)
+        return map_panels(weights, driver.track, target.model, results, height)

@@ -9,9 +9,9 @@ from torch import nn
 
 from facemodel.base import check_same_model
 from foundation.errors import PortraitError
-from neural_render.methods.deep_video_portraits.conditioning import CHANNELS
+from neural_render.methods.deep_video_portraits.conditioning import inputs
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
-from neural_render.methods.onnx_file import OnnxNetwork, open_onnx, write_onnx
+from neural_render.methods.onnx_file import OnnxNetwork, onnx_picture, open_onnx, write_onnx
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 
@@ -20,18 +20,19 @@ NAMES = ("condition", "image")
 
 def shapes(header: Header) -> dict[str, list[int]]:
     """Of what goes into the network and what comes out, without the number of frames."""
-    return {"condition": [header.window * CHANNELS, header.size, header.size], "image": [3, header.size, header.size]}
+    channels = inputs(header.window, header.textured)
+    return {"condition": [channels, header.size, header.size], "image": [3, header.size, header.size]}
 
 
 def export_onnx(weights: Weights, path: str | os.PathLike) -> str:
     """Writes the generator in float32, its batch normalisation folded in; says what goes in and what comes out.
 
-    Input ``condition`` (N, window * 9, size, size) and output ``image`` (N, 3, size, size), both float32 in [-1, 1],
-    N free. Raises PortraitError for a path that can't be written.
+    Input ``condition`` (N, `inputs`, size, size) and output ``image`` (N, 3, size, size), both float32 in [-1, 1], N
+    free. Raises PortraitError for a path that can't be written.
     """
     network, shape = weights.network(), shapes(weights.header)
     fold_norms(network)
-    write_onnx(path, network, torch.zeros(2, *shape["condition"]), weights.header, NAMES)
+    write_onnx(path, network, torch.zeros(2, *shape["condition"]), weights.header, NAMES, weights.texture)
     condition, image = (", ".join(str(n) for n in shape[name]) for name in NAMES)
     return f"condition (N, {condition}) to image (N, {image})"
 
@@ -44,15 +45,18 @@ class OnnxWeights(Weights):
 
         PortraitError where it is missing, no ONNX file, of other inputs than its header says, or somebody else's.
         """
-        session, header = open_onnx(path)
-        header = Header.from_json(header, path)
+        session, told = open_onnx(path)
+        header = Header.from_json(told, path)
+        texture = onnx_picture(told) if header.textured else None
+        if header.textured and texture is None:
+            raise PortraitError(f"onnx '{path}': expected the person's texture in its header, found none; export again")
         if model is not None:
             check_same_model(f"onnx '{path}': trained", header, model, AGAIN)
         expected = shapes(header)
         found = {v.name: list(v.shape[1:]) for v in [*session.get_inputs(), *session.get_outputs()]}
         if found != expected:
             raise PortraitError(f"onnx '{path}': expected inputs and outputs {expected}, found {found}; export again")
-        super().__init__(header, {})
+        super().__init__(header, {}, None, texture)
         object.__setattr__(self, "session", session)
 
     def network(self, device: str = "cpu") -> nn.Module:

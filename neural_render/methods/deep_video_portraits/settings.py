@@ -16,6 +16,9 @@ class Settings:
     size: int = 128  # px of the network's images
     width: int = 32  # channels of the first layer; the paper's network has 64
     window: int = WINDOW  # frames a condition
+    textured: bool = False  # the person's texture as a fourth map
+    texels: int = 2  # of that, a side for each px of the network's images
+    textures: int = 12  # frames that it is merged from
     batch: int = 2  # small: on one clip more steps go further than larger ones
     rate: float = 2e-4  # Adam's
     boost: float = 5.0  # the generator's rate begins so many times higher and halves its excess every

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from facemodel.base import check_same_model
-from facemodel.editing.mixing import is_mixed
-from facemodel.editing.mixing import target_frames as frames_behind
 from facemodel.track import Track
 from foundation.errors import PortraitError
 from neural_render.compositing import composite, feather_mask
 from neural_render.frames import FrameCursor
+from neural_render.methods.common.order import target_frames
+from neural_render.methods.common.texture import linear
 from neural_render.methods.deep_video_portraits.conditioning import (
     FACE,
     condition,
@@ -28,23 +28,6 @@ from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 from neural_render.methods.deep_video_portraits.weights import Weights
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
-
-
-def target_frames(track: Track, count: int | None = None) -> list[int]:
-    """For each frame of the track the frame of the target clip it goes into.
-
-    What the track says that was mixed. Else frame k goes into frame k; where the target has only ``count`` frames, the
-    clip is played forwards and backwards in turn.
-    """
-    listed = frames_behind(track)
-    if len(listed) != len(track):
-        raise PortraitError(
-            f"track: expected one target frame for each of its {len(track)} frames, got {len(listed)}; mix again"
-        )
-    if is_mixed(track) or count is None or len(track) <= count:
-        return listed
-    period = max(2 * count - 2, 1)
-    return [k if k < count else period - k for k in (np.arange(len(track)) % period).tolist()]
 
 
 def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
@@ -65,11 +48,12 @@ def synthesize_crops(
     """
     header = weights.header
     starts = shot_starts(track)
+    texture = None if weights.texture is None else linear(weights.texture, model)
     recent: deque[tuple[int, np.ndarray]] = deque(maxlen=header.window + batch - 1)
     dtype = next((p.dtype for p in network.parameters()), torch.float32)  # an ONNX session has none
     for first in range(0, len(track), batch):
         frames = np.arange(first, min(first + batch, len(track)))
-        maps = render_maps(model, track, torch.from_numpy(frames), header.crop, header.size)
+        maps = render_maps(model, track, torch.from_numpy(frames), header.crop, header.size, texture=texture)
         recent.extend(zip(frames.tolist(), maps))
         kept = dict(recent)
         windows = window_frames(frames, starts, header.window)

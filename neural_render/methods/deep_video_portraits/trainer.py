@@ -20,6 +20,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     EYES,
     FACE,
     condition,
+    inputs,
     to_network,
     to_pixels,
 )
@@ -96,11 +97,13 @@ class Trainer(BaseTrainer):
         self.trained_on, self.held_out = split_held_out(len(samples), s.held_out)
         if warped is not None:
             self.warped_on = np.flatnonzero(np.isin(warped.made_from, self.trained_on))
-        inputs = s.window * CHANNELS
+        channels = inputs(s.window, s.textured)
         with self.random(-1):
-            generator = RefinementUNet(inputs, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background)
+            generator = RefinementUNet(
+                channels, s.size, s.width, norm=s.norm, dropout=s.dropout, background=s.background, beneath=s.textured
+            )
             generator.start_from(median_image(samples, self.trained_on))
-            discriminator = PatchDiscriminator(inputs, 3, s.width, norm=s.norm)
+            discriminator = PatchDiscriminator(channels, 3, s.width, norm=s.norm)
         self.generator = self.add("generator", generator, self._adam, averaged=True)
         self.discriminator = self.add("discriminator", discriminator, self._adam, methods=("compare",))
 

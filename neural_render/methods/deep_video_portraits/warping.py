@@ -22,11 +22,10 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.progress import Report, ignore
 from neural_render.images import Crop, cut_out
+from neural_render.methods.common.gains import gained
 from neural_render.methods.deep_video_portraits.conditioning import (
-    CHANNELS,
     WINDOW,
     camera_for,
-    gained,
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache
@@ -243,9 +242,10 @@ def build(
     copies = min(max(1, round(policy.frames / len(track))), policy.copies)
     performed = performances(track, model, copies, policy=policy)
     made = WarpedFrames(model, track, performed, frames, real.crop, 2 * real.size, policy)
-    limit = 2 * policy.frames * real.size**2 * (CHANNELS + 3)
+    limit = 2 * policy.frames * real.size**2 * (real.channels + 3)
     cache = ClipCache.build(
-        folder, performed, made, model, crop=real.crop, size=real.size, limit_bytes=limit, report=report
-    )
+        folder, performed, made, model, crop=real.crop, size=real.size, texture=real.texture, limit_bytes=limit,
+        report=report,
+    )  # fmt: skip
     nearest = np.searchsorted(real.frames, cache.frames % len(track))
     return WarpedSamples(cache, real, nearest.clip(max=len(real) - 1))

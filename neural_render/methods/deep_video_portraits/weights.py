@@ -12,7 +12,7 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from neural_render.images import Crop
-from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, CONDITIONS
+from neural_render.methods.deep_video_portraits.conditioning import CONDITIONS, inputs
 from neural_render.methods.weights import WeightsHeader, load_weights, save_weights
 from neural_render.networks import RefinementUNet
 
@@ -31,6 +31,7 @@ class Header(WeightsHeader):
     frame_height: int
     conditions: int = CONDITIONS  # version of what the network sees
     norm: str = "batch"
+    textured: bool = False  # whether the person's texture is a fourth map
     target: dict = field(default_factory=dict)  # frames trained on, frames kept out, seed, ...
 
     @classmethod
@@ -52,11 +53,13 @@ class Weights:
     header: Header
     generator: dict[str, Tensor]
     region: Tensor | None = None  # (size, size) uint8: where the head ever was in the target clip
+    texture: Tensor | None = None  # (S, S, 3) uint8 sRGB, the person's without light, where it is a map
 
     def save(self, path: str | os.PathLike) -> Path:
         tensors = {f"{PREFIX}{k}": v for k, v in self.generator.items()}
-        if self.region is not None:
-            tensors["region"] = self.region
+        for name, extra in (("region", self.region), ("texture", self.texture)):
+            if extra is not None:
+                tensors[name] = extra
         return save_weights(path, self.header, tensors)
 
     @classmethod
@@ -64,15 +67,21 @@ class Weights:
         """Reads weights; with ``model`` given, also checks that they were trained with it."""
         found = load_weights(path, Header, model)
         generator = {k.removeprefix(PREFIX): v for k, v in found.tensors.items() if k.startswith(PREFIX)}
-        return cls(found.header, generator, found.tensors.get("region"))
+        texture = found.tensors.get("texture")
+        if found.header.textured != (texture is not None):
+            raise PortraitError(f"weights '{path}': expected a texture where the header says so alone; train again")
+        if texture is not None and (texture.dtype != torch.uint8 or texture.dim() != 3 or texture.shape[-1] != 3):
+            raise PortraitError(f"weights '{path}': expected a texture (S, S, 3) of bytes; train again")
+        return cls(found.header, generator, found.tensors.get("region"), texture)
 
     def network(self, device: str = "cpu") -> torch.nn.Module:
         """The generator in evaluation mode. PortraitError where the tensors don't fit the header."""
         h = self.header
         try:
             net = RefinementUNet(
-                h.window * CHANNELS, h.size, h.width, norm=h.norm, background="background" in self.generator
-            )
+                inputs(h.window, h.textured), h.size, h.width, norm=h.norm, background="background" in self.generator,
+                beneath=h.textured,
+            )  # fmt: skip
             net.load_state_dict(self.generator)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())[:160]

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from neural_render.methods.face2face import kernels
 from neural_render.methods.face2face.layers import filled
+
+COARSE = 4
+"""Where a person is widened, it's at this fraction of the picture's size."""
 
 
 class Segmenter:
@@ -42,9 +46,19 @@ def plate(pictures: Sequence[np.ndarray], people: Sequence[np.ndarray], margin: 
 
 
 def behind(picture: np.ndarray, person: np.ndarray, other: np.ndarray, margin: float) -> np.ndarray:
-    """(h, w, 3) float32: a picture without its person (h, w) uint8, in whose place is the ``other``."""
-    alpha = cv2.blur(widened(person, margin), (5, 5))[..., None] / np.float32(255)
-    return picture + alpha * (other.astype(np.float32) - picture)
+    """(H, W, 3) uint8: a picture without its person (H, W) uint8, in whose place is the ``other``.
+
+    That has the picture's own colours around the person, as light or exposure may have changed.
+    """
+    size = person.shape[::-1]
+    coarse = tuple(max(2, s // COARSE) for s in size)
+    small, seen, known = (cv2.resize(p, coarse, interpolation=cv2.INTER_AREA) for p in (person, picture, other))
+    wide = widened(small, margin / COARSE)
+    offset = filled(seen.astype(np.float32) - known, wide < 26)
+    share = cv2.resize(cv2.blur(wide, (3, 3)), size, interpolation=cv2.INTER_LINEAR)
+    out = np.empty_like(picture)
+    kernels.mixed(picture, other, cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR), share, out)
+    return out
 
 
 def widened(person: np.ndarray, margin: float) -> np.ndarray:

@@ -22,12 +22,10 @@ from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
 from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
-from renderer import Camera, interpolate, project, rasterize, sh_basis, surface_points
+from renderer import Camera, interpolate, project, rasterize, sh_basis, to_camera
 
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
-DEEP = 4.0
-"""mm behind the nearest surface at which a vertex counts as hidden."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class Source:
 
     picture: np.ndarray  # (H, W, 3) uint8
     parameters: FaceParameters  # as they are drawn, no leading dimensions
+    vertices: Tensor  # (V, 3) mm, model frame
     pixels: np.ndarray  # (V, 2) px
     light: np.ndarray  # (V, 3) linear RGB
     facing: np.ndarray  # (V,) cosine between normal and line of sight; 0 where hidden
@@ -85,8 +84,17 @@ class Surface:
     height: float  # px of the head
 
     @classmethod
-    def of(cls, model: FaceModel, parameters: FaceParameters, camera: Camera, marks: Marks, policy: Policy) -> Surface:
-        points = surface_points(model, parameters)
+    def of(
+        cls,
+        model: FaceModel,
+        parameters: FaceParameters,
+        vertices: Tensor,
+        camera: Camera,
+        marks: Marks,
+        policy: Policy,
+    ) -> Surface:
+        """vertices: (V, 3) mm, model frame, of the parameters."""
+        points = to_camera(vertices, parameters.rotation, parameters.translation)
         light, normals = shading(model, parameters, points)
         pixels, front = project(points, camera).numpy(), facing(points, normals).clamp_min(0).numpy()
         rows = pixels[marks.head > 0, 1]
@@ -101,13 +109,22 @@ class Surface:
 
     def turned(self, source: Source) -> np.ndarray:
         """(V, 2) px: the source's expression at the place where the head is wanted."""
-        q = source.parameters
-        posed = self.parameters.replace(expression=q.expression, gaze=q.gaze, joints=q.joints)
-        return project(surface_points(self.model, posed), self.camera).numpy()
+        p = self.parameters
+        return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
 
     def ratio(self, source: Source) -> np.ndarray:
-        """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2)."""
-        return np.clip(self.light / source.light, *self.policy.relit) ** np.float32(1 / 2.2)
+        """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2).
+
+        The light of the whole head may be any other, as a clip's changes; within it normals are trusted less.
+        """
+        ratio = self.light / source.light
+        whole = np.median(ratio[self.marks.head > 0.5], axis=0)
+        return (whole * np.clip(ratio / whole, *self.policy.relit)) ** np.float32(1 / 2.2)
+
+
+def vertices_of(model: FaceModel, p: FaceParameters) -> Tensor:
+    """(..., V, 3) mm, model frame."""
+    return model.vertices(p.identity, p.expression, p.gaze, p.joints if p.joints.shape[-1] else None)
 
 
 def step(x, low: float, high: float):
@@ -129,7 +146,8 @@ def facing(points: Tensor, normals: Tensor) -> Tensor:
 
 def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Camera, policy: Policy) -> Source:
     """A frame's; p without leading dimensions."""
-    points = surface_points(model, p)
+    vertices = vertices_of(model, p)
+    points = to_camera(vertices, p.rotation, p.translation)
     pixels = project(points, camera)
     light, normals = shading(model, p, points)
     low, high = pixels.amin(0).floor(), pixels.amax(0).ceil() + 1
@@ -141,11 +159,11 @@ def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Cam
     at = ((pixels - low) * torch.tensor(shape) / size).long()
     column, row = at[:, 0].clamp(0, shape[0] - 1), at[:, 1].clamp(0, shape[1] - 1)
     nearest = depth[row, column]
-    hidden = (nearest >= 0) & (points[:, 2] > nearest + DEEP)
+    hidden = (nearest >= 0) & (points[:, 2] > nearest + policy.deep)
     cosine = facing(points, normals).clamp_min(0)
     cosine[hidden] = 0
     inside = (pixels >= 0).all(-1) & (pixels < pixels.new_tensor([camera.width, camera.height])).all(-1)
-    return Source(picture, p, pixels.numpy(), light, (cosine * inside).numpy())
+    return Source(picture, p, vertices, pixels.numpy(), light, (cosine * inside).numpy())
 
 
 def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -184,6 +202,14 @@ class Canvas:
         y, x = np.mgrid[: self.drawn[1], : self.drawn[0]].astype(np.float32)
         ratio = np.array(self.size, np.float32) / np.array(self.drawn, np.float32)
         self.place = np.stack([x + 0.5, y + 0.5], -1) * ratio + np.array([self.x0, self.y0], np.float32)  # px
+
+    def around(self, where: np.ndarray, margin: float) -> tuple[slice, slice]:
+        """Rows and columns of the window that hold all of ``where`` (h, w) bool, and ``margin`` px beside it."""
+        edges = []
+        for axis, size in ((1, self.size[1]), (0, self.size[0])):
+            found = np.flatnonzero(where.any(axis))
+            edges.append(slice(max(int(found[0] - margin), 0), min(int(found[-1] + margin) + 1, size)))
+        return edges[0], edges[1]
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -289,7 +315,11 @@ class Head(Canvas):
             step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
         )
         motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
-        return motion, ratio, self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front) * ~self.inside)
+        return (
+            motion,
+            ratio,
+            self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
+        )
 
     def _without_specks(self, missing: np.ndarray) -> np.ndarray:
         """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""
@@ -316,7 +346,7 @@ class Patch(Canvas):
         fields = self.of(
             np.concatenate([source.pixels - surface.pixels, surface.ratio(source), source.facing[:, None]], 1)
         )
-        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front)
+        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front, self.policy)
         if part.follows:
             known &= fields[..., 5] > 0.05  # an eyeball behind a lid goes with what is seen of it
         near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
@@ -341,12 +371,12 @@ class Patch(Canvas):
         area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])  # in the source, of a pixel here
         folded = (self.mesh & ~self.inner) * (1 - step(area, *self.policy.folded))
         folded = cv2.dilate(folded.astype(np.float32), np.ones((3, 3), np.uint8))
-        return cv2.GaussianBlur(folded, (0, 0), max(0.5, 0.006 * self.surface.height * self.scale))
+        return cv2.GaussianBlur(folded, (0, 0), max(0.5, self.policy.lashes * self.surface.height * self.scale))
 
 
-def hidden(facing: np.ndarray, front: np.ndarray) -> np.ndarray:
+def hidden(facing: np.ndarray, front: np.ndarray, policy: Policy) -> np.ndarray:
     """0 to 1: how far a source, which sees things at the cosine ``facing``, misses what is now seen at ``front``."""
-    return 1 - step(facing / np.maximum(front, 0.05), 0.25, 0.6)
+    return 1 - step(facing / np.maximum(front, 0.05), *policy.hidden)
 
 
 def similarity(before: np.ndarray, after: np.ndarray, chosen: np.ndarray) -> np.ndarray:

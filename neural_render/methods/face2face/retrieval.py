@@ -6,11 +6,13 @@ is shown near to what is asked for, and jumps where that is worth it and the two
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
+from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
@@ -36,25 +38,46 @@ def region(model: FaceModel, names: tuple[str, ...]) -> np.ndarray:
     return torch.stack([model.region(name) for name in names]).any(0).cpu().numpy()
 
 
-def shapes(model: FaceModel, parameters: FaceParameters, part: Part) -> Shapes:
-    """Of the parameters (F,) of one person. A model without the part's regions has the whole surface looked at."""
-    p = parameters.expanded()
-    joints = p.joints if p.joints.shape[-1] else None
-    chosen = region(model, part.around) | (region(model, part.inside) & part.follows)
-    chosen = np.flatnonzero(chosen) if chosen.any() else np.arange(len(model.mean))
-    chosen = torch.from_numpy(chosen[:: max(1, len(chosen) // 160)])
-    points, opening = [], []
+@dataclass(frozen=True)
+class Descriptor:
+    """What `Shapes` are made from: numbers of vertices, and barycentric places of landmarks."""
+
+    chosen: Tensor  # (K,) vertices
+    corners: Tensor  # (2, P, 3) vertices around the upper and lower landmarks
+    weights: Tensor  # (2, P, 3)
+
+    @classmethod
+    def of(cls, model: FaceModel, part: Part) -> Descriptor:
+        """A model without the part's regions has the whole surface looked at."""
+        chosen = region(model, part.around) | (region(model, part.inside) & part.follows)
+        chosen = np.flatnonzero(chosen) if chosen.any() else np.arange(len(model.mean))
+        pairs = torch.tensor(part.pairs if "ibug68" in model.embeddings else (), dtype=torch.int64).reshape(-1, 2).T
+        if not pairs.numel():
+            return cls(torch.from_numpy(chosen[:: max(1, len(chosen) // 160)]), pairs[..., None], pairs[..., None])
+        embedding = model.embedding("ibug68")
+        return cls(
+            torch.from_numpy(chosen[:: max(1, len(chosen) // 160)]),
+            model.triangles[embedding.triangles[pairs]],
+            embedding.barycentric[pairs],
+        )
+
+    def __call__(self, vertices: Tensor, rotation: Tensor) -> Shapes:
+        """Of vertices (F, V, 3) mm, model frame, and rotations (F, 3)."""
+        points = vertices[:, self.chosen].flatten(1) / len(self.chosen) ** 0.5
+        if not self.weights.numel():
+            return Shapes(points.numpy(), np.zeros(len(points), np.float32), rotation.numpy())
+        upper, lower = (vertices[:, self.corners] * self.weights[..., None]).sum(-2).unbind(1)
+        return Shapes(points.numpy(), (upper - lower).norm(dim=-1).mean(-1).numpy(), rotation.numpy())
+
+
+def shapes(model: FaceModel, parameters: FaceParameters, parts: Sequence[Descriptor]) -> list[Shapes]:
+    """A part, of the parameters (F,) of one person."""
+    p, found = parameters.expanded(), []
     for rows in torch.arange(len(p.rotation)).split(64):
-        joint = None if joints is None else joints[rows]
-        all_points = model.vertices(p.identity[rows], p.expression[rows], p.gaze[rows], joint)
-        points.append(all_points[:, chosen].flatten(1))
-        if "ibug68" in model.embeddings:
-            marks = model.landmarks(all_points)
-            opening.append(torch.stack([(marks[:, a] - marks[:, b]).norm(dim=-1) for a, b in part.pairs]).mean(0))
-        else:
-            opening.append(torch.zeros(len(rows)))
-    scaled = torch.cat(points) / len(chosen) ** 0.5
-    return Shapes(scaled.numpy(), torch.cat(opening).numpy(), p.rotation.cpu().numpy())
+        one = p[rows]
+        vertices = model.vertices(one.identity, one.expression, one.gaze, one.joints if one.joints.shape[-1] else None)
+        found.append([part(vertices, one.rotation) for part in parts])
+    return [Shapes(*map(np.concatenate, zip(*((s.points, s.opening, s.turn) for s in of)))) for of in zip(*found)]
 
 
 def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
@@ -62,7 +85,7 @@ def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
     shape = np.sqrt(np.maximum(_squares(wanted.points, known.points), 0))
     turn = np.sqrt(np.maximum(_squares(wanted.turn, known.turn), 0))
     hidden = np.maximum(wanted.opening[:, None] - known.opening[None], 0)
-    return shape + policy.turned * turn + policy.unseen * hidden
+    return shape + policy.turned * turn + policy.lacking * hidden
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -70,11 +93,14 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
 
 
-def clusters(known: Shapes, count: int, seed: int = 0) -> np.ndarray:
-    """Sorted rows of ``count`` frames that stand for all: of each cluster of shapes the one nearest to its middle."""
+def clusters(known: Shapes, count: int, turned: float = 6.0, seed: int = 0) -> np.ndarray:
+    """Sorted rows of ``count`` frames that stand for all: of each cluster of shapes the one nearest to its middle.
+
+    turned: mm that a radian of head's turn counts.
+    """
     if len(known.points) <= count:
         return np.arange(len(known.points))
-    features = np.concatenate([known.points, 6.0 * known.turn], 1).astype(np.float64)
+    features = np.concatenate([known.points, turned * known.turn], 1).astype(np.float64)
     middles, label = kmeans2(features, count, minit="++", seed=seed, iter=8)
     gap = np.sqrt(((features - middles[label]) ** 2).sum(1))
     return np.array(sorted(min(np.flatnonzero(label == k), key=gap.__getitem__) for k in np.unique(label)))

@@ -33,11 +33,16 @@ class Policy:
     halo: float = 0.05  # around a person, of the head's height, that isn't background yet
     kept_bytes: int = 256 << 20  # of frames that are kept at hand for retrieval
     kept: int = 240  # frames, at most
+    layered: int = 32  # of these whose person is told from what is behind them and remembered
+    live: int = 640  # px of the longer side of live pictures, at most
     resolution: int = 256  # px of the longer side of the picture in which the motion is rendered
     visibility: int = 192  # px of that in which what hides what is found out
+    deep: float = 4.0  # mm behind the nearest surface at which a vertex counts as hidden
+    hidden: tuple[float, float] = (0.25, 0.6)  # of the wanted cosine to the line of sight, up to which skin isn't shown
     # retrieval, in mm of the parts' vertices
+    look: tuple[int, int] = (24, 16)  # px of the small pictures by which parts are told to look alike
     turned: float = 6.0  # a radian of head's turn between two frames
-    unseen: float = 1.0  # a mm that the part has to open further than the frame shows
+    lacking: float = 1.0  # a mm that the part has to open further than the frame shows
     foreign: float = 0.8  # for any frame but the one underneath
     jump: float = 0.6  # for a cut from one frame to another
     looks: float = 3.0  # for one minus the correlation of the two frames' pictures of the part
@@ -57,10 +62,14 @@ class Policy:
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
     # seams
-    relit: tuple[float, float] = (0.6, 1.6)  # how much darker or lighter a pixel becomes by the light on it
+    relit: tuple[float, float] = (0.6, 1.6)  # of the change of light on the whole head, what a place's own may be
+    ring: tuple[float, float] = (0.01, 0.25)  # of a part's alpha, where its colours are compared with those around it
+    tone: float = 80.0  # levels of 255 by which the texture's colours are moved to the frame's, at most
+    unseen: float = 0.02  # share of a pixel that a frame may lack before the texture is looked up
     offset: float = 48.0  # levels of 255 by which a part's colours are moved to those around it, at most
     folded: tuple[float, float] = (0.4, 0.75)  # px of a frame that a pixel of a lid is drawn out of, to be smoothed
     smoothed: float = 0.85  # how far
+    lashes: float = 0.006  # standard deviation of the blur of that
     # an inside that no frame shows: where the mouth opens so many mm further than the retrieved one, it is drawn
     drawn: tuple[float, float] = (3.0, 7.0)
     depth: float = 0.45  # of the light that comes into an open mouth

@@ -103,3 +103,16 @@ def test_background_shows_where_the_network_gives_way():
         net.to_rgb.weight.zero_()
         net.to_rgb.bias[3] = -20
         torch.testing.assert_close(net(torch.randn(2, 9, 64, 64))[1], image)
+
+
+def test_what_is_beneath_shows_through_and_is_added_to():
+    torch.manual_seed(0)
+    net, x = RefinementUNet(12, 64, 8, beneath=True), torch.rand(2, 12, 64, 64) - 0.5
+    net.start_from(torch.rand(3, 64, 64) * 2 - 1)
+    with torch.no_grad():
+        net.to_rgb.weight.zero_()
+        net.to_rgb.bias.copy_(torch.tensor([0, 0, 0, -20, 20, 0.2, 0.2, 0.2]))
+        torch.testing.assert_close(net(x), x[:, :3] + torch.tanh(torch.tensor(0.2)))
+        net.to_rgb.bias[4] = -20
+        torch.testing.assert_close(net(x)[0], net.background[0] + torch.tanh(torch.tensor(0.2)))
+        assert RefinementUNet(12, 64, 8, beneath=True, background=False)(x).shape == (2, 3, 64, 64)

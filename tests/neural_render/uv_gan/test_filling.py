@@ -59,3 +59,14 @@ def test_neither_side_seen_is_the_model_in_the_texture_s_tone():
 def test_weights_from_confidence():
     island = torch.tensor([[True, True, False]])
     assert blend_weight(torch.tensor([[0.3, 0.075, 1.0]]), island).tolist() == [[1.0, 0.5, 0.0]]
+
+
+def test_compiled_filling_is_that_of_plain_torch():
+    """Gradients switch the compiled steps off."""
+    generator = torch.Generator().manual_seed(0)
+    values, weight = torch.rand(23, 41, 5, generator=generator), torch.rand(23, 41, generator=generator)
+    weight = weight * (weight > 0.6)
+    fast = smooth_fill(values, weight)
+    slow = smooth_fill(values.clone().requires_grad_(), weight)
+    assert slow.requires_grad and not fast.requires_grad
+    torch.testing.assert_close(fast, slow.detach(), atol=1e-5, rtol=1e-5)

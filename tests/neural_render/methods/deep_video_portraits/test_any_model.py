@@ -12,7 +12,8 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
 from neural_render import Clip
-from neural_render.methods.deep_video_portraits.conditioning import eye_colors, gained, head_crop, mouth_colors
+from neural_render.methods.common.gains import gained
+from neural_render.methods.deep_video_portraits.conditioning import eye_colors, head_crop, mouth_colors
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.uv_gan.samples import synthetic_set

@@ -7,13 +7,13 @@ import torch
 from foundation.errors import PortraitError
 from neural_render import Clip
 from neural_render.methods.base import METHODS, method_of
+from neural_render.methods.common.order import target_frames
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import (
     inference_network,
     synthesize,
     synthesize_crops,
-    target_frames,
 )
 from neural_render.methods.deep_video_portraits.weights import Weights
 from tests.neural_render.conftest import FRAMES, HEIGHT, WIDTH, Frames
@@ -24,7 +24,7 @@ SETTINGS = Settings(adversarial_after=2, batch=2)
 def train(track, frames, out, *, model, report=None, **options):
     """A few steps of a small network."""
     clip = Clip.of_track(track, frames, model)
-    options = Options(**{"size": 64, "width": 4, **options})
+    options = Options(**{"size": 64, "width": 4, "textured": False, **options})
     return DeepVideoPortraits(SETTINGS).train([clip], out, options, **({"report": report} if report else {}))
 
 

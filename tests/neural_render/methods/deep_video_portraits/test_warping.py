@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from facemodel.track import FrameStatus
+from neural_render.methods.common.gains import GAINS, gained
 from neural_render.methods.deep_video_portraits import warping
-from neural_render.methods.deep_video_portraits.conditioning import GAINS, camera_for, gained, head_crop
+from neural_render.methods.deep_video_portraits.conditioning import camera_for, head_crop
 from neural_render.methods.deep_video_portraits.data import ClipCache
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.trainer import Trainer

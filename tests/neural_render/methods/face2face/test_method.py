@@ -11,7 +11,9 @@ import torch
 from facemodel import PortraitError
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
-from neural_render.methods.face2face.method import Face2Face, Person, plan, shown
+from neural_render.methods.face2face.method import Face2Face
+from neural_render.methods.face2face.person import Person, shown
+from neural_render.methods.face2face.planning import plan
 from neural_render.methods.face2face.settings import POLICY
 from renderer import Camera, render
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from facemodel.parameters import FaceParameters
+from facemodel.track import Track
 from fitting.texture import TextureMerger, frame_texture
+from foundation.errors import PortraitError
 from foundation.progress import Report, counted, ignore
+from foundation.tensors import read_tensors, write_tensors
+from geometry.color import linear_to_srgb, srgb_to_linear, to_uint8
 from neural_render.methods.clip import Clip
 from neural_render.uv_gan.filling import DARKEST, blend_weight, mirror_fill, smooth_fill
 from renderer import atlas_values, extend, main_island
@@ -65,3 +74,34 @@ def person_texture(
     inside = island[..., None] & (atlas_values(model, torch.ones(len(model.mean), 1), size).cpu() > 0)
     whole = torch.where(inside, whole, albedo).clamp(0, 1)
     return extend(whole, uv_fragments(model, (size, size)).mask[0].cpu()), chosen
+
+
+def linear(texture: Tensor, model: FaceModel) -> Tensor:
+    """(S, S, 3) linear RGB on the model's device, of a texture (S, S, 3) uint8 sRGB."""
+    return srgb_to_linear(texture.to(model.mean) / 255)
+
+
+def kept_texture(path: Path, clip: Clip, size: int, count: int, report: Report = ignore) -> Tensor:
+    """`person_texture` as (size, size, 3) uint8 sRGB; read from a file where it is of this clip, else written to it."""
+    name = texture_name(clip.track, size, count)
+    try:
+        tensors, header = read_tensors(path, "texture", 1, "portrait train")
+        if header.get("name") == name:
+            return tensors["texture"]
+    except PortraitError:  # it isn't there yet
+        pass
+    texture, _ = person_texture(clip.model, clip, size, count, report)
+    made = to_uint8(linear_to_srgb(texture)).cpu()
+    write_tensors(path, "texture", 1, {"texture": made}, {"name": name})
+    return made
+
+
+def texture_name(track: Track, size: int, count: int) -> str:
+    """A name for what it is made from."""
+    h = hashlib.sha256(
+        f"{track.fingerprint} {size} {count} {sorted((track.facts.get('source') or {}).items())}".encode()
+    )
+    for f in fields(FaceParameters):
+        h.update(getattr(track.parameters, f.name).detach().cpu().contiguous().numpy().tobytes())
+    h.update(track.status.cpu().numpy().tobytes())
+    return h.hexdigest()[:32]

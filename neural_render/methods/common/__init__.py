@@ -1,0 +1,1 @@
+"""What several methods with a face model need."""
