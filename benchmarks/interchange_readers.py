@@ -263,7 +263,7 @@ def openface(clip: Performance, path: Path) -> Checked:
 
 def own(name: str) -> Callable[[Performance, Path], Checked]:
     """The format's own check, where it's a library's reading: UsdSkel's baking, trimesh's meshes, Python's JSON."""
-    return lambda clip, path: ANIMATED[name].check(clip, path)
+    return ANIMATED[name].check
 
 
 READERS: dict[str, Callable[..., Checked]] = {
