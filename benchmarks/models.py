@@ -7,7 +7,8 @@ authors' own formula, in numpy and from the arrays as they went into the file (`
 folder has real files (ICT-FaceKit's archive, eos' Surrey Face Model, statismo's), those are read, too, and compared to
 an evaluation of theirs that is written here. Prints a table, then one JSON line: ``formats``, how many formats were
 read, in how many ``forms``; ``vertex_error``, the largest distance of a vertex, mm; ``by_form`` and ``real``, the same
-by form and by real file; ``seconds`` a file.
+by form and by real file; ``seconds`` a file; ``arkit_cosine``, the median over names of the cosine between ARKit's
+expressions carried over to ICT-FaceKit and its own (`benchmarks.model_bridge`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.model_bridge import carried, cosines
 from benchmarks.model_files import WRITERS, Evaluation, Written, make_head
 from facemodel.base import FaceModel
 from facemodel.importing import import_model
@@ -175,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="?", help="folder of real files")
     models = parser.parse_args().models
-    head, errors, real, seconds = make_head(), {}, {}, {}
+    head, errors, real, seconds, alike = make_head(), {}, {}, {}, {}
     formats: set[str] = set()
     table = Table("form", "file", "vertices", "identity", "expression", "joints", "error mm", "s")
 
@@ -199,6 +201,9 @@ def main() -> None:
             scratch.mkdir()
             for name, written in real_files(models, scratch).items():
                 real[name] = measure(name, "real", written)
+                if name == "ICT-FaceKit":
+                    model = import_model(written.path)
+                    alike = cosines(model, carried(model))
     Console(width=140).print(table)
     everything = errors | real
     figures = {
@@ -209,6 +214,12 @@ def main() -> None:
         "real": {k: float(f"{v:.2g}") for k, v in real.items()},
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
+    if alike:
+        figures["arkit_cosine"] = round(float(np.median(list(alike.values()))), 4)
+        rows = Table("expression carried over", "cosine with its own")
+        for name in sorted(alike, key=alike.get):
+            rows.add_row(name, f"{alike[name]:.2f}")
+        Console().print(rows)
     print(json.dumps(figures))
 
 

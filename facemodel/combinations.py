@@ -76,3 +76,26 @@ class Gathered:
     def _slopes(self, *state: Tensor):
         with torch.inference_mode(False):  # in which nothing can be differentiated, nor what was made in it
             return self.model.linearize(*(x.clone() for x in state))
+
+
+class Constant:
+    """Of a linear model: gathered once."""
+
+    def __init__(self, rows: sparse.csr_matrix, mean: Tensor, identity: Tensor, expression: Tensor) -> None:
+        self.mean, self.identity, self.expression = (gather(rows, x) for x in (mean, identity, expression))
+
+    def positions(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        return self.mean + self.identity @ identity + self.expression @ expression
+
+    def by_identity(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        return self.identity
+
+    def by_motion(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
+        """See `Combinations`."""
+        return self.expression
+
+    def holds(self, there: Place, here: Place) -> bool:
+        """See `Combinations`."""
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -17,7 +18,11 @@ from facemodel.base import (
     UVAtlas,
     combine,
 )
+from facemodel.combinations import Combinations, Constant
 from facemodel.correspondence import Correspondence, Placement
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 PARTS = ("lower", "upper", "mean", "std")  # of a block, beside its names
 
@@ -143,6 +148,10 @@ class LinearModel(FaceModel):
         """See `FaceModel.linearize`."""
         joints = self.mean.new_zeros(0, *self.mean.shape)
         return Linearization(self.vertices(identity, expression), self.identity_basis, self.expression_basis, joints)
+
+    def combinations(self, rows: sparse.csr_matrix) -> Combinations:
+        """See `FaceModel.combinations`."""
+        return Constant(rows, self.mean, self.identity_basis, self.expression_basis)
 
     def rebuilt(self, tensors: dict[str, Tensor], **changes) -> LinearModel:
         """A model of the same kind of these tensors; ``changes``: any of `about`."""

@@ -2,7 +2,7 @@
 
 `write_curves` takes a track, `apply_curves` gives one. In both, EyeBlink is 1 where the lids meet, whatever coefficient
 that takes on this face (`contact`). A model's own expressions and joints, without ARKit names, are columns after the
-app's.
+app's. A track in which a part of the face is hidden adds how far each is seen (``Visibility mouth``, 0 to 1).
 
 One row a frame: ``Timecode`` (hh:mm:ss:ff.fff, frames and thousandths of a frame), ``BlendShapeCount`` (61), the 52
 ARKit shapes in the app's order, then nine angles in radians. Angles of the head: yaw to the subject's left, pitch up,
@@ -46,6 +46,7 @@ APP_ORDER: tuple[str, ...] = tuple(SWAPPED.get(n, n) for n in ARKIT_NAMES)
 
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
+VISIBILITY = "Visibility "  # starts the names of columns that say how far a part of the face is seen; read by nobody
 _TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
 
 
@@ -80,7 +81,7 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
-    return _write(curve_columns(track, model), track.seconds.tolist(), track.fps, path)
+    return _write(curve_columns(track, model) | _visibility(track), track.seconds.tolist(), track.fps, path)
 
 
 def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
@@ -115,6 +116,13 @@ def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
             if block != "expression" or k not in arkit.values():
                 columns[name] = getattr(parameters, block)[:, k].double().numpy()
     return columns
+
+
+def _visibility(track: Track) -> dict[str, np.ndarray]:
+    """Columns of how far each part is seen, of a track in which one is hidden."""
+    if not any(bool(track.hidden(part).any()) for part in track.visibility):
+        return {}
+    return {VISIBILITY + part: seen.nan_to_num(0.0).numpy() for part, seen in track.visibility.items()}
 
 
 def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -169,7 +177,7 @@ def read_curves(
             codes = [_timecode(path, number, cell) for number, cell in cells]
         elif name in KNOWN:
             values[name] = np.array([_number(path, number, rows[0][position].strip(), cell) for number, cell in cells])
-        elif name != "BlendShapeCount":
+        elif name != "BlendShapeCount" and not name.startswith(VISIBILITY):
             try:
                 values[name] = np.array([_number(path, number, name, cell) for number, cell in cells])
             except PortraitError:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portrait.commands.options import Argument, Output, Rasterizer
+from portrait.commands.options import Argument, File, Model, Output, Rasterizer
 from portrait.commands.progress import say
 from portrait.commands.running import run
 
@@ -83,3 +83,26 @@ def show(
     from portrait.services.models import draw_sheet
 
     say(f"{run(draw_sheet, source, output, rasterizer=rasterizer)}: mean, identity, expressions, joints")
+
+
+@app.command(
+    epilog="Examples: portrait model convert talk.track --to flame.model -o flame.track --npz flame.npz   |   "
+    "portrait model convert flame.track --model flame.model --to default -o talk.track"
+)
+def convert(
+    track: Annotated[Path, Argument("TRACK", "Folder that 'portrait fit' wrote.")],
+    to: Annotated[str, typer.Option(metavar="NAME|FILE", help="The model that it is to be of.")],
+    output: Annotated[Path, Output("TRACK2", "Folder for the new track.")],
+    model: Model = None,
+    npz: Annotated[
+        Path | None, File("FILE", "Write FLAME parameters, too, as VHAP and GaussianAvatars exchange them.")
+    ] = None,
+) -> None:
+    """Carry a performance over to another model: the same pose, face and gaze in its coefficients.
+
+    --model is the track's own. With --npz FLAME moves by its own expressions and jaw alone, not by those that it was
+    given at import, since other programs don't know them.
+    """
+    from portrait.services.converting import convert_file
+
+    run(convert_file, track, to, output, model=model, npz=npz)

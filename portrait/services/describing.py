@@ -10,11 +10,14 @@ from pathlib import Path
 
 from facemodel import PortraitError, Track
 from facemodel.export.gltf import read_glb_table
+from facemodel.formats.default import FORMAT
+from facemodel.registry import DEFAULT, FORMATS
 from fitting import QUALITIES
 from foundation.progress import Report, ignore
 from portrait.batch.clips import VIDEO_SUFFIXES
 from portrait.reports.quality import quality_lines
 from portrait.services.methods import METHODS, describe_network, describe_weights
+from portrait.services.models import describe_model
 from portrait.tracks import describe_track, is_track
 from portrait.video import is_image, open_frames, read_comment
 from portrait.video.intrinsics import describe_camera
@@ -48,7 +51,14 @@ def describe(path: Path, *, report: Report = ignore) -> Description:
     if not path.exists():
         raise PortraitError(f"'{path}': no such file; check the name")
     kinds = {".safetensors": _tensors, ".onnx": _network, ".glb": _mesh}
-    tell = _track if is_track(path) else kinds.get(path.suffix.lower() if path.is_file() else "", _frames)
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if is_track(path):
+        tell = _track
+    elif suffix in kinds or suffix in VIDEO_SUFFIXES or is_image(path):
+        tell = kinds.get(suffix, _frames)
+    else:  # a model's file may have any name
+        found = next((name for name in FORMATS if FORMATS[name].sniff(path)), None)
+        tell = {None: _frames, DEFAULT: _tensors}.get(found, _face_model)
     try:
         headline, *facts = tell(path)
     except PortraitError:
@@ -69,8 +79,12 @@ def _track(path: Path) -> Iterator:
     yield "camera", describe_camera(track)
     yield from quality_lines(track).items()
     for name, value in track.facts.items():
-        if name not in ("camera", "frames") and value not in (None, []):  # said above; nothing to say
+        if name not in UNTOLD and value not in (None, []):
             yield name, FACTS.get(name, as_words)(value)
+
+
+UNTOLD = ("camera", "frames", "persons")
+"""Facts of a track that are told otherwise, or that are for programs."""
 
 
 def as_words(value) -> str:
@@ -143,6 +157,13 @@ def _mesh(path: Path) -> Iterator:
     yield from ((name, as_words(value)) for name, value in (asset.get("extras") or {}).items())
 
 
+def _face_model(path: Path) -> Iterator:
+    """As ``portrait model info`` says it."""
+    headline, *rows = describe_model(str(path)).lines()
+    yield headline
+    yield from (row.split(maxsplit=1) for row in rows)
+
+
 def _tensors(path: Path) -> Iterator:
     from safetensors import SafetensorError, safe_open
 
@@ -161,6 +182,9 @@ def _tensors(path: Path) -> Iterator:
         facts |= value if isinstance(value, dict) else {name: value}
     if facts.get("kind") == "weights" and facts.get("method") in METHODS:
         facts = {"kind": "weights"} | describe_weights(path)
+    if facts.get("format") == FORMAT:
+        yield from _face_model(path)
+        return
     kind = facts.get("kind") or facts.get("format") or "tensors"
     yield f"{kind}: {count} tensors, {path.stat().st_size / 1e6:.1f} MB"
     for name, value in facts.items():
@@ -178,7 +202,7 @@ def _frames(path: Path) -> Iterator:
             raise
         raise PortraitError(
             f"'{path}': nothing is known about this kind of file; expected a video, an image, a folder of images, a "
-            "track, weights or a model (.safetensors), .onnx or .glb"
+            "track, a face model, weights (.safetensors), .onnx or .glb"
         ) from None
     kind = "images" if path.is_dir() else "image" if is_image(path) else "video"
     yield f"{kind}: {frames.width} x {frames.height}, {frames.codec}, {frames.pixel_format}"

@@ -57,9 +57,11 @@ def test_where_they_hold_they_are_right(model):
         assert not ours.holds((identity, expression, joints), (identity, expression, joints + 0.1))
 
 
-def test_of_a_model_that_says_nothing_itself():
-    """Any model has them, by way of its vertices."""
+def test_of_a_linear_model():
     model = facemodel.load()
     at = rows(model, 10)
-    got = model.combinations(at).positions(*(torch.zeros(model.count(b)) for b in ("identity", "expression", "joints")))
-    torch.testing.assert_close(got, torch.from_numpy(at @ model.mean.double().numpy()).float())
+    for seed in (1, 2):
+        place_ = [x.float() for x in place(model, seed)]
+        for part in ("positions", "by_identity", "by_motion"):
+            got, wanted = (getattr(x, part)(*place_) for x in (model.combinations(at), Gathered(model, at)))
+            torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-5)

@@ -9,9 +9,11 @@ import pytest
 import facemodel
 from benchmarks.model_files import make_head, write_flame, write_sfm
 from facemodel.registry import FORMATS
+from facemodel.track import Track
 from foundation.errors import PortraitError
 from portrait.cli import main
 from portrait.services.models import Sheet, describe_model, draw_sheet, import_file, known_models
+from tests.facemodel.clips import make_track
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,58 @@ def test_what_isn_t_a_face_needs_force(tmp_path):
     header = (tmp_path / "s.model").read_bytes()
     facts = json.loads(json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]["facts"])
     assert facts["provenance"]["unit"] == "millimetres" and facts["version"] == 2
+
+
+@pytest.fixture(scope="module")
+def talk(imported, tmp_path_factory):
+    """A track of the imported model."""
+    return make_track(facemodel.load(imported), 3).save(tmp_path_factory.mktemp("talk") / "talk.track")
+
+
+def test_convert(talk, imported, tmp_path, capsys):
+    """To the model itself, by its own expressions alone, with FLAME parameters beside."""
+    out, npz = tmp_path / "new.track", tmp_path / "flame.npz"
+    arguments = [str(talk), "--model", str(imported), "--to", str(imported), "-o", str(out), "--npz", str(npz)]
+    assert main(["model", "convert", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "motion" in said and "mm" in said and "VHAP" in said
+    model = facemodel.load(imported)
+    made = Track.load(out, model)
+    assert made.facts["converted"]["motion_mm"]["median"] < 0.5
+    with np.load(npz) as file:
+        np.testing.assert_allclose(file["expr"], made.parameters.expression[:, :100].numpy(), atol=1e-6)
+        assert file["shape"].shape == (300,) and file["jaw_pose"].shape == (3, 3)
+    assert main(["info", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "converted" in said and "persons" not in said
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["model", "convert", "{talk}", "--to", "default", "-o", "{out}"], "not of the default model; give its own by"),
+    (["model", "convert", "{talk}", "--model", "{model}", "--to", "{marks}", "-o", "{out}"], "landmarks, not a face"),
+    (["model", "convert", "{talk}", "--model", "{model}", "--to", "{model}", "-o", "{talk}"], "input"),
+    (["model", "convert", "{talk}", "--model", "{model}", "--to", "default", "-o", "{out}", "--npz", "{folder}/x.npz"],
+     "need a FLAME model, 'default'"),
+    (["model", "convert", "{talk}", "--model", "{model}", "--to", "{model}", "-o", "{out}", "--npz", "{folder}/x.pkl"],
+     "ending in .npz"),
+    (["model", "convert", "{folder}/none", "--to", "default", "-o", "{out}"], "no such folder"),
+    (["edit", "{talk}", "--smooth", "0.1", "-o", "{out}"], "portrait model convert"),
+    (["render", "{talk}", "-o", "{folder}/x.mp4"], "portrait model convert"),
+])  # fmt: skip
+def test_a_track_of_another_model(arguments, says, talk, imported, tmp_path, capsys):
+    """One line that says what to do, exit code 2, nothing written."""
+    np.save(tmp_path / "marks.npy", np.zeros((68, 2)))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    names = {"talk": talk, "model": imported, "out": folder / "x", "marks": tmp_path / "marks.npy", "folder": folder}
+    assert main([a.format(**names) for a in arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert says in error and "\n" not in error
+    assert not list(folder.iterdir())
+
+
+def test_info_of_any_model_file(written, imported, capsys):
+    """By its content: this project's own file of any name, and others'."""
+    for path, says in ((imported, "jointed face model 'flame'"), (written.path, "FLAME")):
+        assert main(["info", str(path)]) == 0
+        assert says in capsys.readouterr().out

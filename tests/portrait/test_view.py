@@ -139,6 +139,8 @@ def test_bad_input(track, clip, tmp_path):
     make_track(facemodel.load(), 4, width=320, height=240).save(other)
     refused("expected 320 x 240", other, page, ViewOptions(video=clip))
     loaded = facemodel.Track.load(track)
+    make_track(facemodel.load(), 0).save(tmp_path / "empty.track")
+    refused("it has no frames", tmp_path / "empty.track", page)
     make_track(facemodel.load(), 50, width=loaded.width, height=loaded.height).save(tmp_path / "long.track")
     refused("at least 50 frames", tmp_path / "long.track", page, ViewOptions(video=clip))
     flame = tmp_path / "other.model"
@@ -146,7 +148,7 @@ def test_bad_input(track, clip, tmp_path):
     write_model(
         flame, LinearModel(small.flatten(), name="small", fingerprint="", expression=small.blocks["expression"])
     )
-    refused("fit the video again with this model", track, page, setup=Setup(str(flame)))
+    refused("but the model loaded is 'small'", track, page, setup=Setup(str(flame)))
     assert not page.exists()
 
 

@@ -1,0 +1,333 @@
+"""A performance in another model's coefficients: a track of one model enters, one of another leaves.
+
+What carries it are points that both surfaces have (`facemodel.bridge.pairs`). Identity is solved for once, by the
+person's face at rest; where the other model can't be that shape, what is left is the person's own offset, which no
+expression has to make up for. Then each frame's pose, expression and joints are those that move the other surface as
+the first one moved: a linear solve within the model's bounds, again where rotations aren't linear. Coefficients that
+both models have by the same name are held about their values. Gaze, camera and light are carried as they are,
+reflectance as far as the other model has one. A track remembers the person in each model that it was in, so that who
+comes back is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel.base import Block, FaceModel
+from facemodel.bridge.pairs import Pairs
+from facemodel.combinations import gather
+from facemodel.gaze import EYE_LOOK_NAMES, eye_look, gaze_direction
+from facemodel.parameters import FaceParameters
+from facemodel.track import Track
+from fitting.solver.bounds import solve_bounded
+from foundation.progress import Event, Report, ignore
+from geometry.camera import FLIP
+from geometry.rotation import axis_angle, rotation_matrix
+
+POSE = 6  # a rotation about the model's axes, a shift along them
+TOLD = 200  # frames at most that the residual is told of
+
+
+@dataclass(frozen=True)
+class ConversionPolicy:
+    """How far points count, and how much the models' priors do."""
+
+    shape: float = 2.0  # mm: how near the other model comes to a person's shape
+    noise: float = 0.3  # mm: the same to how it moves
+    colour: float = 0.02  # of 1, linear: the same to its colours
+    independent: float = 500.0  # points that count as independent measurements, of a surface's thousands
+    named: float = 0.1  # std of an expression about that of the same name
+    shape_steps: int = 6
+    steps: int = 6  # a frame, at most
+    rest: float = 1e-3  # of a coefficient: a frame whose last step was shorter is done
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Distance between corresponding points of the face, mm, over all frames."""
+
+    median: float
+    most: float  # 95 % are below
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted track, and how near it came."""
+
+    track: Track
+    surface: Residual  # between the surfaces: what the person's shape loses is in it
+    motion: Residual  # without what is the same in all frames: the performance's own loss
+    points: int  # that it went by
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """What is known of K coefficients before points are looked at; in double."""
+
+    lower: Tensor  # (K,)
+    upper: Tensor
+    mean: Tensor
+    std: Tensor
+    held: Tensor  # (K,) bool: they stay as they are
+
+    @classmethod
+    def of(cls, *blocks: Block) -> _Prior:
+        parts = [torch.cat([getattr(b, p).double() for b in blocks]) for p in ("lower", "upper", "mean", "std")]
+        return cls(*parts, torch.zeros(len(parts[0]), dtype=torch.bool))
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """The face at rest, of the other model."""
+
+    identity: Tensor  # (I,)
+    rotation: Tensor  # (3, 3): the first model's frame = rotation x the other's + shift
+    shift: Tensor  # (3,) mm
+    offset: Tensor  # (N, 3) mm, the other's frame: what its shape lacks
+
+
+def convert_track(
+    track: Track,
+    source: FaceModel,
+    target: FaceModel,
+    pairs: Pairs,
+    *,
+    own: bool = False,
+    policy: ConversionPolicy = ConversionPolicy(),
+    report: Report = ignore,
+) -> Conversion:
+    """The track of ``source`` as one of ``target``.
+
+    Args:
+        pairs: points of the source and of the target.
+        own: by the target's own expressions alone, without those that it was given at import.
+    """
+    with torch.no_grad():
+        return _Converter(track, source, target, pairs, own, policy).convert(report)
+
+
+class _Converter:
+    def __init__(self, track: Track, source: FaceModel, target: FaceModel, pairs: Pairs, own: bool, policy) -> None:
+        self.track, self.source, self.target, self.policy, self.pairs = track, source, target, policy, pairs
+        self.old, self.new = source.combinations(pairs.first), target.combinations(pairs.second)
+        self.weights = pairs.weights.double()
+        self.share = policy.independent / float(self.weights.sum())
+        self.given = track.parameters.expanded()
+        self.person = track.parameters.identity.reshape(-1, source.count("identity"))[0]
+        self.count = len(track)
+        self.known = _remembered(track, source, target)
+        expression, joints = target.blocks["expression"], target.blocks.get("joints")
+        self.prior = _Prior.of(expression) if joints is None else _Prior.of(expression, joints)
+        if own and (known := getattr(target.provenance, "own_expressions", None)) is not None:
+            self.prior.held[known : len(expression)] = True
+        index = {name: k for k, name in enumerate(source.expression_names)}
+        named = [(index[n], k) for k, n in enumerate(target.expression_names) if n in index and not self.prior.held[k]]
+        named = [(a, b) for a, b in named if source.arkit.get(source.expression_names[a]) == a]
+        self.theirs, self.ours = torch.tensor(named, dtype=torch.long).reshape(-1, 2).unbind(1)
+        look = [target.arkit.get(name) for name in EYE_LOOK_NAMES]
+        self.look = None if None in look or target.eyes is None or self.prior.held[look].any() else torch.tensor(look)
+
+    def convert(self, report: Report) -> Conversion:
+        rest = self._at_rest()
+        made = self.given
+        rotation, gaze = rotation_matrix(made.rotation), made.gaze
+        flip = torch.as_tensor(FLIP, dtype=torch.float32)
+        place = made.translation * flip  # the model's axes, as rotation has them
+        poses, shifts, motions, looks, surface, motion, each = [], [], [], [], [], [], []
+        told = set(np.linspace(0, self.count - 1, min(self.count, TOLD)).round().astype(int).tolist())
+        before: Tensor | None = None
+        for f in range(self.count):
+            report(Event("converting", f, self.count, "frames"))
+            points = self.old.positions(self.person, made.expression[f], _joints(made, f)).double()
+            turn = rotation[f].double()
+            seen = points @ turn.T + place[f].double()
+            pose = turn @ rest.rotation, turn @ rest.shift + place[f].double()
+            eyes = _turned(gaze[f], (pose[0].T @ turn).float())
+            pose, before, off = self._frame(rest, seen, pose, self._expected(f, eyes), before)
+            poses.append(pose[0]), shifts.append(pose[1]), motions.append(before), looks.append(eyes)
+            distance = (off - rest.offset).norm(dim=-1)[self.pairs.face]
+            each.append(distance.median())
+            if f in told:
+                surface.append(distance), motion.append(off.norm(dim=-1)[self.pairs.face])
+        turns, moved = torch.stack(poses).float(), torch.stack(motions).float()
+        parameters = FaceParameters(
+            identity=rest.identity.float(),
+            reflectance=self._reflectance(),
+            expression=moved[:, : self.target.count("expression")],
+            rotation=axis_angle(turns),
+            translation=torch.stack(shifts).float() * flip,
+            illumination=made.illumination,
+            gaze=torch.stack(looks),
+            focal=self.track.parameters.focal,
+            joints=moved[:, self.target.count("expression") :] if self.target.count("joints") else torch.zeros(0),
+        )
+        residuals = [_residual(torch.cat(x)) for x in (surface, motion)]
+        energies = self.track.energies | {"converted": torch.stack(each).float()}
+        facts = {
+            "converted": {
+                "from": self.source.name,
+                "fingerprint": self.source.fingerprint,
+                "surface_mm": vars(residuals[0]),
+                "motion_mm": vars(residuals[1]),
+            },
+            "persons": self.track.facts.get("persons", {})
+            | {self.source.fingerprint: _person(self.track.parameters), self.target.fingerprint: _person(parameters)},
+        }
+        converted = replace(
+            self.track, model=self.target.name, fingerprint=self.target.fingerprint, parameters=parameters,
+            energies=energies, spread={}, facts=self.track.facts | facts,
+        )  # fmt: skip
+        return Conversion(converted, *residuals, int(self.pairs.face.sum()))
+
+    def _at_rest(self) -> _Rest:
+        """The identity of the other model that is nearest to the person's face at rest."""
+        w = self.weights
+        wanted = self.old.positions(self.person, self.source.blocks["expression"].mean, _still(self.source)).double()
+        block = self.target.blocks["identity"]
+        known = self.known.get("identity")
+        identity = block.mean.clone() if known is None else torch.tensor(known)
+        state = self.target.blocks["expression"].mean, _still(self.target)
+        turn, shift = _rigid(self.new.positions(identity, *state).double(), wanted, w)
+        prior = _Prior.of(block)
+        prior.held[:] = known is not None
+        for _ in range(self.policy.shape_steps):
+            points = self.new.positions(identity, *state).double()
+            slopes = torch.cat([_pose_slopes(points), self.new.by_identity(identity, *state).double()], -1)
+            step = self._step(slopes, points - (wanted - shift) @ turn, self.policy.shape, identity.double(), prior)
+            turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
+            identity = identity + step[POSE:].float()
+        points = self.new.positions(identity, *state).double()
+        return _Rest(identity, turn, shift, (wanted - shift) @ turn - points)
+
+    def _step(self, slopes: Tensor, off: Tensor, noise: float, values: Tensor, prior: _Prior) -> Tensor:
+        """A Gauss-Newton step (6 + K,) of pose and coefficients, for points that are ``off`` (N, 3) mm."""
+        pad = torch.nn.functional.pad
+        matrix, gradient = _normal(slopes, off, self.weights * self.share / noise**2)
+        precision = pad(prior.std**-2, (POSE, 0))
+        matrix = matrix + torch.diag(precision + 1e-9)
+        gradient = gradient + precision * pad(values - prior.mean, (POSE, 0))
+        bounds = [(bound - values).masked_fill(prior.held, 0.0) for bound in (prior.lower, prior.upper)]
+        low, high = (
+            pad(bounds[0].clamp_max(0), (POSE, 0), value=-torch.inf),
+            pad(bounds[1].clamp_min(0), (POSE, 0), value=torch.inf),
+        )
+        return solve_bounded(matrix, gradient, low, high)
+
+    def _expected(self, frame: int, gaze: Tensor) -> _Prior:
+        """What a frame's motion is before points are looked at."""
+        p = self.prior
+        mean, std, held = p.mean.clone(), p.std.clone(), p.held.clone()
+        if len(self.ours):
+            mean[self.ours] = self.given.expression[frame][self.theirs].double()
+            std[self.ours] = self.policy.named
+        if self.look is not None:
+            mean[self.look], held[self.look] = eye_look(gaze).double(), True
+        return _Prior(p.lower, p.upper, mean.clamp(p.lower, p.upper), std, held)
+
+    def _frame(
+        self, rest: _Rest, seen: Tensor, pose: tuple[Tensor, Tensor], prior: _Prior, before: Tensor | None
+    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Pose and motion (M,) of a frame whose points are ``seen`` (N, 3), and what they are off by, (N, 3)."""
+        (turn, shift), values = pose, prior.mean.clone()
+        if before is not None:  # where no name says anything, the frame before is nearest
+            unnamed = ~prior.held
+            unnamed[self.ours] = False
+            values = torch.where(unnamed, before, values)
+        expressions = self.target.count("expression")
+
+        def state() -> tuple[Tensor, Tensor, Tensor]:
+            return rest.identity, values[:expressions].float(), values[expressions:].float()
+
+        place, basis = None, None
+        for _ in range(self.policy.steps):
+            if place is None or not self.new.holds(place, state()):
+                place, basis = state(), self.new.by_motion(*state()).double()
+            points = self.new.positions(*state()).double() + rest.offset
+            slopes = torch.cat([_pose_slopes(points), basis], -1)
+            step = self._step(slopes, points - (seen - shift) @ turn, self.policy.noise, values, prior)
+            turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
+            values = torch.minimum(torch.maximum(values + step[POSE:], prior.lower), prior.upper)
+            if float(step.abs().max()) < self.policy.rest:
+                break
+        points = self.new.positions(*state()).double() + rest.offset
+        return (turn, shift), values, points - (seen - shift) @ turn
+
+    def _reflectance(self) -> Tensor:
+        """Coefficients (A,) of the colours that are nearest, where both models have any."""
+        if (known := self.known.get("reflectance")) is not None:
+            return torch.tensor(known)
+        ours, theirs = self.target.reflectance, self.source.reflectance
+        if ours is None or theirs is None:
+            return torch.zeros(self.target.count("reflectance"))
+        colour = gather(self.pairs.first, self.source.albedo(self.track.parameters.reflectance)).double()
+        mean, basis = (gather(self.pairs.second, x).double() for x in (ours.mean, ours.basis))
+        matrix, gradient = _normal(basis, mean - colour, self.weights * self.share / self.policy.colour**2)
+        return -torch.linalg.solve(matrix + torch.eye(len(matrix), dtype=matrix.dtype), gradient).float()
+
+
+def _person(parameters: FaceParameters) -> dict[str, list[float]]:
+    """What a track remembers of a person in a model, as JSON has it."""
+    return {name: getattr(parameters, name).flatten().tolist() for name in ("identity", "reflectance")}
+
+
+def _remembered(track: Track, source: FaceModel, target: FaceModel) -> dict[str, list[float]]:
+    """The person in the target model, if the track was in it before and its person is still that one; else nothing."""
+    persons = track.facts.get("persons", {})
+    here, there = persons.get(source.fingerprint), persons.get(target.fingerprint, {})
+    sizes = {name: target.count(name) for name in ("identity", "reflectance")}
+    same = here == _person(track.parameters) and {n: len(there.get(n, ())) for n in sizes} == sizes
+    return there if same else {}
+
+
+def _normal(slopes: Tensor, residual: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over points (N, 3, K) and (N, 3): (K, K) and (K,)."""
+    root = weights.sqrt()[:, None]
+    rows = (slopes * root[..., None]).flatten(0, 1)
+    return rows.T @ rows, rows.T @ (residual * root).flatten()
+
+
+def _pose_slopes(points: Tensor) -> Tensor:
+    """(N, 3, 6): how points (N, 3) move in the model's frame, while they are held in the other, as its pose moves.
+
+    A turn w of the model's own frame, and a shift along its axes.
+    """
+    zero = torch.zeros_like(points[:, 0])
+    x, y, z = points.unbind(1)
+    turned = torch.stack([zero, z, -y, -z, zero, x, y, -x, zero], -1).view(-1, 3, 3)  # w x point
+    return torch.cat([turned, torch.eye(3, dtype=points.dtype).expand(len(points), 3, 3)], -1)
+
+
+def _rigid(points: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation (3, 3) and shift (3,) that lay points onto wanted ones (Kabsch)."""
+    w = (weights / weights.sum())[:, None]
+    a, b = (w * points).sum(0), (w * wanted).sum(0)
+    u, _, v = torch.linalg.svd(((points - a) * w).T @ (wanted - b))
+    sign = torch.diag(torch.tensor([1.0, 1.0, float(torch.det(v.T @ u.T).sign())], dtype=points.dtype))
+    turn = v.T @ sign @ u.T
+    return turn, b - turn @ a
+
+
+def _turned(gaze: Tensor, rotation: Tensor) -> Tensor:
+    """Gaze (2, 2) of the same directions in axes that are turned."""
+    x, y, z = (gaze_direction(gaze) @ rotation.T).unbind(-1)
+    return torch.stack([torch.atan2(x, z), y.clamp(-1, 1).asin()], -1)
+
+
+def _joints(parameters: FaceParameters, frame: int) -> Tensor:
+    joints = parameters.joints
+    return joints[frame] if joints.dim() > 1 else joints
+
+
+def _still(model: FaceModel) -> Tensor:
+    """Joints at rest, (0,) of a model without any."""
+    block = model.blocks.get("joints")
+    return torch.zeros(0) if block is None else torch.zeros(len(block))
+
+
+def _residual(distances: Tensor) -> Residual:
+    values = distances.numpy()
+    return Residual(*(round(float(np.percentile(values, q)), 3) for q in (50, 95)))
