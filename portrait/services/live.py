@@ -149,10 +149,10 @@ class LiveSession:
         self.stream = open_source(options.source)
         self.counts = Counts(self.stream.name, verb="made" if options.drives else "tracked")
         self.calibrator = Calibrator(tell=self.notes.add)
-        self._stack, self._tracker, self._outlet = contextlib.ExitStack(), None, None
+        self._stack, self._tracker, self.outlet = contextlib.ExitStack(), None, None
         self._parts = method, loaded, target, model
         if options.streams:
-            self._outlet = Outlet(options.streams, model, self.calibrator)
+            self.outlet = Outlet(options.streams, model, self.calibrator)
 
     @property
     def collect(self) -> float | None:
@@ -165,20 +165,20 @@ class LiveSession:
         with contextlib.ExitStack() as stack:
             # A frame's work is too little for a second thread: tracker and network have one each.
             stack.enter_context(threads(1))
-            if self._outlet is not None:
-                stack.enter_context(self._outlet)
+            if self.outlet is not None:
+                stack.enter_context(self.outlet)
                 self.calibrator.calibration = open_calibration(options.calibrate, model, options.detector, device)
                 self.calibrator.path = saved_calibration(options.calibrate)
             synthesizer = mix = None
             if method is not None:
                 synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
-            if self._outlet is not None or method.driver.track:
+            if self.outlet is not None or method.driver.track:
                 finder = make_detector(options.detector, device)
                 stack.callback(finder.close)
                 self._tracker = OnlineTracker(model, finder, self.stream.width, self.stream.height)
             self._queues = [stack.enter_context(NewestFrame(stamped(self.stream.frames)))]  # from here on frames come
             if self._tracker is not None:
-                tracked = track_frames(self._queues[0], self._tracker, self._outlet)
+                tracked = track_frames(self._queues[0], self._tracker, self.outlet)
                 self._queues.append(stack.enter_context(NewestFrame(tracked)))
                 mix = TargetMixer(model, target, self._tracker) if method is not None and method.driver.track else None
             self.driver = None if method is None else Driver(synthesizer, mix)
@@ -216,7 +216,7 @@ class LiveSession:
         counts.dropped = sum(queue.dropped for queue in self._queues)
         if counts.made == 0 and self._tracker:
             self.notes.add(f"nothing was {counts.verb}: {why_nothing(self._tracker, counts.taken)}")
-        counts.sent = tuple(self._outlet.lines()) if self._outlet is not None else ()
+        counts.sent = tuple(self.outlet.lines()) if self.outlet is not None else ()
         counts.notes = tuple(self.notes)
         return counts
 
