@@ -112,7 +112,9 @@ class Track:
             raise ValueError("model, landmark_scheme or facts of another kind")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture of {self.width} x {self.height}")
-        if not frames[0] or any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
+        if not frames[0]:
+            raise ValueError("it has no frames")
+        if any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
             raise ValueError("times, status and confidence of other lengths")
         if any(tuple(v.shape) != frames or not v.is_floating_point() for v in self.visibility.values()):
             raise ValueError("visibility of another length or type")

@@ -1,7 +1,7 @@
 """From when on a part of a face counts as hidden. Read by `fitting.occlusion.regions`.
 
-Chosen on photographs and clips of 80 people, bare, bearded and with glasses, and the same behind drawn masks, hands
-and sunglasses (docs/accuracy.md): no bare face's part is called hidden where the face has the least size.
+Chosen on photographs and clips, of bare, bearded and bespectacled faces, and of the same behind drawn masks, hands and
+sunglasses (docs/accuracy.md).
 """
 
 from __future__ import annotations
