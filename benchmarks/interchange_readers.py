@@ -241,7 +241,8 @@ def table(path: Path) -> dict[str, np.ndarray]:
 
 def arkit(clip: Performance, path: Path) -> Checked:
     found, wanted = table(path), curve_columns(clip.track, clip.model)
-    off = max(float(np.abs(found[n[0].upper() + n[1:]] - v).max()) for n, v in wanted.items())
+    found |= {n[0].lower() + n[1:]: v for n, v in found.items()}  # the app begins with capitals
+    off = max(float(np.abs(found[n] - v).max()) for n, v in wanted.items())
     return Checked("Python's csv", value=off, frames=len(clip.track))
 
 

@@ -17,6 +17,7 @@ import csv
 import math
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,19 +97,39 @@ def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
 
 def _write(columns: dict[str, np.ndarray], times: list[float], fps: float, path: str | os.PathLike) -> Path:
     rate = max(1, round(fps))
-    app = sum(name in KNOWN for name in columns)
-    rows = [("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in columns))]
-    for k, time in enumerate(times):
-        rows.append([timecode(time, rate), app, *(f"{column[k]:.8f}" for column in columns.values())])
+    rows = [header_row(columns)]
+    rows += [value_row({n: column[k] for n, column in columns.items()}, time, rate) for k, time in enumerate(times)]
     return write_csv(path, rows, "curves")
+
+
+def header_row(names: Iterable[str]) -> list[str]:
+    """The first row of a file with these columns."""
+    return ["Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in names)]
+
+
+def value_row(values: Mapping[str, float], time: float, rate: int) -> list[str]:
+    """The row of a frame, ``time`` seconds after the first; the values are in the header's order."""
+    count = sum(name in KNOWN for name in values)
+    return [timecode(time, rate), str(count), *(f"{value:.8f}" for value in values.values())]
 
 
 def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
     """(F,) of every column, by ARKit's names, the angles' and the model's own: what `write_curves` writes."""
-    parameters, arkit = track.parameters.expanded(), model.arkit
-    columns = {name: np.zeros(len(track)) for name in APP_ORDER}
+    contacts = None
+    if track.tracked.any():
+        rest = neutral_expression(track, neutral_frame(track, model))
+        contacts = Contacts.of(model, track.parameters.expanded().identity[0], rest)
+    return frame_columns(track.parameters, model, contacts)
+
+
+def frame_columns(parameters: FaceParameters, model: FaceModel, contacts: Contacts | None) -> dict[str, np.ndarray]:
+    """`curve_columns` of frames (F, ...) of one person, whose EyeBlink is 1 where the contacts say that lids touch."""
+    parameters, arkit = parameters.expanded(), model.arkit
+    columns = {name: np.zeros(len(parameters.expression)) for name in APP_ORDER}
     columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
-    columns |= _touching_lids(track, model, columns)
+    if contacts is not None:
+        looseness = contacts.looseness(parameters.expression, parameters.joints).double().numpy()
+        columns |= {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
     columns |= {name: value.double().numpy() for name, value in gaze_to_eye_look(parameters.gaze).items()}
     columns |= _angles(parameters.rotation, parameters.gaze)
     for block in NAMED:
@@ -123,19 +144,6 @@ def _visibility(track: Track) -> dict[str, np.ndarray]:
     if not any(bool(track.hidden(part).any()) for part in track.visibility):
         return {}
     return {VISIBILITY + part: seen.nan_to_num(0.0).numpy() for part, seen in track.visibility.items()}
-
-
-def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """EyeBlink columns that go to 1 as the lids come to touch; none for a model without contacts."""
-    if not track.tracked.any():
-        return {}
-    p = track.parameters.expanded()
-    rest = neutral_expression(track, neutral_frame(track, model))
-    contacts = Contacts.of(model, p.identity[0], rest)
-    if contacts is None:
-        return {}
-    looseness = contacts.looseness(p.expression, p.joints).double().numpy()
-    return {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
 
 
 def read_curves(

@@ -105,10 +105,10 @@ def import_tracked(
     check_new_folder(output, path)
     name = format or find_tracker(path)
     model = setup.started().face_model("cpu")
-    track, found = import_track(path, model, name, fps or FPS)
+    track, found = import_track(path, model, name, fps)
     for note in found.notes:
         notes.add(note)
-    if fps is None and len(track) > 1:
+    if fps is None and found.fps is None and len(track) > 1:
         notes.add(f"frames are taken for {FPS:g} a second; --fps says otherwise")
     track.save(output)
     return ImportedTrack(output, track, TRACKERS[name].title, tuple(notes))

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import zlib
 from pathlib import Path
 
@@ -150,6 +151,20 @@ def test_bad_input(track, clip, tmp_path):
     )
     refused("but the model loaded is 'small'", track, page, setup=Setup(str(flame)))
     assert not page.exists()
+
+
+@pytest.mark.parametrize("display", ["", ":0"])
+def test_without_an_output_it_is_opened_where_there_is_a_screen(track, monkeypatch, display):
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or True)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    made = view_page(track, None)
+    try:
+        assert made.path.is_file() and made.opened == bool(display)
+        assert asked == ([made.path.as_uri()] if display else [])
+    finally:
+        shutil.rmtree(made.path.parent)
 
 
 def test_status_and_cuts_are_in_the_page():

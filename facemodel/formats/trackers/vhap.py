@@ -69,7 +69,9 @@ def read_tracked(path: Path, model: FaceModel) -> Tracked:
         raise PortraitError(f"'{path}': expected 'focal_length' beside the parameters; give VHAP's exported folder")
     camera = np.eye(4)[None].copy()
     camera[0, 2, 3] = 1
-    return Tracked(before(flame, model, camera), focal, width, height, (path.name,), tuple(notes))
+    said = float(np.asarray(file.get("fps", np.nan)).ravel()[0])  # by this project's own files
+    fps = said if math.isfinite(said) and said > 0 else None
+    return Tracked(before(flame, model, camera), focal, width, height, (path.name,), tuple(notes), fps=fps)
 
 
 def read_folder(path: Path, model: FaceModel) -> Tracked:
