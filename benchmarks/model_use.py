@@ -1,10 +1,9 @@
-"""What imported models do once they are in: tracking, conversion, carried-over expressions. For `benchmarks.models`."""
+"""What imported models do once they are in: tracking, conversion, fits of heads. For `benchmarks.models`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -14,12 +13,11 @@ from benchmarks.heads import score
 from benchmarks.model_files import Head, write_flame
 from benchmarks.real import eye_distance, projected_landmarks
 from facemodel import FaceModel, Track
-from facemodel.bridge.carrying import expressions
 from facemodel.bridge.pairs import pair
 from facemodel.formats._assemble import MEDIAPIPE
 from facemodel.formats._containers import read_arrays, read_obj
 from fitting.conversion import convert_track
-from portrait.services.models import draw_face, import_file
+from portrait.services.models import import_file
 from portrait.video.images import read_image
 from renderer import to_camera
 
@@ -71,36 +69,6 @@ def _face(track: Track, model: FaceModel) -> torch.Tensor:
     p, face = track.parameters.expanded(), model.region("face")
     with torch.inference_mode():
         return to_camera(model.vertices(p.identity, p.expression)[:, face], p.rotation, p.translation)
-
-
-def arkit_cosine(default: FaceModel, model: FaceModel) -> dict[str, float]:
-    """By ARKit's name, the cosine between the default model's expression carried over to the model and its own of that
-    name, as displacements of the face. ``model`` is registered."""
-    own = model.provenance.own_expressions or model.count("expression")
-    names = [n for n in model.expression_names[:own] if n in default.arkit and n in model.arkit]
-    face = model.region("face")
-    made = dict(zip(*expressions(default, model, model.correspondence, names)))
-    pairs = {n: (made[n][face].flatten(), model.expression_basis[model.arkit[n]][face].flatten()) for n in made}
-    return {n: float(torch.nn.functional.cosine_similarity(*pair, 0)) for n, pair in pairs.items()}
-
-
-def draw_names(default: FaceModel, model: FaceModel, names: list[str], path: Path) -> Path:
-    """A row a name: the model at rest, its own expression, the one that is carried over, the default model's."""
-    made = dict(zip(*expressions(default, model, model.correspondence, names)))
-    rows = []
-    for name in names:
-        own = torch.zeros(model.count("expression"))
-        own[model.arkit[name]] = 1
-        basis = model.expression_basis.clone()
-        basis[model.arkit[name]] = made[name]
-        carried = model.rebuilt(model.flatten() | {"expression_basis": basis})
-        usual = torch.zeros(default.count("expression"))
-        usual[default.arkit[name]] = 1
-        faces = ((model, own * 0, "at rest"), (model, own, f"{name}: its own"), (carried, own, "carried over"),
-                 (default, usual, "default"))  # fmt: skip
-        rows.append(np.concatenate([draw_face(m, {"expression": e}, title) for m, e, title in faces], 1))
-    cv2.imwrite(str(path), np.concatenate(rows)[..., ::-1])
-    return path
 
 
 def single_ratio(model: FaceModel, heads: Path) -> float:

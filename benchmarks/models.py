@@ -1,13 +1,14 @@
 """Are other people's face models read as their authors meant them?
 
-    python -m benchmarks.models [/path/to/models] [--heads FOLDER] [--pictures FOLDER] [--reading]
+    python -m benchmarks.models [/path/to/models] [--heads FOLDER] [--reading]
 
 Writes a small file in the exact form of each format, reads it, and compares vertices at random coefficients with the
 authors' own formula, in numpy and from the arrays as they went into the file (`benchmarks.model_files`). Where the
 folder has real files (ICT-FaceKit's archive, eos' Surrey Face Model, statismo's), those are read, too, and compared to
 an evaluation of theirs that is written here. Prints a table, then one JSON line: ``formats``, how many formats were
 read, in how many ``forms``; ``vertex_error``, the largest distance of a vertex, mm; ``by_form`` and ``real``, the same
-by form and by real file; ``seconds`` a file.
+by form and by real file; ``seconds`` a file; ``arkit_cosine``, the median over names of the cosine between ARKit's
+expressions carried over to ICT-FaceKit and its own (`benchmarks.model_bridge`).
 
 Then, unless ``--reading`` is asked for, the real files are imported as a user does it, and used
 (`benchmarks.model_use`): ICT-FaceKit, the Surrey Face Model, and a file of FLAME's form with its real topology and
@@ -16,7 +17,6 @@ made-up statistics.
 - ``landmark_nme`` a model: the installed clip tracked with it, hundredths of the eyes' distance;
 - ``round_trip_mm`` a model: the default model's track carried there and back, ``round_trip_anew_mm`` the same if the
   track forgets who it was, ``motion_mm`` what the performance loses on the way there;
-- ``arkit_cosine``: the default model's expressions carried to ICT-FaceKit against its own of the same name, median;
 - ``ict_single_ratio``: ICT-FaceKit fitted to the pictures of ``--heads`` that nothing was chosen on, median distance to
   the scans over its mean shape's; beside the models' folder, ``heads`` is found without being named.
 """
@@ -41,6 +41,7 @@ from rich.table import Table
 import facemodel
 import fitting
 from benchmarks import model_use
+from benchmarks.model_bridge import carried, cosines
 from benchmarks.model_files import WRITERS, Evaluation, Written, make_head
 from facemodel.base import FaceModel
 from facemodel.importing import import_model
@@ -187,7 +188,7 @@ def real_files(models: Path, scratch: Path) -> dict[str, Written]:
     return found
 
 
-def use(models: Path, scratch: Path, heads: Path, pictures: Path | None) -> dict:
+def use(models: Path, scratch: Path, heads: Path) -> dict:
     """Figures of imported models in use."""
     default, clip = facemodel.load(), carphone()
     files = {}
@@ -214,35 +215,19 @@ def use(models: Path, scratch: Path, heads: Path, pictures: Path | None) -> dict
             figures[key][name] = round(value, 3)
         table.add_row(name, f"{figures['landmark_nme'][name]:.2f}", *(f"{e:.3f}" for e in ends))
     Console(width=100).print(table)
-    if "ict" in faces:
-        found = dict(sorted(model_use.arkit_cosine(default, faces["ict"]).items(), key=lambda item: item[1]))
-        table = Table("ARKit's name", "cosine")
-        for name, value in found.items():
-            table.add_row(name, f"{value:.3f}")
-        Console(width=60).print(table)
-        figures["arkit_cosine"] = round(float(np.median(list(found.values()))), 3)
-        figures["arkit_names"] = {name: round(value, 3) for name, value in found.items()}
-        if pictures is not None:
-            pictures.mkdir(parents=True, exist_ok=True)
-            print(model_use.draw_names(default, faces["ict"], list(found)[:5], pictures / "arkit_worst.png"))
-        if heads.is_dir():
-            figures["ict_single_ratio"] = round(model_use.single_ratio(faces["ict"], heads), 3)
+    if "ict" in faces and heads.is_dir():
+        figures["ict_single_ratio"] = round(model_use.single_ratio(faces["ict"], heads), 3)
     return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="?", help="folder of real files")
-    parser.add_argument(
-        "--heads", type=Path, metavar="FOLDER", help="of benchmarks.heads; beside the models if not named"
-    )
-    parser.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="for the five names that are carried over worst"
-    )
+    parser.add_argument("--heads", type=Path, metavar="FOLDER", help="of benchmarks.heads; else beside the models")
     parser.add_argument("--reading", action="store_true", help="read the files, and nothing more")
     options = parser.parse_args()
     models = options.models
-    head, errors, real, seconds = make_head(), {}, {}, {}
+    head, errors, real, seconds, alike, used = make_head(), {}, {}, {}, {}, {}
     formats: set[str] = set()
     table = Table("form", "file", "vertices", "identity", "expression", "joints", "error mm", "s")
 
@@ -266,10 +251,12 @@ def main() -> None:
             scratch.mkdir()
             for name, written in real_files(models, scratch).items():
                 real[name] = measure(name, "real", written)
+                if name == "ICT-FaceKit":
+                    model = import_model(written.path)
+                    alike = cosines(model, carried(model))
         Console(width=140).print(table)
-        used = {}
         if models is not None and not options.reading:
-            used = use(models, Path(folder) / "real", options.heads or models.parent / "heads", options.pictures)
+            used = use(models, Path(folder) / "real", options.heads or models.parent / "heads")
     everything = errors | real
     figures = {
         "formats": len(formats),
@@ -279,6 +266,12 @@ def main() -> None:
         "real": {k: float(f"{v:.2g}") for k, v in real.items()},
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
+    if alike:
+        figures["arkit_cosine"] = round(float(np.median(list(alike.values()))), 4)
+        rows = Table("expression carried over", "cosine with its own")
+        for name in sorted(alike, key=alike.get):
+            rows.add_row(name, f"{alike[name]:.2f}")
+        Console().print(rows)
     print(json.dumps(figures | used))
 
 

@@ -38,6 +38,7 @@ from facemodel.landmark_schemes import MEDIAPIPE478
 from fitting import QUALITIES, make_detector
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Observation, cut_out, observe
+from fitting.occlusion.regions import without_hidden
 from fitting.policy.confidence import Calibration, ConfidencePolicy
 from fitting.tracking.confidence import FIGURES, confidence, face_brightness, figures
 from fitting.tracking.frame import Fitter
@@ -167,6 +168,7 @@ def cases_of(person: int, pictures, retaken, fitter: Fitter, detector, truth=Non
 
     def fit(picture, face):
         seen = observe(picture, face, settings.levels)
+        seen, _ = without_hidden(seen, fitter.regions, settings.hidden_parts)
         result = fitter.track(seen, None, fitter.start(seen, shared))
         p = result.state.parameters().expanded()
         vertices = model.vertices(p.identity, p.expression, p.gaze, p.joints)

@@ -26,6 +26,7 @@ METRES = 0.001
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 IDENTITY, EXPRESSION = 300, 100
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
+STILL = 1e-3  # an activation that is none
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,32 @@ def is_flame(model: FaceModel) -> bool:
     )
 
 
+def own_expressions(model: FaceModel) -> int:
+    """How many of a model's expressions are its file's: the first ones. The rest it was given at its import."""
+    own = getattr(model.provenance, "own_expressions", None)
+    return model.count("expression") if own is None else own
+
+
+def lid_indices(model: FaceModel) -> list[int | None]:
+    """Where the eyelids, left and right, that come with FLAME are among the expressions; None of one that isn't."""
+    names = model.expression_names[EXPRESSION : own_expressions(model)]
+    return [EXPRESSION + names.index(n) if n in names else None for n in LIDS]
+
+
+def require_own(p: FaceParameters, model: FaceModel) -> None:
+    """PortraitError where a performance moves by shapes that FLAME was given at its import."""
+    own = own_expressions(model)
+    rest = model.blocks["expression"].mean[own:]
+    used = (p.expression[:, own:] - rest).abs().amax(0) > STILL
+    if used.any():
+        names = [n for n, u in zip(model.expression_names[own:], used.tolist()) if u]
+        raise PortraitError(
+            f"track: moves by {len(names)} shapes that '{model.name}' was given at its import ({', '.join(names[:3])}, "
+            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --to flame.model --npz "
+            "flame.npz -o TRACK2' has FLAME's own move instead"
+        )
+
+
 def require_flame(model: FaceModel, purpose: str) -> None:
     """PortraitError for any other model. ``purpose``: what needs it, as the sentence's subject."""
     if not is_flame(model):
@@ -83,7 +110,7 @@ def to_flame(p: FaceParameters, model: JointedModel) -> Flame:
     root = root_joint(model, p.identity, p.expression)
     origin = METRES * np.array(FLIP) * _array(p.translation)
     translation = origin - root + np.einsum("fab,fb->fa", turn, root)
-    lids = [_array(p.expression[:, model.arkit[n]]) if n in model.arkit else np.zeros(len(turn)) for n in LIDS]
+    lids = [np.zeros(len(turn)) if k is None else _array(p.expression[:, k]) for k in lid_indices(model)]
     eyes = _array(axis_angle(gaze_rotation(p.gaze.double()))).reshape(-1, 6)
     joints = _array(p.joints)
     return Flame(
@@ -101,9 +128,9 @@ def to_parameters(flame: Flame, model: JointedModel, focal: float) -> FaceParame
     p = FaceParameters.neutral(model, (frames,), focal=focal)
     expression = p.expression.clone()
     expression[:, :EXPRESSION] = tensor(flame.expression)
-    for side, name in enumerate(LIDS):
-        if name in model.arkit:
-            expression[:, model.arkit[name]] = tensor(flame.lids[:, side])
+    for side, k in enumerate(lid_indices(model)):
+        if k is not None:
+            expression[:, k] = tensor(flame.lids[:, side])
     forward = rotation_matrix(torch.from_numpy(flame.eyes.reshape(-1, 2, 3)))[..., 2]  # where (0, 0, 1) goes
     yaw, pitch = torch.atan2(forward[..., 0], forward[..., 2]), torch.asin(forward[..., 1].clamp(-1, 1))
     root = root_joint(model, tensor(flame.shape), expression)

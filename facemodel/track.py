@@ -23,6 +23,7 @@ from geometry.camera import Camera
 FORMAT = "video-portraits track"
 VERSION = 1
 FILES = ("track.safetensors", "track.json")
+HIDDEN = 0.5  # visibility below which a part of a face counts as hidden
 
 
 class FrameStatus(IntFlag):
@@ -58,6 +59,10 @@ class Track:
     spread: dict[str, Tensor] = field(default_factory=dict)
     """Posterior standard deviations by parameter, shaped as the parameter: what the picture did not determine is as
     wide as its prior. NaN in frames without a face. Those of identity and reflectance are in standard deviations."""
+    visibility: dict[str, Tensor] = field(default_factory=dict)
+    """How far parts of the face (mouth, nose, left_eye, right_eye) are seen, each (F,): 1 wholly, 0 not at all, behind
+    something or beyond the picture's edge. Below 0.5 a part's landmarks took no part, and it's as its priors have it.
+    NaN in frames without a face; empty of tracks that were made before there was this, or elsewhere."""
     facts: dict = field(default_factory=dict)  # JSON: source file, its hash, timings, settings, warnings
 
     def __len__(self) -> int:
@@ -78,6 +83,10 @@ class Track:
     def where(self, status: FrameStatus) -> Tensor:
         """(F,) bool: frames of this status, whatever else they are."""
         return (self.status & int(status)) != 0
+
+    def hidden(self, part: str) -> Tensor:
+        """(F,) bool: frames in which a part of the face (`visibility`) was hidden, and so took no part."""
+        return self.visibility[part] < HIDDEN
 
     def check_frame(self, frame: int, what: str) -> None:
         """PortraitError unless it is a frame with a face. ``what``: it is to be, as the start of the error's line."""
@@ -103,8 +112,12 @@ class Track:
             raise ValueError("model, landmark_scheme or facts of another kind")
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture of {self.width} x {self.height}")
-        if not frames[0] or any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
+        if not frames[0]:
+            raise ValueError("it has no frames")
+        if any(tuple(t.shape) != frames for t in (self.times, self.status, self.confidence)):
             raise ValueError("times, status and confidence of other lengths")
+        if any(tuple(v.shape) != frames or not v.is_floating_point() for v in self.visibility.values()):
+            raise ValueError("visibility of another length or type")
         numbers = (self.times, self.confidence)
         if self.status.dtype != torch.int64 or not all(t.is_floating_point() for t in numbers):
             raise ValueError("times, status or confidence of another type")
@@ -124,6 +137,7 @@ class Track:
         tensors |= {"times": self.times, "status": self.status, "confidence": self.confidence}
         tensors |= {f"energies.{k}": v for k, v in self.energies.items()}
         tensors |= {f"spread.{k}": v for k, v in self.spread.items()}
+        tensors |= {f"visibility.{k}": v for k, v in self.visibility.items()}
         if self.landmarks is not None:
             tensors["landmarks"] = self.landmarks
         tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -187,6 +201,7 @@ class Track:
                 landmark_scheme=table["landmark_scheme"],
                 energies=_group(tensors, "energies."),
                 spread=_group(tensors, "spread."),
+                visibility=_group(tensors, "visibility."),
                 facts=table["facts"],
             )
             track._check()

@@ -21,7 +21,7 @@ from facemodel.bridge.expressions import transfer
 from facemodel.bridge.eyes import with_eyes
 from facemodel.bridge.lids import close_lids
 from facemodel.bridge.meshes import with_additions
-from facemodel.bridge.registration import correspond, lay
+from facemodel.bridge.registration import SOCKET, correspond, lay
 from facemodel.correspondence import Correspondence
 from facemodel.jointed import JointedModel
 from facemodel.linear import LinearModel
@@ -49,7 +49,7 @@ def carry_over(
     laid = lay(default, model, landmarks, report=report)
     if model.eyes is None:
         model = with_eyes(default, model, laid)
-        carried.append("eyes")
+        carried += ["eyes", *(f"region {n}" for n in model.regions if n == SOCKET)]
     found = correspond(default, model, laid)
     tensors, changes = model.flatten() | found.tensors(), {"registered": found.fingerprint}
     if model.reflectance is None:

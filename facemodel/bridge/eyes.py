@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from facemodel.base import FaceModel
+from facemodel.base import FaceModel, UVAtlas
 from facemodel.bridge.alignment import similarity
 from facemodel.bridge.meshes import Part, inside_by, pushed_in, remeshed, with_part
 from facemodel.bridge.registration import SOCKET, outer_skin
@@ -80,6 +80,7 @@ def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: 
         names = (*model.region_names, SOCKET)
         model = model.rebuilt(model.flatten() | {"region_masks": torch.stack(masks)}, region_names=names)
     indices = []
+    free = free_square(model.atlas) if model.atlas is not None else (0.0, 0.0, 1.0)
     surface = Surface(model.mean.double().numpy(), model.triangles.numpy())
     for eye, edge in enumerate(edges):
         index, (center, radius) = default.eyes.vertices[eye], balls[eye]
@@ -97,7 +98,7 @@ def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: 
         }  # fmt: skip
         for name, value in spin.items():
             tensors[name].append(value)
-        model, added = with_part(model, _ball(default, model, eye, direction, spin))
+        model, added = with_part(model, _ball(default, model, eye, direction, spin, free))
         indices.append(added)
     stacked = {
         "eye_center_mean": torch.stack(tensors["center"]),
@@ -110,7 +111,11 @@ def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: 
     )
 
 
-def _ball(default: FaceModel, model: LinearModel, eye: int, direction: torch.Tensor, spin: dict) -> Part:
+def _ball(
+    default: FaceModel, model: LinearModel, eye: int, direction: torch.Tensor, spin: dict,
+    free: tuple[float, float, float],
+) -> Part:  # fmt: skip
+    """An eyeball, as a part to be added. ``free``: a square of the model's own atlas, for both."""
     index = default.eyes.vertices[eye]
     table = torch.full((len(default.mean),), -1)
     table[index] = torch.arange(len(index))
@@ -120,11 +125,35 @@ def _ball(default: FaceModel, model: LinearModel, eye: int, direction: torch.Ten
     if model.reflectance is not None:
         basis = torch.zeros(model.count("reflectance"), len(index), 3)
         more |= {"albedo_mean": default.albedo()[index], "albedo_basis": basis}
-    if model.atlas is not None:  # a corner of the atlas' unit square would be somebody's skin: outside nothing is free
-        more["uv"] = default.atlas.coordinates[default.atlas.triangles[rows]]
+    if model.atlas is not None:
+        corners = default.atlas.coordinates[default.atlas.triangles[rows]]
+        low, high = corners.amin((0, 1)), corners.amax((0, 1))
+        left, bottom, side = free
+        place = torch.tensor([left + eye * side / 2, bottom])
+        more["uv"] = place + (corners - low) / (high - low) * torch.tensor([side / 2, side])
     if isinstance(model, JointedModel):
         more["joint"] = _head_joint(model)
     return Part(spin["center"] + spin["radius"] * direction, moves, table[default.triangles[rows]], **more)
+
+
+def free_square(atlas: UVAtlas, cells: int = 64) -> tuple[float, float, float]:
+    """Left, bottom and side of an atlas' largest square that no triangle is near; of no size where all is full."""
+    corners = atlas.coordinates[atlas.triangles].double().numpy() * cells
+    low = np.floor(corners.min(1)).astype(int).clip(0, cells - 1)
+    high = np.floor(corners.max(1)).astype(int).clip(0, cells - 1)
+    taken = np.zeros((cells, cells), dtype=bool)
+    for (x0, y0), (x1, y1) in zip(low, high):
+        taken[x0 : x1 + 1, y0 : y1 + 1] = True
+    best, side = (0, 0), 0
+    size = np.zeros((cells + 1, cells + 1), dtype=int)  # of the largest free square that ends at a cell
+    for x in range(cells):
+        for y in range(cells):
+            if not taken[x, y]:
+                size[x + 1, y + 1] = 1 + min(size[x, y + 1], size[x + 1, y], size[x, y])
+                if size[x + 1, y + 1] > side:
+                    side = size[x + 1, y + 1]
+                    best = x + 1 - side, y + 1 - side
+    return best[0] / cells, best[1] / cells, side / cells
 
 
 def _head_joint(model: JointedModel) -> int:

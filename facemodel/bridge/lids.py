@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from facemodel.base import FaceModel
@@ -23,9 +24,11 @@ class Policy:
     """Lengths in millimetres."""
 
     overlap: float = 1.0  # of the closed upper lid's edge over the lower one's
+    middle: float = 0.42  # of the eye's width, to either side of its middle: where the lids are looked at
     near: float = 3.0  # along the lid, within which it moves alike
     factor: tuple[float, float] = (0.6, 2.2)  # of the upper lid's way
-    off: float = 1.2  # between the closed lid and the ball, since half-way it cuts the corner
+    clear: float = 0.2  # between a lid and the ball, on the way, too
+    off: float = 3.0  # between the closed lid and the ball, at most
 
 
 POLICY = Policy()
@@ -44,7 +47,10 @@ def close_lids(
     high = y - np.interp(x, *_sorted(x[~upper], y[~upper]))
     met = at + way
     gap = met[:, 1] - np.interp(met[:, 0], *_sorted(met[~upper, 0], met[~upper, 1]))
-    middle = upper & (high > 0.3 * high.max())
+    width = np.ptp(x)
+    middle = upper & (np.abs(x - x.min() - width / 2) < policy.middle * width)
+    if not middle.any():
+        return blink
     gone = np.maximum(-way[middle, 1], 0.2 * high[middle])
     needed = np.clip((gone + gap[middle] + policy.overlap) / gone, *policy.factor)
     along = x[middle]
@@ -86,7 +92,17 @@ def _before_ball(model: FaceModel, eye: int, move: Tensor, policy: Policy) -> Te
     center, radius = model.eye_centers()[eye], model.eye_radius()[eye]
     offset, length = model.mean + move - center, move.norm(dim=-1)
     distance = offset.norm(dim=-1)
-    least = radius + policy.off * (2 * length / length.max()).clamp(0, 1)
-    skin = torch.from_numpy(outer_skin(model)) & (length > 0.3) & (offset[:, 2] > 0)
-    pushed = torch.where(skin & (distance < least), least / distance.clamp_min(1e-6), torch.ones_like(distance))
-    return move + (pushed - 1)[:, None] * offset
+    # Half-way it has cut the corner by the arc's height: rest and end together have to be that far off.
+    at_rest = ((model.mean - center).norm(dim=-1) - radius).clamp_min(0)
+    arc = length.square() / (8 * radius)
+    least = radius + (2 * (arc + policy.clear) - at_rest).clamp(policy.clear, policy.off)
+    moving = torch.from_numpy(outer_skin(model)) & (length > 0.3) & (offset[:, 2] > 0)
+    short = torch.where(moving, (least - distance).clamp_min(0), torch.zeros_like(distance)).double().numpy()
+    # All layers of a lid go out together, as far as the one that needs it most.
+    index = np.flatnonzero(moving.numpy())
+    near = cKDTree(model.mean[index].numpy()).query_ball_point(model.mean[index].numpy(), policy.near)
+    most = np.array([short[index[n]].max() for n in near])
+    out = np.array([most[n].mean() for n in near])
+    pushed = torch.zeros_like(distance)
+    pushed[index] = torch.from_numpy(out).float()
+    return move + (pushed / distance.clamp_min(1e-6))[:, None] * offset

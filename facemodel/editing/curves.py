@@ -2,7 +2,7 @@
 
 `write_curves` takes a track, `apply_curves` gives one. In both, EyeBlink is 1 where the lids meet, whatever coefficient
 that takes on this face (`contact`). A model's own expressions and joints, without ARKit names, are columns after the
-app's.
+app's. A track in which a part of the face is hidden adds how far each is seen (``Visibility mouth``, 0 to 1).
 
 One row a frame: ``Timecode`` (hh:mm:ss:ff.fff, frames and thousandths of a frame), ``BlendShapeCount`` (61), the 52
 ARKit shapes in the app's order, then nine angles in radians. Angles of the head: yaw to the subject's left, pitch up,
@@ -17,6 +17,7 @@ import csv
 import math
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,7 @@ APP_ORDER: tuple[str, ...] = tuple(SWAPPED.get(n, n) for n in ARKIT_NAMES)
 
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
+VISIBILITY = "Visibility "  # starts the names of columns that say how far a part of the face is seen; read by nobody
 _TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
 
 
@@ -80,7 +82,7 @@ def write_curves(track: Track, model: FaceModel, path: str | os.PathLike) -> Pat
     The eyeLook columns say where the eyes look, whatever the lids do, as ARKit's do. Shapes that the model lacks
     are 0. Timecodes count the track's own rate, rounded to whole frames a second.
     """
-    return _write(curve_columns(track, model), track.seconds.tolist(), track.fps, path)
+    return _write(curve_columns(track, model) | _visibility(track), track.seconds.tolist(), track.fps, path)
 
 
 def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
@@ -95,19 +97,39 @@ def write_table(curves: Curves, path: str | os.PathLike, rate: float) -> Path:
 
 def _write(columns: dict[str, np.ndarray], times: list[float], fps: float, path: str | os.PathLike) -> Path:
     rate = max(1, round(fps))
-    app = sum(name in KNOWN for name in columns)
-    rows = [("Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in columns))]
-    for k, time in enumerate(times):
-        rows.append([timecode(time, rate), app, *(f"{column[k]:.8f}" for column in columns.values())])
+    rows = [header_row(columns)]
+    rows += [value_row({n: column[k] for n, column in columns.items()}, time, rate) for k, time in enumerate(times)]
     return write_csv(path, rows, "curves")
+
+
+def header_row(names: Iterable[str]) -> list[str]:
+    """The first row of a file with these columns."""
+    return ["Timecode", "BlendShapeCount", *(n[0].upper() + n[1:] if n in KNOWN else n for n in names)]
+
+
+def value_row(values: Mapping[str, float], time: float, rate: int) -> list[str]:
+    """The row of a frame, ``time`` seconds after the first; the values are in the header's order."""
+    count = sum(name in KNOWN for name in values)
+    return [timecode(time, rate), str(count), *(f"{value:.8f}" for value in values.values())]
 
 
 def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
     """(F,) of every column, by ARKit's names, the angles' and the model's own: what `write_curves` writes."""
-    parameters, arkit = track.parameters.expanded(), model.arkit
-    columns = {name: np.zeros(len(track)) for name in APP_ORDER}
+    contacts = None
+    if track.tracked.any():
+        rest = neutral_expression(track, neutral_frame(track, model))
+        contacts = Contacts.of(model, track.parameters.expanded().identity[0], rest)
+    return frame_columns(track.parameters, model, contacts)
+
+
+def frame_columns(parameters: FaceParameters, model: FaceModel, contacts: Contacts | None) -> dict[str, np.ndarray]:
+    """`curve_columns` of frames (F, ...) of one person, whose EyeBlink is 1 where the contacts say that lids touch."""
+    parameters, arkit = parameters.expanded(), model.arkit
+    columns = {name: np.zeros(len(parameters.expression)) for name in APP_ORDER}
     columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
-    columns |= _touching_lids(track, model, columns)
+    if contacts is not None:
+        looseness = contacts.looseness(parameters.expression, parameters.joints).double().numpy()
+        columns |= {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
     columns |= {name: value.double().numpy() for name, value in gaze_to_eye_look(parameters.gaze).items()}
     columns |= _angles(parameters.rotation, parameters.gaze)
     for block in NAMED:
@@ -117,17 +139,11 @@ def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
     return columns
 
 
-def _touching_lids(track: Track, model: FaceModel, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """EyeBlink columns that go to 1 as the lids come to touch; none for a model without contacts."""
-    if not track.tracked.any():
+def _visibility(track: Track) -> dict[str, np.ndarray]:
+    """Columns of how far each part is seen, of a track in which one is hidden."""
+    if not any(bool(track.hidden(part).any()) for part in track.visibility):
         return {}
-    p = track.parameters.expanded()
-    rest = neutral_expression(track, neutral_frame(track, model))
-    contacts = Contacts.of(model, p.identity[0], rest)
-    if contacts is None:
-        return {}
-    looseness = contacts.looseness(p.expression, p.joints).double().numpy()
-    return {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}
+    return {VISIBILITY + part: seen.nan_to_num(0.0).numpy() for part, seen in track.visibility.items()}
 
 
 def read_curves(
@@ -169,7 +185,7 @@ def read_curves(
             codes = [_timecode(path, number, cell) for number, cell in cells]
         elif name in KNOWN:
             values[name] = np.array([_number(path, number, rows[0][position].strip(), cell) for number, cell in cells])
-        elif name != "BlendShapeCount":
+        elif name != "BlendShapeCount" and not name.startswith(VISIBILITY):
             try:
                 values[name] = np.array([_number(path, number, name, cell) for number, cell in cells])
             except PortraitError:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from facemodel.base import Block, FaceModel
 from facemodel.editing.edits import MAX_GAZE, NAMED
 from facemodel.editing.poses import head_angles, head_rotation
 from facemodel.track import Track
+from foundation.atomic import write_file
 from foundation.errors import PortraitError, unknown_name
 
 FORMAT, VERSION = "video-portraits edits", 1
@@ -133,6 +134,36 @@ def apply_edits(track: Track, model: FaceModel, edits: TrackEdits) -> Track:
         changes["identity"][..., model.blocks["identity"].index(name, "identity coefficient")] = value
     done = {"page": f"{edits.count} curves"}
     return track.with_parameters(track.parameters.replace(**changes), edits=[*track.facts.get("edits", []), done])
+
+
+def write_edits(before: Track, after: Track, model: FaceModel, name: str, path: str | os.PathLike) -> int:
+    """Writes what makes one track of another of the same frames as edits of it, for `apply_edits`; how many curves.
+
+    Expressions, joints, gaze and the head's pose; ``name``: of the track before, for messages.
+    """
+    p, q = before.parameters.expanded(), after.parameters.expanded()
+
+    def changed(names: Iterable[str], old: np.ndarray, new: np.ndarray) -> dict[str, list[dict]]:
+        columns = {n: k for k, n in enumerate(names) if (old[:, k] != new[:, k]).any()}
+        return {n: [{"start": 0, "values": new[:, k].tolist()}] for n, k in columns.items()}
+
+    parts = {
+        part: changed(model.blocks[part].names, *(getattr(x, part).double().numpy() for x in (p, q)))
+        for part in NAMED
+        if model.count(part)
+    }
+    parts["gaze"] = changed(GAZE, *(x.gaze.flatten(-2).double().numpy() for x in (p, q)))
+    turns = changed(TURNS, *(head_angles(x.rotation) for x in (p, q)))
+    parts["head"] = turns | changed(PLACE, *(x.translation.double().numpy() for x in (p, q)))
+    table = {
+        "format": FORMAT,
+        "version": VERSION,
+        "track": {"name": name, "fingerprint": track_fingerprint(before), "frames": len(before)},
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        **parts,
+    }
+    write_file(path, json.dumps(table), "edits")
+    return sum(map(len, parts.values()))
 
 
 def _set_block(values: Tensor, curves: Curves, part: str, model: FaceModel) -> None:

@@ -119,6 +119,7 @@ def mix(
         landmarks=None,
         energies={},
         spread={},
+        visibility={},
         facts={"source": target.facts.get("source"), "target_frames": backing.tolist(), "mixed": facts},
     )
 

@@ -12,20 +12,15 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from facemodel.base import FaceModel
-from facemodel.gaze import gaze_rotation
+from facemodel.flame_parameters import lid_indices, to_flame
 from facemodel.jointed import JointedModel
 from facemodel.track import Track
 from foundation.atomic import write_file
 from foundation.errors import PortraitError
-from geometry.camera import FLIP
-from geometry.rotation import axis_angle, rotation_matrix
 
-IDENTITY, EXPRESSION = 300, 100
 FLAME, TEETH = 5023, 120  # vertices of FLAME, and those that VHAP adds to it
-LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 def check_flame(model: FaceModel) -> None:
@@ -40,26 +35,25 @@ def check_flame(model: FaceModel) -> None:
 def flame_parameters(track: Track, model: JointedModel) -> dict[str, np.ndarray]:
     """The arrays, by name. ``track`` is of this model, and moves by its own expressions alone."""
     p = track.parameters.expanded()
-    frames = len(track)
-    rotation = rotation_matrix(p.rotation)
-    root = model.rest_joints(p.identity, p.expression)[..., 0, :]
-    shift = p.translation * torch.as_tensor(FLIP) + (rotation @ root[..., None])[..., 0] - root
-    own = getattr(model.provenance, "own_expressions", None) or model.count("expression")
-    lids = [model.expression_names.index(n) for n in LIDS if n in model.expression_names[EXPRESSION:own]]
+    frames, flame = len(track), to_flame(p, model)
     count = len(model.mean) + (TEETH if len(model.mean) == FLAME else 0)
+    lights = np.zeros((9, 3))
+    lights[0] = np.sqrt(4 * np.pi)
     arrays = {
-        "rotation": p.rotation,
-        "translation": shift / 1000 + torch.tensor([0.0, 0.0, 1.0]),
-        "neck_pose": p.joints[:, :3],
-        "jaw_pose": p.joints[:, 3:6],
-        "eyes_pose": axis_angle(gaze_rotation(p.gaze)).flatten(1),
-        "shape": p.identity[0, :IDENTITY],
-        "expr": p.expression[:, :EXPRESSION],
-        "static_offset": torch.zeros(1, count, 3),
-        "focal_length": (track.parameters.focal / max(track.width, track.height)).reshape(1),
-        "lights": torch.cat([torch.full((1, 3), float(np.sqrt(4 * np.pi))), torch.zeros(8, 3)]),
-    } | ({"eyelids": p.expression[:, lids]} if lids else {})  # the trackers that know lids have them by this name
-    return {name: value.float().numpy() for name, value in arrays.items()} | {
+        "rotation": flame.rotation,
+        "translation": flame.translation + (0.0, 0.0, 1.0),
+        "neck_pose": flame.neck,
+        "jaw_pose": flame.jaw,
+        "eyes_pose": flame.eyes,
+        "shape": flame.shape,
+        "expr": flame.expression,
+        "static_offset": np.zeros((1, count, 3)),
+        "focal_length": np.array([float(track.parameters.focal) / max(track.width, track.height)]),
+        "lights": lights,
+    }
+    if None not in lid_indices(model):
+        arrays["eyelids"] = flame.lids  # the trackers that know lids have them by this name
+    return {name: value.astype(np.float32) for name, value in arrays.items()} | {
         "timestep_id": np.array([f"{k:05d}" for k in range(frames)]),
         "n_processed_frames": np.array(frames),
         "image_size": np.array([track.height, track.width]),

@@ -119,7 +119,7 @@ class GazeRefiner:
         for eye in range(2):
             rows, columns = inside[eye].nonzero().unbind(1)
             count = len(rows) * min(1.0, 1 / scale) ** 2
-            if count < self.policy.fewest:
+            if count < self.policy.fewest or not eyes.seen[eye]:
                 out.append(None)
                 continue
             ray = torch.stack([(columns + 0.5 - middle[eye, 0]), (rows + 0.5 - middle[eye, 1])], -1) / (focal * scale)

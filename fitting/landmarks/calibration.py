@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from facemodel.base import FaceModel, LandmarkEmbedding
 from facemodel.landmark_schemes import SCHEMES
@@ -38,7 +39,7 @@ class Policy:
     turned: tuple[float, float, float] = (10.0, 20.0, 3.0)  # most pitch and yaw of the others, std of roll
     strength: float = 0.8  # std, of the people but the first
     gaze: tuple[float, float] = (18.0, 10.0)  # most yaw and pitch of the eyes
-    grain: float = 0.7  # between the places that are tried
+    grain: float = 1.0  # between the places that are tried
     reach: float = 7.0  # from the first guess
     stay: float = 0.05  # what a millimetre from the first guess costs, against as much of error
     alike: float = 0.35  # share of a gesture's largest movement by which a place may move otherwise than the guess
@@ -81,25 +82,29 @@ def calibrate(
     The model's own embedding of that scheme is where they are looked for.
     """
     seen = observe(model, detector, policy, report)
-    if len(seen) < policy.enough:
-        return None
-    guess = model.landmarks(model.mean, detector.scheme).double().numpy()
+    return embed(model, detector.scheme, seen, policy) if len(seen) >= policy.enough else None
+
+
+def embed(
+    model: FaceModel, scheme: str, seen: Sequence[Observation], policy: Policy = POLICY
+) -> LandmarkEmbedding:  # fmt: skip
+    """The places on the model that are seen nearest to a scheme's points, near where it has these."""
+    guess = model.landmarks(model.mean, scheme).double().numpy()
     places = _places(model, guess, policy)
-    moves = _gestures(model)
-    errors, facing = _errors(places, seen, model, policy)
-    start = model.embeddings[detector.scheme]
-    alike = _alike(places, moves, model, start, policy)
-    known = start.weights.numpy() > 0
-    turning = {k for side in SCHEMES[detector.scheme].irises for k in side}
+    errors, facing = _errors(places, seen, policy)
+    start = model.embeddings[scheme]
+    alike = _likeness(places, _gestures(model), model, start, policy)
+    turning = {k for side in SCHEMES[scheme].irises for k in side}
     triangles, bary = start.triangles.clone(), start.barycentric.clone()
     spread = np.full(len(guess), np.inf)
-    for k in np.flatnonzero(known):
+    for k in np.flatnonzero(start.weights.numpy() > 0):
         on_side = places.eyeball if k in turning else ~places.eyeball
-        near = np.flatnonzero((np.linalg.norm(places.at - guess[k], axis=1) < policy.reach) & on_side & alike[k])
+        near = np.array(places.tree.query_ball_point(guess[k], policy.reach), dtype=np.int64)
+        near = near[on_side[near]]
+        near = near[alike(near, k)]
         if not len(near):
             continue
-        away = errors(near, k)  # (M, P)
-        cost = np.minimum(away, policy.clip).mean(1) + _behind(facing[near]).mean(1)
+        cost = np.minimum(errors(near, k), policy.clip).mean(1) + _behind(facing[near]).mean(1)
         cost += policy.stay * np.linalg.norm(places.at[near] - guess[k], axis=1)
         best = near[cost <= cost.min() + 0.01]
         middle = places.at[best].mean(0)
@@ -107,8 +112,8 @@ def calibrate(
         triangles[k], bary[k] = int(places.triangle[chosen]), torch.from_numpy(places.barycentric[chosen])
         spread[k] = np.median(errors(np.array([chosen]), k))
     weights = torch.from_numpy(1 / (1 + (spread / policy.soft) ** 2)).float()
-    weights[list(SCHEMES[detector.scheme].outline)] *= policy.sliding
-    return LandmarkEmbedding(triangles, bary, weights * start.weights.gt(0))
+    weights[list(SCHEMES[scheme].outline)] *= policy.sliding
+    return LandmarkEmbedding(triangles, bary, weights)
 
 
 # -- what the detector sees ---------------------------------------------------------------------------------------
@@ -196,17 +201,16 @@ class _Places:
     corners: np.ndarray  # (S, 3) vertices
     at: np.ndarray  # (S, 3) mm, on the mean
     eyeball: np.ndarray  # (S,) bool
+    tree: cKDTree  # of `at`
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """(V, ...) attributes of vertices at the places, (S, ...)."""
         shares = self.barycentric.reshape(*self.barycentric.shape, *(1,) * (values.ndim - 1))
-        return (values[self.corners] * shares).sum(1)
+        return sum(values[self.corners[:, k]] * shares[:, k] for k in range(3))
 
 
 def _places(model: FaceModel, guess: np.ndarray, policy: Policy) -> _Places:
     """Spread over the triangles near the guesses, a place on each `grain` squared."""
-    from scipy.spatial import cKDTree
-
     vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
     corners = vertices[triangles]
     near = np.isfinite(cKDTree(guess).query(corners.mean(1), distance_upper_bound=policy.reach + 4)[0])
@@ -224,7 +228,9 @@ def _places(model: FaceModel, guess: np.ndarray, policy: Policy) -> _Places:
     for index in model.eyes.vertices if model.eyes is not None else ():
         eyeball[index.numpy()] = True
     at = (corners[triangle] * shares[..., None]).sum(1)
-    return _Places(triangle, shares.astype(np.float32), triangles[triangle], at, eyeball[triangles[triangle]].all(1))
+    return _Places(
+        triangle, shares.astype(np.float32), triangles[triangle], at, eyeball[triangles[triangle]].all(1), cKDTree(at)
+    )
 
 
 def _gestures(model: FaceModel) -> np.ndarray:
@@ -239,24 +245,26 @@ def _gestures(model: FaceModel) -> np.ndarray:
     return np.array(made).reshape(len(names), len(model.mean), 3)
 
 
-def _alike(
-    places: _Places, moves: np.ndarray, model: FaceModel, start: LandmarkEmbedding, policy: Policy
-) -> np.ndarray:
-    """(L, S) bool: places that the gestures move as they move the landmark's first guess."""
-    alike = np.ones((len(start.weights), len(places.at)), dtype=bool)
+def _likeness(places: _Places, moves: np.ndarray, model: FaceModel, start: LandmarkEmbedding, policy: Policy):
+    """A function of places (M,) and a landmark: (M,) bool, whether the gestures move them as they move its guess."""
     corners, shares = model.triangles[start.triangles].numpy(), start.barycentric.numpy()[..., None]
-    for move in moves:
-        there, here = places.of(move), (move[corners] * shares).sum(1)
-        most = np.linalg.norm(move, axis=-1).max()
-        alike &= np.linalg.norm(there[None] - here[:, None], axis=-1) < policy.alike * most
+    there, here = [places.of(move) for move in moves], [(move[corners] * shares).sum(1) for move in moves]
+    most = [policy.alike * np.linalg.norm(move, axis=-1).max() for move in moves]
+
+    def alike(chosen: np.ndarray, landmark: int) -> np.ndarray:
+        found = np.ones(len(chosen), dtype=bool)
+        for a, b, limit in zip(there, here, most):
+            found &= np.linalg.norm(a[chosen] - b[landmark], axis=-1) < limit
+        return found
+
     return alike
 
 
-def _errors(places: _Places, seen: list[Observation], model: FaceModel, policy: Policy):
+def _errors(places: _Places, seen: Sequence[Observation], policy: Policy):
     """A function of places (M,) and a landmark: mm (M, P) from where it was found; and how places face, (S, P)."""
-    pixels = np.stack([places.of(o.pixels) for o in seen], 1)  # (S, P, 2)
-    scale = np.stack([places.of(o.depth) for o in seen], 1) / policy.focal
-    facing = np.stack([places.of(o.facing) for o in seen], 1)
+    pixels = places.of(np.stack([o.pixels for o in seen], 1))  # (S, P, 2)
+    scale = places.of(np.stack([o.depth for o in seen], 1)) / policy.focal
+    facing = places.of(np.stack([o.facing for o in seen], 1))
     points = np.stack([o.points for o in seen])  # (P, L, 2)
 
     def errors(chosen: np.ndarray, landmark: int) -> np.ndarray:

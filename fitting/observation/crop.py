@@ -51,6 +51,7 @@ class Observation:
     face_size: Tensor  # (F,) px of the frame
     frame_centre: Tensor  # (2,) principal point, px of the frame
     eyes: tuple[EyePatches, ...] | None = None  # F of them, where the picture was at hand
+    hidden: Tensor | None = None  # (F,) bool: parts of the face are hidden, and have no landmarks; None: of none
 
     def __len__(self) -> int:
         return len(self.side)
@@ -61,7 +62,8 @@ class Observation:
         levels = {s: Level(level.stack[at], s) for s, level in self.levels.items()}
         parts = self.corner, self.side, self.landmarks, self.face_size
         eyes = None if self.eyes is None else self.eyes[at]
-        return Observation(levels, *(x[at] for x in parts), self.frame_centre, eyes)
+        hidden = None if self.hidden is None else self.hidden[at]
+        return Observation(levels, *(x[at] for x in parts), self.frame_centre, eyes, hidden)
 
     @staticmethod
     def concatenate(items: list[Observation]) -> Observation:

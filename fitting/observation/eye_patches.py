@@ -24,6 +24,7 @@ class EyePatches:
     brightness: np.ndarray  # (2, S, S) float32 in [0, 1]
     corners: np.ndarray  # (2, 2) px of the frame, top left
     side: float  # px of the frame
+    seen: tuple[bool, bool] = (True, True)  # False where something hides the eye
 
 
 def eye_patches(picture: np.ndarray, centres: np.ndarray, side: float, size: int) -> EyePatches:

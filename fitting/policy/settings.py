@@ -11,6 +11,7 @@ from fitting.observation.eye_patches import EyeSquare
 from fitting.policy.agreement import AgreementPolicy
 from fitting.policy.colour_trust import ColourTrust
 from fitting.policy.confidence import ConfidencePolicy
+from fitting.policy.hidden_parts import HiddenParts
 from fitting.policy.weights import Priors, TermWeights
 
 
@@ -135,6 +136,7 @@ class Settings:
     eyes: EyeSquare = field(default_factory=EyeSquare)
     gaze: GazeSearch = field(default_factory=GazeSearch)
     occlusion: Occlusion = field(default_factory=Occlusion)
+    hidden_parts: HiddenParts = field(default_factory=HiddenParts)
     agreement: AgreementPolicy = field(default_factory=AgreementPolicy)
     confidence: ConfidencePolicy = field(default_factory=ConfidencePolicy)
 

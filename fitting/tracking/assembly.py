@@ -17,6 +17,8 @@ ENERGIES = (
     "detector",
 )  # fmt: skip
 
+VISIBILITY = "visibility."  # starts the names of the energies that become `Track.visibility`
+
 
 def _spread(rows: Rows, shared: SharedSpread, layout: Layout) -> dict[str, Tensor]:
     """Posterior standard deviations by parameter; NaN in frames without a face."""
@@ -77,5 +79,6 @@ def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, ti
         landmark_scheme=scheme,
         energies={k: rows.energy(k) for k in ENERGIES},
         spread=_spread(rows, shared.spread, layout),
+        visibility={r.name: rows.energy(VISIBILITY + r.name) for r in fitter.regions},
         facts={**facts, "timings": timings, "warnings": warnings},
     )

@@ -84,4 +84,6 @@ def doubts(
 def frame_doubts(track: Track, index: int) -> list[str]:
     """`doubts` of a track's frame."""
     energies = {name: float(values[index]) for name, values in track.energies.items() if values[index].isfinite()}
-    return doubts(energies, FrameStatus(int(track.status[index])))
+    hidden = [part.replace("_", " ") for part in track.visibility if track.hidden(part)[index]]
+    said = [f"hidden, and so as at rest: {', '.join(hidden)}"] if hidden else []
+    return doubts(energies, FrameStatus(int(track.status[index]))) + said

@@ -23,6 +23,7 @@ from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import lit_and_shaded, neighbours, parts_at, seen_parts
+from fitting.occlusion.regions import any_hidden, face_regions
 from fitting.policy.colour_trust import terms_at
 from fitting.policy.settings import Settings
 from fitting.policy.weights import TermWeights
@@ -76,6 +77,7 @@ class Fitter:
         sets = [most.every(max(times) // t) for t in times]
         self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
         self.marks = landmark_points(model, scheme)
+        self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
         self.occluder = occluder(model, self.settings.thinning)
         self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
         self.sizes = relative_sizes(model)
@@ -179,8 +181,8 @@ class Fitter:
             before = before.slackened(state, self.unknowns)
         unhidden, where = self.unhidden(state, seen, shared=False)
         visible, look = unhidden * in_picture(where, seen, s.visibility), None
-        if self.lights and MASK_SIZE in seen.levels:
-            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(self.lights, *visible.shape)
+        if (lights := self.lights or int(any_hidden(seen))) and MASK_SIZE in seen.levels:
+            parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
             visible = visible * skin
         for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
@@ -191,10 +193,14 @@ class Fitter:
         if seen.eyes is not None and self._gaze is not None:
             gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
-        stds, counted = spread(step.matrix, self.held_frame), self.marks.weights
+        matrix = step.matrix
+        if before is not None and any_hidden(seen):  # which the frame before may not have seen either
+            matrix = matrix - torch.diag_embed(before.precision)
+        stds = spread(matrix, self.held_frame)
+        counted = self.marks.weights * seen.landmarks.isfinite().all(-1)
         moved = float((step.change / stds.clamp_min(1e-9))[:, ~self.held_frame].square().mean().sqrt())
         energies = {
-            "landmarks": float((step.distances * counted).sum() / counted.sum()) ** 0.5,
+            "landmarks": float((step.distances * counted).sum() / counted.sum().clamp_min(1e-6)) ** 0.5,
             "energy": float(step.equations.energy.sum()),
             "step": moved,
             "converged": float(moved < policy.at_rest),

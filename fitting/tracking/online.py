@@ -12,6 +12,7 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import LandmarkDetector
 from fitting.observation.crop import FaceCrop, Observation, cut_out, observe
+from fitting.occlusion.regions import without_hidden
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.follow import FaceFollower
@@ -65,6 +66,7 @@ class OnlineTracker:
         self._shared: FitState | None = None
         self._previous: FitState | None = None
         self._time = 0.0
+        self._count, self._visibility = 0, None
 
     def __call__(self, picture: np.ndarray, time: float) -> OnlineFrame:
         """The next frame, (H, W, 3) uint8 RGB, seen at ``time`` seconds; times rise."""
@@ -80,11 +82,20 @@ class OnlineTracker:
             seen = observe(picture, face, settings.levels, self.device, settings.eyes)
             if status & FrameStatus.CUT:
                 self._previous = None
+            seen = self._without_hidden(seen)
             start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)
             elapsed = max(time - self._time, 1e-3)
             self._previous = self.fitter.track(seen, self._previous, start, elapsed).state
             self._time = time
             return OnlineFrame(status, _clip(self._previous)[0])
+
+    def _without_hidden(self, seen: Observation) -> Observation:
+        policy, before = self.fitter.settings.hidden_parts, self._visibility if self._previous is not None else None
+        self._count += 1
+        if before and min(before.values()) == 1 and self._count % policy.every:
+            return seen
+        seen, self._visibility = without_hidden(seen, self.fitter.regions, policy, before)
+        return seen
 
     def _solve_identity(self, crop: FaceCrop, time: float) -> None:
         """Collects a face; once there are enough, solves for identity over evenly spread ones."""

@@ -25,6 +25,7 @@ from fitting.observation.crop import Observation
 from fitting.occlusion.network import PARTS
 from fitting.occlusion.network import SIZE as MASK_SIZE
 from fitting.occlusion.parts import parts_at, seen_parts, shares
+from fitting.occlusion.regions import any_hidden, hidden_apart
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
 from fitting.policy.colour_trust import ColourTrust, terms_at
 from fitting.policy.weights import TermWeights
@@ -104,7 +105,8 @@ def implausibility(state: FitState, policy: ColourTrust) -> float:
 
 class _KeyFrames:
     def __init__(self, fitter: Fitter, seen: Observation, report: Report) -> None:
-        self.fitter, self.seen, self.report = fitter, seen, report
+        self.fitter, self.report = fitter, report
+        self.seen = hidden_apart(seen, fitter.regions, fitter.settings.hidden_parts)
         s, j = fitter.settings, fitter.settings.joint
         self._joint = j
         self.side = float(seen.side.median())
@@ -129,7 +131,7 @@ class _KeyFrames:
         coarse = masked or self._coarse(placed)
         if self.side > s.trust.least_side[self.few] and (result := self._trusting(coarse)) is not None:
             return result
-        if hidden and segmented.shade is not None:
+        if hidden and (segmented.shade is not None or any_hidden(self.seen)):
             return self._usual(masked)
         plain = coarse if masked is None else self._coarse(placed)
         return self._usual(plain, skin=segmented if segmented.hidden > s.occlusion.some else None)

@@ -22,9 +22,10 @@ from fitting.energy.pairs import eye_openness
 from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.landmarks.registry import make_detector
 from fitting.observation.crop import Observation, observe
+from fitting.occlusion.regions import Visibility, jumped, without_hidden
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
-from fitting.tracking.assembly import as_track
+from fitting.tracking.assembly import VISIBILITY, as_track
 from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
 from fitting.tracking.confidence import confidence, face_brightness
 from fitting.tracking.follow import FaceFollower, FollowerState, FollowPolicy
@@ -39,7 +40,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-SOLVER = 8  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 9  # counts up where a checkpoint of before can't be gone on from
 
 
 @dataclass(frozen=True)
@@ -187,18 +188,33 @@ def _solve_frame(
     if item.status & FrameStatus.CUT:
         previous = None
     keys = shared.plan.key_frames
+    seen, visibility = _seen_parts(rows, item, fitter, previous is not None)
     solved = previous is None and item.index in keys
     if previous is not None:
         start = previous
     elif solved:
         start = shared.state.frame(keys.index(item.index))
     else:
-        start = fitter.start(item.seen, shared.state)
-    result = fitter.track(item.seen, previous, start, item.time - last_time, near=solved)
+        start = fitter.start(seen, shared.state)
+    result = fitter.track(seen, previous, start, item.time - last_time, near=solved)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
+    result.energies.update({VISIBILITY + name: value for name, value in visibility.items()})
     policy = fitter.settings.confidence
     rows.append(item, result, confidence(result.energies, policy), policy.doubtful)
     return result.state
+
+
+def _seen_parts(rows: Rows, item: _Frame, fitter: Fitter, goes_on: bool) -> tuple[Observation, Visibility]:
+    """`without_hidden` of a frame; of one that goes on from one in which all was seen, only now and then.
+
+    The network takes a fifth of a frame's time. What comes before a face makes the detector's landmarks jump.
+    """
+    policy = fitter.settings.hidden_parts
+    before = {r.name: rows.energies[-1][VISIBILITY + r.name] for r in fitter.regions} if goes_on else None
+    look = not before or min(before.values()) < 1 or item.index % policy.every == 0
+    if look or jumped(item.seen.landmarks[0], torch.from_numpy(rows.points[-1]), fitter.regions, policy):
+        return without_hidden(item.seen, fitter.regions, policy, before)
+    return item.seen, before
 
 
 @contextlib.contextmanager

@@ -82,10 +82,15 @@ def edit(
 )
 def import_(
     input: Annotated[Path, Argument("FILE|FOLDER", "Of DECA, EMOCA, SMIRK, VHAP, metrical-tracker; or csv, json.")],
-    output: Annotated[Path, Output("TRACK|CSV", "Folder for the track; of curves, a .csv that 'portrait edit' reads.")],
+    output: Annotated[
+        Path, Output("TRACK|CSV|JSON", "Folder for a track; of curves, a .csv for 'portrait edit --csv'.")
+    ],
     format: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="What it is, where its content doesn't say; a wrong one lists all."),
+    ] = None,
+    track: Annotated[
+        Path | None, File("TRACK", "Make edits of this track of the curves: a .json for 'portrait edit --edits'.")
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second, where the files don't say; default 25.")] = None,
     model: Model = None,
@@ -98,7 +103,7 @@ def import_(
     from portrait.services.importing import import_file
     from portrait.services.setup import Setup
 
-    run(import_file, input, output, format=format, fps=fps, setup=Setup(model, "cpu"))
+    run(import_file, input, output, format=format, fps=fps, track=track, setup=Setup(model, "cpu"))
 
 
 @app.command(

@@ -14,6 +14,7 @@ from foundation.errors import PortraitError
 from portrait.commands.options import Detector, Device, File, Model, Rasterizer
 
 TITLE = "portrait live: q ends"
+KEYS = "n: this is my face at rest, r: the same and its range, q: ends"
 PREVIEW = 384  # px, height of the preview
 app = typer.Typer()
 
@@ -21,7 +22,9 @@ app = typer.Typer()
 @app.command(
     epilog="Examples: portrait live --source 0 --weights talk.weights.safetensors   |   "
     "portrait live --source actor.mp4 --weights talk.weights.safetensors --no-window --record out.mp4   |   "
-    "portrait live --source 0 --method face2face --target talk.mp4 --target-track talk.track"
+    "portrait live --source 0 --method face2face --target talk.mp4 --target-track talk.track   |   "
+    "portrait live --source 0 --vmc 127.0.0.1:39539 --calibrate me.json   |   "
+    "portrait live --source 0 --live-link 192.168.1.20:11111 --csv take.csv --no-window"
 )
 def live(
     source: Annotated[str, typer.Option(metavar="CAMERA|VIDEO", help="A camera's number, or a video at its own rate.")],
@@ -38,22 +41,38 @@ def live(
     ] = None,
     window: Annotated[bool, typer.Option("--window/--no-window", help="Show driver and result.")] = True,
     record: Annotated[Path | None, File("VIDEO", "Also write what is made.")] = None,
+    live_link: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Send what is tracked to Unreal, as Live Link Face does.")
+    ] = None,
+    vmc: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Send it by the VMC protocol, with Perfect Sync's names.")
+    ] = None,
+    csv: Annotated[Path | None, File("FILE", "Write it as Live Link Face's csv.")] = None,
+    calibrate: Annotated[
+        Path | None,
+        File("JSON|VIDEO", "What is sent, counted from your own face: saved by keys n and r, or a clip of yours."),
+    ] = None,
     model: Model = None,
     detector: Detector = "mediapipe",
     rasterizer: Rasterizer = "auto",
     device: Device = "auto",
 ) -> None:
-    """Drive a trained person by a camera. Takes the newest frame each time and drops what it can't keep up with.
+    """Drive a trained person by a camera, or send the face to other programs, or both (docs/live.md).
 
-    For the first 1.5 seconds with a face nothing is made: the driver's identity is solved over them.
+    Takes the newest frame each time and drops what it can't keep up with. For the first 1.5 seconds with a face nothing
+    is made: the driver's identity is solved over them.
     """
     if window:
         check_display()
+    if calibrate is not None and not window and not calibrate.exists():
+        raise PortraitError(f"--calibrate '{calibrate}': no such file; without a window give a saved one, or a clip")
 
     from portrait.services.live import LiveOptions
     from portrait.services.setup import Setup
 
-    options = LiveOptions(source, weights, target_track, target, frames, record, detector, method)
+    wanted = {"live-link": live_link, "vmc": vmc, "csv": csv}
+    streams = tuple((name, str(where)) for name, where in wanted.items() if where is not None)
+    options = LiveOptions(source, weights, target_track, target, frames, record, detector, method, streams, calibrate)
     watch(options, Setup(model, device, rasterizer), window=window)
 
 
@@ -68,12 +87,14 @@ def watch(options, setup, window: bool = True):
         session = LiveSession(options, setup, report)
         if session.track_path is not None and options.target_track is None:
             say(f"{session.track_path}: taken as the track that the weights were trained on")
-        with session, Window() if window else contextlib.nullcontext() as shown:
+        with session, Window(session) if window else contextlib.nullcontext() as shown:
             if session.collect is not None:
                 say(
                     f"{session.stream.name}: look into the camera; identity is solved over the first "
                     f"{session.collect:g} s with a face"
                 )
+            if shown is not None and options.streams:
+                say(f"keys in the window: {KEYS}")
             with contextlib.suppress(KeyboardInterrupt):  # the way to end it without a window
                 for frame in session:
                     if shown is not None and shown(frame):
@@ -84,7 +105,10 @@ def watch(options, setup, window: bool = True):
 
 
 class Window:
-    """Shows the driver beside the result."""
+    """Shows the driver, beside the result where there is one; its keys are a `portrait.services.live.LiveSession`'s."""
+
+    def __init__(self, session) -> None:
+        self._session = session
 
     def __enter__(self) -> Window:
         return self
@@ -96,10 +120,17 @@ class Window:
 
         from portrait.pictures import fit_height, labelled
 
-        made = np.zeros((PREVIEW, PREVIEW, 3), np.uint8) if frame.made is None else fit_height(frame.made, PREVIEW)
-        panels = [labelled(fit_height(frame.picture, PREVIEW), "driver"), labelled(made, "synthetic")]
+        prompt = self._session.calibrator.prompt
+        said = prompt.text if prompt is not None else "driver" if frame.tracked else "driver: no face"
+        panels = [labelled(fit_height(frame.picture, PREVIEW), said)]
+        if self._session.options.drives:
+            made = np.zeros((PREVIEW, PREVIEW, 3), np.uint8) if frame.made is None else fit_height(frame.made, PREVIEW)
+            panels.append(labelled(made, "synthetic"))
         cv2.imshow(TITLE, np.ascontiguousarray(np.hstack(panels)[..., ::-1]))
-        return cv2.waitKey(1) & 0xFF in (ord("q"), 27)
+        key = cv2.waitKey(1) & 0xFF
+        if key in (ord("n"), ord("r")):
+            self._session.calibrator.begin(grimaces=key == ord("r"))
+        return key in (ord("q"), 27)
 
     def __exit__(self, *_) -> None:
         import cv2

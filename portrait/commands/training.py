@@ -156,7 +156,7 @@ def reenact(
     model: Model = None,
     detector: Detector = "mediapipe",
     quality: Quality = "balanced",
-    comparison: Annotated[Path | None, File("VIDEO", "Also driver | target | maps | result.")] = None,
+    comparison: Annotated[Path | None, File("VIDEO", "Also driver | target | maps | Face2Face | result.")] = None,
     report: Annotated[Path | None, File("HTML", "Also a report in one file.")] = None,
     sound: Sound = "source",
     rasterizer: Rasterizer = "auto",
@@ -208,6 +208,6 @@ def demo(
         setup=Setup(model, device, rasterizer),
     )  # fmt: skip
     say(f"\nDone in {(time.perf_counter() - began) / 60:.1f} minutes. Look at:")
-    for path, what in ((done.video, "the new video"), (done.comparison, "driver | target | maps | result"),
+    for path, what in ((done.video, "the new video"), (done.comparison, "driver | target | maps | Face2Face | result"),
                        (done.page, "curves, overlays, timings, warnings")):  # fmt: skip
         say(f"  {path}   {what}")

@@ -1,4 +1,4 @@
-"""The comparison video: driver | target | what the method shows | result, labelled."""
+"""The comparison video: driver | target | what methods show | result, labelled."""
 
 from __future__ import annotations
 

@@ -27,6 +27,13 @@ def undetermined(track: Track) -> dict[str, float]:
     return out
 
 
+def hidden_parts(track: Track) -> str:
+    """``mouth in 12, nose in 3 of 90 frames``; empty where all is seen, or nothing is known of it."""
+    counts = {part.replace("_", " "): int(track.hidden(part).sum()) for part in track.visibility}
+    told = [f"{part} in {count}" for part, count in counts.items() if count]
+    return ", ".join(told) + (f" of {len(track)} frames" if told else "")
+
+
 def quality_lines(track: Track) -> dict[str, str]:
     """Texts by topic; topics that the track doesn't know of are left out."""
     tracked = track.confidence[track.tracked].float()
@@ -34,6 +41,8 @@ def quality_lines(track: Track) -> dict[str, str]:
     if "converged" in track.energies:
         converged = torch.nan_to_num(track.energies["converged"][track.tracked])
         lines["converged"] = f"{float(converged.mean()) if len(converged) else 0:.0%} of the frames with a face"
+    if hidden := hidden_parts(track):
+        lines["hidden"] = f"{hidden}; as at rest there"
     if shares := undetermined(track):
         text = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
         lines["open"] = f"{text}: coefficients whose spread is more than {WIDE:.0%} of the prior's"

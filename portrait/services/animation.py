@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from facemodel.export.animated.base import (
 from foundation.atomic import check_replaceable
 from foundation.progress import Report, ignore
 from neural_render import FrameCursor
+from portrait.matte import PersonMatte
 from portrait.pictures import as_bytes
 from portrait.services.checks import check_number, check_output
 from portrait.services.events import Notes
@@ -145,25 +147,29 @@ class ClipPictures:
     track: Track
     reader: object  # frames as (index, time, picture), of the track's size
 
-    def __call__(self, frames: Sequence[int], window: Window) -> Iterator[Picture]:
+    def __call__(self, frames: Sequence[int], window: Window, matte: bool) -> Iterator[Picture]:
         cursor, indices = FrameCursor(self.reader), target_frames(self.track)
         camera, parameters = window.of(self.track.camera), self.track.parameters.expanded()
-        for frame in frames:
-            with torch.inference_mode():
-                drawn = render(self.model, parameters[frame], camera, maps=("mask", "depth"))
-            depth = drawn["depth"][0, ..., 0].cpu().numpy().round().astype(np.uint16)
-            yield Picture(cut(cursor.at(indices[frame]), window), as_bytes(drawn["mask"][0, ..., 0]), depth)
+        with PersonMatte() if matte else contextlib.nullcontext() as person:
+            for frame in frames:
+                with torch.inference_mode():
+                    drawn = render(self.model, parameters[frame], camera, maps=("mask", "depth"))
+                depth = drawn["depth"][0, ..., 0].cpu().numpy().round().astype(np.uint16)
+                mask, image = as_bytes(drawn["mask"][0, ..., 0]), cursor.at(indices[frame])
+                if person is not None:
+                    mask = np.maximum(mask, cut(person(image), window))
+                yield Picture(cut(image, window), mask, depth)
         cursor.close()
 
 
 def cut(frame: np.ndarray, window: Window) -> np.ndarray:
-    """A window of a picture (H, W, 3), black beyond its borders, at the window's size."""
+    """A window of a picture (H, W, ...), black beyond its borders, at the window's size."""
     height, width = frame.shape[:2]
     (wide, high), (x, y) = window.side, (window.x, window.y)
     if (x, y, wide, high) == (0, 0, width, height) and window.size == (width, height):
         return frame
     part = frame[max(0, y) : max(0, y + high), max(0, x) : max(0, x + wide)]
     top, left = max(0, -y), max(0, -x)
-    padding = ((top, high - top - part.shape[0]), (left, wide - left - part.shape[1]), (0, 0))
+    padding = [(top, high - top - part.shape[0]), (left, wide - left - part.shape[1])] + [(0, 0)] * (frame.ndim - 2)
     smaller = window.size[0] < wide
     return cv2.resize(np.pad(part, padding), window.size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

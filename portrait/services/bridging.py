@@ -18,6 +18,8 @@ from foundation.progress import Report, ignore
 
 FEW = 20
 """Landmarks of its own below which a model is registered again with those that the detector found."""
+BEFORE = "MediaPipe's landmarks are"
+"""How a note starts that is true of a model as it was read."""
 
 
 def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
@@ -56,7 +58,8 @@ def _calibrated(model: LinearModel, scheme: str) -> LinearModel:
     if model.provenance is not None:
         others = [c for c in model.provenance.carried if not c.startswith(f"landmarks {scheme}")]
         carried = (*others, f"landmarks {scheme} (found by the detector)")
-        model.provenance = dataclasses.replace(model.provenance, carried=carried)
+        notes = tuple(n for n in model.provenance.notes if not n.startswith(BEFORE))
+        model.provenance = dataclasses.replace(model.provenance, carried=carried, notes=notes)
     return model
 
 

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel import PortraitError, Track
+from facemodel import PortraitError, Track, apply_curves
 from facemodel.arkit import ARKIT_NAMES
-from facemodel.editing.curve_files import KINDS, kind_of, read_any_curves
+from facemodel.editing.curve_files import KINDS, read_any_curves
 from facemodel.editing.curves import Curves, write_table
+from facemodel.editing.edits_file import write_edits
 from facemodel.formats.trackers.base import FPS, TRACKERS, find_tracker, import_track
 from foundation.progress import Report, ignore
 from portrait.services.checks import check_number, check_output
-from portrait.services.editing import NAMED, clamped_note, rate_note
+from portrait.services.editing import NAMED, clamped_note, held_note, rate_note
 from portrait.services.events import Notes
 from portrait.services.setup import Setup
-from portrait.tracks import check_new_folder, describe_track
+from portrait.tracks import check_new_folder, describe_track, load_track
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,22 @@ class ImportedTrack:
     def lines(self) -> list[str]:
         """What there is to say of it."""
         return [f"{self.path}: {describe_track(self.track)}, from {self.title}"]
+
+
+@dataclass(frozen=True)
+class ImportedEdits:
+    """What a table of curves makes of a track, as 'portrait edit --edits' takes it."""
+
+    path: Path
+    track: Path
+    count: int
+    title: str
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        how = f"'portrait edit {self.track} --edits {self.path} -o TRACK2' applies them"
+        return [f"{self.path}: {self.count} curves of '{self.track}', from {self.title}; {how}"]
 
 
 @dataclass(frozen=True)
@@ -57,12 +74,15 @@ def import_file(
     *,
     format: str | None = None,
     fps: float | None = None,
+    track: Path | None = None,
     setup: Setup = Setup(),
     report: Report = ignore,
-) -> ImportedTrack | ImportedCurves:
-    """A tracker's files become a track, a table of curves becomes Live Link Face's. PortraitError for anything else.
+) -> ImportedTrack | ImportedCurves | ImportedEdits:
+    """A tracker's files become a track, a table of curves Live Link Face's, or edits of a track.
 
     format: a name of `TRACKERS` or `KINDS`; None finds it by content. fps: frames a second where the files don't say.
+    track: what curves become edits of.
+    Raises PortraitError for anything else.
     """
     check_number("fps", fps, 0, 1000, above=True, unit=" frames a second")
     if format is not None and format not in (*TRACKERS, *KINDS):
@@ -70,7 +90,12 @@ def import_file(
     if not path.exists():
         raise PortraitError(f"'{path}': no such file or folder; check the name")
     curves = format in KINDS or (format is None and path.is_file() and path.suffix.lower() in (".csv", ".json"))
-    return (import_curves if curves else import_tracked)(path, output, format, fps, setup, Notes(report))
+    notes = Notes(report)
+    if track is not None:
+        if not curves:
+            raise PortraitError(f"--track: curves become edits of one, '{path}' is none; leave it out")
+        return import_edits(path, output, format, fps, track, setup, notes)
+    return (import_curves if curves else import_tracked)(path, output, format, fps, setup, notes)
 
 
 def import_tracked(
@@ -80,10 +105,10 @@ def import_tracked(
     check_new_folder(output, path)
     name = format or find_tracker(path)
     model = setup.started().face_model("cpu")
-    track, found = import_track(path, model, name, fps or FPS)
+    track, found = import_track(path, model, name, fps)
     for note in found.notes:
         notes.add(note)
-    if fps is None and len(track) > 1:
+    if fps is None and found.fps is None and len(track) > 1:
         notes.add(f"frames are taken for {FPS:g} a second; --fps says otherwise")
     track.save(output)
     return ImportedTrack(output, track, TRACKERS[name].title, tuple(notes))
@@ -94,10 +119,38 @@ def import_curves(
 ) -> ImportedCurves:
     """A csv of ARKit's curves."""
     if output.suffix.lower() != ".csv":
-        raise PortraitError(f"output '{output}': curves become a table; expected a name ending in .csv")
+        raise PortraitError(
+            f"output '{output}': curves become a table; expected a name ending in .csv, or --track with the track that "
+            "they are edits of"
+        )
     check_output(output, path)
-    kind = format or kind_of(path)
-    curves, kind = read_any_curves(path, rate=fps, default_rate=30.0, kind=kind)
+    curves, kind = read_any_curves(path, rate=fps, default_rate=30.0, kind=format)
+    tell_of(curves, notes)
+    write_table(curves, output, fps or rate_of(curves))
+    return ImportedCurves(output, curves, KINDS[kind], tuple(notes))
+
+
+def import_edits(
+    path: Path, output: Path, format: str | None, fps: float | None, track: Path, setup: Setup, notes: Notes
+) -> ImportedEdits:
+    """Edits of a track, as JSON: its shapes, gaze and head as the curves have them, by their times."""
+    if output.suffix.lower() != ".json":
+        raise PortraitError(f"output '{output}': edits are JSON; expected a name ending in .json")
+    check_output(output, path, track)
+    model = setup.started().face_model("cpu")
+    before = load_track(track, model)
+    rate = max(1, round(before.fps))
+    curves, kind = read_any_curves(path, rate=fps, default_rate=rate, default_rows=len(before), kind=format)
+    tell_of(curves, notes)
+    if note := held_note(curves, before):
+        notes.add(note)
+    after = apply_curves(before, model, curves, head=kind == "openface")
+    count = write_edits(before, after, model, track.name, output)
+    return ImportedEdits(output, track, count, KINDS[kind], tuple(notes))
+
+
+def tell_of(curves: Curves, notes: Notes) -> None:
+    """Notes of what isn't used, and of what was done."""
     unknown = (*curves.skipped, *(n for n in curves.values if n not in ARKIT_NAMES and not n[:1].isupper()))
     if unknown:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
@@ -105,8 +158,6 @@ def import_curves(
     for note in (*curves.notes, rate_note(curves).replace("--csv-rate", "--fps"), clamped_note(curves)):
         if note:
             notes.add(note)
-    write_table(curves, output, fps or rate_of(curves))
-    return ImportedCurves(output, curves, KINDS[kind], tuple(notes))
 
 
 def rate_of(curves: Curves) -> float:

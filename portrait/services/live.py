@@ -1,4 +1,8 @@
-"""``portrait live``: tracking, mixing and synthesis of each newest frame, for whoever shows or keeps them."""
+"""``portrait live``: tracking, mixing and synthesis of each newest frame, for whoever shows, keeps or receives them.
+
+Each stage is on a thread of its own and takes the newest frame: the source, the tracker with what it sends
+(`portrait.services.outlet`), the driven target (`portrait.services.driving`), if there is one.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,25 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel import FrameStatus, PortraitError, Track
-from facemodel.editing.online_mixing import OnlineMixer, Reference, steady_face
+from facemodel import PortraitError, Track
 from fitting import make_detector
 from fitting.landmarks import DETECTORS
-from fitting.tracking.online import OnlineFrame, OnlineTracker
+from fitting.tracking.online import OnlineTracker
 from foundation.progress import Report, ignore
 from foundation.threads import threads
-from neural_render.methods.base import LiveSynthesizer, Method, method_of
-from neural_render.methods.clip import Clip
+from neural_render.methods.base import method_of
 from neural_render.methods.weights import WeightsHeader
 from portrait.files import synthetic_note, track_facts
+from portrait.services.calibrating import SAVED, Calibrator, open_calibration
 from portrait.services.checks import MOST, check_names, check_number, check_video_output
+from portrait.services.driving import Driver, TargetMixer, check_target, find_target_track, target_clip
 from portrait.services.events import Notes
 from portrait.services.methods import find
+from portrait.services.outlet import Outlet, Wanted
 from portrait.services.setup import Setup
 from portrait.services.synthesis import weights_facts
-from portrait.tracks import altered, check_video, is_track, load_track
-from portrait.video import VideoWriter, open_frames
+from portrait.tracks import load_track
+from portrait.video import VideoWriter
 from portrait.video.newest_frame import NewestFrame, Source, Timed, open_source
 
 RECORD_FPS = 25.0  # nominal; each frame keeps its own time
@@ -35,7 +40,7 @@ RECORD_FPS = 25.0  # nominal; each frame keeps its own time
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What drives whom."""
+    """What drives whom, and what is sent where."""
 
     source: str  # a camera's number or device file, or a video file, which plays at its own rate
     weights: Path | None = None  # what 'portrait train' or 'portrait export' wrote; None for a method without
@@ -45,6 +50,13 @@ class LiveOptions:
     record: Path | None = None  # a video of what is made
     detector: str = "mediapipe"
     method: str | None = None  # one that has no weights
+    streams: Wanted = ()  # (name, where) of `portrait.services.streams`
+    calibrate: Path | None = None  # a saved calibration, where one is saved, or a clip to measure it in
+
+    @property
+    def drives(self) -> bool:
+        """Whether somebody is shown; without, what is tracked is sent alone."""
+        return self.weights is not None or self.method is not None
 
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
@@ -52,14 +64,27 @@ class LiveOptions:
         check_names("landmark detector", [self.detector], DETECTORS)
         if not self.source:
             raise PortraitError("--source: expected a camera's number or a video, got nothing")
-        if (self.weights is None) == (self.method is None):
-            raise PortraitError("live: expected either --weights, or a --method that needs none")
+        if self.weights is not None and self.method is not None:
+            raise PortraitError("live: expected either --weights, or a --method that needs none, got both")
+        if self.calibrate is not None and not self.streams:
+            raise PortraitError("--calibrate: changes what is sent; add --live-link, --vmc or --csv")
+        if not self.drives:
+            self._check_alone()
         if self.method is not None and find(self.method).training is not None:
             raise PortraitError(f"--method {self.method}: needs weights; train them with 'portrait train'")
         if self.method is not None and find(self.method).target.track and self.target_track is None:
             raise PortraitError(f"--method {self.method}: needs --target-track, which 'portrait fit' writes")
         if self.record is not None:
             check_video_output(self.record, *([] if self.weights is None else [self.weights]))
+
+    def _check_alone(self) -> None:
+        if not self.streams:
+            raise PortraitError(
+                "live: expected --weights, a --method that needs none, or where to send what is tracked: "
+                "--live-link, --vmc or --csv"
+            )
+        if self.record is not None or self.target is not None or self.target_track is not None:
+            raise PortraitError("live: --record, --target and --target-track need --weights or --method")
 
 
 @dataclass(frozen=True)
@@ -69,6 +94,7 @@ class LiveFrame:
     picture: np.ndarray  # (H, W, 3) uint8, the driver's
     made: np.ndarray | None  # (h, w, 3) uint8; None without a face, or before identity is known
     seconds: float  # of the source
+    tracked: bool = True  # whether a face was found and fitted, where faces are
 
 
 @dataclass
@@ -77,25 +103,27 @@ class Counts:
 
     source: str = ""  # its name
     taken: int = 0
-    made: int = 0
+    made: int = 0  # pictures; where nobody is driven, frames that were tracked
     dropped: int = 0  # that came while others were worked on
     began: float = 0.0  # when the first picture was made
     ended: float = 0.0
+    verb: str = "made"
+    sent: tuple[str, ...] = ()  # what went to streams, in words
     notes: tuple[str, ...] = ()
 
     @property
     def fps(self) -> float:
-        """Pictures a second, from the first to the last."""
+        """Of those made a second, from the first to the last."""
         return (self.made - 1) / (self.ended - self.began) if self.made > 1 else 0.0
 
     def lines(self) -> list[str]:
         """What there is to say of it."""
-        made = f"{self.made} made of {self.taken} taken, {self.dropped} dropped"
-        return [f"{self.source}: {self.fps:.1f} frames a second, {made}"]
+        made = f"{self.made} {self.verb} of {self.taken} taken, {self.dropped} dropped"
+        return [f"{self.source}: {self.fps:.1f} frames a second, {made}", *self.sent]
 
 
 class LiveSession:
-    """Drives the person of the weights by a camera or a video: a context manager, whose frames are iterated.
+    """Drives a person by a camera or a video, or sends what it tracks: a context manager, whose frames are iterated.
 
     What isn't kept up with is dropped. Iterating ends with the source, after ``options.frames``, or when who iterates
     stops; then `counts` say what happened.
@@ -108,19 +136,23 @@ class LiveSession:
         options.check()
         self.options, self.setup, self.notes = options, setup.started(), Notes(report)
         model = self.setup.face_model()
-        method = find(options.method) if options.weights is None else method_of(options.weights)
-        loaded = None if options.weights is None else method.load(options.weights, model)
+        method = loaded = target = None
         self.track_path: Path | None = None
         """The track that the weights were trained on, for methods with tracks."""
-        target = None
-        if method.driver.track or method.target.track:
+        if options.drives:
+            method = find(options.method) if options.weights is None else method_of(options.weights)
+            loaded = None if options.weights is None else method.load(options.weights, model)
+        if method is not None and (method.driver.track or method.target.track):
             self.track_path = options.target_track or find_target_track(options.weights, loaded.header, model)
             target = load_track(self.track_path, model)
             check_target(self.track_path, target, None if loaded is None else loaded.header)
         self.stream = open_source(options.source)
-        self.counts = Counts(self.stream.name)
-        self._stack = contextlib.ExitStack()
+        self.counts = Counts(self.stream.name, verb="made" if options.drives else "tracked")
+        self.calibrator = Calibrator(tell=self.notes.add)
+        self._stack, self._tracker, self.outlet = contextlib.ExitStack(), None, None
         self._parts = method, loaded, target, model
+        if options.streams:
+            self.outlet = Outlet(options.streams, model, self.calibrator)
 
     @property
     def collect(self) -> float | None:
@@ -133,26 +165,27 @@ class LiveSession:
         with contextlib.ExitStack() as stack:
             # A frame's work is too little for a second thread: tracker and network have one each.
             stack.enter_context(threads(1))
-            synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
-            self._tracker = mix = None
-            self._queues = [stack.enter_context(NewestFrame(self.stream.frames))]
-            if method.driver.track:
+            if self.outlet is not None:
+                stack.enter_context(self.outlet)
+                self.calibrator.calibration = open_calibration(options.calibrate, model, options.detector, device)
+                self.calibrator.path = saved_calibration(options.calibrate)
+            synthesizer = mix = None
+            if method is not None:
+                synthesizer = method.live(loaded, target_clip(method, target, options.target, model), device=device)
+            if self.outlet is not None or method.driver.track:
                 finder = make_detector(options.detector, device)
                 stack.callback(finder.close)
                 self._tracker = OnlineTracker(model, finder, self.stream.width, self.stream.height)
-                self._queues.append(stack.enter_context(NewestFrame(track_frames(self._queues[0], self._tracker))))
-                mix = TargetMixer(model, target, self._tracker)
-            self.driver = Driver(synthesizer, mix)
+            self._queues = [stack.enter_context(NewestFrame(stamped(self.stream.frames)))]  # from here on frames come
+            if self._tracker is not None:
+                tracked = track_frames(self._queues[0], self._tracker, self.outlet)
+                self._queues.append(stack.enter_context(NewestFrame(tracked)))
+                mix = TargetMixer(model, target, self._tracker) if method is not None and method.driver.track else None
+            self.driver = None if method is None else Driver(synthesizer, mix)
             self._recording = None
             if options.record is not None:
-                note = recording_note(
-                    self.stream,
-                    options,
-                    self.track_path,
-                    target,
-                    None if loaded is None else loaded.header,
-                    method.name,
-                )
+                header = None if loaded is None else loaded.header
+                note = recording_note(self.stream, options, self.track_path, target, header, method.name)
                 self._recording = stack.enter_context(Recording(options.record, synthesizer.size, note))
             self._stack = stack.pop_all()
         return self
@@ -163,16 +196,17 @@ class LiveSession:
     def __iter__(self) -> Iterator[LiveFrame]:
         counts = self.counts
         for _, seconds, what in self._queues[-1]:
-            picture, found = what if self._tracker else (what, None)
-            made = self.driver(picture, found)
+            picture, found = what if self._tracker else (what[0], None)
+            made = None if self.driver is None else self.driver(picture, found)
+            tracked = found is None or found.parameters is not None
             counts.taken += 1
-            if made is not None:
+            if made is not None or (self.driver is None and tracked):
                 counts.made, counts.ended = counts.made + 1, time.perf_counter()
                 counts.began = counts.began or counts.ended
             counts.dropped = sum(queue.dropped for queue in self._queues)
             if self._recording is not None:
                 self._recording(made, seconds)
-            yield LiveFrame(picture, made, seconds)
+            yield LiveFrame(picture, made, seconds, tracked)
             if counts.taken == self.options.frames:
                 break
 
@@ -181,13 +215,14 @@ class LiveSession:
         counts = self.counts
         counts.dropped = sum(queue.dropped for queue in self._queues)
         if counts.made == 0 and self._tracker:
-            self.notes.add(f"nothing was made: {why_nothing(self._tracker, counts.taken)}")
+            self.notes.add(f"nothing was {counts.verb}: {why_nothing(self._tracker, counts.taken)}")
+        counts.sent = tuple(self.outlet.lines()) if self.outlet is not None else ()
         counts.notes = tuple(self.notes)
         return counts
 
 
 def why_nothing(tracker: OnlineTracker, taken: int) -> str:
-    """Why a source gave no picture."""
+    """Why a source gave no picture, or none with a face."""
     if tracker.collected is None:
         return f"no face was found in the {taken} frames taken"
     return (
@@ -196,57 +231,24 @@ def why_nothing(tracker: OnlineTracker, taken: int) -> str:
     )
 
 
-def track_frames(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Timed]:
-    """Each frame together with what the tracker says of it: (frame, OnlineFrame)."""
+def stamped(frames: Iterable[Timed]) -> Iterator[Timed]:
+    """Each frame together with when it came: (frame, seconds of `time.perf_counter`)."""
     for index, seconds, frame in frames:
-        yield index, seconds, (frame, tracker(frame, seconds))
+        yield index, seconds, (frame, time.perf_counter())
 
 
-def target_clip(method: Method, track: Track | None, pictures: Path | None, model) -> Clip:
-    """Who is shown. Raises PortraitError where the method needs pictures and none are given."""
-    frames = None if pictures is None else open_frames(pictures)
-    if frames is None and method.target.pictures and method.training is None:
-        raise PortraitError(f"live: the method '{method.name}' looks at the target's pictures; add --target VIDEO")
-    if track is not None:
-        if frames is not None:
-            frames = check_video(pictures, track)
-        return Clip.of_track(track, frames, model)
-    if frames is None:
-        raise PortraitError(f"live: the method '{method.name}' looks at the target's pictures; add --target VIDEO")
-    return Clip(frames, frames.width, frames.height, frames.fps, pictures.stem, frames.source, model)
+def track_frames(frames: Iterable[Timed], tracker: OnlineTracker, outlet: Outlet | None = None) -> Iterator[Timed]:
+    """Each of `stamped` frames together with what the tracker says of it, which is sent: (frame, OnlineFrame)."""
+    for index, seconds, (frame, arrived) in frames:
+        found = tracker(frame, seconds)
+        if outlet is not None:
+            outlet(index, seconds, arrived, found, tracker)
+        yield index, seconds, (frame, found)
 
 
-class TargetMixer:
-    """Puts a tracked driver's performance on the target, counted from the frames that identity was solved over."""
-
-    def __init__(self, model, target: Track, tracker: OnlineTracker) -> None:
-        self.tracker, self.model = tracker, model
-        self.face, self.reference, self._mixer = steady_face(target), Reference.of_track(target, model), None
-
-    def __call__(self, parameters):
-        """The target's parameters of the driver's, neither with leading dimensions."""
-        if self._mixer is None:
-            first = Reference.of_frames(self.tracker.first, self.model)
-            self._mixer = OnlineMixer(first, self.reference, self.face, self.model)
-        return self._mixer(parameters)
-
-
-@dataclass
-class Driver:
-    """Mixer and network, while the tracker is at the next frame on a thread of its own."""
-
-    synthesizer: LiveSynthesizer
-    mix: TargetMixer | None = None  # None for methods that look at pictures alone
-
-    def __call__(self, picture: np.ndarray, found: OnlineFrame | None) -> np.ndarray | None:
-        """(h, w, 3) uint8 of a frame of the source; None where a track is needed and there are no parameters."""
-        if self.mix is None:
-            return self.synthesizer(None, picture)
-        if found.status & FrameStatus.CUT:
-            self.synthesizer.restart()
-        if found.parameters is None:
-            return None
-        return self.synthesizer(self.mix(found.parameters), picture)
+def saved_calibration(path: Path | None) -> Path | None:
+    """Where a calibration is saved; a clip isn't a place for it."""
+    return path if path is not None and path.suffix.lower() == SAVED else None
 
 
 class Recording(VideoWriter):
@@ -277,30 +279,3 @@ def recording_note(
     if target is not None:
         facts["target"] = track_facts(path, target)
     return synthetic_note("live", **facts)
-
-
-def find_target_track(weights: Path, header: WeightsHeader, model) -> Path:
-    """The track beside the weights that was fitted to the clip they were trained on; the first by name of several."""
-    for path in sorted(weights.absolute().parent.iterdir()):
-        with contextlib.suppress(PortraitError):  # one that can't be used isn't the one that is looked for
-            if header.sources and is_track(path):
-                check_target(path, load_track(path, model), header)
-                return path
-    raise PortraitError(
-        f"weights '{weights}': the track that they were trained on isn't beside them; give it with --target-track"
-    )
-
-
-def check_target(path: Path, track: Track, header: WeightsHeader | None) -> None:
-    """Raises PortraitError where a track can't be that of the weights' clip; None: without weights any clip's own."""
-    if (how := altered(track)) is not None:
-        raise PortraitError(f"--target-track '{path}': was {how}; give the target's own, which 'portrait fit' wrote")
-    if header is None:
-        return
-    wanted = dict(header.sources[0]) if len(header.sources) == 1 else {}
-    size = getattr(header, "frame_width", track.width), getattr(header, "frame_height", track.height)
-    if (track.width, track.height) != size or (track.facts.get("source") or {}) != wanted:
-        raise PortraitError(
-            f"--target-track '{path}': of another clip than the weights ({size[0]} x {size[1]}, "
-            f"{wanted.get('file', 'unknown')}); give the track they were trained on"
-        )

@@ -212,7 +212,7 @@ def draw_sheet(
     pictures = []
     for done, (title, change, yaw) in enumerate(faces):
         report(Event("drawing", done, len(faces), "pictures"))
-        pictures.append(draw_face(model, change, title, yaw, sheet))
+        pictures.append(_picture(model, change, yaw, title, sheet))
     blank = np.zeros_like(pictures[0])
     while len(pictures) % sheet.columns:
         pictures.append(blank)
@@ -258,7 +258,7 @@ def _faces(model, sheet: Sheet):
         yield "lids closed, jaw open", {"expression": closed}, 0.0
 
 
-def draw_face(model, change: dict, title: str, yaw: float = 0.0, sheet: Sheet = SHEET) -> np.ndarray:
+def _picture(model, change: dict, yaw: float, title: str, sheet: Sheet) -> np.ndarray:
     """(size + caption, size, 3) uint8 RGB. The mean is shown whole, what changes it as near as the face fills it."""
     import cv2
 

@@ -20,7 +20,7 @@ def flame_model(folder, form="FLAME, chumpy"):
     return import_model(written.path, written.extras, force=True), written
 
 
-def flat_pictures(frames, window):
+def flat_pictures(frames, window, matte):
     """Grey pictures: for what doesn't look at them."""
     size = window.size[::-1]
     for frame in frames:

@@ -1,5 +1,6 @@
 """Whole clips, written in every format and read again: by other libraries where there are such, by hand otherwise."""
 
+import copy
 import csv
 import json
 import subprocess
@@ -189,6 +190,17 @@ def test_vhap_s_folder_is_what_its_reader_reads(clips, tmp_path):
     np.testing.assert_allclose(np.mean(translations, 0), 0, atol=1e-6)
 
 
+def test_shapes_that_only_this_project_s_flame_has_are_refused(clips, tmp_path):
+    """Those that a model was given at its import: others would see another face."""
+    clip = clips["flame"]
+    given = copy.copy(clip.model)
+    given.provenance = replace(clip.model.provenance, own_expressions=100)
+    for name in FLAME_ONLY:
+        with pytest.raises(PortraitError, match="moves by 2 shapes .*eyeBlinkLeft.*portrait model convert"):
+            write(replace(clip, model=given), tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_vhap_s_numbers_by_flame_s_own_formula(tmp_path):
     """The authors' forward, in numpy, from the arrays as they went into the model's file; root rotation by hand."""
     (tmp_path / "model").mkdir()
@@ -291,8 +303,8 @@ def test_bad_input(clips, tmp_path, model):
 
 
 def test_nothing_is_left_half_written(clips, tmp_path):
-    def breaks(frames, window):
-        yield from flat_pictures(frames[:1], window)
+    def breaks(frames, window, matte):
+        yield from flat_pictures(frames[:1], window, matte)
         raise PortraitError("video: ends early")
 
     path, _ = write(clips["default"], tmp_path, "nerfstudio")
@@ -308,10 +320,10 @@ def test_pictures_are_asked_for_one_at_a_time(clips, tmp_path):
     """So that memory doesn't grow with the clip."""
     alive, most = [], []
 
-    def counted(frames, window):
+    def counted(frames, window, matte):
         import weakref
 
-        for picture in flat_pictures(frames, window):
+        for picture in flat_pictures(frames, window, matte):
             alive.append(weakref.ref(picture))
             most.append(sum(r() is not None for r in alive))
             yield picture

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,3 +166,15 @@ def test_a_whole_second_says_its_rate_unless_it_is_the_track_s_own(tmp_path, rat
     short = write_rows(tmp_path / "d.csv", ("Timecode", "JawOpen"), rows[: rate // 2 - 2])
     assert read_curves(short, default_rate=120, default_rows=240).assumed_rate == 120
     assert read_curves(path, rate=60).assumed_rate is None
+
+
+def test_visibility_is_written_where_a_part_is_hidden_and_not_read(tmp_path):
+    model = small_model()
+    track = make_track(model, frames=3)
+    seen = replace(track, visibility={"mouth": torch.tensor([1.0, 0.2, torch.nan])})
+    header, *rows = write_curves(seen, model, tmp_path / "a.csv").read_text().splitlines()
+    assert header.endswith(",Visibility mouth")
+    assert [float(row.split(",")[-1]) for row in rows] == pytest.approx([1.0, 0.2, 0.0])
+    assert read_curves(tmp_path / "a.csv").unused(model) == ()
+    whole = replace(track, visibility={"mouth": torch.ones(3)})
+    assert "Visibility" not in write_curves(whole, model, tmp_path / "b.csv").read_text()

@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_round_trip(tmp_path):
     assert loaded.fps == pytest.approx(25) and len(loaded) == 20
     assert sorted(p.name for p in (tmp_path / "t").iterdir()) == ["track.json", "track.safetensors"]
     assert json.loads((tmp_path / "t" / "track.json").read_text())["status"][9:11] == ["no_face", "tracked+cut"]
+
+
+def test_visibility_is_kept_and_may_be_absent(tmp_path):
+    model = small_model()
+    track = make_track(model, frames=3)
+    assert Track.load(track.save(tmp_path / "old")).visibility == {}
+    seen = replace(track, visibility={"mouth": torch.tensor([1.0, 0.2, torch.nan])})
+    loaded = Track.load(seen.save(tmp_path / "new"))
+    assert torch.equal(loaded.visibility["mouth"].nan_to_num(-1), torch.tensor([1.0, 0.2, -1.0]))
+    assert loaded.hidden("mouth").tolist() == [False, True, False]
+    with pytest.raises(PortraitError, match="visibility"):
+        Track.load(replace(track, visibility={"mouth": torch.ones(2)}).save(tmp_path / "short"))
 
 
 def test_broken_files_give_one_line(tmp_path):

@@ -87,7 +87,8 @@ def fit(model, pictures, points, **options):
 def same(first, second):
     """Two tracks are equal, bit for bit, but for how long they took."""
     tables = [{**{f.name: getattr(t.parameters, f.name) for f in dataclasses.fields(t.parameters)},
-               **t.energies, **{f"spread.{k}": v for k, v in t.spread.items()}, "status": t.status, "times": t.times,
+               **t.energies, **{f"spread.{k}": v for k, v in t.spread.items()}, **t.visibility,
+               "status": t.status, "times": t.times,
                "confidence": t.confidence, "landmarks": t.landmarks} for t in (first, second)]  # fmt: skip
     assert tables[0].keys() == tables[1].keys()
     for name, value in tables[0].items():

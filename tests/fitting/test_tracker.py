@@ -98,7 +98,7 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     calls = []
 
     class Noting:
-        settings = Settings()
+        settings, regions = Settings(), ()
 
         def start(self, seen, shared):
             return "start"

@@ -155,6 +155,34 @@ def test_curves_come_back(track, tmp_path, capsys, model):
         assert torch.equal(after.expression[:, pucker], before.expression[:, pucker])
 
 
+def test_curves_as_edits_of_a_track(track, tmp_path, capsys, model):
+    """What 'portrait edit --csv' does, as a file that the editor page's own are like."""
+    call("edit", track, "--set", "jawOpen=0.7", "--gaze", "10,5", "-o", tmp_path / "other.track")
+    call("export", tmp_path / "other.track", "-o", tmp_path / "of.csv", "--format", "openface")
+    call("import", tmp_path / "of.csv", "--track", track, "-o", tmp_path / "a.edits.json")
+    assert "curves of" in capsys.readouterr().out
+    call("edit", track, "--edits", tmp_path / "a.edits.json", "-o", tmp_path / "edited.track")
+    call("edit", track, "--csv", tmp_path / "of.csv", "--csv-head", "-o", tmp_path / "csv.track")
+    edited, by_csv = (Track.load(tmp_path / f"{n}.track", model).parameters for n in ("edited", "csv"))
+    for name in ("expression", "rotation", "gaze"):
+        np.testing.assert_allclose(getattr(edited, name), getattr(by_csv, name), atol=1e-6, err_msg=name)
+    assert (edited.expression[:, model.expression_index("jawOpen")] - 0.7).abs().max() < 1e-5
+    refuse(
+        capsys, "import", tmp_path / "of.csv", "--track", track, "-o", tmp_path / "a.csv", expected="ending in .json"
+    )
+
+
+def test_avatars_masks_have_hair(track, clip, tmp_path):
+    call("export", track, "--video", clip, "-o", tmp_path / "insta", "--format", "insta", "--check")
+    person, depth = (np.asarray(Image.open(tmp_path / "insta" / d / "00002.png")) for d in ("seg_mask", "depth"))
+    assert (person[depth > 0] > 0).all() and depth.dtype.itemsize >= 2
+    tops = [
+        np.nonzero((picture > 128 if picture is person else picture > 0).any(1))[0][0] for picture in (person, depth)
+    ]
+    assert tops[0] < tops[1] - 10  # px: hair is above the model's skull
+    assert (person > 128).sum() > 1.5 * (depth > 0).sum()
+
+
 def test_imports_that_cannot_be(track, tmp_path, capsys, model):
     (tmp_path / "a.csv").write_text("Timecode,jawOpen\n00:00:00:00,0.5\n")
     refuse(capsys, "import", tmp_path / "a.csv", "-o", tmp_path / "b.track", expected="ending in .csv")

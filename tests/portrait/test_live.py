@@ -17,7 +17,8 @@ from neural_render.methods.deep_video_portraits.synthesis import synthesize_crop
 from neural_render.methods.deep_video_portraits.weights import Weights
 from portrait.cli import main
 from portrait.commands.live import watch
-from portrait.services.live import Driver, LiveOptions, TargetMixer, find_target_track
+from portrait.services.driving import Driver, TargetMixer, find_target_track
+from portrait.services.live import LiveOptions
 from portrait.services.setup import Setup
 from portrait.video import VideoReader, VideoWriter, read_comment
 from portrait.video.newest_frame import NewestFrame, open_source

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import facemodel
+from benchmarks.browser import browser, opened, why_not
 from facemodel.editing.edits_file import track_fingerprint
 from neural_render.methods.base import method_of
 from neural_render.methods.clip import Clip
@@ -136,3 +137,17 @@ def test_a_port_in_use_is_told_in_a_line(track, clip, capsys):
         assert main(["serve", str(track), str(clip), "--port", str(port), "--no-open"]) == 2
     error = capsys.readouterr().err
     assert f"--port {port}: it is in use" in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_the_page_asks_and_shows(server):
+    with browser() as started, opened(started, server.address, width=820, height=620) as look:
+        look.run("portrait.acts().set(portrait.performance.byId.get('place x'), 20)")
+        look.page.locator("#ask-fit").click()
+        look.until("portrait.history.done.length == 2")
+        assert abs(look.run("portrait.performance.byId.get('place x').values[0]")) < 19
+        look.page.locator("#ask-preview").click()
+        look.until("document.querySelector('#preview img')?.naturalWidth > 0")
+        assert "synthetic" in look.page.locator("#preview figcaption").inner_text()
+        assert not look.errors and {r.rsplit("/", 1)[1] for r in look.requests} == {"fit", "preview"}

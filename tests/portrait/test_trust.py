@@ -11,6 +11,7 @@ import torch
 import facemodel
 import fitting
 from facemodel import FrameStatus, PortraitError, Track
+from fitting.tracking.confidence import frame_doubts
 from portrait.cli import main
 from portrait.reports.doubtful import doubtful_runs, doubtful_section
 from portrait.reports.page import colour_errors, with_model
@@ -83,6 +84,16 @@ def test_undetermined_counts_what_is_as_wide_as_its_prior(fitted):
     assert undetermined(replace(fitted, spread={})) == {}
     facts["priors"]["identity"] = 2.0
     assert undetermined(some)["identity"] == 0.0
+
+
+def test_hidden_parts_are_told(fitted):
+    hidden = torch.ones(len(fitted))
+    hidden[:2] = 0.1
+    some = replace(fitted, visibility={"mouth": hidden, "left_eye": torch.ones(len(fitted))})
+    assert quality_lines(some)["hidden"] == f"mouth in 2 of {len(fitted)} frames; as at rest there"
+    assert "hidden, and so as at rest: mouth" in frame_doubts(some, 0)
+    assert not any("hidden" in doubt for doubt in frame_doubts(some, 2))
+    assert "hidden" not in quality_lines(replace(fitted, visibility={}))
 
 
 def test_quality_lines_of_a_real_track(fitted):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import zlib
 from pathlib import Path
 
@@ -139,6 +140,8 @@ def test_bad_input(track, clip, tmp_path):
     make_track(facemodel.load(), 4, width=320, height=240).save(other)
     refused("expected 320 x 240", other, page, ViewOptions(video=clip))
     loaded = facemodel.Track.load(track)
+    make_track(facemodel.load(), 0).save(tmp_path / "empty.track")
+    refused("it has no frames", tmp_path / "empty.track", page)
     make_track(facemodel.load(), 50, width=loaded.width, height=loaded.height).save(tmp_path / "long.track")
     refused("at least 50 frames", tmp_path / "long.track", page, ViewOptions(video=clip))
     flame = tmp_path / "other.model"
@@ -146,8 +149,22 @@ def test_bad_input(track, clip, tmp_path):
     write_model(
         flame, LinearModel(small.flatten(), name="small", fingerprint="", expression=small.blocks["expression"])
     )
-    refused("fit the video again with this model", track, page, setup=Setup(str(flame)))
+    refused("but the model loaded is 'small'", track, page, setup=Setup(str(flame)))
     assert not page.exists()
+
+
+@pytest.mark.parametrize("display", ["", ":0"])
+def test_without_an_output_it_is_opened_where_there_is_a_screen(track, monkeypatch, display):
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or True)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    made = view_page(track, None)
+    try:
+        assert made.path.is_file() and made.opened == bool(display)
+        assert asked == ([made.path.as_uri()] if display else [])
+    finally:
+        shutil.rmtree(made.path.parent)
 
 
 def test_status_and_cuts_are_in_the_page():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from facemodel.export.animated.base import Checked, Performance, Window
-from facemodel.flame_parameters import LIDS, Flame, require_flame, to_flame, to_parameters
+from facemodel.flame_parameters import Flame, lid_indices, require_flame, require_own, to_flame, to_parameters
 from facemodel.parameters import FaceParameters
 from geometry.camera import project, to_camera
 
@@ -17,6 +17,7 @@ STILL = 1e-4  # an activation, or radians, that is none
 def flame_of(clip: Performance, purpose: str) -> Flame:
     """The clip's. PortraitError for a model that isn't FLAME. ``purpose``: what needs it, as the sentence's subject."""
     require_flame(clip.model, purpose)
+    require_own(clip.parameters, clip.model)
     return to_flame(clip.parameters, clip.model)
 
 
@@ -30,7 +31,7 @@ def compare(
     """
     mine = (mine or clip.parameters)[list(frames)]
     if not lids:
-        shut = [clip.model.arkit[n] for n in LIDS if n in clip.model.arkit]
+        shut = [k for k in lid_indices(clip.model) if k is not None]
         mine = mine.replace(expression=mine.expression.index_fill(1, torch.tensor(shut, dtype=torch.long), 0.0))
     read = to_parameters(flame, clip.model, focal)
     camera, mm, px = window.of(clip.camera), 0.0, 0.0

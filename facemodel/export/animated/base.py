@@ -52,7 +52,7 @@ class Picture:
     """A frame as a data set has it."""
 
     image: np.ndarray  # (H, W, 3) uint8 sRGB
-    mask: np.ndarray  # (H, W) uint8, 255 where the model is
+    mask: np.ndarray  # (H, W) uint8, 255 where the model is, or, where a matte was asked for, anything of the person
     depth: np.ndarray  # (H, W) uint16, mm along the camera's z; 0 where the model isn't
 
 
@@ -65,7 +65,8 @@ class Performance:
     texture: np.ndarray | None = None  # (H, W, 3) uint8 sRGB over the UV atlas, row 0 at v = 1
     unlit: bool = False  # the texture has its light in it
     name: str = "face"  # of meshes and files within
-    pictures: Callable[[Sequence[int], Window], Iterator[Picture]] | None = None
+    pictures: Callable[[Sequence[int], Window, bool], Iterator[Picture]] | None = None
+    """Of these frames, through a window; with a matte of the person as the mask, or with the model's silhouette."""
 
     @cached_property
     def parameters(self) -> FaceParameters:

@@ -21,7 +21,7 @@ from facemodel.export.animated.base import ANIMATED, AXES, Animated, Checked, Pe
 from facemodel.export.animated.pictures import METRES, check_pictures, pictures_of, save, square
 from facemodel.export.mesh import frame_mesh
 from facemodel.export.obj import Parts
-from facemodel.flame_parameters import is_flame, six, to_flame
+from facemodel.flame_parameters import EXPRESSION, is_flame, six, to_flame
 from facemodel.formats.trackers.metrical import read as read_frames
 from facemodel.parameters import FaceParameters
 from foundation.progress import Report
@@ -35,7 +35,7 @@ PYTORCH3D = np.array([-1.0, -1, 1])  # x left, y up, z forward, of OpenCV's axes
 UNITS = {
     "units": "metres, radians",
     "axes": AXES,
-    "masks": "of the model, which has no hair: put a matte's in their place to have it",
+    "masks": "mattes of the person, with hair and clothes, and the model's silhouette",
 }
 
 
@@ -64,7 +64,7 @@ def write_frames(clip: Performance, folder: Path, report: Report) -> Sequence[st
     half = camera.width / 2
     k = [[camera.focal, 0, camera.principal_point[0]], [0, camera.focal, camera.principal_point[1]], [0, 0, 1]]
     off = [-(c - half) / half for c in camera.principal_point]
-    for n, picture in pictures_of(clip, window, report, "export"):
+    for n, picture in pictures_of(clip, window, report, matte=True):
         name = f"{n:05d}"
         save(folder / "images" / f"{name}.png", picture.image)
         save(folder / "masks" / f"{name}.png", picture.mask)
@@ -107,7 +107,8 @@ def write_insta(clip: Performance, folder: Path, report: Report) -> Sequence[str
         (folder / name).mkdir(parents=True)
     frames, vertices = [], clip.vertices(clip.faces)
     expression = clip.parameters.expression.cpu().double().numpy()
-    for (k, picture), shown in zip(pictures_of(clip, window, report, "export"), vertices):
+    expression = expression[:, :EXPRESSION] if is_flame(clip.model) else expression
+    for (k, picture), shown in zip(pictures_of(clip, window, report, matte=True), vertices):
         name = f"{k:05d}"
         places = {"file_path": f"images/{name}.png", "seg_mask_path": f"seg_mask/{name}.png",
                   "depth_path": f"depth/{name}.png", "mesh_path": f"meshes/{name}.obj",

@@ -63,7 +63,7 @@ def write_transforms(clip: Performance, folder: Path, report: Report, ngp: bool)
     """instant-ngp's pictures have the mask as their alpha, nerfstudio's in files of their own."""
     rotation, translation = world_cameras(clip)
     frames = []
-    for k, picture in pictures_of(clip, whole(clip), report, "export"):
+    for k, picture in pictures_of(clip, whole(clip), report):
         frame = {"file_path": f"images/frame_{k + 1:05d}.png"}
         if ngp:
             save(folder / frame["file_path"], np.dstack([picture.image, picture.mask]))
@@ -91,7 +91,7 @@ def write_colmap(clip: Performance, folder: Path, report: Report) -> Sequence[st
     (sparse / "cameras.txt").write_text(f"{head}1 PINHOLE {c.width} {c.height} {c.focal!r} {c.focal!r} {cx!r} {cy!r}\n")
     rotation, translation = world_cameras(clip)
     turns, lines = quaternions(rotation), []
-    for k, picture in pictures_of(clip, whole(clip), report, "export"):
+    for k, picture in pictures_of(clip, whole(clip), report):
         name = f"frame_{k + 1:05d}.png"
         save(folder / "images" / name, picture.image)
         save(folder / "masks" / f"{name}.png", picture.mask)

@@ -37,10 +37,12 @@ def square(clip: Performance) -> Window:
     return Window(round(cx - half), round(cy - half), (2 * half, 2 * half), (SQUARE, SQUARE))
 
 
-def pictures_of(clip: Performance, window: Window, report: Report, stage: str) -> Iterator[tuple[int, Picture]]:
-    """(frame, picture) of every frame with a face, with events."""
+def pictures_of(
+    clip: Performance, window: Window, report: Report, *, matte: bool = False
+) -> Iterator[tuple[int, Picture]]:
+    """(frame, picture) of every frame with a face, with events. matte: masks have the person's hair and clothes too."""
     frames = clip.faces
-    yield from zip(frames, counted(clip.pictures(frames, window), report, stage, len(frames)))
+    yield from zip(frames, counted(clip.pictures(frames, window, matte), report, "export", len(frames)))
 
 
 def save(path: Path, picture: np.ndarray) -> None:

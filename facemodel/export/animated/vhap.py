@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facemodel.base import FaceModel
 from facemodel.export.animated.avatars import STILL, compare, flame_of
 from facemodel.export.animated.base import ANIMATED, Animated, Checked, Performance
 from facemodel.export.animated.nerf import intrinsics
@@ -29,7 +30,7 @@ OPEN_JAW = 0.3  # radians, of the canonical face
 UNITS = {
     "units": "metres, radians",
     "axes": "OpenGL: x right, y up, the camera looks along -z",
-    "masks": "of the model, which has no hair: put a matte's in fg_masks to have it",
+    "masks": "mattes of the person, with hair and clothes, and the model's silhouette",
     "flame": "axis-angle; the file doesn't say which generation of FLAME: 'fingerprint' is of the model's file",
 }
 
@@ -42,7 +43,7 @@ def write(clip: Performance, folder: Path, report: Report) -> Sequence[str]:
     frames, common = [], intrinsics(clip)
     kept = {n: common[n] for n in ("cx", "cy", "fl_x", "fl_y", "h", "w", "camera_angle_x", "camera_angle_y")}
     (folder / "flame_param").mkdir()
-    for t, (k, picture) in enumerate(pictures_of(clip, whole(clip), report, "export")):
+    for t, (k, picture) in enumerate(pictures_of(clip, whole(clip), report, matte=True)):
         name = f"{t:05d}_00.png"
         save(folder / "images" / name, picture.image)
         save(folder / "fg_masks" / name, picture.mask)
@@ -71,8 +72,13 @@ def values(clip: Performance, flame: Flame, frame: int, translation: np.ndarray)
     each = {"rotation": flame.rotation, "neck_pose": flame.neck, "jaw_pose": flame.jaw, "eyes_pose": flame.eyes}
     found = {name: value[frame][None] for name, value in each.items()}
     found |= {"translation": translation[None], "shape": flame.shape, "expr": flame.expression[frame][None]}
-    found["static_offset"] = np.zeros((1, len(clip.model.mean) + TEETH, 3))
+    found["static_offset"] = np.zeros((1, own_vertices(clip.model) + TEETH, 3))
     return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def own_vertices(model: FaceModel) -> int:
+    """How many vertices are its file's: the rest it was given at its import."""
+    return getattr(model.provenance, "own_vertices", None) or len(model.mean)
 
 
 def write_flame(path: Path, clip: Performance, flame: Flame, frame: int, translation: np.ndarray) -> None:

@@ -34,6 +34,7 @@ class Tracked:
     files: tuple[str, ...]  # their names, a frame each or one for all
     notes: tuple[str, ...] = ()  # what else was there, or isn't known
     facts: dict = field(default_factory=dict)
+    fps: float | None = None  # frames a second, where the files say it
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,12 @@ def find_tracker(path: Path) -> str | None:
     return next((name for name in TRACKERS if TRACKERS[name].knows(path)), None)
 
 
-def import_track(path: Path, model: FaceModel, name: str | None = None, fps: float = FPS) -> tuple[Track, Tracked]:
+def import_track(
+    path: Path, model: FaceModel, name: str | None = None, fps: float | None = None
+) -> tuple[Track, Tracked]:
     """A track of a tracker's file or folder. PortraitError for one that isn't known, is broken, or another model.
 
-    fps: frames a second, which these files don't say.
+    fps: frames a second; None is what the files say, or `FPS`.
     """
     name = name or find_tracker(path)
     if name is None:
@@ -72,7 +75,7 @@ def import_track(path: Path, model: FaceModel, name: str | None = None, fps: flo
         width=found.width,
         height=found.height,
         parameters=p,
-        times=torch.arange(frames, dtype=torch.float64) / fps,
+        times=torch.arange(frames, dtype=torch.float64) / (fps or found.fps or FPS),
         status=torch.full((frames,), int(FrameStatus.TRACKED)),
         confidence=torch.ones(frames),
         landmark_scheme="ibug68",

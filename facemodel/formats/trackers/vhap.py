@@ -1,7 +1,7 @@
 """VHAP: an export's folder (``transforms.json`` and ``flame_param``), or ``tracked_flame_params_*.npz``.
 
 An npz without cameras has the camera of VHAP's monocular clips: at (0, 0, 1), looking along -z. Vertices of the teeth
-that VHAP adds, offsets, textures and lights are left out.
+that VHAP adds, offsets, textures and lights are left out. ``eyelids``, which VHAP itself has none of, are read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def flame_in(path: Path) -> tuple[Flame, list[str]]:
     shape, expression = shape_and_expression(file["shape"], file["expr"], path)
     each = {n: rows(file[n], n, path, c, len(expression)) for n, c in
             (("rotation", 3), ("translation", 3), ("neck_pose", 3), ("jaw_pose", 3), ("eyes_pose", 6))}  # fmt: skip
-    flame = Flame(shape, expression, *each.values(), lids=np.zeros((len(expression), 2)))
+    lids = rows(file.get("eyelids", np.zeros((1, 2))), "eyelids", path, 2, len(expression))
+    flame = Flame(shape, expression, *each.values(), lids=lids.clip(0, 1))
     offsets = [n for n in LEFT_OUT if n in file and np.any(file[n])]
     return flame, [f"{n}: offsets of vertices, which are left out" for n in offsets]
 
@@ -68,7 +69,9 @@ def read_tracked(path: Path, model: FaceModel) -> Tracked:
         raise PortraitError(f"'{path}': expected 'focal_length' beside the parameters; give VHAP's exported folder")
     camera = np.eye(4)[None].copy()
     camera[0, 2, 3] = 1
-    return Tracked(before(flame, model, camera), focal, width, height, (path.name,), tuple(notes))
+    said = float(np.asarray(file.get("fps", np.nan)).ravel()[0])  # by this project's own files
+    fps = said if math.isfinite(said) and said > 0 else None
+    return Tracked(before(flame, model, camera), focal, width, height, (path.name,), tuple(notes), fps=fps)
 
 
 def read_folder(path: Path, model: FaceModel) -> Tracked:

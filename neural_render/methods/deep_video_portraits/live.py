@@ -31,7 +31,7 @@ class LiveSynthesizer:
         self._frame = replace(
             target,
             times=target.times[:1], status=target.status[:1], confidence=target.confidence[:1],
-            landmarks=None, energies={}, facts={},
+            landmarks=None, energies={}, visibility={}, facts={},
         )  # fmt: skip
         self._window: deque[np.ndarray] = deque(maxlen=self.header.window)
 

@@ -95,6 +95,7 @@ def performances(track: Track, model, copies: int, seed: int = 0, policy: WarpPo
         track, parameters=p.replace(expression=couple_lids(expression, gaze, model), gaze=gaze),
         times=track.times[rows], status=status, confidence=track.confidence[rows], landmarks=None, energies={},
         spread={},
+        visibility={},
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 // Time: a ruler with what happened in each frame, and the strip of curves, both over the same frames.
 import { clamp } from "./edits.js";
 import { $, soon } from "./controls.js";
+import { Layer } from "./layer.js";
 
 const PAD = 14; // px at either side
-const INK = { text: "#8d929b", line: "#2e3035", faint: "#24262a", head: "#f2f3f5", good: "#4d7f66", doubt: "#e2a33f", none: "#5a3a3a", range: "#7fb0ff22", edge: "#7fb0ff88", key: "#f0b35a" };
+const INK = { text: "#8d929b", line: "#2e3035", faint: "#24262a", head: "#f2f3f5", good: "#4d7f66", doubt: "#e0a03c", none: "#b3534b", range: "#7fb0ff22", edge: "#7fb0ff88", key: "#f0b35a" };
 
 export class Timeline {
   /** page: whose frame, keys, range, pinned curves and colours are shown; act: what the pointer may do (Page.acts). */
@@ -12,6 +13,7 @@ export class Timeline {
     this.tool = "seek";
     this.ruler = $("ruler");
     this.curves = $("curves");
+    [this.rulerLayer, this.curveLayer] = [new Layer(this.ruler), new Layer(this.curves)];
     this.redraw = soon(() => this.draw());
     new ResizeObserver(this.redraw).observe(this.ruler);
     new ResizeObserver(this.redraw).observe(this.curves);
@@ -110,25 +112,18 @@ export class Timeline {
     return clamp(low + ((h - 14 - y) / (h - 50)) * (high - low), channel.lower, channel.upper);
   }
 
-  context(canvas) {
-    const ratio = window.devicePixelRatio || 1, [w, h] = [canvas.clientWidth, canvas.clientHeight];
-    if (canvas.width !== Math.round(w * ratio)) canvas.width = Math.round(w * ratio);
-    if (canvas.height !== Math.round(h * ratio)) canvas.height = Math.round(h * ratio);
-    const context = canvas.getContext("2d");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, w, h);
-    context.font = "11px system-ui, sans-serif";
-    return [context, w, h];
-  }
-
   draw() {
-    this.drawRuler();
-    if (this.curves.clientHeight) this.drawCurves();
+    const { page, from, to } = this, { range, keys, pinned, colors, view } = page;
+    this.rulerLayer.draw([from, to, range, keys], (...on) => this.paintRuler(...on), (...on) => this.playhead(...on));
+    if (!this.curves.clientHeight) return;
+    const curves = pinned.flatMap((c) => [c, c.values, view.otherCurve(c), colors.get(c)]);
+    this.curveLayer.draw([from, to, range, ...curves], (...on) => this.paintCurves(...on), (...on) => {
+      this.dots(...on);
+      this.playhead(...on);
+    });
   }
 
-  drawRuler() {
-    const [c, w, h] = this.context(this.ruler), { track } = this;
-    const a = Math.max(0, Math.floor(this.from)), b = Math.min(track.frames - 1, Math.ceil(this.to));
+  paintRuler(c, w, h) {
     this.shade(c, w, h);
     const step = tickStep(this.to - this.from, w);
     c.fillStyle = INK.text;
@@ -138,27 +133,36 @@ export class Timeline {
       c.fillRect(Math.round(x), 0, 1, 5);
       c.fillText(f, clamp(x, 10, w - 12), 15);
     }
-    const width = Math.max(1, (w - 2 * PAD) / (this.to - this.from));
-    for (let f = a; f <= b; f++) {
-      const status = track.labels[track.status[f]], x = this.x(f, w) - width / 2;
-      c.fillStyle = status.includes("no_face") ? INK.none : status.includes("uncertain") ? INK.doubt : INK.good;
-      c.globalAlpha = status.includes("no_face") ? 1 : 0.35 + 0.65 * track.confidence[f];
-      const height = status.includes("no_face") ? 4 : 4 + 8 * track.confidence[f];
-      c.fillRect(x, h - 4 - height, width + 0.5, height);
-      c.globalAlpha = 1;
-      if (status.includes("cut") && f) {
-        c.fillStyle = INK.text;
-        c.fillRect(x, 18, 1, h - 20);
-      }
-    }
+    this.paintStatus(c, w, h);
     for (const key of this.page.keys) diamond(c, this.x(key, w), 22, 4.5);
-    this.playhead(c, w, h);
   }
 
-  drawCurves() {
-    const [c, w, h] = this.context(this.curves);
+  /** A bar a frame, as high as it is to be trusted; of several in one pixel the worst. */
+  paintStatus(c, w, h) {
+    const { track } = this, width = Math.max(1, (w - 2 * PAD) / (this.to - this.from)), bars = new Map();
+    for (const f of this.frames(track.frames)) {
+      const label = track.labels[track.status[f]], x = width > 1 ? this.x(f, w) - width / 2 : Math.round(this.x(f, w));
+      const rank = label.includes("no_face") ? 2 : label.includes("uncertain") ? 1 : 0;
+      const bar = bars.get(x) ?? { rank: 0, confidence: 1 };
+      bars.set(x, {
+        rank: Math.max(bar.rank, rank), confidence: Math.min(bar.confidence, track.confidence[f]),
+        cut: bar.cut || (f > 0 && label.includes("cut")),
+      });
+    }
+    for (const [x, { rank, confidence, cut }] of bars) {
+      const height = rank === 2 ? 4 : 4 + 8 * confidence;
+      c.fillStyle = [INK.good, INK.doubt, INK.none][rank];
+      c.globalAlpha = rank ? 1 : 0.35 + 0.65 * confidence;
+      c.fillRect(x, h - 4 - height, width + 0.5, height);
+      c.globalAlpha = 1;
+      c.fillStyle = INK.text;
+      if (cut) c.fillRect(x, 18, 1, h - 20);
+    }
+  }
+
+  paintCurves(c, w, h) {
     this.shade(c, w, h);
-    const { pinned, frame, view } = this.page;
+    const { pinned, colors, view } = this.page;
     c.strokeStyle = INK.faint;
     for (const share of [0, 0.5, 1]) {
       const y = Math.round(h - 14 - share * (h - 50)) + 0.5;
@@ -170,23 +174,37 @@ export class Timeline {
       c.fillText("Click a slider's name to see its curve; then draw or pull it here.", w / 2, h / 2 + 4);
     }
     for (const channel of pinned) {
-      const color = this.page.colors.get(channel), other = view.otherCurve(channel);
+      const color = colors.get(channel), other = view.otherCurve(channel);
       if (other) this.curve(c, w, channel, other, color, [2, 4], 0.8);
       if (channel.values !== channel.original) this.curve(c, w, channel, channel.original, color, [], 0.35);
       this.curve(c, w, channel, channel.values, color, [], 1);
-      const x = this.x(frame, w), y = this.y(channel, channel.values[frame]);
-      c.fillStyle = color;
-      c.beginPath();
-      c.arc(x, y, 3.5, 0, 7);
-      c.fill();
     }
-    this.playhead(c, w, h);
   }
 
+  /** Where the curves are in the frame that is shown. */
+  dots(c, w) {
+    const { pinned, colors, frame } = this.page;
+    for (const channel of pinned) {
+      c.fillStyle = colors.get(channel);
+      c.beginPath();
+      c.arc(this.x(frame, w), this.y(channel, channel.values[frame]), 3.5, 0, 7);
+      c.fill();
+    }
+  }
+
+  /** A line through all values; where several are in one pixel, from the lowest to the highest of them. */
   curve(c, w, channel, values, color, dash, alpha) {
-    const a = Math.max(0, Math.floor(this.from)), b = Math.min(values.length - 1, Math.ceil(this.to));
-    const points = [], step = Math.max(1, Math.floor((b - a) / (2 * w)));
-    for (let f = a; f <= b; f += step) points.push([this.x(f, w), this.y(channel, values[f])]);
+    const points = [], dense = this.to - this.from > 2 * w;
+    for (const f of this.frames(values.length)) {
+      const x = this.x(f, w), y = this.y(channel, values[f]), last = points[points.length - 1];
+      if (!dense) points.push([x, y]);
+      else if (!last || Math.round(x) > last[0]) points.push([Math.round(x), y], [Math.round(x), y]);
+      else {
+        const first = points[points.length - 2];
+        first[1] = Math.min(first[1], y);
+        last[1] = Math.max(last[1], y);
+      }
+    }
     c.strokeStyle = color;
     c.globalAlpha = alpha;
     c.lineWidth = 1.6;
@@ -195,6 +213,11 @@ export class Timeline {
     c.setLineDash([]);
     c.globalAlpha = 1;
     c.lineWidth = 1;
+  }
+
+  /** The frames in sight, of so many. */
+  *frames(count) {
+    for (let f = Math.max(0, Math.floor(this.from)); f <= Math.min(count - 1, Math.ceil(this.to)); f++) yield f;
   }
 
   shade(c, w, h) {

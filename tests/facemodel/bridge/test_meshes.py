@@ -7,8 +7,10 @@ from scipy import sparse
 
 import facemodel
 from benchmarks.model_files import make_head, write_facewarehouse, write_flame
+from facemodel.base import UVAtlas
 from facemodel.bridge.carrying import with_expressions
 from facemodel.bridge.expressions import gradient, stretches
+from facemodel.bridge.eyes import free_square
 from facemodel.bridge.meshes import Part, inside_by, pushed_in, remeshed, with_part
 from facemodel.formats.default import write_model
 from facemodel.importing import import_model
@@ -123,3 +125,11 @@ def test_models_of_every_kind_take_a_part_and_more_expressions(write, tmp_path):
     assert torch.allclose(seen.by_identity(*state).double(), wanted, atol=1e-2)
     write_model(tmp_path / "again.model", made)
     assert torch.allclose(facemodel.load(tmp_path / "again.model").vertices(identity, whole), there, atol=1e-3)
+
+
+def test_the_free_square_of_an_atlas_is_the_largest():
+    coordinates = torch.tensor([[0.0, 0.0], [0.4, 0.0], [0.4, 0.9], [0.9, 0.2]])
+    left, bottom, side = free_square(UVAtlas(coordinates, torch.tensor([[0, 1, 2]]), False))
+    assert left >= 0.4 and side == pytest.approx(1 - left) and side > 0.55 and bottom + side <= 1
+    full = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    assert free_square(UVAtlas(full, torch.tensor([[0, 1, 2], [0, 2, 3]]), False))[2] == 0

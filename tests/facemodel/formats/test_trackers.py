@@ -9,6 +9,7 @@ import torch
 
 from facemodel import PortraitError
 from facemodel.export.animated.base import export_animation
+from facemodel.export.flame_parameters import write_flame_parameters
 from facemodel.flame_parameters import Flame, from_six, six, to_flame, to_parameters
 from facemodel.formats.trackers.base import find_tracker, import_track
 from geometry.camera import project, to_camera
@@ -87,6 +88,17 @@ def test_vhap_s_tracked_parameters(flame, tmp_path):
     np.savez(tmp_path / "b.npz", **values)
     with pytest.raises(PortraitError, match="expected 'image_size'"):
         import_track(tmp_path / "b.npz", flame)
+
+
+def test_the_npz_of_a_conversion_is_imported(clip, flame, tmp_path):
+    """What 'portrait model convert --npz' writes, with its eyelids and its rate."""
+    write_flame_parameters(tmp_path / "a.npz", clip.track, flame)
+    assert find_tracker(tmp_path / "a.npz") == "vhap"
+    track, _ = import_track(tmp_path / "a.npz", flame)
+    assert track.fps == pytest.approx(clip.track.fps)
+    frames = list(range(len(track)))
+    for theirs, mine in zip(placed(flame, track, frames), placed(flame, clip.track, frames)):
+        torch.testing.assert_close(theirs, mine, atol=2e-3, rtol=0)
 
 
 def coefficients(frames=1):
