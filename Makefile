@@ -1,6 +1,7 @@
 # make demo                        the main job on the clip that comes with the installation
 # make demo SOURCE=a.mp4 TARGET=b.mp4   the same with your clips: a's performance on b's person
 # make test                        the whole test suite
+# make docs                       the site of docs/, in site/
 # make lint, make format           ruff; lint also checks who imports whom (tools/architecture)
 
 PYTHON ?= python3.11
@@ -8,7 +9,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo docs test lint format clean
 install: $(VENV)/installed
 
 $(VENV)/installed: requirements.lock pyproject.toml
@@ -29,6 +30,13 @@ $(VENV)/anny: $(VENV)/installed
 test: install $(VENV)/anny
 	$(BIN)/python -m pytest
 
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m tools.architecture
 
@@ -36,4 +44,4 @@ format: install
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site

@@ -1,5 +1,6 @@
 """An experiment's settings: one TOML file, checked when it is read. `read_experiment` gives an `Experiment`.
 
+```toml
 [data]
 folder = "synthetic"           # a folder an identity; see docs/recognition.md
 
@@ -17,6 +18,7 @@ seeds = [0, 1, 2]
 [[evaluate]]
 protocol = "poses"
 folder = "synthetic"
+```
 """
 
 from __future__ import annotations
