@@ -1,6 +1,6 @@
 """Are other people's face models read as their authors meant them?
 
-    python -m benchmarks.models /path/to/models
+    python -m benchmarks.models [/path/to/models] [--heads FOLDER] [--reading]
 
 Writes a small file in the exact form of each format, reads it, and compares vertices at random coefficients with the
 authors' own formula, in numpy and from the arrays as they went into the file (`benchmarks.model_files`). Where the
@@ -9,6 +9,16 @@ an evaluation of theirs that is written here. Prints a table, then one JSON line
 read, in how many ``forms``; ``vertex_error``, the largest distance of a vertex, mm; ``by_form`` and ``real``, the same
 by form and by real file; ``seconds`` a file; ``arkit_cosine``, the median over names of the cosine between ARKit's
 expressions carried over to ICT-FaceKit and its own (`benchmarks.model_bridge`).
+
+Then, unless ``--reading`` is asked for, the real files are imported as a user does it, and used
+(`benchmarks.model_use`): ICT-FaceKit, the Surrey Face Model, and a file of FLAME's form with its real topology and
+made-up statistics.
+
+- ``landmark_nme`` a model: the installed clip tracked with it, hundredths of the eyes' distance;
+- ``round_trip_mm`` a model: the default model's track carried there and back, ``round_trip_anew_mm`` the same if the
+  track forgets who it was, ``motion_mm`` what the performance loses on the way there;
+- ``ict_single_ratio``: ICT-FaceKit fitted to the pictures of ``--heads`` that nothing was chosen on, median distance to
+  the scans over its mean shape's; beside the models' folder, ``heads`` is found without being named.
 """
 
 from __future__ import annotations
@@ -28,10 +38,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+import facemodel
+import fitting
+from benchmarks import model_use
 from benchmarks.model_bridge import carried, cosines
 from benchmarks.model_files import WRITERS, Evaluation, Written, make_head
 from facemodel.base import FaceModel
 from facemodel.importing import import_model
+from portrait.video import VideoReader
+from portrait.video.sample import carphone
 
 STATES = 4  # random faces a file
 WIDEST = 4 << 30  # bytes of an archive that are unpacked at most
@@ -173,11 +188,46 @@ def real_files(models: Path, scratch: Path) -> dict[str, Written]:
     return found
 
 
+def use(models: Path, scratch: Path, heads: Path) -> dict:
+    """Figures of imported models in use."""
+    default, clip = facemodel.load(), carphone()
+    files = {}
+    if (models / "ict_facekit.tar.xz").is_file():
+        files["ict"] = next(scratch.rglob("generic_neutral_mesh.obj")).parent, []
+    if (models / "sfm" / "sfm_shape_3448.bin").is_file():
+        written = sfm(models / "sfm")
+        files["sfm"] = written.path, list(written.extras)
+    if (models / "flame" / "head_template.obj").is_file():
+        files["flame-shaped"] = model_use.flame_shaped(models / "flame", scratch)
+    faces = {"default": default}
+    for name, (source, extras) in files.items():
+        print(f"importing {name}", flush=True)
+        faces[name] = model_use.imported(source, extras, scratch / f"{name}.model")
+    table = Table("model", "landmarks, % of the eyes' distance", "there, mm", "and back", "as somebody new")
+    figures: dict = {key: {} for key in ("landmark_nme", "round_trip_mm", "round_trip_anew_mm", "motion_mm")}
+    tracked = None
+    for name, model in faces.items():
+        track = fitting.fit_video(VideoReader(clip), model=model)
+        tracked = tracked or track
+        figures["landmark_nme"][name] = round(model_use.landmark_nme(model, track), 3)
+        ends = [] if name == "default" else model_use.round_trip(tracked, default, model)
+        for key, value in zip(("motion_mm", "round_trip_mm", "round_trip_anew_mm"), ends):
+            figures[key][name] = round(value, 3)
+        table.add_row(name, f"{figures['landmark_nme'][name]:.2f}", *(f"{e:.3f}" for e in ends))
+    Console(width=100).print(table)
+    if "ict" in faces and heads.is_dir():
+        figures["ict_single_ratio"] = round(model_use.single_ratio(faces["ict"], heads), 3)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="?", help="folder of real files")
-    models = parser.parse_args().models
-    head, errors, real, seconds, alike = make_head(), {}, {}, {}, {}
+    parser.add_argument("--heads", type=Path, metavar="FOLDER", help="of benchmarks.heads; else beside the models")
+    parser.add_argument("--reading", action="store_true", help="read the files, and nothing more")
+    options = parser.parse_args()
+    models = options.models
+    head, errors, real, seconds, alike, used = make_head(), {}, {}, {}, {}, {}
     formats: set[str] = set()
     table = Table("form", "file", "vertices", "identity", "expression", "joints", "error mm", "s")
 
@@ -204,7 +254,9 @@ def main() -> None:
                 if name == "ICT-FaceKit":
                     model = import_model(written.path)
                     alike = cosines(model, carried(model))
-    Console(width=140).print(table)
+        Console(width=140).print(table)
+        if models is not None and not options.reading:
+            used = use(models, Path(folder) / "real", options.heads or models.parent / "heads")
     everything = errors | real
     figures = {
         "formats": len(formats),
@@ -220,7 +272,7 @@ def main() -> None:
         for name in sorted(alike, key=alike.get):
             rows.add_row(name, f"{alike[name]:.2f}")
         Console().print(rows)
-    print(json.dumps(figures))
+    print(json.dumps(figures | used))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """How long a frame takes until its packets are sent: ``python -m benchmarks.stream [CLIP]``.
 
-The clip, there and back again until it's long enough, is written at 640 x 480 and plays as a camera into the session of
-``portrait live``, with receivers on loopback that decode nothing. ``latency_ms`` is from a frame's arrival to its last
-packet (median, frames with a face), waiting included; ``latency_95_ms`` the 95th percentile. How busy the machine is
-counts in these, so that the same frames are also tracked and sent one after the other: ``latency_cpu_ms`` is CPU time a
-frame of the whole process, ``latency_thread_ms`` of the tracker's thread; ``latency_load`` is the load a core.
+The clip at 640 x 480, there and back again, plays as a camera into the session of ``portrait live``, with receivers on
+loopback that decode nothing. ``latency_ms`` is from a frame's arrival to its last packet (median, frames with a face),
+waiting included; ``latency_95_ms`` the 95th percentile. How busy the machine is counts in these, so that the same
+frames are also tracked and sent one after the other: ``latency_cpu_ms`` is CPU time a frame of the whole process,
+``latency_thread_ms`` of the tracker's thread; ``latency_load`` is the load a core.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import argparse
 import json
 import os
 import socket
-import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from itertools import cycle
 from pathlib import Path
@@ -30,11 +30,13 @@ from portrait.services.calibrating import Calibrator
 from portrait.services.live import LiveOptions, LiveSession
 from portrait.services.outlet import Outlet
 from portrait.services.setup import Setup
-from portrait.video import VideoReader, VideoWriter
+from portrait.video import VideoReader
+from portrait.video.newest_frame import Source, Timed
 from portrait.video.sample import carphone
 
 SIZE = 640, 480  # px
-SECONDS = 16.0  # of the clip that is played; identity is solved over the first of them
+SECONDS = 10.0  # that are played once identity is known
+MOST = 60.0  # seconds in all: on a busy machine it takes long until then
 WARM_UP = 10  # frames that aren't counted in CPU time
 
 
@@ -44,12 +46,17 @@ def scaled(path: Path) -> tuple[list[np.ndarray], float]:
     return [cv2.resize(picture, SIZE, interpolation=cv2.INTER_CUBIC) for _, _, picture in reader], reader.fps
 
 
-def write_long(frames: list[np.ndarray], fps: float, path: Path) -> Path:
-    """`SECONDS` of them as a video, there and back, so that nothing jumps."""
-    with VideoWriter(path, *SIZE, fps, preset="ultrafast") as writer:
-        for k, picture in zip(range(round(SECONDS * fps)), cycle([*frames, *frames[-2:0:-1]])):
-            writer.write(picture, k / fps)
-    return path
+def camera(frames: list[np.ndarray], fps: float, known: Callable[[], bool]) -> Iterator[Timed]:
+    """The frames at their own rate, there and back so that nothing jumps, for `SECONDS` after identity is known."""
+    began, until = time.monotonic(), MOST
+    for k, picture in enumerate(cycle([*frames, *frames[-2:0:-1]])):
+        seconds = k / fps
+        if until == MOST and known():
+            until = min(MOST, seconds + SECONDS)
+        if seconds > until:
+            return
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        yield k, seconds, picture
 
 
 def receivers(stack: ExitStack) -> list[tuple[str, str]]:
@@ -62,14 +69,16 @@ def receivers(stack: ExitStack) -> list[tuple[str, str]]:
     return wanted
 
 
-def played(clip: Path) -> dict[str, float | int]:
+def played(clip: Path, frames: list[np.ndarray], fps: float) -> dict[str, float | int]:
     """The session's latencies, with the clip as a camera."""
     with ExitStack() as stack:
-        options = LiveOptions(str(clip), streams=receivers(stack))
-        with LiveSession(options, Setup(device="cpu")) as session:
+        session = LiveSession(LiveOptions(str(clip), streams=receivers(stack)), Setup(device="cpu"))
+        latencies = session.outlet.latencies
+        session.stream = Source("camera", {}, *SIZE, camera(frames, fps, lambda: bool(latencies.seconds)))
+        with session:
             for _ in session:
                 pass
-            counts, latencies = session.finish(), session.outlet.latencies
+        counts = session.finish()
     if not latencies.seconds:
         return {"latency_frames": 0}
     return {
@@ -100,9 +109,9 @@ def cpu_time(frames: list[np.ndarray], fps: float) -> dict[str, float]:
 
 def stream_figures(clip: Path | None = None) -> dict[str, float | int]:
     """All of it, of a clip or of the demo's."""
-    frames, fps = scaled(clip or carphone())
-    with tempfile.TemporaryDirectory() as folder:
-        figures = played(write_long(frames, fps, Path(folder) / "long.mp4"))
+    clip = clip or carphone()
+    frames, fps = scaled(clip)
+    figures = played(clip, frames, fps)
     return figures | cpu_time(frames, fps) | {"latency_load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)}
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from facemodel.base import Block, FaceModel
 from facemodel.bridge.pairs import Pairs
-from facemodel.combinations import gather
+from facemodel.combinations import Place, gather
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look, gaze_direction
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
@@ -81,6 +81,19 @@ class _Prior:
 
 
 @dataclass(frozen=True)
+class _Basis:
+    """Derivatives of N points by K coefficients, each times the root of the point's weight."""
+
+    rows: Tensor  # (3 N, K)
+    squared: Tensor  # (K, K): rows' rows
+
+    @classmethod
+    def of(cls, slopes: Tensor, weights: Tensor) -> _Basis:
+        rows = (slopes.double() * weights.sqrt()[:, None, None]).flatten(0, 1)
+        return cls(rows, rows.T @ rows)
+
+
+@dataclass(frozen=True)
 class _Rest:
     """The face at rest, of the other model."""
 
@@ -120,6 +133,7 @@ class _Converter:
         self.person = track.parameters.identity.reshape(-1, source.count("identity"))[0]
         self.count = len(track)
         self.known = _remembered(track, source, target)
+        self._moved: tuple[Place, _Basis] | None = None
         expression, joints = target.blocks["expression"], target.blocks.get("joints")
         self.prior = _Prior.of(expression) if joints is None else _Prior.of(expression, joints)
         if own and (known := getattr(target.provenance, "own_expressions", None)) is not None:
@@ -196,17 +210,29 @@ class _Converter:
         prior.held[:] = known is not None
         for _ in range(self.policy.shape_steps):
             points = self.new.positions(identity, *state).double()
-            slopes = torch.cat([_pose_slopes(points), self.new.by_identity(identity, *state).double()], -1)
-            step = self._step(slopes, points - (wanted - shift) @ turn, self.policy.shape, identity.double(), prior)
+            basis = _Basis.of(self.new.by_identity(identity, *state), w)
+            off, noise = points - (wanted - shift) @ turn, self.policy.shape
+            step = self._step(basis, points, off, noise, identity.double(), prior)
             turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
             identity = identity + step[POSE:].float()
         points = self.new.positions(identity, *state).double()
         return _Rest(identity, turn, shift, (wanted - shift) @ turn - points)
 
-    def _step(self, slopes: Tensor, off: Tensor, noise: float, values: Tensor, prior: _Prior) -> Tensor:
-        """A Gauss-Newton step (6 + K,) of pose and coefficients, for points that are ``off`` (N, 3) mm."""
+    def _moving(self, state: Place) -> _Basis:
+        """The derivatives by motion at a state, or those of shortly before, where they hold."""
+        if self._moved is None or not self.new.holds(self._moved[0], state):
+            self._moved = state, _Basis.of(self.new.by_motion(*state), self.weights)
+        return self._moved[1]
+
+    def _step(self, basis: _Basis, points: Tensor, off: Tensor, noise: float, values: Tensor, prior: _Prior) -> Tensor:
+        """A Gauss-Newton step (6 + K,) of pose and coefficients, for points (N, 3) that are ``off`` (N, 3) mm."""
         pad = torch.nn.functional.pad
-        matrix, gradient = _normal(slopes, off, self.weights * self.share / noise**2)
+        root = self.weights.sqrt()[:, None]
+        pose, rows = (_pose_slopes(points) * root[..., None]).flatten(0, 1), (off * root).flatten()
+        across = pose.T @ basis.rows
+        scale = self.share / noise**2
+        matrix = scale * torch.cat([torch.cat([pose.T @ pose, across], 1), torch.cat([across.T, basis.squared], 1)])
+        gradient = scale * torch.cat([pose.T @ rows, basis.rows.T @ rows])
         precision = pad(prior.std**-2, (POSE, 0))
         matrix = matrix + torch.diag(precision + 1e-9)
         gradient = gradient + precision * pad(values - prior.mean, (POSE, 0))
@@ -242,13 +268,10 @@ class _Converter:
         def state() -> tuple[Tensor, Tensor, Tensor]:
             return rest.identity, values[:expressions].float(), values[expressions:].float()
 
-        place, basis = None, None
         for _ in range(self.policy.steps):
-            if place is None or not self.new.holds(place, state()):
-                place, basis = state(), self.new.by_motion(*state()).double()
             points = self.new.positions(*state()).double() + rest.offset
-            slopes = torch.cat([_pose_slopes(points), basis], -1)
-            step = self._step(slopes, points - (seen - shift) @ turn, self.policy.noise, values, prior)
+            basis = self._moving(state())
+            step = self._step(basis, points, points - (seen - shift) @ turn, self.policy.noise, values, prior)
             turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
             values = torch.minimum(torch.maximum(values + step[POSE:], prior.lower), prior.upper)
             if float(step.abs().max()) < self.policy.rest:
@@ -265,8 +288,10 @@ class _Converter:
             return torch.zeros(self.target.count("reflectance"))
         colour = gather(self.pairs.first, self.source.albedo(self.track.parameters.reflectance)).double()
         mean, basis = (gather(self.pairs.second, x).double() for x in (ours.mean, ours.basis))
-        matrix, gradient = _normal(basis, mean - colour, self.weights * self.share / self.policy.colour**2)
-        return -torch.linalg.solve(matrix + torch.eye(len(matrix), dtype=matrix.dtype), gradient).float()
+        of, root = _Basis.of(basis, self.weights), self.weights.sqrt()[:, None]
+        scale = self.share / self.policy.colour**2
+        matrix = scale * of.squared + torch.eye(basis.shape[-1], dtype=basis.dtype)
+        return torch.linalg.solve(matrix, scale * of.rows.T @ ((colour - mean) * root).flatten()).float()
 
 
 def _person(parameters: FaceParameters) -> dict[str, list[float]]:
@@ -281,13 +306,6 @@ def _remembered(track: Track, source: FaceModel, target: FaceModel) -> dict[str,
     sizes = {name: target.count(name) for name in ("identity", "reflectance")}
     same = here == _person(track.parameters) and {n: len(there.get(n, ())) for n in sizes} == sizes
     return there if same else {}
-
-
-def _normal(slopes: Tensor, residual: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over points (N, 3, K) and (N, 3): (K, K) and (K,)."""
-    root = weights.sqrt()[:, None]
-    rows = (slopes * root[..., None]).flatten(0, 1)
-    return rows.T @ rows, rows.T @ (residual * root).flatten()
 
 
 def _pose_slopes(points: Tensor) -> Tensor:

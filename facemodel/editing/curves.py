@@ -125,8 +125,9 @@ def curve_columns(track: Track, model: FaceModel) -> dict[str, np.ndarray]:
 def frame_columns(parameters: FaceParameters, model: FaceModel, contacts: Contacts | None) -> dict[str, np.ndarray]:
     """`curve_columns` of frames (F, ...) of one person, whose EyeBlink is 1 where the contacts say that lids touch."""
     parameters, arkit = parameters.expanded(), model.arkit
-    columns = {name: np.zeros(len(parameters.expression)) for name in APP_ORDER}
-    columns |= {name: parameters.expression[:, k].double().numpy() for name, k in arkit.items() if name in columns}
+    expression = parameters.expression.double().numpy()
+    columns = {name: np.zeros(len(expression)) for name in APP_ORDER}
+    columns |= {name: expression[:, k] for name, k in arkit.items() if name in columns}
     if contacts is not None:
         looseness = contacts.looseness(parameters.expression, parameters.joints).double().numpy()
         columns |= {name: 1 - looseness[:, k] * (1 - columns[name]) for k, name in zip(LIDS, BLINKS)}

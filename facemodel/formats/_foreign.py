@@ -35,7 +35,8 @@ class Extras:
         """PortraitError where one is left over."""
         for path in self.paths:
             if path not in self.used:
-                raise PortraitError(f"extra file '{path}': {describe(path)}; a model of {title} has no use for it")
+                said = describe(path).partition(";")[0]  # what to give instead is for models
+                raise PortraitError(f"extra file '{path}': {said}; a model of {title} has no use for it")
 
 
 class ForeignFormat(ABC):

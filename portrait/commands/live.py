@@ -121,7 +121,7 @@ class Window:
         from portrait.pictures import fit_height, labelled
 
         prompt = self._session.calibrator.prompt
-        said = prompt.text if prompt is not None else "driver" if frame.tracked else "driver: no face"
+        said = prompt.text if prompt is not None else "driver" if frame.tracked else "driver: not tracked"
         panels = [labelled(fit_height(frame.picture, PREVIEW), said)]
         if self._session.options.drives:
             made = np.zeros((PREVIEW, PREVIEW, 3), np.uint8) if frame.made is None else fit_height(frame.made, PREVIEW)

@@ -167,6 +167,8 @@ class LiveSession:
             stack.enter_context(threads(1))
             if self.outlet is not None:
                 stack.enter_context(self.outlet)
+                if options.calibrate is not None and saved_calibration(options.calibrate) is None:
+                    self.notes.add(f"calibrating by '{options.calibrate}', frame by frame")
                 self.calibrator.calibration = open_calibration(options.calibrate, model, options.detector, device)
                 self.calibrator.path = saved_calibration(options.calibrate)
             synthesizer = mix = None

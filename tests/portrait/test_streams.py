@@ -17,7 +17,9 @@ from facemodel.arkit import ARKIT_NAMES
 from facemodel.editing.curves import ANGLES
 from fitting.tracking.online import OnlineFrame, OnlineTracker
 from portrait.cli import main
+from portrait.commands.live import Window
 from portrait.services.calibrating import GRIMACES, REST, Calibrator
+from portrait.services.live import LiveFrame
 from portrait.services.outlet import Outlet
 from portrait.services.streams.base import STREAMS, Performed
 from portrait.video import VideoReader
@@ -256,3 +258,19 @@ def test_the_command_sends_a_real_face_without_weights(receiver, tmp_path, monke
         [packets[k].values[17] for k in with_face], abs=1e-6
     )
     assert 0 < rows.values["jawOpen"].max() < 1
+
+
+def test_keys_calibrate_and_the_prompt_is_shown(monkeypatch):
+    calibrator, shown, keys = Calibrator(), [], iter([ord("n"), ord("r"), -1, ord("q")])
+    session = SimpleNamespace(calibrator=calibrator, options=SimpleNamespace(drives=False))
+    monkeypatch.setattr("cv2.imshow", lambda title, picture: shown.append(picture))
+    monkeypatch.setattr("cv2.waitKey", lambda wait: next(keys))
+    begun = []
+    monkeypatch.setattr(calibrator, "begin", lambda *, grimaces: begun.append(grimaces))
+    window, picture = Window(session), np.full((480, 640, 3), 90, np.uint8)
+    ended = [window(LiveFrame(picture, None, 0.0)), window(LiveFrame(picture, None, 0.0, tracked=False))]
+    calibrator.prompt = GRIMACES[0]
+    ended += [window(LiveFrame(picture, None, 0.0)), window(LiveFrame(picture, None, 0.0))]
+    assert begun == [False, True] and ended == [False, False, False, True]
+    assert {found.shape[1] for found in shown} == {512}  # the driver alone
+    assert not np.array_equal(shown[0], shown[1]) and not np.array_equal(shown[0], shown[2])

@@ -19,6 +19,12 @@ def typed(markdown: str) -> list[str]:
     return [m[1] for m in re.finditer(r"^ *(?:\$ )?(portrait [^\n]*)$", blocks(joined), re.MULTILINE)]
 
 
+def mentioned(markdown: str) -> list[str]:
+    """Commands within sentences and tables, of which some are without what they need."""
+    without_blocks = re.sub(r"^ *```.*?^ *```", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    return [" ".join(m.split()) for m in re.findall(r"`(portrait [^`]*)`", without_blocks)]
+
+
 def blocks(markdown: str) -> str:
     fenced = re.findall(r"^ *```(?:bash|console|sh)?\n(.*?)^ *```", markdown, re.DOTALL | re.MULTILINE)
     return "\n".join([*fenced, *re.findall(r"^    .*$", markdown, re.MULTILINE)])
@@ -56,6 +62,19 @@ def test_commands_in_texts_are_ones_that_the_command_line_takes(name):
             take(line)
         except Exception as error:
             wrong.append(f"{line}: {error}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", [n for n in TEXTS if mentioned(TEXTS[n]) and n != "docs/commands.md"])
+def test_commands_in_sentences_have_the_options_that_they_name(name):
+    wrong = []
+    for line in mentioned(TEXTS[name]):
+        try:
+            if not re.search(r"[A-Z]{4}|\.\.\.|^portrait \w+:", line):  # not a placeholder, nor what was printed
+                take(line)
+        except Exception as error:
+            if re.search("[Nn]o such", str(error)):
+                wrong.append(f"{line}: {error}")
     assert wrong == []
 
 

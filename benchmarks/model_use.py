@@ -1,0 +1,83 @@
+"""What imported models do once they are in: tracking, conversion, fits of heads. For `benchmarks.models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import facemodel
+import fitting
+from benchmarks.heads import score
+from benchmarks.model_files import Head, write_flame
+from benchmarks.real import eye_distance, projected_landmarks
+from facemodel import FaceModel, Track
+from facemodel.bridge.pairs import pair
+from facemodel.formats._assemble import MEDIAPIPE
+from facemodel.formats._containers import read_arrays, read_obj
+from fitting.conversion import convert_track
+from portrait.services.models import import_file
+from portrait.video.images import read_image
+from renderer import to_camera
+
+EYES_APART = 62.0  # mm
+CHOSEN_ON = 11  # of the heads, the first: weights are chosen on them, figures come from the others
+
+
+def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
+    """A pickle of FLAME's form with its real topology, and its extra files; its statistics are made up."""
+    mesh, masks = read_obj(real / "head_template.obj"), read_arrays(real / "FLAME_masks.pkl")
+    eyes = tuple(np.asarray(masks[f"{side}_eyeball"]).ravel() for side in ("left", "right"))
+    middles = np.stack([mesh.vertices[e].mean(0) for e in eyes])
+    scale = EYES_APART / np.linalg.norm(middles[0] - middles[1])
+    vertices = (mesh.vertices - middles.mean(0)) * scale + (0, 25, 28)
+    centers = np.stack([vertices[e].mean(0) for e in eyes])
+    written = write_flame(scratch, Head(vertices, mesh.triangles, eyes, centers, np.zeros(68, int)))
+    names = ("landmark_embedding.npy", "mediapipe_landmark_embedding.npz", "FLAME_masks.pkl", "head_template.obj",
+             "l_eyelid.npy", "r_eyelid.npy")  # fmt: skip
+    return written.path, [real / n for n in names]
+
+
+def imported(source: Path, extras: list[Path], output: Path) -> FaceModel:
+    """As ``portrait model import`` does it, with what it lacks carried over."""
+    import_file(source, output, extras=extras)
+    return facemodel.load(output)
+
+
+def landmark_nme(model: FaceModel, track: Track) -> float:
+    """Median over frames of the mean distance of the fitted landmarks to the detected ones, in hundredths of the eyes'
+    distance; of the 51 inner landmarks of iBUG's 68 that MediaPipe knows, which models have alike."""
+    ok, some = track.tracked, torch.as_tensor(np.asarray(MEDIAPIPE))
+    with torch.inference_mode():
+        off = (projected_landmarks(track, model)[ok] - track.landmarks[ok])[:, some].norm(dim=-1).mean(1)
+    return 100 * float((off / eye_distance(track.landmarks[ok])).median())
+
+
+def round_trip(track: Track, default: FaceModel, model: FaceModel) -> tuple[float, float, float]:
+    """mm: motion residual on the way there; the face's vertices after the way back, median, from where they were; and
+    the same where the track forgets whose face it was, so that the shape is found anew."""
+    to, back = pair(default, model, default), pair(model, default, default)
+    there = convert_track(track, default, model, to)
+    forgot = there.track.with_parameters(there.track.parameters, persons={})
+    ends = [convert_track(t, model, default, back).track for t in (there.track, forgot)]
+    was = _face(track, default)
+    return there.motion.median, *(float((_face(end, default) - was).norm(dim=-1).median()) for end in ends)
+
+
+def _face(track: Track, model: FaceModel) -> torch.Tensor:
+    p, face = track.parameters.expanded(), model.region("face")
+    with torch.inference_mode():
+        return to_camera(model.vertices(p.identity, p.expression)[:, face], p.rotation, p.translation)
+
+
+def single_ratio(model: FaceModel, heads: Path) -> float:
+    """Median distance to the scans of the heads that nothing was chosen on, over that of the model's mean shape."""
+    fitted, mean = [], []
+    with torch.inference_mode():
+        for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON:]:
+            truth = np.load(path.with_suffix(".npz"))
+            p = fitting.fit_image(read_image(path), model=model).parameters
+            fitted.append(score(model, p.identity, p.expression[0], truth))
+            mean.append(score(model, None, None, truth))
+    return float(np.median(np.concatenate(fitted)) / np.median(np.concatenate(mean)))
