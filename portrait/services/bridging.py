@@ -12,7 +12,9 @@ import facemodel
 from facemodel.base import LandmarkEmbedding
 from facemodel.bridge import surfaces
 from facemodel.bridge.carrying import carry_over
-from facemodel.bridge.registration import register
+from facemodel.bridge.eyes import lid_edge
+from facemodel.bridge.registration import correspond, outer_skin
+from facemodel.bridge.surface import Surface
 from facemodel.linear import LinearModel
 from fitting.landmarks.base import LandmarkDetector
 from fitting.landmarks.calibration import POLICY, calibrate
@@ -23,6 +25,8 @@ FEW = 20
 """Landmarks of its own below which a model is registered by those that the detector finds on it."""
 WIDE = replace(POLICY, reach=14.0, grain=1.5, stay=0.0)
 """Looking for landmarks from a first guess that may be a centimetre off."""
+COVERED = 3.0
+"""mm from the middle of an eye's opening to skin that lies over it; an open eye's lids are further."""
 BEFORE = "MediaPipe's landmarks are"
 """How a note starts that is true of a model as it was read."""
 
@@ -33,8 +37,12 @@ def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
     try:
         with torch.no_grad():
             own = max((int((e.weights > 0.2).sum()) for e in model.embeddings.values()), default=0)
-            marks = _seen_bare(default, model, detector, report) if own < FEW else None
-            whole = carry_over(default, model, marks, report=report)
+            whole = carry_over(default, model, report=report)
+            if own < FEW:
+                # Painted brows and eyes that are misplaced mislead the detector, and empty eyes do so more.
+                closed = _eyes_closed(default, model, whole)
+                marks = _seen(_bare(default, model, whole, detector.scheme) if closed else whole, detector, report)
+                whole = carry_over(default, model, marks, report=report)
             found = calibrate(whole, detector, report=report)
     finally:
         detector.close()
@@ -45,17 +53,25 @@ def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
     return whole.rebuilt(whole.flatten() | tensors)
 
 
-def _seen_bare(
-    default: LinearModel, model: LinearModel, detector: LandmarkDetector, report: Report
-) -> dict[str, tuple[Tensor, Tensor]] | None:
-    """Landmarks that the detector finds on the model as it is: colours and eyes that may be misplaced would mislead it.
+def _bare(default: LinearModel, model: LinearModel, whole: LinearModel, scheme: str) -> LinearModel:
+    """The model as it is, with a scheme's landmarks where they were carried to."""
+    first = correspond(default, model, whole.correspondence.registered.double().numpy())
+    return model.rebuilt(model.flatten() | surfaces.landmarks(default, model, first, scheme))
 
-    As `facemodel.bridge.alignment.find_guides` takes them; None where it sees no face.
-    """
-    first = register(default, model, report=report)
-    bare = model.rebuilt(model.flatten() | surfaces.landmarks(default, model, first, detector.scheme))
-    found = calibrate(bare, detector, WIDE, report)
-    return None if found is None else {detector.scheme: (_places(bare, found), found.weights)}
+
+def _eyes_closed(default: LinearModel, model: LinearModel, whole: LinearModel) -> bool:
+    """Whether skin of the model's own is where its lids open, in the middle."""
+    laid = whole.correspondence.registered
+    middles = torch.stack([laid[lid_edge(default, eye)].mean(0) for eye in (0, 1)])
+    triangles = model.triangles.numpy()
+    skin = Surface(model.mean.double().numpy(), triangles, outer_skin(model)[triangles].all(1))
+    return bool((skin.nearest(middles.double().numpy()).distance < COVERED).all())
+
+
+def _seen(model: LinearModel, detector: LandmarkDetector, report: Report) -> dict[str, tuple[Tensor, Tensor]] | None:
+    """Landmarks that the detector finds, as `facemodel.bridge.alignment.find_guides` takes them; None: no face."""
+    found = calibrate(model, detector, WIDE, report)
+    return None if found is None else {detector.scheme: (_places(model, found), found.weights)}
 
 
 def _places(model: LinearModel, embedding: LandmarkEmbedding) -> Tensor:
