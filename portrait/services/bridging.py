@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 import facemodel
 from facemodel.base import LandmarkEmbedding
+from facemodel.bridge import surfaces
 from facemodel.bridge.carrying import carry_over
+from facemodel.bridge.registration import register
 from facemodel.linear import LinearModel
 from fitting.landmarks.base import LandmarkDetector
-from fitting.landmarks.calibration import calibrate
+from fitting.landmarks.calibration import POLICY, calibrate
 from fitting.landmarks.registry import make_detector
 from foundation.progress import Report, ignore
 
 FEW = 20
-"""Landmarks of its own below which a model is registered again with those that the detector found."""
+"""Landmarks of its own below which a model is registered by those that the detector finds on it."""
+WIDE = replace(POLICY, reach=14.0, grain=1.5, stay=0.0)
+"""Looking for landmarks from a first guess that may be a centimetre off."""
 BEFORE = "MediaPipe's landmarks are"
 """How a note starts that is true of a model as it was read."""
 
@@ -27,11 +32,10 @@ def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
     default, detector = facemodel.load(), make_detector()
     try:
         with torch.no_grad():
-            whole, found = _attempt(default, model, None, detector, report)
             own = max((int((e.weights > 0.2).sum()) for e in model.embeddings.values()), default=0)
-            if found is not None and own < FEW:
-                marks = {detector.scheme: (_places(whole, found), found.weights)}
-                whole, found = _attempt(default, model, marks, detector, report)
+            marks = _seen_bare(default, model, detector, report) if own < FEW else None
+            whole = carry_over(default, model, marks, report=report)
+            found = calibrate(whole, detector, report=report)
     finally:
         detector.close()
     if found is None:
@@ -41,11 +45,17 @@ def bridge(model: LinearModel, *, report: Report = ignore) -> LinearModel:
     return whole.rebuilt(whole.flatten() | tensors)
 
 
-def _attempt(
-    default: LinearModel, model: LinearModel, marks, detector: LandmarkDetector, report: Report
-) -> tuple[LinearModel, LandmarkEmbedding | None]:
-    whole = carry_over(default, model, marks, report=report)
-    return whole, calibrate(whole, detector, report=report)
+def _seen_bare(
+    default: LinearModel, model: LinearModel, detector: LandmarkDetector, report: Report
+) -> dict[str, tuple[Tensor, Tensor]] | None:
+    """Landmarks that the detector finds on the model as it is: colours and eyes that may be misplaced would mislead it.
+
+    As `facemodel.bridge.alignment.find_guides` takes them; None where it sees no face.
+    """
+    first = register(default, model, report=report)
+    bare = model.rebuilt(model.flatten() | surfaces.landmarks(default, model, first, detector.scheme))
+    found = calibrate(bare, detector, WIDE, report)
+    return None if found is None else {detector.scheme: (_places(bare, found), found.weights)}
 
 
 def _places(model: LinearModel, embedding: LandmarkEmbedding) -> Tensor:
