@@ -2,7 +2,7 @@
 
 Who solves for a model's coefficients looks at some thousand of them, whatever the mesh. Enter a model and a sparse
 matrix (R, V), leave their places and derivatives at any state (`Combinations`, which `FaceModel.combinations` gives);
-`fitting` and `facemodel.conversion` call it. What they cost depends on R, not on V.
+`fitting` calls it. What they cost depends on R, not on V.
 """
 
 from __future__ import annotations

@@ -17,18 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facemodel.base import Block, FaceModel
+from facemodel.base import FaceModel
 from facemodel.bridge.pairs import Pairs
 from facemodel.combinations import Place, gather
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look, gaze_direction
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
+from fitting.conversion.steps import POSE, Basis, Prior, pose_slopes, rigid
 from fitting.solver.bounds import solve_bounded
 from foundation.progress import Event, Report, ignore
 from geometry.camera import FLIP
 from geometry.rotation import axis_angle, rotation_matrix
 
-POSE = 6  # a rotation about the model's axes, a shift along them
 TOLD = 200  # frames at most that the residual is told of
 
 
@@ -62,35 +62,6 @@ class Conversion:
     surface: Residual  # between the surfaces: what the person's shape loses is in it
     motion: Residual  # without what is the same in all frames: the performance's own loss
     points: int  # that it went by
-
-
-@dataclass(frozen=True)
-class _Prior:
-    """What is known of K coefficients before points are looked at; in double."""
-
-    lower: Tensor  # (K,)
-    upper: Tensor
-    mean: Tensor
-    std: Tensor
-    held: Tensor  # (K,) bool: they stay as they are
-
-    @classmethod
-    def of(cls, *blocks: Block) -> _Prior:
-        parts = [torch.cat([getattr(b, p).double() for b in blocks]) for p in ("lower", "upper", "mean", "std")]
-        return cls(*parts, torch.zeros(len(parts[0]), dtype=torch.bool))
-
-
-@dataclass(frozen=True)
-class _Basis:
-    """Derivatives of N points by K coefficients, each times the root of the point's weight."""
-
-    rows: Tensor  # (3 N, K)
-    squared: Tensor  # (K, K): rows' rows
-
-    @classmethod
-    def of(cls, slopes: Tensor, weights: Tensor) -> _Basis:
-        rows = (slopes.double() * weights.sqrt()[:, None, None]).flatten(0, 1)
-        return cls(rows, rows.T @ rows)
 
 
 @dataclass(frozen=True)
@@ -133,9 +104,9 @@ class _Converter:
         self.person = track.parameters.identity.reshape(-1, source.count("identity"))[0]
         self.count = len(track)
         self.known = _remembered(track, source, target)
-        self._moved: tuple[Place, _Basis] | None = None
+        self._moved: tuple[Place, Basis] | None = None
         expression, joints = target.blocks["expression"], target.blocks.get("joints")
-        self.prior = _Prior.of(expression) if joints is None else _Prior.of(expression, joints)
+        self.prior = Prior.of(expression) if joints is None else Prior.of(expression, joints)
         if own and (known := getattr(target.provenance, "own_expressions", None)) is not None:
             self.prior.held[known : len(expression)] = True
         index = {name: k for k, name in enumerate(source.expression_names)}
@@ -205,12 +176,12 @@ class _Converter:
         known = self.known.get("identity")
         identity = block.mean.clone() if known is None else torch.tensor(known)
         state = self.target.blocks["expression"].mean, _still(self.target)
-        turn, shift = _rigid(self.new.positions(identity, *state).double(), wanted, w)
-        prior = _Prior.of(block)
+        turn, shift = rigid(self.new.positions(identity, *state).double(), wanted, w)
+        prior = Prior.of(block)
         prior.held[:] = known is not None
         for _ in range(self.policy.shape_steps):
             points = self.new.positions(identity, *state).double()
-            basis = _Basis.of(self.new.by_identity(identity, *state), w)
+            basis = Basis.of(self.new.by_identity(identity, *state), w)
             off, noise = points - (wanted - shift) @ turn, self.policy.shape
             step = self._step(basis, points, off, noise, identity.double(), prior)
             turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
@@ -218,17 +189,17 @@ class _Converter:
         points = self.new.positions(identity, *state).double()
         return _Rest(identity, turn, shift, (wanted - shift) @ turn - points)
 
-    def _moving(self, state: Place) -> _Basis:
+    def _moving(self, state: Place) -> Basis:
         """The derivatives by motion at a state, or those of shortly before, where they hold."""
         if self._moved is None or not self.new.holds(self._moved[0], state):
-            self._moved = state, _Basis.of(self.new.by_motion(*state), self.weights)
+            self._moved = state, Basis.of(self.new.by_motion(*state), self.weights)
         return self._moved[1]
 
-    def _step(self, basis: _Basis, points: Tensor, off: Tensor, noise: float, values: Tensor, prior: _Prior) -> Tensor:
+    def _step(self, basis: Basis, points: Tensor, off: Tensor, noise: float, values: Tensor, prior: Prior) -> Tensor:
         """A Gauss-Newton step (6 + K,) of pose and coefficients, for points (N, 3) that are ``off`` (N, 3) mm."""
         pad = torch.nn.functional.pad
         root = self.weights.sqrt()[:, None]
-        pose, rows = (_pose_slopes(points) * root[..., None]).flatten(0, 1), (off * root).flatten()
+        pose, rows = (pose_slopes(points) * root[..., None]).flatten(0, 1), (off * root).flatten()
         across = pose.T @ basis.rows
         scale = self.share / noise**2
         matrix = scale * torch.cat([torch.cat([pose.T @ pose, across], 1), torch.cat([across.T, basis.squared], 1)])
@@ -243,7 +214,7 @@ class _Converter:
         )
         return solve_bounded(matrix, gradient, low, high)
 
-    def _expected(self, frame: int, gaze: Tensor) -> _Prior:
+    def _expected(self, frame: int, gaze: Tensor) -> Prior:
         """What a frame's motion is before points are looked at."""
         p = self.prior
         mean, std, held = p.mean.clone(), p.std.clone(), p.held.clone()
@@ -252,10 +223,10 @@ class _Converter:
             std[self.ours] = self.policy.named
         if self.look is not None:
             mean[self.look], held[self.look] = eye_look(gaze).double(), True
-        return _Prior(p.lower, p.upper, mean.clamp(p.lower, p.upper), std, held)
+        return Prior(p.lower, p.upper, mean.clamp(p.lower, p.upper), std, held)
 
     def _frame(
-        self, rest: _Rest, seen: Tensor, pose: tuple[Tensor, Tensor], prior: _Prior, before: Tensor | None
+        self, rest: _Rest, seen: Tensor, pose: tuple[Tensor, Tensor], prior: Prior, before: Tensor | None
     ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
         """Pose and motion (M,) of a frame whose points are ``seen`` (N, 3), and what they are off by, (N, 3)."""
         (turn, shift), values = pose, prior.mean.clone()
@@ -288,7 +259,7 @@ class _Converter:
             return torch.zeros(self.target.count("reflectance"))
         colour = gather(self.pairs.first, self.source.albedo(self.track.parameters.reflectance)).double()
         mean, basis = (gather(self.pairs.second, x).double() for x in (ours.mean, ours.basis))
-        of, root = _Basis.of(basis, self.weights), self.weights.sqrt()[:, None]
+        of, root = Basis.of(basis, self.weights), self.weights.sqrt()[:, None]
         scale = self.share / self.policy.colour**2
         matrix = scale * of.squared + torch.eye(basis.shape[-1], dtype=basis.dtype)
         return torch.linalg.solve(matrix, scale * of.rows.T @ ((colour - mean) * root).flatten()).float()
@@ -306,27 +277,6 @@ def _remembered(track: Track, source: FaceModel, target: FaceModel) -> dict[str,
     sizes = {name: target.count(name) for name in ("identity", "reflectance")}
     same = here == _person(track.parameters) and {n: len(there.get(n, ())) for n in sizes} == sizes
     return there if same else {}
-
-
-def _pose_slopes(points: Tensor) -> Tensor:
-    """(N, 3, 6): how points (N, 3) move in the model's frame, while they are held in the other, as its pose moves.
-
-    A turn w of the model's own frame, and a shift along its axes.
-    """
-    zero = torch.zeros_like(points[:, 0])
-    x, y, z = points.unbind(1)
-    turned = torch.stack([zero, z, -y, -z, zero, x, y, -x, zero], -1).view(-1, 3, 3)  # w x point
-    return torch.cat([turned, torch.eye(3, dtype=points.dtype).expand(len(points), 3, 3)], -1)
-
-
-def _rigid(points: Tensor, wanted: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation (3, 3) and shift (3,) that lay points onto wanted ones (Kabsch)."""
-    w = (weights / weights.sum())[:, None]
-    a, b = (w * points).sum(0), (w * wanted).sum(0)
-    u, _, v = torch.linalg.svd(((points - a) * w).T @ (wanted - b))
-    sign = torch.diag(torch.tensor([1.0, 1.0, float(torch.det(v.T @ u.T).sign())], dtype=points.dtype))
-    turn = v.T @ sign @ u.T
-    return turn, b - turn @ a
 
 
 def _turned(gaze: Tensor, rotation: Tensor) -> Tensor:
