@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 import facemodel
-from benchmarks.reenactment_methods import part
 from facemodel import Track
 from neural_render import Clip
 from neural_render.methods.face2face.method import Face2Face
@@ -96,7 +95,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     model, work = facemodel.load(), o.work or Path(o.video.name + ".face2face")
     track = fit_clip(o.video, work / "target.track", setup=Setup(device="cpu"), replace_own=True).track
-    track = part(track, 0, min(o.frames, len(track)))
+    track = track.frames(0, min(o.frames, len(track)))
     small, pictures = smaller(track, (f for _, _, f in VideoReader(o.video)), o.longest)
     found = measure(Clip.of_track(small, pictures, model), Clip.of_track(track, VideoReader(o.video), model))
     print(json.dumps(found | {"load": [round(v, 1) for v in os.getloadavg()]}))

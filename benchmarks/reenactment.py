@@ -43,7 +43,6 @@ from benchmarks.reenactment_methods import (
     face2face,
     held_by_face2face,
     nearest_frames,
-    part,
     pasted,
     synthesised,
     train_variant,
@@ -103,8 +102,8 @@ def prepare(video: Path, work: Path, options: Options, frames: int | None = None
     """Fits the clip, cuts it, and draws the maps of the part that is trained on. frames: looked at, at most."""
     model = facemodel.load(device=options.device)
     track = fit_clip(video, work / "target.track", setup=Setup(device=options.device), replace_own=True).track
-    track = part(track, 0, min(frames or len(track), len(track)))
-    target = Clip.of_track(part(track, 0, int(len(track) * TRAINED)), VideoReader(video), model)
+    track = track.frames(0, min(frames or len(track), len(track)))
+    target = Clip.of_track(track.frames(0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")
     cache = OverSharedCache(work / f"data-{options.size}").prepare(target, work, options)

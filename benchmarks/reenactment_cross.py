@@ -26,7 +26,7 @@ from torch import Tensor
 
 import facemodel
 from benchmarks.image_metrics import flicker
-from benchmarks.reenactment_methods import crops_of, part
+from benchmarks.reenactment_methods import crops_of
 from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
@@ -78,7 +78,7 @@ def drive(bench, name: str, weights: Weights | None, video: Path, take: list[str
     stem = f"{name}-driven-by-{video.stem}-{'-'.join(take)}-{frames}{steps}"
     setup = Setup(device=device)
     driver = fit_clip(video, work / f"driver-{video.stem}.track", setup=setup, replace_own=True).track
-    driver = part(driver, 0, min(frames, len(driver)))
+    driver = driver.frames(0, min(frames, len(driver)))
     mixed = facemodel.mix(driver, bench.track, model, take)
     target = Clip.of_track(bench.track, VideoReader(bench.video), model)
     method, output = Face2Face() if weights is None else DeepVideoPortraits(), work / f"{stem}.mp4"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +156,7 @@ def crops_of(name: str, weights: Weights, track: Track, *, model, device: str) -
 def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:
     """(N, S, S, 3) uint8: these frames of the track, in rising order."""
     first = max(0, int(frames[0]) - weights.header.window + 1)
-    return crops_of(name, weights, part(track, first, len(track)), model=model, device=device)[frames - first]
+    return crops_of(name, weights, track.frames(first, len(track)), model=model, device=device)[frames - first]
 
 
 def nearest_frames(track: Track, wanted: np.ndarray, among: np.ndarray) -> np.ndarray:
@@ -196,15 +196,6 @@ def held_by_face2face(target: Clip, track: Track, frames: np.ndarray, crop: Crop
     Underneath is the clip played backwards from its end, where the method finds no frame that is nearer.
     """
     first = len(target.track)
-    held = part(track, first, len(track))
+    held = track.frames(first, len(track))
     behind = [max(first - 1 - k, 0) for k in range(len(held))]
     return face2face(target, replace(held, facts={**held.facts, "target_frames": behind}), crop, size)[frames - first]
-
-
-def part(track: Track, start: int, stop: int) -> Track:
-    """Frames of a track as a track of its own."""
-    rows = slice(start, stop)
-    cut = {f.name: getattr(track, f.name) for f in fields(Track)}
-    changed = {k: v[rows] for k, v in cut.items() if k in ("parameters", "times", "status", "confidence")}
-    landmarks = None if track.landmarks is None else track.landmarks[rows]
-    return replace(track, **changed, landmarks=landmarks, energies={k: v[rows] for k, v in track.energies.items()})

@@ -105,6 +105,18 @@ class Track:
         """Of the clip's own frames."""
         return Camera(float(self.parameters.focal.flatten()[0]), self.width, self.height)
 
+    def frames(self, first: int, end: int) -> Track:
+        """Frames first to end - 1 as a track of their own; what the clip shares stays whole."""
+        rows, p = slice(first, end), self.parameters
+        each = {name: value.shape[:1] == (len(self),) and name not in SHARED for name, value in self.spread.items()}
+        return replace(
+            self, parameters=p[rows], times=self.times[rows], status=self.status[rows],
+            confidence=self.confidence[rows], landmarks=None if self.landmarks is None else self.landmarks[rows],
+            energies={name: value[rows] for name, value in self.energies.items()},
+            spread={name: value[rows] if each[name] else value for name, value in self.spread.items()},
+            visibility={name: value[rows] for name, value in self.visibility.items()},
+        )  # fmt: skip
+
     def _check(self) -> None:
         """ValueError where parts don't fit each other."""
         frames = (len(self),)

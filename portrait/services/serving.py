@@ -125,16 +125,8 @@ def serve_page(
 
 def excerpt(track: Track, first: int, end: int) -> Track:
     """Frames first to end - 1 as a track of their own, which knows their places in the video."""
-    p = track.parameters.expanded()
-    shared = {name: getattr(track.parameters, name) for name in ("identity", "reflectance", "focal")}
-    cut = slice(first, end)
-    part = {name: getattr(p, name)[cut] for name in vars(p) if name not in shared}
-    status = track.status[cut].clone()
+    part = track.frames(first, end)
+    status = part.status.clone()
     status[0] |= int(FrameStatus.CUT)
-    facts = track.facts | {"target_frames": target_frames(track)[cut]}
-    return replace(
-        track, parameters=replace(track.parameters, **part, **shared), times=track.times[cut], status=status,
-        confidence=track.confidence[cut], facts=facts,
-        landmarks=None if track.landmarks is None else track.landmarks[cut],
-        energies={k: v[cut] for k, v in track.energies.items()}, spread={},
-    )  # fmt: skip
+    facts = track.facts | {"target_frames": target_frames(track)[first:end]}
+    return replace(part, status=status, facts=facts, spread={})

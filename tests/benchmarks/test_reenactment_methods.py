@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.reenactment_methods import ABLATIONS, Blanked, BlankedInput, nearest_frames, part, pasted
+from benchmarks.reenactment_methods import ABLATIONS, Blanked, BlankedInput, nearest_frames, pasted
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, condition
 from tests.facemodel.clips import make_track, small_model
 
@@ -40,13 +40,6 @@ def test_pasted_shows_the_model_where_it_is_seen():
     maps[0, 1:4, 3:] = 50
     picture = pasted(maps, behind)
     assert (picture[0, 2, 4:] == 50).all() and (picture == 9).sum() == 3 * 34
-
-
-def test_part_keeps_rows_together():
-    track = make_track(small_model(), 10)
-    cut = part(track, 4, 7)
-    assert len(cut) == 3 and torch.equal(cut.parameters.expression, track.parameters.expression[4:7])
-    assert torch.equal(cut.times, track.times[4:7]) and torch.equal(cut.parameters.identity, track.parameters.identity)
 
 
 @pytest.mark.parametrize("name, hidden", [("no_eyes", [6, 7, 8]), ("no_correspondence", [3, 4, 5]),

@@ -98,3 +98,24 @@ def test_gaps_are_interpolated_and_ends_held():
     filled = fill_gaps(track.parameters, tracked).expression
     assert torch.equal(filled[0], before[1]) and torch.equal(filled[5], before[4])
     assert torch.allclose(filled[2], before[1] * 2 / 3 + before[4] / 3)
+
+
+def test_frames_of_a_track_keep_their_rows_together():
+    track = make_track(small_model(), 10)
+    rows = torch.arange(10.0)
+    track = replace(track, landmarks=rows[:, None, None].expand(10, 4, 2), energies={"photometric": rows},
+                    visibility={"mouth": rows / 10},
+                    spread={"identity": torch.arange(10.0), "rotation": rows[:, None].expand(10, 3)})  # fmt: skip
+    cut = track.frames(4, 7)
+    assert len(cut) == 3 and torch.equal(cut.parameters.expression, track.parameters.expression[4:7])
+    assert torch.equal(cut.times, track.times[4:7]) and torch.equal(cut.parameters.identity, track.parameters.identity)
+    assert all(
+        torch.equal(found, rows[4:7])
+        for found in (
+            cut.landmarks[:, 0, 0],
+            cut.energies["photometric"],
+            10 * cut.visibility["mouth"],
+            cut.spread["rotation"][:, 0],
+        )
+    )
+    assert torch.equal(cut.spread["identity"], track.spread["identity"])  # of the clip, whatever its length

@@ -13,7 +13,6 @@ import torch
 
 import facemodel
 import fitting
-from benchmarks.reenactment_methods import part
 from facemodel import Track
 from portrait.cli import main
 from portrait.services.exporting import albedo_texture
@@ -219,7 +218,7 @@ def test_overlay_on_a_folder_of_images(track, clip, tmp_path):
 
 def test_a_photo_gives_a_picture_that_says_what_made_it(track, clip, tmp_path, capsys):
     """A track of one frame; of more, a picture is refused."""
-    part(Track.load(track), 0, 1).save(tmp_path / "one.track")
+    Track.load(track).frames(0, 1).save(tmp_path / "one.track")
     _, _, frame = next(iter(VideoReader(clip)))
     cv2.imwrite(str(tmp_path / "photo.png"), frame[..., ::-1])
     call("render", tmp_path / "one.track", "-o", tmp_path / "o.png", "--overlay", tmp_path / "photo.png")
@@ -366,7 +365,8 @@ def test_info_is_for_people(track, clip, tmp_path, capsys):
     settings = {"quality": "fast", "fitting": {"samples": 5}}
     p = one.parameters[:1]
     one = replace(one, parameters=p, times=one.times[:1], status=one.status[:1], confidence=one.confidence[:1],
-                  landmarks=one.landmarks[:1], energies={}, spread={}, facts={"settings": settings})  # fmt: skip
+                  landmarks=one.landmarks[:1], energies={}, spread={}, visibility={},
+                  facts={"settings": settings})  # fmt: skip
     one.save(tmp_path / "one")
     cv2.imwrite(str(tmp_path / "photo.bmp"), next(iter(VideoReader(clip)))[2])
     for path in (tmp_path / "one", tmp_path / "photo.bmp"):

@@ -37,6 +37,7 @@ ARGUMENTS = {
     "model import": ["none", "-o", "out"],
     "model info": [],
     "model list": [],
+    "model convert": ["none.track", "--to", "none.model", "-o", "out"],
     "model show": ["-o", "out.png"],
     "recognize align": ["none", "-o", "out"],
     "recognize train": ["none.toml", "-o", "out"],
@@ -45,7 +46,7 @@ ARGUMENTS = {
 }
 FINE = {  # values that a command can work with
     "0": {"smooth", "alpha", "frame", "texture", "held-out", "synthetic", "seed", "max-yaw", "test", "yaw",
-          "source-neutral", "target-neutral"},
+          "source-neutral", "target-neutral", "port"},
     "-1": {"yaw"},
 }  # fmt: skip
 BAD = {float: ("nan", "inf", "-inf", "-1", "0", "1e30"), int: ("-1", "0", "9" * 25)}
