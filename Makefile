@@ -28,7 +28,7 @@ $(VENV)/anny: $(VENV)/installed
 	touch $@
 
 test: install $(VENV)/anny
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[docs]'
