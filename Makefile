@@ -1,6 +1,7 @@
 # make demo                        the main job on the clip that comes with the installation
 # make demo SOURCE=a.mp4 TARGET=b.mp4   the same with your clips: a's performance on b's person
-# make test                        the whole test suite
+# make test                        the test suite, but for what is marked slow
+# make test-all                    all of it
 # make docs                       the site of docs/, in site/
 # make lint, make format           ruff; lint also checks who imports whom (tools/architecture)
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: install demo docs test lint format clean
+.PHONY: install demo docs test test-all lint format clean
 install: $(VENV)/installed
 
 $(VENV)/installed: requirements.lock pyproject.toml
@@ -28,6 +29,9 @@ $(VENV)/anny: $(VENV)/installed
 	touch $@
 
 test: install $(VENV)/anny
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+
+test-all: install $(VENV)/anny
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/docs: $(VENV)/installed

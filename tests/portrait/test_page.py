@@ -23,7 +23,7 @@ from portrait.page.pictures import small_pictures
 from tests.extension.toy_model import ToyModel
 from tests.facemodel.clips import make_track, small_model
 
-pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.slow]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 NAME = "talk.track"
 STATE = """(k) => {
   const s = portrait.performance.state(k);

@@ -139,7 +139,6 @@ def test_a_port_in_use_is_told_in_a_line(track, clip, capsys):
     assert f"--port {port}: it is in use" in error and error.count("\n") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 def test_the_page_asks_and_shows(server):
     with browser() as started, opened(started, server.address, width=820, height=620) as look:
