@@ -71,6 +71,8 @@ class Clip:
     find_track: Callable[[Clip], Track] | None = None
     find_landmarks: Callable[[Clip], Landmarks] = landmarks_of_track
     find_action_units: Callable[[Clip], ActionUnits] = action_units_of_track
+    performance: str = ""  # what they do: clips of one performance have one label, and the same frames; "" unknown
+    weight: float = 1.0  # how often a method of many clips draws from it, beside others
 
     @classmethod
     def of_track(
