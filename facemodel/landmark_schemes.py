@@ -32,7 +32,7 @@ class LandmarkScheme:
     outline: tuple[int, ...] = ()  # of the face: these slide over the surface as the head turns
     # By part of the face the lines that a face is drawn with, each through some of the points; a closed one ends where
     # it began. Methods that look at drawn faces need them.
-    lines: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    lines: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict, hash=False)
 
     @property
     def five_points(self) -> tuple[tuple[int, ...], ...]:
