@@ -10,9 +10,9 @@ import torch
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus
-from fitting.landmarks.base import LandmarkDetector
+from fitting.landmarks.base import Face, LandmarkDetector
 from fitting.observation.crop import FaceCrop, Observation, cut_out, observe
-from fitting.occlusion.regions import without_hidden
+from fitting.occlusion.regions import Visibility, without_hidden
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.follow import FaceFollower
@@ -61,40 +61,63 @@ class OnlineTracker:
         """(F, ...) the frames that identity was solved over, once it is."""
         self.collected: float | None = None
         """Seconds from the first face to the last one collected; None before the first."""
-        self._follower = FaceFollower(detector)
+        self._follower = FaceFollower(detector, waits=True)
         self._collected: list[tuple[float, FaceCrop]] = []
         self._shared: FitState | None = None
         self._previous: FitState | None = None
         self._time = 0.0
-        self._count, self._visibility = 0, None
+        self._visibility: Visibility | None = None
+        self._unlooked = 0  # frames since hidden parts were looked for
+        self._last: tuple[np.ndarray, Face, Observation | None] | None = None
+
+    def catch_up(self) -> None:
+        """Looks at the last frame for what only the next ones need: other faces, hidden parts; one of them a frame.
+
+        To be called once a frame's result is on its way. Where nobody does, the next frame begins with it.
+        """
+        if self._last is None:
+            return
+        picture, face, seen = self._last
+        self._last, policy = None, self.fitter.settings.hidden_parts
+        with torch.inference_mode():
+            if self._follower.due:
+                self._follower.look_again(picture, face)
+            elif seen is not None and self._unlooked >= policy.every:
+                _, self._visibility = without_hidden(seen, self.fitter.regions, policy, self._visibility)
+                self._unlooked = 0
 
     def __call__(self, picture: np.ndarray, time: float) -> OnlineFrame:
         """The next frame, (H, W, 3) uint8 RGB, seen at ``time`` seconds; times rise."""
+        self.catch_up()
         with torch.inference_mode():
             face, status = self._follower(picture)
             if face is None:
                 self._previous = None
                 return OnlineFrame(status, None)
             settings = self.fitter.settings
+            self._last = picture, face, None
             if self._shared is None:
                 self._solve_identity(cut_out(picture, face, max(settings.joint_levels)), time)
                 return OnlineFrame(status, None)  # where identity was solved just now, the frame is old by now
             seen = observe(picture, face, settings.levels, self.device, settings.eyes)
             if status & FrameStatus.CUT:
                 self._previous = None
+            self._last = picture, face, seen
             seen = self._without_hidden(seen)
             start = self._previous if self._previous is not None else self.fitter.start(seen, self._shared)
             elapsed = max(time - self._time, 1e-3)
-            self._previous = self.fitter.track(seen, self._previous, start, elapsed).state
+            self._previous = self.fitter.solve(seen, self._previous, start, elapsed).state
             self._time = time
             return OnlineFrame(status, _clip(self._previous)[0])
 
     def _without_hidden(self, seen: Observation) -> Observation:
+        """Looks for hidden parts at a shot's first frame, and as long as one is hidden; else `catch_up` does."""
         policy, before = self.fitter.settings.hidden_parts, self._visibility if self._previous is not None else None
-        self._count += 1
-        if before and min(before.values()) == 1 and self._count % policy.every:
+        self._unlooked += 1
+        if before and min(before.values()) >= policy.limit:
             return seen
         seen, self._visibility = without_hidden(seen, self.fitter.regions, policy, before)
+        self._unlooked = 0
         return seen
 
     def _solve_identity(self, crop: FaceCrop, time: float) -> None:

@@ -246,6 +246,7 @@ def track_frames(frames: Iterable[Timed], tracker: OnlineTracker, outlet: Outlet
         if outlet is not None:
             outlet(index, seconds, arrived, found, tracker)
         yield index, seconds, (frame, found)
+        tracker.catch_up()
 
 
 def saved_calibration(path: Path | None) -> Path | None:

@@ -77,13 +77,13 @@ def test_a_face_that_is_gone_comes_back(model, clip, monkeypatch):
     gone = pictures[2].copy()  # no cut: the same shot, in which the detector finds nothing for once
     gone[0, 0, 0] = 255
     assert tracker(gone, 0.2).parameters is None
-    before, track = [], tracker.fitter.track
+    before, track = [], tracker.fitter.solve
 
     def noted(seen, previous, *rest):
         before.append(previous)
-        return track(seen, previous, *rest)
+        return solve(seen, previous, *rest)
 
-    monkeypatch.setattr(tracker.fitter, "track", noted)
+    monkeypatch.setattr(tracker.fitter, "solve", noted)
     back = tracker(pictures[6], 0.3).parameters
     assert before == [None]  # nothing binds it to where the face was
     assert (back.rotation - truth.rotation[6]).norm().rad2deg() < 8
@@ -93,9 +93,9 @@ def test_nothing_binds_a_shot_to_the_one_before(model, clip, monkeypatch):
     pictures, detector, _ = clip
     tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
     tracker(pictures[0], 0.0), tracker(pictures[1], 0.1)
-    before, track, follow = [], tracker.fitter.track, tracker._follower
+    before, solve, follow = [], tracker.fitter.solve, tracker._follower
     monkeypatch.setattr(
-        tracker.fitter, "track", lambda s, previous, *rest: before.append(previous) or track(s, previous, *rest)
+        tracker.fitter, "solve", lambda s, previous, *rest: before.append(previous) or solve(s, previous, *rest)
     )
     for cut in (FrameStatus(0), FrameStatus.CUT):
         monkeypatch.setattr(tracker, "_follower", lambda p, cut=cut: (follow(p)[0], FrameStatus.TRACKED | cut))
