@@ -118,7 +118,8 @@ def eyeball_pixels(inside: Tensor, brightness: Tensor, view: EyeView) -> tuple[T
     # The lids' edge is fitted to about a pixel: leave it out.
     inside = torch.nn.functional.avg_pool2d(inside.float()[None], 3, 1, 1)[0] > 0.99
     rows, columns = inside.nonzero().unbind(1)
-    ray = torch.stack([columns + 0.5 - view.middle[0], rows + 0.5 - view.middle[1]], -1) / view.focal
+    pixels = torch.stack([columns, rows], -1).to(view.centre)
+    ray = (pixels + 0.5 - view.middle) / view.focal
     ray = torch.nn.functional.normalize(torch.nn.functional.pad(ray, (0, 1), value=1.0), dim=-1)
     along = ray @ view.centre
     depth = along - (along.square() - view.centre.square().sum() + view.radius**2).clamp_min(0).sqrt()
@@ -129,7 +130,7 @@ def eyeball_pixels(inside: Tensor, brightness: Tensor, view: EyeView) -> tuple[T
 def _look_compiled(inside: Tensor, brightness: Tensor, view: EyeView) -> tuple[Tensor, Tensor]:
     from fitting.energy import gaze_kernel as kernel
 
-    numbers = (x.contiguous().numpy() if isinstance(x, Tensor) else np.float32(x) for x in view)
+    numbers = (x.double().contiguous().numpy() if isinstance(x, Tensor) else float(x) for x in view)
     found = kernel.eyeball_pixels(inside.numpy(), brightness.numpy(), kernel.View(*numbers))
     return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 

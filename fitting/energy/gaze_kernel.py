@@ -18,7 +18,7 @@ EDGE = 9.0  # widths to either side of it, beyond which a pixel is iris or white
 
 
 class View(NamedTuple):
-    """How the camera sees an eyeball."""
+    """How the camera sees an eyeball; in double, for the ray that meets it is found from a difference of squares."""
 
     focal: float  # px of the square about the eye
     middle: np.ndarray  # (2,) principal point, px of it
@@ -74,11 +74,11 @@ def eyeball_pixels(owner, brightness, view):
                     whole = whole and owner[v, u]
             if not whole:
                 continue
-            rx, ry = (x + F(0.5) - view.middle[0]) / view.focal, (y + F(0.5) - view.middle[1]) / view.focal
+            rx, ry = (x + 0.5 - view.middle[0]) / view.focal, (y + 0.5 - view.middle[1]) / view.focal
             rz = 1 / np.sqrt(rx * rx + ry * ry + 1)
             rx, ry = rx * rz, ry * rz
             along = rx * centre[0] + ry * centre[1] + rz * centre[2]
-            depth = along - np.sqrt(max(along * along - away, F(0)))
+            depth = along - np.sqrt(max(along * along - away, 0.0))
             px, py = (rx * depth - centre[0]) * axes[0], (ry * depth - centre[1]) * axes[1]
             pz = (rz * depth - centre[2]) * axes[2]
             length = np.sqrt(px * px + py * py + pz * pz)
