@@ -61,6 +61,7 @@ class DeepVideoPortraits(Method):
 
     name = "deep-video-portraits"
     title = "Deep Video Portraits (Kim et al., SIGGRAPH 2018)"
+    expression, identity = "face model's parameters, rendered", "the weights, trained on one clip"
     training = Needs(track=True)
     target = Needs(track=True)
     driver = Needs(pictures=False, track=True)
