@@ -46,7 +46,7 @@ def train_on_faces(
     facts: Mapping[str, Any] | None = None,  # what a checkpoint has to be of, beside settings and clips
     report: Report = ignore,
 ) -> TrainingSummary:
-    """A method's ``train``: the clips' faces in ``work``, a training that goes on from there, the weights in ``out``."""
+    """A method's ``train``: faces of the clips in ``work``, a training that goes on from there, weights in ``out``."""
     method.training.check(clips, "training")
     out = Path(out)
     if out.is_dir():
