@@ -38,7 +38,7 @@ class FaceEmbedder(nn.Module):
     def forward(self, pictures: Tensor) -> EmbeddedFace:
         n, k = pictures.shape[:2]
         flat = pictures.flatten(0, 1)
-        maps = self.decoder(*self.encoder(flat))
+        maps = self.decoder(*self.encoder(flat)).float()
         flows = torch.tanh(maps[:, :2]).movedim(1, -1)
         surely = maps[:, 2:].unflatten(0, (n, k))
         # All divided by exp(top), so that nothing overflows.

@@ -17,39 +17,16 @@ from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
 from neural_render.corpus import cropped
 from neural_render.images import resize_square
-from neural_render.losses.objective import check_losses
-from neural_render.losses.perceptual import find_weights
-from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
+from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.head_pose import ANGLES, landmark_angles
 from neural_render.methods.common.people import sources, to_pixels, train_on_faces
 from neural_render.methods.weights import Weights, WeightsHeader
 from neural_render.methods.x2face.codes import Codes
 from neural_render.methods.x2face.network import X2Face
-from neural_render.methods.x2face.settings import Settings
+from neural_render.methods.x2face.settings import Options, Settings
 from neural_render.methods.x2face.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Options(TrainingBudget):
-    size: int = option(64, "px of the networks' pictures: 64, 128 or 256")
-    width: int = option(16, "channels of their first layers; the paper's have 64")
-    losses: Mapping[str, float] = option({}, "weights of losses by name, in place of the method's own")
-    vgg: str | None = option(None, "file of VGG-16's weights, for 'perceptual' and stage II; none is torchvision's cache")
-    stage_two_after: int | None = option(None, "steps of stage I, after which VGG judges who is seen; none for I alone")
-    units: bool = option(False, "action units among the codes that drive, beside the head's angles; clips are fitted")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.size not in (64, 128, 256):
-            raise PortraitError(f"size: expected 64, 128 or 256, got {self.size}")
-        if self.width < 4:
-            raise PortraitError(f"width: expected at least 4, got {self.width}")
-        if self.stage_two_after is not None:
-            if self.stage_two_after < 0:
-                raise PortraitError(f"stage-two-after: expected at least 0 steps, got {self.stage_two_after}")
-            find_weights(self.vgg)
-        check_losses(self.losses, {"vgg": self.vgg})
+from neural_render.training import bfloat16_helps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +69,11 @@ class X2FaceMethod(Method):
         o, base = options, Settings()
         settings = Settings(
             size=o.size, width=o.width, batch=o.batch or base.batch, losses={**base.losses, **o.losses}, vgg=o.vgg,
-            stage_two_after=o.stage_two_after, seed=o.seed,
+            stage_two_after=o.stage_two_after, bfloat16=bfloat16_helps(o.device), seed=o.seed,
         )  # fmt: skip
         return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, action_units=o.units,
-            report=report,
+            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
+            bfloat16=settings.bfloat16, action_units=o.units, report=report,
         )  # fmt: skip
 
     @torch.no_grad()

@@ -31,7 +31,7 @@ class X2Face(nn.Module):
 
     def drive(self, face: Tensor, vector: Tensor) -> Tensor:
         """Embedded faces (N, 3, S, S) as the vectors (N, 128) have them: (N, 3, S, S)."""
-        return warp(face, torch.tanh(self.decoder(vector)).movedim(1, -1))
+        return warp(face, torch.tanh(self.decoder(vector).float()).movedim(1, -1))
 
     def forward(self, sources: Tensor, drivers: Tensor) -> Tensor:
         """People of sources (N, K, 3, S, S) as their drivers (N, D, 3, S, S) have it: (N, D, 3, S, S)."""

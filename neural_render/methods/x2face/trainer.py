@@ -42,7 +42,7 @@ class Trainer(BaseTrainer):
         return self.vgg is not None and self.step >= self.settings.stage_two_after
 
     def rate(self, name: str) -> float:
-        return self.settings.stage_two_rate if self.second else self.settings.rate
+        return self.settings.second_rate if self.second else self.settings.rate
 
     def pictures(self, step: int) -> tuple[Tensor, Tensor]:
         """This process's sources (N, K, 3, S, S) and drivers (N, 3, S, S) of a step, each line of one clip."""
