@@ -1,4 +1,4 @@
-"""X2Face as a method: many people's pictures become weights; a target's pictures are driven by pictures, or by codes."""
+"""X2Face as a method: people's pictures become weights, a target's pictures are driven by pictures or by codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 import facemodel
-
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
 from neural_render.corpus import cropped
@@ -85,7 +84,7 @@ class X2FaceMethod(Method):
         return Person(network, network.embedder(shown[None]).face, network.vector(shown[:1]))
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
-        """See ``Method``: pictures of the networks' size. A driver with pictures drives by them, a track by its codes."""
+        """See ``Method``: crops of the networks' size. A driver drives by its pictures, without such by its codes."""
         if driver.frames is None:
             codes = codes_of_track(driver, weights.header.codes)
             person = self.person(weights, target, device=device)
@@ -118,14 +117,16 @@ def network_of(weights: Weights) -> X2Face:
         network.load_state_dict({k: v for k, v in weights.tensors.items() if not k.startswith("codes.")})
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
-        raise PortraitError(f"weights: tensors don't fit {h.size} px of width {h.width} ({reason}); train again") from None
+        raise PortraitError(
+            f"weights: tensors don't fit {h.size} px of width {h.width} ({reason}); train again"
+        ) from None
     return network.eval().requires_grad_(False)
 
 
 def codes_of_track(driver: Clip, names: Sequence[str]) -> np.ndarray:
     """(F, C) of a driver without pictures. PortraitError where the weights have no codes, or the driver lacks one."""
     if not names:
-        raise PortraitError(f"{driver}: expected pictures of the driver, as these weights have no codes; give its video")
+        raise PortraitError(f"{driver}: expected the driver's pictures, as these weights have no codes; give its video")
     if driver.model is None:
         raise PortraitError(f"driver: expected the face model of {driver} with its track, got none")
     track = driver.track

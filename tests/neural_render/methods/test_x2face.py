@@ -114,7 +114,8 @@ def test_a_photograph_is_driven_by_pictures(trained):
 
 def track_of(model, angles: np.ndarray) -> Track:
     """A resting head, 5 m away, that turns by angles (F, 3), radians."""
-    p = FaceParameters.neutral(model, (len(angles),), focal=4000.0, distance=5000.0).replace(rotation=head_rotation(angles).float())
+    rest = FaceParameters.neutral(model, (len(angles),), focal=4000.0, distance=5000.0)
+    p = rest.replace(rotation=head_rotation(angles).float())
     status = torch.full((len(angles),), int(FrameStatus.TRACKED))
     times = torch.arange(len(angles)) / 25.0
     return Track(model.name, model.fingerprint, 128, 128, p, times, status, torch.ones(len(angles)))
@@ -127,8 +128,8 @@ def test_a_track_without_pictures_drives_by_its_codes(model, tmp_path):
         clip, angles = clip_of(person), np.zeros((6, 3))
         angles[:, 0] = (clip.landmarks.points[:, 12, 0] - 24) / 10
         head = track_of(model, angles)
-        points = 24 + 0.25 * (head.parameters.landmarks(model, head.camera).numpy() - 64)
-        clip.find_landmarks = lambda _, points=points.astype(np.float32): Landmarks("mediapipe478", points)
+        points = (24 + 0.25 * (head.parameters.landmarks(model, head.camera).numpy() - 64)).astype(np.float32)
+        clip.find_landmarks = lambda _, points=points: Landmarks("mediapipe478", points)
         clip.release()
         clips.append(clip)
     method = METHODS["x2face"]()
@@ -139,7 +140,7 @@ def test_a_track_without_pictures_drives_by_its_codes(model, tmp_path):
     made = list(method.animate(weights, clips[0], driver))
     assert len(made) == 2 and made[0].shape == (64, 64, 3) and (made[0] != made[1]).any()
     turned = codes_of_track(driver, weights.header.codes)
-    np.testing.assert_allclose(turned[:, 0], [0, 0.4], atol=0.01)
+    np.testing.assert_allclose(turned[:, 0], [0, 0.4], atol=0.02)
     np.testing.assert_allclose(turned[:, 3:], 0, atol=1e-6)
     with pytest.raises(PortraitError, match="expected the face model of"):
         method.animate(weights, clips[0], Clip(None, 8, 8, person="eve"))
@@ -148,7 +149,7 @@ def test_a_track_without_pictures_drives_by_its_codes(model, tmp_path):
 def test_bad_input(trained, tmp_path):
     method, weights = trained
     assert weights.header.codes == ()  # the drawn people's points are of no face model
-    with pytest.raises(PortraitError, match="expected pictures of the driver, as these weights have no codes"):
+    with pytest.raises(PortraitError, match="expected the driver's pictures, as these weights have no codes"):
         method.animate(weights, clip_of(7), Clip(None, 8, 8, person="eve"))
     bare = clip_of(8)
     bare.find_landmarks = None
