@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from facemodel.action_units import PRESENT, activations, intensities
+from facemodel.action_units import PRESENT, activations, intensities, unit_name
 from facemodel.base import FaceModel
 from facemodel.editing.curves import ANGLES, Curves, curve_columns
 from facemodel.editing.poses import head_angles
@@ -67,7 +67,7 @@ def openface_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarra
             names += [f"{letter}_{k}" for k in range(values.shape[1])]
     units = intensities(curve_columns(track, model))
     strength = np.stack([np.clip(units[n], 0, 5) for n in (*UNITS, 28)], 1)
-    names += [f"AU{n:02d}_r" for n in UNITS] + [f"AU{n:02d}_c" for n in (*UNITS, 28)]
+    names += [f"{unit_name(n)}_r" for n in UNITS] + [f"{unit_name(n)}_c" for n in (*UNITS, 28)]
     order = sorted(range(len(UNITS) + 1), key=lambda k: (*UNITS, 28)[k])
     names[-len(order) :] = [names[-len(order) :][k] for k in order]
     present = (strength >= PRESENT).astype(float)[:, order]
