@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -61,7 +62,31 @@ class HeadFrame:
         turned = torch.cat([(points - shift[:, None]) / scale[:, None, None], depth], -1)
         return turned @ rotation, HeadPose(rotation, scale, shift)
 
+    def fitted(self, convert: Callable[[Tensor, Tensor], Tensor], driver: Tensor, own: Tensor) -> Tensor:
+        """(N, P, 2): what ``convert`` makes of drivers' and people's own heads, in the drivers' poses.
+
+        driver, own: points (N, P, 2).
+        """
+        heads, pose = self.split(driver)
+        return self.place(convert(heads, self.split(own)[0]), pose)
+
     @staticmethod
     def place(heads: Tensor, pose: HeadPose) -> Tensor:
         """(N, P, 2): heads (N, P, 3) as they are seen in those poses; what ``split`` took apart is as it was."""
         return pose.scale[:, None, None] * (heads @ pose.rotation.mT)[..., :2] + pose.shift[:, None]
+
+
+def as_large(points: Tensor, own: Tensor) -> Tensor:
+    """Points (F, P, 2) of a clip, shifted and zoomed so that the face is where, and as large as, own ones (K, P, 2) are.
+
+    A clip's crop is where its face is on the whole (`face_box`), so that another face in the same places would have
+    another crop.
+    """
+    (middle, side), (wanted, wanted_side) = (_box(p) for p in (points, own))
+    return (points - middle) * (wanted_side / side) + wanted
+
+
+def _box(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Medians over frames of the middle (2,) and of the longer side () of faces' boxes."""
+    low, high = points.amin(1), points.amax(1)
+    return ((low + high) / 2).median(0).values, (high - low).amax(1).median()

@@ -19,6 +19,7 @@ from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, dots, followed
+from neural_render.methods.common.head_frame import HeadFrame, as_large
 from neural_render.methods.common.people import sources, to_pixels, train_on_faces
 from neural_render.methods.freenet.converter import LandmarkConverter
 from neural_render.methods.freenet.generator import GeometryGenerator
@@ -97,15 +98,20 @@ class FReeNet(Method):
         found = sources(target, h.size, self.references, device)
         own, wanted = (torch.from_numpy(contours.pick(p)).to(device) for p in (found.landmarks, followed(driver)))
         if not target.person or target.person != driver.person:
-            converter = load_network(LandmarkConverter(len(contours.points), h.points), weights, "converter", device)
-            wanted = fitted(converter, wanted, own)
+            frame = HeadFrame.of(contours)
+            converter = load_network(LandmarkConverter(frame.shape, h.points), weights, "converter", device)
+            wanted = fitted(converter, frame, wanted, own)
         return frames(generator, found.pictures, own, wanted)
 
 
 @torch.no_grad()
-def fitted(converter: LandmarkConverter, driver: Tensor, own: Tensor) -> Tensor:
-    """(F, P, 2): a driver's landmarks (F, P, 2) on a person's face, the mean over the person's own (K, P, 2)."""
-    return torch.stack([converter(points.expand_as(own), own).mean(0) for points in driver])
+def fitted(converter: LandmarkConverter, frame: HeadFrame, driver: Tensor, own: Tensor) -> Tensor:
+    """(F, P, 2): a driver's landmarks (F, P, 2) on the face of a person with landmarks (K, P, 2), in that one's crop."""
+
+    heads, pose = frame.split(driver)
+    references = frame.split(own)[0]
+    made = torch.stack([converter(head.expand_as(references), references).mean(0) for head in heads])
+    return as_large(frame.place(made, pose), own)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from neural_render.losses.base import Context
 from neural_render.losses.objective import Objective
 from neural_render.losses.perceptual import Perceptual, available
 from neural_render.methods.common.contours import Contours, dots
+from neural_render.methods.common.head_frame import HeadFrame
 from neural_render.methods.common.partners import of_same_person, partners
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.freenet.converter import LandmarkConverter, LandmarkJudge
@@ -48,6 +49,7 @@ class Trainer(BaseTrainer):
         super().__init__(settings, fabric)
         s, self.faces = settings, faces
         self.contours = Contours.of(faces.scheme)
+        self.frame = HeadFrame.of(self.contours)
         self.landmarks = torch.from_numpy(self.contours.pick(faces.landmarks))
         self.objective = Objective(s.losses, {"vgg": s.vgg}, self.device, given=("on_made",))
         self.vgg = Perceptual(s.vgg).to(self.device) if s.triplet and available(s.vgg) else None
@@ -55,7 +57,7 @@ class Trainer(BaseTrainer):
         points = len(self.contours.points)
         with self.random(-1):
             networks = {
-                "converter": LandmarkConverter(points, s.points),
+                "converter": LandmarkConverter(self.frame.shape, s.points),
                 "generator": GeometryGenerator(s.width),
                 "judge": LandmarkJudge(points, s.points),
                 "discriminator": PatchDiscriminator(3, 3, s.width, norm="instance"),
@@ -73,7 +75,7 @@ class Trainer(BaseTrainer):
         others, paired = partners(faces, rows, 0, seed)
         person = of_same_person(faces, rows, 0, seed)
         if paired.sum() > count / 4:
-            converter.begin(*(self.landmarks[r[paired]] for r in (others, person, rows)))
+            converter.begin(*(self.frame.split(self.landmarks[r[paired]])[0] for r in (others, person, rows)))
 
     def _for_landmarks(self, parameters) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, self.settings.converter_rate, fused=True)
@@ -94,7 +96,7 @@ class Trainer(BaseTrainer):
         rows = self.share(faces.pairs(self.step, s.converted, s.seed + 1, 1)[:, 0])
         others, paired = partners(faces, rows, self.step, s.seed)
         person, theirs = (of_same_person(faces, r, self.step, s.seed) for r in (rows, others))
-        wanted, reference, driver, of_driver = (self.points(r) for r in (rows, person, others, theirs))
+        wanted, reference, driver, of_driver = (self.frame.split(self.points(r))[0] for r in (rows, person, others, theirs))
         convert, judge, judged = self.networks["converter"], self.networks["judge"], self.landmark_judge
         made = convert(driver, reference)
         real, fake = judge(wanted, reference), judge(made.detach(), reference)
@@ -133,10 +135,10 @@ class Trainer(BaseTrainer):
     def _triplet(self, rows: np.ndarray, reference: Tensor, made: Tensor) -> Tensor:
         """Of a person with an expression: the person with somebody's else, and somebody else with it."""
         others, _ = partners(self.faces, rows[:, 1], self.step, self.settings.seed)
-        own, driver = self.points(rows[:, 1]), self.points(others)
+        reference_of, own, driver = (self.points(r) for r in (rows[:, 0], rows[:, 1], others))
+        convert = self.networks["converter"]
         with torch.no_grad():
-            as_own = self.networks["converter"](driver, self.points(rows[:, 0]))
-            as_others = self.networks["converter"](own, driver)
+            as_own, as_others = self.frame.fitted(convert, driver, reference_of), self.frame.fitted(convert, own, driver)
         generate, size = self.networks["generator"], self.settings.size
         like = generate(reference, dots(as_own, size))
         unlike = generate(self.faces.pictures(others).to(self.device), dots(as_others, size))
@@ -153,7 +155,7 @@ class Trainer(BaseTrainer):
         rows = self.faces.pairs(0, self.shown, self.settings.seed)
         reference = self.faces.pictures(rows[:, 0]).to(self.device)
         own, driver = self.points(rows[:, 0]), self.points(np.roll(rows[:, 1], 1))
-        fitted = self.averages["converter"](driver, own)
+        fitted = self.frame.fitted(self.averages["converter"], driver, own)
         size = self.settings.size
         made = self.averages["generator"](reference, dots(fitted, size))
         shown = [(2 * dots(p, size) - 1).expand(-1, 3, -1, -1) for p in (driver, fitted)]
