@@ -42,7 +42,7 @@ class Hourglass(nn.Module):
 
 
 class StackedHourglass(nn.Module):
-    """Pictures (N, 3, S, S) to ``outputs`` maps (N, outputs, S / reduction, S / reduction) of each stack, the last best.
+    """Pictures (N, 3, S, S) to maps (N, outputs, S / reduction, S / reduction) of each stack, the last the best.
 
     A stem of a 7 x 7 convolution of stride 2, three blocks, and a max-pooling where ``reduction`` is 4; then stacks of
     an hourglass, a block, a 1 x 1 convolution and the maps, which the next stack gets with the features. The maps are
@@ -75,9 +75,7 @@ class StackedHourglass(nn.Module):
             PreActivation(width // 2, width, norm),
         )
         self.stacks = nn.ModuleList(
-            nn.Sequential(
-                Hourglass(width, depth, norm), PreActivation(width, width, norm), *finished(width, width, 1)
-            )
+            nn.Sequential(Hourglass(width, depth, norm), PreActivation(width, width, norm), *finished(width, width, 1))
             for _ in range(stacks)
         )
         self.to_maps = nn.ModuleList(nn.Conv2d(width, outputs, 1) for _ in range(stacks))

@@ -15,7 +15,9 @@ class ResidualScale(nn.Module):
     2 x 2 pixels at the end, or by the nearest pixel before the first convolution.
     """
 
-    def __init__(self, inputs: int, outputs: int, scale: float, norm: Norm = "instance", *, first: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, scale: float, norm: Norm = "instance", *, first: bool = False
+    ) -> None:
         super().__init__()
         self.scale = scale
         begin: list[nn.Module] = [] if first else [make_norm(norm, inputs), nn.ReLU()]  # a ReLU would cut pictures

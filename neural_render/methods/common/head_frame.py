@@ -12,6 +12,7 @@ import facemodel
 from facemodel.landmark_schemes import SCHEMES
 from neural_render.methods.common.contours import Contours
 
+
 @dataclass(frozen=True)
 class HeadPose:
     """Of N faces: picture = scale * (rotation @ head)[x, y] + shift."""
@@ -77,7 +78,7 @@ class HeadFrame:
 
 
 def as_large(points: Tensor, own: Tensor) -> Tensor:
-    """Points (F, P, 2) of a clip, shifted and zoomed so that the face is where, and as large as, own ones (K, P, 2) are.
+    """Points (F, P, 2) of a clip, shifted and zoomed so that the face is where own ones (K, P, 2) are, and as large.
 
     A clip's crop is where its face is on the whole (`face_box`), so that another face in the same places would have
     another crop.

@@ -56,9 +56,7 @@ def train_on_faces(
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     fabric, units = make_fabric(options.device, bfloat16=bfloat16), action_units or method.training.action_units
     with fabric.rank_zero_first():
-        faces = gather(
-            clips, work / "faces", size, frames_a_clip=frames_a_clip, action_units=units, report=report
-        )
+        faces = gather(clips, work / "faces", size, frames_a_clip=frames_a_clip, action_units=units, report=report)
     if faces.excluded:
         report(Event("faces", len(clips), len(clips), "clips", f"{faces.excluded} frames have no face, are left out"))
     trainer = make(faces, fabric)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from neural_render.methods.common.linear_map import linear_map
 
+
 def layers(*widths: int, last: bool = False) -> nn.Sequential:
     """Linear layers of these widths with leaky ReLU 0.2 between them, and after the last one where ``last`` says so."""
     found: list[nn.Module] = []

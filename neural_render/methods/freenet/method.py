@@ -1,4 +1,4 @@
-"""FReeNet as a method: many people's pictures and landmarks become weights; landmarks of one drive a picture of another."""
+"""FReeNet as a method: many people's pictures become weights; landmarks of one drive a picture of another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -81,7 +80,9 @@ class FReeNet(Method):
             losses={**base.losses, **o.losses},
         )  # fmt: skip
         if not available(o.vgg):
-            report(Event("faces", 0, len(clips), "clips", "VGG-16's weights aren't there: the triplet loss is left out"))
+            report(
+                Event("faces", 0, len(clips), "clips", "VGG-16's weights aren't there: the triplet loss is left out")
+            )
         return train_on_faces(
             self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, report=report
         )
@@ -106,8 +107,7 @@ class FReeNet(Method):
 
 @torch.no_grad()
 def fitted(converter: LandmarkConverter, frame: HeadFrame, driver: Tensor, own: Tensor) -> Tensor:
-    """(F, P, 2): a driver's landmarks (F, P, 2) on the face of a person with landmarks (K, P, 2), in that one's crop."""
-
+    """(F, P, 2): a driver's landmarks (F, P, 2) on the face of a person whose own are (K, P, 2), in that one's crop."""
     heads, pose = frame.split(driver)
     references = frame.split(own)[0]
     made = torch.stack([converter(head.expand_as(references), references).mean(0) for head in heads])

@@ -96,7 +96,9 @@ class Trainer(BaseTrainer):
         rows = self.share(faces.pairs(self.step, s.converted, s.seed + 1, 1)[:, 0])
         others, paired = partners(faces, rows, self.step, s.seed)
         person, theirs = (of_same_person(faces, r, self.step, s.seed) for r in (rows, others))
-        wanted, reference, driver, of_driver = (self.frame.split(self.points(r))[0] for r in (rows, person, others, theirs))
+        wanted, reference, driver, of_driver = (
+            self.frame.split(self.points(r))[0] for r in (rows, person, others, theirs)
+        )
         convert, judge, judged = self.networks["converter"], self.networks["judge"], self.landmark_judge
         made = convert(driver, reference)
         real, fake = judge(wanted, reference), judge(made.detach(), reference)
@@ -138,7 +140,10 @@ class Trainer(BaseTrainer):
         reference_of, own, driver = (self.points(r) for r in (rows[:, 0], rows[:, 1], others))
         convert = self.networks["converter"]
         with torch.no_grad():
-            as_own, as_others = self.frame.fitted(convert, driver, reference_of), self.frame.fitted(convert, own, driver)
+            as_own, as_others = (
+                self.frame.fitted(convert, driver, reference_of),
+                self.frame.fitted(convert, own, driver),
+            )
         generate, size = self.networks["generator"], self.settings.size
         like = generate(reference, dots(as_own, size))
         unlike = generate(self.faces.pictures(others).to(self.device), dots(as_others, size))

@@ -18,9 +18,11 @@ class LandmarkTransformer(nn.Module):
     """A head (N, P, 3), as `HeadFrame` has it, is mean + identity + expression (Ha et al., AAAI 2020, Sec. 4).
 
     The expression is what the head differs by from its clip's mean, in components of each part of the face. The
-    disentangler reads them from a picture and the head; what is left is the identity. Where this departs from the paper:
-    the picture's features are of a small network that is trained with it (there of ImageNet's ResNet-50, whose weights
-    nobody may have here), and a linear map of the head, begun as the corpus's least squares, is beside them.
+    disentangler reads them from a picture and the head; what is left is the identity.
+
+    Where this departs from the paper: the picture's features are of a small network that is trained with the rest,
+    there of a ResNet-50 that ImageNet taught; and beside them is a linear map of the head, begun as the corpus's least
+    squares.
     """
 
     def __init__(self, parts: Mapping[str, tuple[int, ...]], points: int, width: int = 16) -> None:
@@ -71,12 +73,12 @@ class LandmarkTransformer(nn.Module):
         return self.mean + identity + strength * self.expression(components)
 
     def identity(self, pictures: Tensor, heads: Tensor) -> Tensor:
-        """(P, 3): what K pictures (K, 3, S, S) with heads (K, P, 3) of one person have in common, without expression."""
+        """(P, 3): the mean over a person's K pictures (K, 3, S, S) and heads (K, P, 3) of what isn't expression."""
         return (heads - self.mean - self.expression(self(pictures, heads))).mean(0)
 
 
 def expressions_of(heads: Tensor, clips: Tensor) -> tuple[Tensor, Tensor]:
-    """What heads (N, P, 3) differ by from the mean of their clip, numbered (N,); and which have one of several, (N,)."""
+    """What heads (N, P, 3) differ by from the mean of their clip (N,), and which are of a clip of several, (N,)."""
     counts = clips.bincount()
     sums = heads.new_zeros(len(counts), *heads.shape[1:]).index_add_(0, clips, heads)
     return heads - (sums / counts.clamp_min(1)[:, None, None])[clips], counts[clips] > 1

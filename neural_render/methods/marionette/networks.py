@@ -1,4 +1,4 @@
-"""MarioNETte's generator: landmark pictures of a driver, and pictures with landmark pictures of a target, to a picture."""
+"""MarioNETte's generator: a driver's drawn landmarks, and a target's pictures with theirs, to a picture."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class AlignmentBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Ha et al., AAAI 2020, Fig. 2. ``size`` 256 and ``width`` 64 are the paper's; smaller pictures have fewer levels."""
+    """Ha et al., AAAI 2020, Fig. 2; of ``size`` 256 and ``width`` 64; smaller pictures have fewer levels."""
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()

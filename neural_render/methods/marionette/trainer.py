@@ -87,7 +87,8 @@ class Trainer(BaseTrainer):
         """The landmark transformer's part: the share of expressions' squares that it doesn't find."""
         rows, told = rows.ravel(), self.told[rows.ravel()]
         transformer, wanted = self.networks["transformer"], self.expressions[rows].to(self.device)
-        found = self.modules["transformer"].expression(transformer(pictures.flatten(0, 1), self.heads[rows].to(self.device)))
+        components = transformer(pictures.flatten(0, 1), self.heads[rows].to(self.device))
+        found = self.modules["transformer"].expression(components)
         apart = (found - wanted).square().mean((1, 2)) * told.to(found)
         missed = apart.mean() / self.expressions.square().mean().clamp_min(1e-12).to(found)
         self.update("transformer", missed)

@@ -111,7 +111,7 @@ class ReenactGAN(Method):
         h = weights.header
         if not h.target:
             raise PortraitError(
-                "weights: expected those of a person, got those of many people; 'portrait adapt' makes them the target's"
+                "weights: expected a person's, got those of many people; adapt them to the target's clip first"
             )
         if target.person and target.person != h.target:
             raise PortraitError(f"target: expected '{h.target}', whose weights they are, got '{target.person}'")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from neural_render.networks import PatchDiscriminator, RefinementUNet, ResNetGenerator, StackedHourglass, make_norm
 
-STRAIGHT = 8.0  # what a boundary's own logit counts
+FAINTEST = 0.02  # of a boundary that is handed on; its brightest is as far from 1
 
 
 class BoundaryEncoder(nn.Module):
@@ -53,10 +53,12 @@ class Transformer(nn.Module):
     def __init__(self, lines: int, width: int = 64) -> None:
         super().__init__()
         self.generator = ResNetGenerator(2 * lines, lines, width)
+        for parameter in self.generator.body[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, maps: Tensor, whose: Tensor) -> Tensor:
         logits = self.generator.body(torch.cat([maps, whose], 1)).float()
-        return torch.sigmoid(logits + STRAIGHT * (maps - 0.5))
+        return torch.sigmoid(logits + torch.logit(maps, FAINTEST))
 
 
 class Judge(nn.Module):
