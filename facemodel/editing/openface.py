@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from facemodel.action_units import PRESENT, activations, intensities, unit_name
+from facemodel.action_units import PRESENT, STRONGEST, activations, intensities, unit_name
 from facemodel.base import FaceModel
 from facemodel.editing.curves import ANGLES, Curves, curve_columns
 from facemodel.editing.poses import head_angles
@@ -49,12 +49,13 @@ def openface_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarra
     directions = gaze_direction(p.gaze.double()).numpy() @ rotation.transpose(0, 2, 1) * np.array(FLIP)
     mean = directions.mean(1)
     angles = np.stack([np.arctan2(mean[:, 0], -mean[:, 2]), np.arctan2(mean[:, 1], -mean[:, 2])], 1)
-    found = track.tracked.numpy()
-    base = np.stack(
-        [np.arange(1, frames + 1), np.zeros(frames), track.seconds.numpy(), track.confidence.double().numpy() * found,
-         found.astype(float)], 1,
-    )  # fmt: skip
-    columns = [base, directions[:, ::-1].reshape(frames, 6), angles, p.translation.double().numpy(), euler(turn)]
+    columns = [
+        rows_of(track),
+        directions[:, ::-1].reshape(frames, 6),
+        angles,
+        p.translation.double().numpy(),
+        euler(turn),
+    ]
     names = [*HEAD, *GAZE, "gaze_angle_x", "gaze_angle_y", *POSE]
     if "ibug68" in model.embeddings:
         with torch.inference_mode():
@@ -65,13 +66,33 @@ def openface_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarra
         for letter, values in zip("xyXYZ", [*pixels.unbind(-1), *points.unbind(-1)]):
             columns.append(values.numpy())
             names += [f"{letter}_{k}" for k in range(values.shape[1])]
-    units = intensities(curve_columns(track, model))
-    strength = np.stack([np.clip(units[n], 0, 5) for n in (*UNITS, 28)], 1)
-    names += [f"{unit_name(n)}_r" for n in UNITS] + [f"{unit_name(n)}_c" for n in (*UNITS, 28)]
-    order = sorted(range(len(UNITS) + 1), key=lambda k: (*UNITS, 28)[k])
-    names[-len(order) :] = [names[-len(order) :][k] for k in order]
-    present = (strength >= PRESENT).astype(float)[:, order]
-    return names, np.concatenate([*columns, strength[:, : len(UNITS)], present], 1)
+    units, values = units_of(track, model)
+    return [*names, *units], np.concatenate([*columns, values], 1)
+
+
+def unit_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarray]:
+    """The same of action units alone: frames, times and ``AUxx_r``, ``AUxx_c``."""
+    names, values = units_of(track, model)
+    return [*HEAD, *names], np.concatenate([rows_of(track), values], 1)
+
+
+def rows_of(track: Track) -> np.ndarray:
+    """(F, 5): frame from 1, face, seconds, confidence, success."""
+    frames, found = len(track), track.tracked.numpy()
+    return np.stack(
+        [np.arange(1, frames + 1), np.zeros(frames), track.seconds.numpy(), track.confidence.double().numpy() * found,
+         found.astype(float)], 1,
+    )  # fmt: skip
+
+
+def units_of(track: Track, model: FaceModel) -> tuple[list[str], np.ndarray]:
+    """Names of OpenFace's units, and (F, K): how strong each is, then which are there."""
+    model.require("arkit", "telling action units")
+    units, order = intensities(curve_columns(track, model)), sorted((*UNITS, 28))
+    strength = {n: np.clip(units[n], 0, STRONGEST) for n in order}
+    names = [f"{unit_name(n)}_r" for n in UNITS] + [f"{unit_name(n)}_c" for n in order]
+    there = [(strength[n] >= PRESENT).astype(float) for n in order]
+    return names, np.stack([*(strength[n] for n in UNITS), *there], 1)
 
 
 def euler(turn: np.ndarray) -> np.ndarray:

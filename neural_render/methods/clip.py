@@ -16,6 +16,7 @@ from foundation.errors import PortraitError
 Frame = tuple[int, float, np.ndarray]
 """Index, time in seconds, (H, W, 3) uint8."""
 
+
 @dataclass(frozen=True)
 class Landmarks:
     """A clip's landmarks."""
