@@ -71,10 +71,16 @@ def make_look(model, atlas, seed: int, number: int) -> Look:
     worn = [solid for solid in (hair, glasses) if solid is not None]
     g, clothes = Generator().manual_seed(int(draw.integers(2**62))), muted(draw.uniform(0, 0.85, 3))
     return Look(
-        person, Solid.joined(worn) if worn else None, style, glasses is not None, torch.from_numpy(clothes).float(),
-        random_light(model, g), math.exp(draw.uniform(math.log(1.4), math.log(3.0))), CameraEffects(draw.uniform(0.2, 0.5), draw.uniform(0.5, 2.0) / 255),
-        (seed, number),
-    )  # fmt: skip
+        person=person,
+        worn=Solid.joined(worn) if worn else None,
+        hair=style,
+        glasses=glasses is not None,
+        clothes=torch.from_numpy(clothes).float(),
+        light=random_light(model, g),
+        focal=math.exp(draw.uniform(math.log(1.4), math.log(3.0))),
+        effects=CameraEffects(draw.uniform(0.2, 0.5), draw.uniform(0.5, 2.0) / 255),
+        seed=(seed, number),
+    )
 
 
 def make_performance(model, seed: int, number: int, frames: int, fps: float = FPS) -> Performance:
