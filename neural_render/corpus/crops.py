@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from neural_render.images import Crop, resize_square
-from neural_render.methods.clip import Clip
+
+if TYPE_CHECKING:
+    from neural_render.methods.clip import Clip
 
 AROUND = 1.6  # times the face's box, as X2Face enlarges VoxCeleb's
 

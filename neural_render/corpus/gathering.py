@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from foundation.errors import PortraitError, write_error
 from foundation.progress import Event, Report, ignore
 from neural_render.corpus.crops import cut_square, face_box, in_crop
 from neural_render.corpus.faces import UNKNOWN, Faces
-from neural_render.methods.clip import Clip
+
+if TYPE_CHECKING:
+    from neural_render.methods.clip import Clip
 
 VERSION = 1
 TABLE, PIXELS = "faces.npz", "faces.u8"
