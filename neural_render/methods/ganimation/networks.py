@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.networks import ResidualBlock, initialize_normal, make_norm
 
 
@@ -48,7 +49,7 @@ class EditGenerator(nn.Module):
         asked = units[..., None, None].expand(-1, -1, *picture.shape[-2:])
         x = self.body(torch.cat([picture, asked], 1))
         kept, colours = torch.sigmoid(self.to_kept(x).float()), torch.tanh(self.to_colours(x).float())
-        return Edit(torch.lerp(colours, picture, kept), kept, colours)
+        return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
 
     def there_and_back(self, picture: Tensor, wanted: Tensor, own: Tensor) -> tuple[Edit, Edit]:
         """The edit, and the edit of its picture that should undo it."""
@@ -81,3 +82,11 @@ class UnitCritic(nn.Module):
         """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
         x = self.body(pictures)
         return self.to_score(x).float(), self.to_units(x).float().flatten(1)
+
+    def compare(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scores of real pictures and of made ones, the real ones' units, and the gradient penalty between them."""
+        real, made = real.float(), made.float()
+        mixed = between(real, made)
+        scores, units = self(torch.cat([real, made, mixed]))
+        on_real, on_made, on_mixed = scores.chunk(3)
+        return on_real, on_made, units[: len(real)], gradient_penalty(on_mixed, mixed)

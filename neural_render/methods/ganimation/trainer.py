@@ -12,7 +12,6 @@ from facemodel.action_units import STRONGEST
 from foundation.errors import PortraitError
 from neural_render.corpus import Faces
 from neural_render.losses.terms import l1
-from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
@@ -52,7 +51,7 @@ class Trainer(BaseTrainer):
             generator = EditGenerator(len(columns), s.width)
             critic = UnitCritic(len(columns), s.size, s.width)
         self.add("generator", generator, self._adam, averaged=True, methods=("there_and_back",))
-        self.add("critic", critic, self._adam)
+        self.add("critic", critic, self._adam, methods=("compare",))
 
     def _adam(self, parameters) -> torch.optim.Optimizer:
         s = self.settings
@@ -80,13 +79,11 @@ class Trainer(BaseTrainer):
         s = self.settings
         with torch.no_grad():
             made = self.networks["generator"](real, wanted).picture
-        mixed = between(real, made)
-        scores, found = self.networks["critic"](torch.cat([real, made, mixed]))
-        on_real, on_made, on_mixed = scores.chunk(3)
+        on_real, on_made, found, penalty = self.networks["critic"].compare(real, made)
         values = {
             "distance": on_real.mean() - on_made.mean(),
-            "penalty": gradient_penalty(on_mixed, mixed),
-            "units-real": (found[: len(real)] - own).square().mean(),
+            "penalty": penalty,
+            "units-real": (found - own).square().mean(),
         }
         self.update("critic", s.penalty * values["penalty"] + s.units * values["units-real"] - values["distance"])
         return values
