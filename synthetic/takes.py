@@ -114,8 +114,7 @@ def performance_of(track: Track, seed: int, number: int, frames: int, fps: float
     place, middle = p.translation[rows], p.translation[found].median(0).values
     # What it moved, as it would be seen about ACROSS from edge to edge; all of it stays well inside the picture.
     aside = ((place - middle) / ACROSS).clamp(-0.08, 0.08)
-    joints = p.joints[rows] if p.joints.shape[-1] else p.joints
-    return Performance(p.expression[rows], p.rotation[rows], p.gaze[rows], aside, joints, fps)
+    return Performance(p.expression[rows], p.rotation[rows], p.gaze[rows], aside, p.joints[rows], fps)
 
 
 def parameters_of(look: Look, performance: Performance, size: int) -> tuple[FaceParameters, Camera]:

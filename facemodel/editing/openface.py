@@ -24,6 +24,7 @@ from facemodel.editing.curves import ANGLES, Curves, curve_columns
 from facemodel.editing.poses import head_angles
 from facemodel.gaze import gaze_direction, gaze_to_eye_look
 from facemodel.track import Track
+from foundation.atomic import write_csv
 from foundation.errors import PortraitError
 from geometry.camera import FLIP, project, to_camera
 
@@ -74,6 +75,12 @@ def unit_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarray]:
     """The same of action units alone: frames, times and ``AUxx_r``, ``AUxx_c``."""
     names, values = units_of(track, model)
     return [*HEAD, *names], np.concatenate([rows_of(track), values], 1)
+
+
+def write_units(path: Path, track: Track, model: FaceModel) -> Path:
+    """Writes `unit_table` as CSV."""
+    names, table = unit_table(track, model)
+    return write_csv(path, [names, *([f"{value:.6g}" for value in row] for row in table.tolist())], "action units")
 
 
 def rows_of(track: Track) -> np.ndarray:
@@ -141,6 +148,23 @@ def read_openface(path: Path, *, default_rate: float = 30.0) -> Curves:
             notes.append(f"{int(lost.sum())} of {count} rows have no face: curves go on between the others")
     skipped = tuple(n for n in names if not KNOWN.fullmatch(n))
     return Curves(times - times[0], values, skipped, notes=tuple(notes))
+
+
+def read_units(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names ("AU01", ...) and intensities (F, K), 0 to 5, of a file's ``AUxx_r``; NaN where success is 0.
+
+    PortraitError for a file without them, and for one of several faces.
+    """
+    names, table = read_table(path)
+    chosen = [k for k, name in enumerate(names) if re.fullmatch(r"AU\d\d_r", name)]
+    if not chosen:
+        raise PortraitError(f"action units '{path}': has no columns AU01_r and so on; export it again with them")
+    if "face_id" in names and len(set(table[:, names.index("face_id")].tolist())) > 1:
+        raise PortraitError(f"action units '{path}': expected one face, found several; keep the rows of one of them")
+    values = np.clip(table[:, chosen], 0, STRONGEST)
+    if "success" in names:
+        values[table[:, names.index("success")] < 0.5] = np.nan
+    return tuple(names[k][:4] for k in chosen), values
 
 
 def looks(columns: dict[str, np.ndarray], turn: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -6,8 +6,8 @@
     00012/p0003.track           its truth as a track: parameters, and MediaPipe's 478 points on the true surface
     00012/p0003.aus.csv         its action units, in OpenFace's columns
 
-`neural_render.corpus.layouts.synthetic` reads it. A person's split is theirs alone. People to be tested on do the first
-performances, all the same ones; those to train on others, by chance.
+`neural_render.corpora.layouts.synthetic` reads it. A person's split is theirs alone. People to be tested on do the
+first performances, all the same ones; those to train on others, by chance.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from facemodel import FrameStatus, PortraitError, Track
-from facemodel.editing.openface import unit_table
+from facemodel.editing.openface import write_units
 from foundation.atomic import replace_folder, write_csv, write_file
 from foundation.progress import Event, Report, ignore
 from portrait.files import synthetic_note
@@ -255,12 +255,6 @@ def truth_of(model, look: Look, performance: Performance, size: int) -> Track:
         status=torch.full((frames,), int(FrameStatus.TRACKED)), confidence=torch.ones(frames),
         landmarks=truth.landmarks(model, camera).float(),
     )  # fmt: skip
-
-
-def write_units(path: Path, track: Track, model) -> Path:
-    """A track's action units as CSV: a row a frame, columns as OpenFace names them."""
-    names, table = unit_table(track, model)
-    return write_csv(path, [names, *([f"{value:.6g}" for value in row] for row in table.tolist())], "action units")
 
 
 def rows_of(output: Path, plan: ClipPlan) -> Iterator[tuple]:
