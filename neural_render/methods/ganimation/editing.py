@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facemodel.action_units import STRONGEST
-from foundation.errors import PortraitError, unknown_name
+from foundation.errors import unknown_name
 from geometry.color import to_uint8
 from neural_render.images import Crop
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.common.people import sources
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
-from neural_render.methods.weights import Weights, WeightsHeader
+from neural_render.methods.weights import Weights, WeightsHeader, load_network
 
 RIM = 0.06  # of the crop's side, within which all of the photograph is kept more and more
 
@@ -34,23 +34,13 @@ class Editor:
     def __init__(self, weights: Weights, target: Clip, device: str = "cpu") -> None:
         h = weights.header
         self.names, self.device = h.units, torch.device(device)
-        self.generator = self._network(weights, "generator", EditGenerator(len(h.units), h.width))
-        critic = self._network(weights, "critic", UnitCritic(len(h.units), h.size, h.width))
+        self.generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator", device)
+        critic = load_network(UnitCritic(len(h.units), h.size, h.width), weights, "critic", device)
         seen = sources(target, h.size, 1, self.device)
         self.crop, self.picture = seen.crop, seen.pictures
         self.photograph = next(rgb for index, _, rgb in target.frames if index == seen.frames[0])
         with torch.inference_mode():
             self.own = critic(self.picture)[1][0].clamp(0, 1)  # (K,): the units that it shows, as the critic reads them
-
-    def _network(self, weights: Weights, name: str, network: torch.nn.Module) -> torch.nn.Module:
-        prefix = name + "."
-        tensors = {k[len(prefix) :]: v for k, v in weights.tensors.items() if k.startswith(prefix)}
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:120]
-            raise PortraitError(f"weights: the {name} doesn't fit its header ({reason}); train again") from None
-        return network.to(self.device, memory_format=torch.channels_last).eval()
 
     def wanted(self, driver: ActionUnits) -> Tensor:
         """(F, K), 0 to 1: a driver's units, those that it doesn't name or know being the photograph's own.
