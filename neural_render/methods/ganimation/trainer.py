@@ -11,19 +11,13 @@ from torch import Tensor
 from facemodel.action_units import STRONGEST
 from foundation.errors import PortraitError
 from neural_render.corpus import Faces
-from neural_render.losses.terms import l1
+from neural_render.losses.terms import l1, total_variation
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
 LEAST_SPREAD = 0.1  # of 5: a unit whose standard deviation is less doesn't move in the corpus
-
-
-def total_variation(maps: Tensor) -> Tensor:
-    """Mean over maps (N, C, H, W) of the summed absolute differences of neighbours."""
-    down, across = maps.diff(dim=2).abs(), maps.diff(dim=3).abs()
-    return (down.sum((1, 2, 3)) + across.sum((1, 2, 3))).mean()
 
 
 def moving_units(faces: Faces) -> list[int]:

@@ -20,7 +20,7 @@ from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.head_pose import ANGLES, landmark_angles
 from neural_render.methods.common.people import sources, to_pixels, train_on_faces
-from neural_render.methods.weights import Weights, WeightsHeader
+from neural_render.methods.weights import Weights, WeightsHeader, filled
 from neural_render.methods.x2face.codes import Codes
 from neural_render.methods.x2face.network import X2Face
 from neural_render.methods.x2face.settings import Options, Settings
@@ -112,15 +112,8 @@ class X2FaceMethod(Method):
 def network_of(weights: Weights) -> X2Face:
     """In evaluation mode. PortraitError where the tensors don't fit the header."""
     h = weights.header
-    network = X2Face(h.size, h.width)
-    try:
-        network.load_state_dict({k: v for k, v in weights.tensors.items() if not k.startswith("codes.")})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise PortraitError(
-            f"weights: tensors don't fit {h.size} px of width {h.width} ({reason}); train again"
-        ) from None
-    return network.eval().requires_grad_(False)
+    tensors = {k: v for k, v in weights.tensors.items() if not k.startswith("codes.")}
+    return filled(X2Face(h.size, h.width), tensors, f"networks of {h.size} px and width {h.width}")
 
 
 def codes_of_track(driver: Clip, names: Sequence[str]) -> np.ndarray:

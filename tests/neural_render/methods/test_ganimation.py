@@ -8,12 +8,13 @@ import torch
 
 from foundation.errors import PortraitError
 from neural_render.corpus import gather
+from neural_render.losses.terms import total_variation
 from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
-from neural_render.methods.ganimation.trainer import Trainer, total_variation
+from neural_render.methods.ganimation.trainer import Trainer
 from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import SIDE, clip_of, people
 
