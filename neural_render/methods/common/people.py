@@ -19,6 +19,7 @@ from foundation.progress import Event, Report, ignore
 from geometry.color import to_uint8
 from neural_render.corpus import Faces, cropped, face_box, gather
 from neural_render.images import Crop
+from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, TrainingBudget, TrainingSummary
 from neural_render.methods.clip import Clip
 from neural_render.methods.weights import save_weights
@@ -81,6 +82,14 @@ def train_on_faces(
         out, done.steps, trainer.seconds, len(faces), faces.excluded, begun, done.losses, done.rollbacks, score,
         done.note,
     )  # fmt: skip
+
+
+def with_perceptual(losses: Mapping[str, float], weight: float, vgg: str | None, report: Report) -> dict[str, float]:
+    """The losses, with the perceptual one of that weight where VGG-16's weights are there; where not, that is said."""
+    if available(vgg):
+        return {**losses, "perceptual": weight}
+    report(Event("faces", 0, 1, "clips", "VGG-16's weights aren't there: the perceptual loss is left out"))
+    return dict(losses)
 
 
 def corpus_facts(faces: Faces, clips: Sequence[Clip]) -> dict[str, Any]:
