@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
+from neural_render.corpus.faces import UNKNOWN, Faces
 from neural_render.losses.objective import check_losses
 from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
@@ -83,9 +83,14 @@ class FReeNet(Method):
             report(
                 Event("faces", 0, len(clips), "clips", "VGG-16's weights aren't there: the triplet loss is left out")
             )
-        return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, report=report
-        )
+
+        def make(faces: Faces, fabric) -> Trainer:
+            if (faces.performance == UNKNOWN).all():
+                note = "no performance is labelled: the converter has no pairs of people to learn from"
+                report(Event("faces", len(clips), len(clips), "clips", note))
+            return Trainer(settings, faces, fabric)
+
+        return train_on_faces(self, make, clips, out, options, size=o.size, work=work, report=report)
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""

@@ -96,6 +96,15 @@ def test_a_training_goes_on_to_the_same_bits(trained, tmp_path):
     assert weights.header.scheme == "ibug68"
 
 
+def test_a_corpus_without_pairs_is_told_of(trained, tmp_path):
+    method, clips, said = trained[0], people(2, 1), []
+    for clip in clips:
+        clip.performance = ""
+    summary = method.train(clips, tmp_path / "w", method.options(steps=1, **SMALL), report=said.append)
+    assert any("no performance is labelled" in event.note for event in said)
+    assert summary.losses["truth"] == 0
+
+
 def test_landmarks_drive_pictures(trained):
     method, out, _ = trained
     weights, target = method.load(out), clip_of(5, frames=3)
