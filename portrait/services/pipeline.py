@@ -142,7 +142,7 @@ def reenact(
     method = find(options.method.name) if options.weights is None else method_of(options.weights)
     tracks = method.target.track or method.driver.track
     of_source = source if source is not None and not is_track(source) else None
-    check_method(method, source, options)
+    check_source(method, source)
     frames = open_frames(target)
     driving = None if of_source is None else open_frames(of_source)  # what can't be read is said before the long work
     check_new_folder(job.work / "mixed.track", source)
@@ -200,12 +200,8 @@ def check_outputs(output: Path, options: ReenactOptions, source: Path | None, ta
         check_video_output(options.comparison, source, target)
 
 
-def check_method(method: Method, source: Path | None, options: ReenactOptions) -> None:
-    """PortraitError where a method can't be trained here, or not be driven by that source."""
-    if options.weights is None and method.training is not None and method.training.several:
-        raise PortraitError(
-            f"--method {method.name}: learns from many people; train it with 'portrait train --corpus', then --weights"
-        )
+def check_source(method: Method, source: Path | None) -> None:
+    """PortraitError where a method can't be driven by that source."""
     if method.target.track or method.driver.track:
         return
     if source is None:

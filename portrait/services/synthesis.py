@@ -28,6 +28,8 @@ from portrait.video.png import SUFFIX, write_picture
 from portrait.video.source import file_hash
 from portrait.video.writer import padding_note
 
+LISTED = 8  # clips that a label names of those that weights were trained on; the rest is counted
+
 
 @dataclass(frozen=True)
 class Synthesized:
@@ -169,7 +171,8 @@ def weights_facts(path: Path, header: WeightsHeader) -> dict:
     """What a result's label says of the network that made it."""
     told = header_of(path)
     trained = {name: told[name] for name in ("steps", "seconds", "size", "width") if name in told}
-    trained["on"] = {"sources": list(header.sources)} | told.get("target", {})
+    listed, count = list(header.sources[:LISTED]), len(header.sources)
+    trained["on"] = {"sources": listed} | ({"clips": count} if count > LISTED else {}) | told.get("target", {})
     facts = {"file": path.name, "sha256": file_hash(path), "method": header.method}
     return facts | ({"model": f"{header.model} ({header.fingerprint})"} if header.model else {}) | {"trained": trained}
 

@@ -61,9 +61,7 @@ def edit_units(
     check_picture_output(output, target, weights) if is_picture(output) else check_video_output(output, target, weights)
     method = method_of(weights)
     if not driven_by_units(method):
-        raise PortraitError(
-            f"--set: weights '{weights}' are of the method '{method.name}', which isn't driven by units"
-        )
+        raise PortraitError(f"--set: weights '{weights}' are of '{method.name}', which isn't driven by action units")
     setup = setup.started()
     loaded = method.load(weights, setup.face_model())
     clip = clip_of(Footage(target), work_folder(output), setup=setup, fit=FitOptions(), report=report)
