@@ -30,7 +30,6 @@ import torch
 from rich.console import Console
 
 from benchmarks.claims import claims_of
-from benchmarks.claims.unit_reader import trained_reader
 from benchmarks.methods_measures import Measures, summary
 from benchmarks.methods_people import KINDS, SEEN, Pair, Unseen
 from benchmarks.methods_report import contact_sheet, markdown, put_into, write_figures
@@ -80,8 +79,7 @@ class Bench:
         others = [clip for clip in others if clip.person in names]
         trained = gather(clips, work / f"faces-{size}-units", size, action_units=True, report=report)
         unseen = Unseen(of_people(others, work, size, report), others)
-        reader = trained_reader(trained, work / f"unit_reader-{size}.safetensors")
-        made = cls(clips, trained, unseen, Measures(setup.face_model(), unseen.faces, reader), size, work)
+        made = cls(clips, trained, unseen, Measures(setup.face_model(), unseen.faces), size, work)
         made.pairs = {kind: unseen.pairs(kind) for kind in KINDS}
         made.still = {kind: made.rows_of(kind, made.still_pictures(kind)) for kind in KINDS}
         return made
@@ -171,6 +169,7 @@ def measured(bench: Bench, name: str, minutes: float, report: Report) -> tuple[d
     made = {kind: bench.made_pictures(method, weights, kind, report) for kind in KINDS}
     figures = facts | bench.figures(made)
     if weights is not None:
+        write_file(told, json.dumps({"of": digest, "figures": figures}, indent=1), "figures")
         figures["claims"] = bench.claims(name, weights, minutes, report)
     np.savez(shown, **{kind: np.array(pictures) for kind, pictures in made.items()})
     write_file(told, json.dumps({"of": digest, "figures": figures}, indent=1), "figures")
@@ -212,7 +211,7 @@ def main() -> None:
             print(json.dumps({name: found[name]}), flush=True)
     settings = {
         "minutes": args.minutes, "size": args.size, "people": len(bench.unseen.faces.people),
-        "learnt_from": len(bench.trained.people), "readable_units": len(bench.measures.readable),
+        "learnt_from": len(bench.trained.people),
     }  # fmt: skip
     sheet = sheet_rows(bench, made)
     heads = [f"{kind} {k + 1}" for kind in KINDS for k in range(min(SHOWN, args.people))]

@@ -1,9 +1,9 @@
-"""How near made pictures are to true ones: pixels, landmarks, whose face, how turned, which action units.
+"""How near made pictures are to true ones: pixels, landmarks, whose face, how turned, with what expression.
 
 Landmarks are MediaPipe's in the crop, enlarged; a picture in which it finds no face counts as the still one does. The
-head's angles are told from them. Identity is the cosine of dlib's embeddings (`FaceEmbedding`) less the mean embedding
-of the test people, since all faces are alike in it. Action units are read by a network that has learnt it from the
-people that methods are trained on (`claims.unit_reader`); those that it can't read on test people don't count.
+head's angles are told from them, and the expression: how far brows, eyes and lips are from where they are found in the
+true picture, once both are moved, turned and scaled to lie best on each other. Identity is the cosine of dlib's
+embeddings less the mean embedding of the test people, since all faces are alike in it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-import torch
 
-from benchmarks.claims.unit_reader import UnitReader, correlations, read_units
 from benchmarks.image_metrics import psnr, ssim
 from facemodel import FaceModel
 from facemodel.landmark_schemes import MEDIAPIPE478
@@ -29,8 +27,13 @@ from neural_render.methods.common.people import to_pixels
 
 ENLARGED = 256  # px at which faces are looked for
 FACE = ENLARGED / 1.6  # px of a face in a crop of `face_box`
-READABLE = 0.5  # correlation of read and true units from which on a unit counts
-MEASURES = ("psnr", "ssim", "landmarks", "identity", "pose", "units", "found")
+MEASURES = ("psnr", "ssim", "landmarks", "identity", "pose", "expression", "found")
+MOVING = [
+    *(point for eye in MEDIAPIPE478.eye_pairs for pair in eye for point in pair), *sum(MEDIAPIPE478.brows_outer, ()),
+    *sum(MEDIAPIPE478.brows_inner, ()), *(point for pair in MEDIAPIPE478.lip_pairs for point in pair),
+    *MEDIAPIPE478.mouth_corners, *sum(MEDIAPIPE478.eye_corners, ()),
+]  # fmt: skip
+"""Of brows, eyes and lips."""
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
@@ -43,23 +46,24 @@ def landmark_error(points: np.ndarray, true: np.ndarray) -> float:
     return float(np.linalg.norm(points - true, axis=-1).mean() / np.ptp(true[:, 1]))
 
 
+def expression_error(points: np.ndarray, wanted: np.ndarray) -> float:
+    """Mean distance of the moving points of (478, 2) px after the best similarity, as a share of the face's height."""
+    a, b = ((p[MOVING] - p[MOVING].mean(0)) @ (1, 1j) for p in (points, wanted))
+    turn = np.vdot(a, b) / np.vdot(a, a).real
+    return float(np.abs(turn * a - b).mean() / np.ptp(wanted[:, 1]))
+
+
 @dataclass
 class Measures:
-    """What is measured with: a detector, an embedding, a reader of action units."""
+    """What is measured with: a detector and an embedding."""
 
     model: FaceModel
     faces: Faces  # of the test people
-    reader: UnitReader
 
     def __post_init__(self) -> None:
-        self.detector, self.known = make_detector("mediapipe"), {}
-
-    @cached_property
-    def readable(self) -> np.ndarray:
-        """Columns of the units that can be read in true pictures."""
-        rows = np.arange(0, len(self.faces), max(1, len(self.faces) // 1000))
-        found = correlations(self.faces.units[rows], read_units(self.reader, self.faces.pictures(rows)))
-        return np.flatnonzero(found >= READABLE)
+        self.detector = make_detector("mediapipe")
+        self.embeddings: dict[int, np.ndarray] = {}  # of true pictures, by row
+        self.found: dict[int, Face | None] = {}
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -69,10 +73,16 @@ class Measures:
 
     def embedding(self, row: int) -> np.ndarray:
         """(128,) of a true picture."""
-        if row not in self.known:
+        if row not in self.embeddings:
             picture = to_pixels(self.faces.pictures(np.array(row)))
-            self.known[row] = shared_embedding()(enlarged(picture), Face(self.points(row), self.faces.scheme, 1.0))
-        return self.known[row]
+            self.embeddings[row] = shared_embedding()(enlarged(picture), Face(self.points(row), self.faces.scheme, 1.0))
+        return self.embeddings[row]
+
+    def seen(self, row: int) -> Face | None:
+        """What the detector finds in a true picture."""
+        if row not in self.found:
+            self.found[row] = self.face(to_pixels(self.faces.pictures(np.array(row))))
+        return self.found[row]
 
     def points(self, row: int) -> np.ndarray:
         """(478, 2) px of the enlarged crop: the truth."""
@@ -91,16 +101,11 @@ class Measures:
 
     def __call__(self, picture: np.ndarray, row: int) -> dict[str, float]:
         """Figures of a made crop (S, S, 3) uint8 against a true one; NaN where there is no face to measure."""
-        true = self.faces.pictures(np.array(row))
-        seen = read_units(self.reader, torch.from_numpy(picture).movedim(-1, 0)[None].float() / 127.5 - 1)[0]
-        found = {
-            "psnr": psnr(picture, to_pixels(true)),
-            "ssim": ssim(picture, to_pixels(true)),
-            "units": float(np.abs(seen.clip(0, 5) - self.faces.units[row])[self.readable].mean()),
-        }
-        face = self.face(picture)
+        true = to_pixels(self.faces.pictures(np.array(row)))
+        found = dict.fromkeys(MEASURES, np.nan) | {"psnr": psnr(picture, true), "ssim": ssim(picture, true)}
+        face, wanted = self.face(picture), self.seen(row)
         if face is None:
-            return found | {"found": 0.0, "landmarks": np.nan, "identity": np.nan, "pose": np.nan}
+            return found | {"found": 0.0}
         a = shared_embedding()(enlarged(picture), face) - self.mean
         b = self.embedding(row) - self.mean
         return found | {
@@ -108,6 +113,7 @@ class Measures:
             "landmarks": landmark_error(face.points, self.points(row)),
             "identity": float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))),
             "pose": float(np.abs(self.angles(face.points) - self.angles(self.points(row))).mean()),
+            "expression": np.nan if wanted is None else expression_error(face.points, wanted.points),
         }
 
 

@@ -14,7 +14,7 @@ from foundation.atomic import write_file
 BEGIN, END = "<!-- benchmarks.methods -->", "<!-- end -->"
 HEADS = {
     "psnr": "PSNR, dB", "ssim": "SSIM", "landmarks": "landmarks, %", "identity": "identity", "pose": "pose, deg",
-    "units": "units, 0 to 5",
+    "expression": "expression, %",
 }  # fmt: skip
 BORDER, LINE = 150, 20  # px beside and above a contact sheet's pictures
 
@@ -30,10 +30,12 @@ def write_figures(path: Path, settings: Mapping, methods: Mapping[str, Mapping])
 def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
     """A table: a row a method, each figure of the same person and across persons."""
     rows = [["", "steps", "landmarks over still", *HEADS.values()]]
-    for name, figures in methods.items():
+    for method, figures in methods.items():
         over = figures["over_still"]
-        cells = [cell(figures["same"].get(m), figures["across"].get(m), 100 if m == "landmarks" else 1) for m in HEADS]
-        rows.append([name, str(figures.get("steps") or ""), cell(over["same"], over["across"]), *cells])
+        cells = [
+            cell(figures["same"].get(m), figures["across"].get(m), 100 if HEADS[m].endswith("%") else 1) for m in HEADS
+        ]
+        rows.append([method, str(figures.get("steps") or ""), cell(over["same"], over["across"]), *cells])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, f"| --- |{' --- |' * (len(rows[0]) - 1)}")
     what = (
