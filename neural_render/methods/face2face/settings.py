@@ -55,9 +55,9 @@ class Policy:
     settled_beneath: float = 0.15
     steady: float = 0.35  # seconds over which a head's pose is smoothed
     # motion beside the head
-    hair: float = 0.15  # that moves as the head does
+    hair: float = 0.1  # that moves as the head does
     beside: tuple[float, float] = (0.0, 0.3)  # of the head, from the chin up, over which that sets in
-    fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
+    fading: float = 0.3  # over which it then comes to rest, if it isn't so long that it would fold
     fading_expression: float = 0.1
     fading_light: float = 0.3
     soft_light: float = 0.02  # standard deviation of the blur of what light changes
