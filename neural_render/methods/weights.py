@@ -64,19 +64,6 @@ def load_weights(path: str | os.PathLike, header: type[WeightsHeader] = WeightsH
     return Weights(found, tensors)
 
 
-def filled(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> nn.Module:
-    """The network with these tensors, in evaluation, without gradients. ``what`` it is, for people.
-
-    PortraitError where the tensors aren't such a network's.
-    """
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise PortraitError(f"weights: tensors don't fit {what} ({reason}); train again") from None
-    return network.eval().requires_grad_(False)
-
-
 def weights_header(path: str | os.PathLike) -> dict:
     """The header of a weights file. PortraitError where it isn't one."""
     header = read_header(path, KIND, MAKE)

@@ -16,12 +16,14 @@ from neural_render.corpus import cropped
 from neural_render.images import resize_square
 from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces
+from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
 from neural_render.methods.disentangling.networks import DisentanglingNetworks
 from neural_render.methods.disentangling.settings import Options, Settings
 from neural_render.methods.disentangling.trainer import Trainer
-from neural_render.methods.weights import Weights, WeightsHeader, filled
+from neural_render.methods.weights import Weights, WeightsHeader, load_network
 from neural_render.training import bfloat16_helps
+
+PERCEPTUAL = 0.1  # weight of the loss that needs VGG-16's weights, where they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,9 @@ class Disentangling(Method):
     ) -> TrainingSummary:
         """See ``Method``. Landmarks say where a face is; nothing else looks at them."""
         o, base = options, Settings()
+        losses = with_perceptual(base.losses, PERCEPTUAL, o.vgg, report)
         settings = Settings(
-            size=o.size, width=o.width, batch=o.batch or base.batch, losses={**base.losses, **o.losses}, vgg=o.vgg,
+            size=o.size, width=o.width, batch=o.batch or base.batch, losses=losses | o.losses, vgg=o.vgg,
             bfloat16=bfloat16_helps(o.device), seed=o.seed,
         )  # fmt: skip
         return train_on_faces(
@@ -73,7 +76,7 @@ class Disentangling(Method):
         """See ``Method``: crops of the networks' size. Poses are told against the driver's own embedded face."""
         self.target.check([target], "target")
         self.driver.check([driver], "driver")
-        size, networks = weights.header.size, networks_of(weights).to(device)
+        size, networks = weights.header.size, networks_of(weights, device)
         face, own = (self.embedded(networks, clip, size) for clip in (target, driver))
 
         @torch.no_grad()
@@ -93,9 +96,7 @@ class Disentangling(Method):
             yield {"embedded face": shown}
 
 
-def networks_of(weights: Weights) -> DisentanglingNetworks:
-    """In evaluation mode. PortraitError where the tensors don't fit the header."""
+def networks_of(weights: Weights, device: str = "cpu") -> DisentanglingNetworks:
+    """In evaluation. PortraitError where the tensors don't fit the header."""
     h = weights.header
-    return filled(
-        DisentanglingNetworks(h.size, h.width), weights.tensors, f"networks of {h.size} px and width {h.width}"
-    )
+    return load_network(DisentanglingNetworks(h.size, h.width), weights, "networks", device)

@@ -94,7 +94,8 @@ class Trainer(BaseTrainer):
         return networks
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return self.final().state_dict(), {"size": self.settings.size, "width": self.settings.width}
+        tensors = {f"networks.{k}": v for k, v in self.final().state_dict().items()}
+        return tensors, {"size": self.settings.size, "width": self.settings.width}
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:

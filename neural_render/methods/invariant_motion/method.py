@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from foundation.progress import Event, Report, ignore
+from foundation.progress import Report, ignore
 from neural_render.corpus import face_box
 from neural_render.corpus.crops import in_crop
-from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces
+from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
 from neural_render.methods.invariant_motion.networks import MotionNetworks
 from neural_render.methods.invariant_motion.settings import Options, Settings
 from neural_render.methods.invariant_motion.trainer import Trainer
@@ -60,13 +59,8 @@ class InvariantMotion(Method):
         report: Report = ignore,
     ) -> TrainingSummary:
         """See ``Method``. Where several people do one performance, that is learnt from as well."""
-        o, losses = options, dict(Settings().losses)
-        if available(o.vgg):
-            losses["perceptual"] = PERCEPTUAL
-        else:
-            report(
-                Event("faces", 0, len(clips), "clips", "VGG-16's weights aren't there: the perceptual loss is left out")
-            )
+        o = options
+        losses = with_perceptual(Settings().losses, PERCEPTUAL, o.vgg, report)
         settings = Settings(
             size=o.size, width=o.width, frames=o.frames, motion=o.motion, temporal=o.temporal, seed=o.seed, vgg=o.vgg,
             batch=o.batch or Settings.batch, losses=losses | o.losses, bfloat16=bfloat16_helps(o.device),

@@ -108,5 +108,5 @@ def test_bad_input(trained):
     with pytest.raises(PortraitError, match="size: expected 64, 128, 256, got 65"):
         method.options(size=65)
     broken = type(weights)(weights.header, dict(list(weights.tensors.items())[1:]))
-    with pytest.raises(PortraitError, match="tensors don't fit networks of 64 px and width 4"):
+    with pytest.raises(PortraitError, match="tensors of the networks aren't what the header says"):
         method.animate(broken, clip_of(7), clip_of(8))
