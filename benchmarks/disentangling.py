@@ -32,6 +32,7 @@ COLUMNS = {
     "numbers": "{:.0f}", "expression_r2": "{:.2f}", "pose_r2": "{:.2f}", "person": "{:.2f}", "light": "{:.2f}",
     "turned": "{:.2f}", "ms": "{:.1f}",
 }  # fmt: skip
+FEWEST = 4
 SIDE, MARGIN = 640, 70  # px of the picture
 COLOURS = {"expression": (200, 90, 20), "identity": (30, 110, 200)}
 
@@ -93,6 +94,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="px of the pictures")
     parser.add_argument("--picture", type=Path, help="where to draw the ways, a PNG")
     given = parser.parse_args()
+    for name in ("people", "clips"):
+        if getattr(given, name) < FEWEST:
+            parser.error(f"--{name}: expected at least {FEWEST}, as probes leave out halves, and parts of these")
     files = sorted(given.weights.glob("*.safetensors")) if given.weights else []
     learnt, missing = ways_of_methods(files)
     console = Console(stderr=True)

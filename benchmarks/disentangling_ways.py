@@ -217,12 +217,25 @@ def ganimation(weights: Weights) -> list[Way]:
     return [Way("attention mask", "expression", masks)]
 
 
+def reenactgan(weights: Weights) -> list[Way]:
+    from neural_render.methods.common.contours import Contours
+    from neural_render.methods.reenactgan.networks import BoundaryEncoder
+    from neural_render.methods.reenactgan.settings import Settings
+
+    h = weights.header
+    encoder = BoundaryEncoder(len(Contours.of(h.scheme).lines), h.size, Settings(size=h.size).side, h.width)
+    encoder = load_network(encoder, weights, "encoder")
+    boundaries = lambda shown: chunked(shown.crops(h.size)[0], lambda x: coarse(encoder.boundary(x)))  # noqa: E731
+    return [Way("boundary code", "expression", boundaries)]
+
+
 OF_METHODS: dict[str, Callable[[Weights], list[Way]]] = {
     "x2face": x2face,
     "disentangling": disentangling,
     "latent-pose": latent_pose,
     "invariant-motion": invariant_motion,
     "ganimation": ganimation,
+    "reenactgan": reenactgan,
 }
 
 
