@@ -6,8 +6,9 @@ Methods that learn from many are trained on the people of the corpus' split "tra
 processor's time, one core, and tried on the other 40: everybody is driven by another clip of their own ("same") and by
 one of the next person ("across"), in performances that nobody has seen, and every picture is compared with the true
 one; see `methods_measures`. Beside them are ``still``, the target's picture unmoved, ``face2face``, which learns
-nothing and is given the true tracks, and ``truth``, which is what the measures say of the true picture. Each paper's
-claims are in ``benchmarks/claims``. Deep Video Portraits learns one person from a clip of theirs, which is what
+nothing and is given the true tracks, and ``truth``, which is what the measures say of the true picture. A method that
+shows only whom it was adapted to is adapted to four of the test people, in M minutes together. Each paper's claims are
+in ``benchmarks/claims``. Deep Video Portraits learns one person from a clip of theirs, which is what
 ``benchmarks.reenactment`` measures.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +55,7 @@ CORPUS = ClipOptions(
     identities=240, clips=8, performances=64, frames=24, fps=8.0, seed=20, test=1 / 6, size=96, processes=2
 )
 BASELINES = ("truth", "still", "face2face")
+ADAPTED = 4  # people that a method which shows only whom it was adapted to is adapted to, in M minutes together
 SHOWN = 4  # pairs of each kind on the contact sheet
 PAGE, SHEET = Path("docs/methods.md"), Path("docs/assets/methods.jpg")
 
@@ -85,10 +88,10 @@ class Bench:
         return made
 
     def rows_of(self, kind: str, pictures: Sequence[Sequence[np.ndarray]]) -> list[dict[str, float]]:
-        """Figures of each picture of each pair."""
+        """Figures of each picture of the first pairs, as many as there are pictures of."""
         return [
             self.measures(picture, int(row))
-            for pair, made in zip(self.pairs[kind], pictures, strict=True)
+            for pair, made in zip(self.pairs[kind], pictures)
             for picture, row in zip(made, pair.truth, strict=True)
         ]
 
@@ -98,10 +101,25 @@ class Bench:
     def still_pictures(self, kind: str) -> list[list[np.ndarray]]:
         return [[to_pixels(self.unseen.faces.pictures(np.array(pair.still)))] * len(SEEN) for pair in self.pairs[kind]]
 
-    def made_pictures(self, method: Method, weights, kind: str, report: Report) -> list[list[np.ndarray]]:
-        """The measured frames (size, size, 3) uint8 of each pair."""
-        pairs = counted(self.pairs[kind], report, f"{method.name} {kind}", len(self.pairs[kind]), "pairs")
-        return [list(self.made(method, weights, pair)) for pair in pairs]
+    def made_pictures(self, method: Method, weights, kind: str, minutes: float, report: Report):
+        """The measured frames (size, size, 3) uint8 of each pair, or of those whose target a method is adapted to."""
+        adapts = weights is not None and not method.target.pictures
+        pairs = self.pairs[kind][: ADAPTED if adapts else None]
+        made = []
+        for pair in counted(pairs, report, f"{method.name} {kind}", len(pairs), "pairs"):
+            own = self.adapted(method, weights, pair, minutes / ADAPTED, report) if adapts else weights
+            made.append(list(self.made(method, own, pair)))
+        return made
+
+    def adapted(self, method: Method, weights, pair: Pair, minutes: float, report: Report):
+        """A method's weights made those of a pair's target, from all of their clips but the one that is asked for."""
+        person, asked = pair.target.person, pair.driver.performance
+        known = [clip for clip in self.unseen.clips if clip.person == person and clip.performance != asked]
+        folder = self.work / method.name / person.replace("/", "-")
+        method.clock = time.process_time
+        method.adapt(weights, known, folder / "weights.safetensors", method.options(minutes=minutes), work=folder,
+                     report=report)  # fmt: skip
+        return method.load(folder / "weights.safetensors")
 
     def made(self, method: Method, weights, pair: Pair) -> Iterator[np.ndarray]:
         """What a method makes of a pair, as crops: whole frames are cut where the face is, or is to be."""
@@ -119,9 +137,13 @@ class Bench:
 
     def figures(self, pictures: dict[str, list[list[np.ndarray]]]) -> dict:
         """Of pictures by kind."""
-        told = {kind: summary(self.rows_of(kind, made), self.still[kind]) for kind, made in pictures.items()}
-        base = {kind: summary(rows, rows)["landmarks"] for kind, rows in self.still.items()}
-        return told | {"over_still": {kind: round(told[kind]["landmarks"] / base[kind], 4) for kind in told}}
+        told, over = {}, {}
+        for kind, made in pictures.items():
+            rows = self.rows_of(kind, made)
+            still = self.still[kind][: len(rows)]
+            told[kind] = summary(rows, still)
+            over[kind] = round(told[kind]["landmarks"] / summary(still, still)["landmarks"], 4)
+        return {"pairs": len(made), **told, "over_still": over}
 
     def claims(self, name: str, weights, minutes: float, report: Report) -> dict[str, float]:
         """What the method's claims come to; {} where it has no file."""
@@ -132,17 +154,12 @@ class Bench:
             "weights": weights, "trained": self.trained, "unseen": self.unseen.faces, "clips": self.unseen.clips,
             "work": self.work / name, "method": METHODS[name](),
         }  # fmt: skip
-        wanted = inspect.signature(file.claims).parameters
         for variant, values in getattr(file, "VARIANTS", {}).items():
-            if variant in wanted:
-                method = METHODS[name]()
-                path = train(
-                    method, self.clips, self.work, self.size, minutes, values=values, name=variant, report=report
-                )
-                given[variant] = method.load(path)
-        return {
-            k: round(float(v), 4) for k, v in file.claims(**{k: v for k, v in given.items() if k in wanted}).items()
-        }
+            method = METHODS[name]()
+            path = train(method, self.clips, self.work, self.size, minutes, values=values, name=variant, report=report)
+            given[variant] = method.load(path)
+        found = file.claims(**{parameter: given[parameter] for parameter in inspect.signature(file.claims).parameters})
+        return {claim: round(float(value), 4) for claim, value in found.items()}
 
 
 def measured(bench: Bench, name: str, minutes: float, report: Report) -> tuple[dict, dict[str, list[list[np.ndarray]]]]:
@@ -166,7 +183,7 @@ def measured(bench: Bench, name: str, minutes: float, report: Report) -> tuple[d
     if told.is_file() and (found := json.loads(told.read_text()))["of"] == digest:
         with np.load(shown) as file:
             return found["figures"], {kind: [list(pair) for pair in file[kind]] for kind in KINDS}
-    made = {kind: bench.made_pictures(method, weights, kind, report) for kind in KINDS}
+    made = {kind: bench.made_pictures(method, weights, kind, minutes, report) for kind in KINDS}
     figures = facts | bench.figures(made)
     if weights is not None:
         write_file(told, json.dumps({"of": digest, "figures": figures}, indent=1), "figures")
