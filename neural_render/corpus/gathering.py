@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neural_render.methods.clip import Clip
 
 VERSION = 1
+INSIDE = 0.5  # share of a face's landmarks that lie in its clip's square; in another shot it's elsewhere
 TABLE, PIXELS = "faces.npz", "faces.u8"
 COLUMNS = ("person", "clip", "performance", "frame")
 
@@ -117,14 +118,15 @@ def _append(rows: _Rows, clip: Clip, who: dict, file, size: int, most: int, acti
     for index, _time, rgb in clip.frames:
         if index not in chosen:
             continue
-        known = np.isfinite(points[index]).all()
-        if not known or (action_units and not np.isfinite(clip.action_units.values[index]).all()):
+        place = in_crop(points[index], crop)  # NaN, without a face, isn't inside either
+        seen = (np.abs(place) <= 1).all(-1).mean() >= INSIDE
+        if not seen or (action_units and not np.isfinite(clip.action_units.values[index]).all()):
             rows.excluded += 1
             continue
         file.write(np.ascontiguousarray(cut_square(rgb, crop, size)).tobytes())
         for column, value in (who | {"frame": index}).items():
             rows.columns[column].append(value)
-        rows.landmarks.append(in_crop(points[index], crop))
+        rows.landmarks.append(place)
         if action_units:
             rows.units.append(clip.action_units.values[index].astype(np.float32))
 

@@ -127,6 +127,16 @@ def test_clips_without_a_face_are_left_out(tmp_path):
         gather(clips[:1], tmp_path / "none", 16)
 
 
+def test_a_face_beyond_its_clips_square_is_left_out(tmp_path):
+    """As after a cut: most frames say where the square is."""
+    clip = clip_of("ada")
+    points = clip.landmarks.points.copy()
+    points[4] += 40
+    clip.landmarks = replace(clip.landmarks, points=points)
+    faces = gather([clip], tmp_path, 16)
+    assert faces.excluded == 1 and faces.frame.tolist() == [0, 1, 2, 3, 5]
+
+
 def test_bad_input(tmp_path):
     with pytest.raises(PortraitError, match="clips: expected at least one"):
         gather([], tmp_path, 8)
