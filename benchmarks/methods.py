@@ -62,7 +62,7 @@ ALONG = 10  # pairs of each kind that a curve over the training time is of
 SHOWN = 4  # pairs of each kind on the contact sheet
 Pictures = list[list[np.ndarray]]
 """Of each pair the measured frames, (size, size, 3) uint8."""
-PAGE, SHEET = Path("docs/methods.md"), Path("docs/assets/methods.jpg")
+PAGE, SHEET = Path("docs/methods.md"), Path("docs/images/methods.jpg")
 
 
 @dataclass
@@ -261,8 +261,9 @@ def main() -> None:
     if args.write:
         write_figures(FIGURES, settings, found)
         told = json.loads(FIGURES.read_text())
-        put_into(PAGE, markdown(told["settings"], told["methods"]))
         contact_sheet(SHEET, sheet, heads)
+        shown = f"![what each makes of unseen pairs](images/{SHEET.name})"
+        put_into(PAGE, "\n\n".join([markdown(told["settings"], told["methods"]), shown]))
     print(json.dumps({"settings": settings, "methods": found}))
 
 

@@ -66,7 +66,7 @@ def put_into(path: Path, text: str) -> None:
     page = path.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_file(path, f"{before}{BEGIN}\n{text}\n{END}{after}", "page")
+    write_file(path, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "page")
 
 
 def contact_sheet(path: Path, rows: Mapping[str, Sequence[np.ndarray]], heads: Sequence[str], side: int = 96) -> None:

@@ -76,7 +76,7 @@ def test_the_report(tmp_path):
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     put_into(page, table)
     put_into(page, table)
-    assert page.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
+    assert page.read_text() == f"before\n{BEGIN}\n\n{table}\n\n{END}\nafter\n"
     path = tmp_path / "figures.json"
     write_figures(path, SETTINGS, {"mine": FIGURES})
     write_figures(path, SETTINGS, {"other": FIGURES})
