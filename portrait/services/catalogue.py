@@ -77,13 +77,13 @@ def entry(method: type[Method], measured: Mapping | None = None) -> Entry:
     learns = "nothing" if training is None else "many people" if training.several else "a person"
     return Entry(
         method.name, method.title, learns, "" if training is None else needs(training), needs(method.target),
-        needs(method.driver), method.expression, method.identity, measured,
+        needs(method.driver, "pictures or a track"), method.expression, method.identity, measured,
     )  # fmt: skip
 
 
-def needs(what: Needs) -> str:
-    """In words: "clips with landmarks"."""
+def needs(what: Needs, otherwise: str = "nothing") -> str:
+    """In words: "pictures, landmarks"; ``otherwise`` where nothing is a must."""
     things = [] if not what.pictures else ["pictures"]
     things += [name.replace("_", " ") for name in ("track", "landmarks", "action_units") if getattr(what, name)]
     frames = f", {what.frames} frames or more" if what.frames > 1 else ""
-    return (", ".join(things) or "nothing") + frames
+    return (", ".join(things) or otherwise) + frames
