@@ -33,6 +33,7 @@ from portrait.services.methods import LONGEST, Footage, clip_of, find, has_track
 from portrait.services.setup import Setup
 from portrait.services.synthesis import (
     Synthesized,
+    check_sound,
     driver_of,
     sound_file,
     sound_of_pictures,
@@ -69,6 +70,7 @@ class ReenactOptions:
         self.mix.check()
         self.fit.check()
         self.method.made()
+        check_sound(self.sound)
         check_number("total-minutes", self.total_minutes, 0, LONGEST, above=True)
 
 
