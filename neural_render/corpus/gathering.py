@@ -109,7 +109,8 @@ def _append(rows: _Rows, clip: Clip, who: dict, file, size: int, most: int, acti
     for index, _time, rgb in clip.frames:
         if index not in chosen:
             continue
-        if not np.isfinite(points[index]).all():
+        known = np.isfinite(points[index]).all()
+        if not known or (action_units and not np.isfinite(clip.action_units.values[index]).all()):
             rows.excluded += 1
             continue
         file.write(np.ascontiguousarray(cut_square(rgb, crop, size)).tobytes())

@@ -34,6 +34,12 @@ def pyramid_l1(image: Tensor, target: Tensor, smallest: int = 4) -> Tensor:
     return sum(found) / max(len(found), 1)
 
 
+def total_variation(maps: Tensor) -> Tensor:
+    """Mean over maps (N, C, H, W) of the summed absolute differences of neighbours."""
+    down, across = maps.diff(dim=2).abs(), maps.diff(dim=3).abs()
+    return (down.sum((1, 2, 3)) + across.sum((1, 2, 3))).mean()
+
+
 def feature_matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Mean over layers of the mean absolute difference of features; the real image's are taken as given.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facemodel.action_units import STRONGEST, intensities, unit_name
 from facemodel.base import FaceModel
+from facemodel.editing.curves import curve_columns
 from facemodel.track import Track
 from foundation.errors import PortraitError
 
@@ -42,13 +43,13 @@ def landmarks_of_track(clip: Clip) -> Landmarks:
 
 
 def action_units_of_track(clip: Clip) -> ActionUnits:
-    """Of its track's expressions. PortraitError for a face model without ARKit's names."""
+    """Of its track's expressions, a blink being 5 where the lids meet. PortraitError without ARKit's names."""
     track, model = clip.track, clip.model
     if model is None:
         raise PortraitError(f"{clip}: expected its face model, to tell action units by, got none")
     model.require("arkit", "telling action units")
-    expression = track.parameters.expanded().expression.cpu().numpy()
-    found = intensities({name: expression[:, column] for name, column in model.arkit.items()})
+    columns = curve_columns(track, model)
+    found = intensities({name: columns[name] for name in model.arkit if name in columns})
     values = np.stack(list(found.values()), -1).clip(0, STRONGEST).astype(np.float32)
     values[~track.tracked.cpu().numpy()] = np.nan
     return ActionUnits(tuple(map(unit_name, found)), values)

@@ -70,13 +70,22 @@ class Decoder(nn.Module):
         nn.init.normal_(self.to_maps.weight, std=0.01 / math.sqrt(x))
         nn.init.zeros_(self.to_maps.bias)
 
-    def forward(self, code: Tensor, features: Sequence[Tensor] = ()) -> Tensor:
-        x = code[..., None, None]
+    def levels(self, code: Tensor, features: Sequence[Tensor] = ()) -> list[Tensor]:
+        """What each upsampling but the last gives, before its ReLU: 2 px first, ``size`` / 2 last."""
+        x, found = code[..., None, None], []
         for k, module in enumerate(self.up):
             x = module(doubled(F.relu(x)))
             if self.skips:
                 x = torch.cat([x, features[-1 - k]], 1)
-        return self.to_maps(doubled(F.relu(x)))
+            found.append(x)
+        return found
+
+    def maps(self, level: Tensor) -> Tensor:
+        """Of the last level."""
+        return self.to_maps(doubled(F.relu(level)))
+
+    def forward(self, code: Tensor, features: Sequence[Tensor] = ()) -> Tensor:
+        return self.maps(self.levels(code, features)[-1])
 
 
 def doubled(x: Tensor) -> Tensor:

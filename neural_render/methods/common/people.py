@@ -19,6 +19,7 @@ from foundation.progress import Event, Report, ignore
 from geometry.color import to_uint8
 from neural_render.corpus import Faces, cropped, face_box, gather
 from neural_render.images import Crop
+from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, TrainingBudget, TrainingSummary
 from neural_render.methods.clip import Clip
 from neural_render.methods.weights import save_weights
@@ -43,6 +44,7 @@ def train_on_faces(
     size: int,  # px of the crops
     work: str | os.PathLike | None = None,
     bfloat16: bool = False,
+    frames_a_clip: int = 32,  # at most, evenly spread
     action_units: bool = False,  # though the method's trainings don't need them
     facts: Mapping[str, Any] | None = None,  # what a checkpoint has to be of, beside settings and clips
     report: Report = ignore,
@@ -55,7 +57,7 @@ def train_on_faces(
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     fabric, units = make_fabric(options.device, bfloat16=bfloat16), action_units or method.training.action_units
     with fabric.rank_zero_first():
-        faces = gather(clips, work / "faces", size, action_units=units, report=report)
+        faces = gather(clips, work / "faces", size, frames_a_clip=frames_a_clip, action_units=units, report=report)
     if faces.excluded:
         report(Event("faces", len(clips), len(clips), "clips", f"{faces.excluded} frames have no face, are left out"))
     trainer = make(faces, fabric)
@@ -80,6 +82,14 @@ def train_on_faces(
         out, done.steps, trainer.seconds, len(faces), faces.excluded, begun, done.losses, done.rollbacks, score,
         done.note,
     )  # fmt: skip
+
+
+def with_perceptual(losses: Mapping[str, float], weight: float, vgg: str | None, report: Report) -> dict[str, float]:
+    """The losses, with the perceptual one of that weight where VGG-16's weights are there; where not, that is said."""
+    if available(vgg):
+        return {**losses, "perceptual": weight}
+    report(Event("faces", 0, 1, "clips", "VGG-16's weights aren't there: the perceptual loss is left out"))
+    return dict(losses)
 
 
 def corpus_facts(faces: Faces, clips: Sequence[Clip]) -> dict[str, Any]:

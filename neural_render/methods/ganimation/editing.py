@@ -25,6 +25,7 @@ RIM = 0.06  # of the crop's side, within which all of the photograph is kept mor
 class Header(WeightsHeader):
     size: int
     width: int
+    critic: int
     units: tuple[str, ...]
 
 
@@ -35,7 +36,7 @@ class Editor:
         h = weights.header
         self.names, self.device = h.units, torch.device(device)
         self.generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator", device)
-        critic = load_network(UnitCritic(len(h.units), h.size, h.width), weights, "critic", device)
+        critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic", device)
         seen = sources(target, h.size, 1, self.device)
         self.crop, self.picture = seen.crop, seen.pictures
         self.photograph = next(rgb for index, _, rgb in target.frames if index == seen.frames[0])

@@ -41,8 +41,8 @@ class GANimation(Method):
         report: Report = ignore,
     ) -> TrainingSummary:
         settings = Settings(
-            size=options.size, width=options.width, seed=options.seed, batch=options.batch or Settings.batch,
-            bfloat16=bfloat16_helps(options.device),
+            size=options.size, width=options.width, critic=options.critic, seed=options.seed,
+            batch=options.batch or Settings.batch, bfloat16=bfloat16_helps(options.device),
         )  # fmt: skip
         return train_on_faces(
             self, lambda faces, fabric: Trainer(settings, faces, fabric), clips, out, options, size=options.size,

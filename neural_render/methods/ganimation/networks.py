@@ -76,17 +76,22 @@ class UnitCritic(nn.Module):
         last = width * 2 ** (levels - 1)
         self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
         self.to_units = nn.Conv2d(last, units, 2, bias=False)
-        initialize_normal(self)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
+                nn.init.kaiming_normal_(layer.weight, 0.01)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
         x = self.body(pictures)
         return self.to_score(x).float(), self.to_units(x).float().flatten(1)
 
-    def compare(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores of real pictures and of made ones, the real ones' units, and the gradient penalty between them."""
-        real, made = real.float(), made.float()
-        mixed = between(real, made)
-        scores, units = self(torch.cat([real, made, mixed]))
-        on_real, on_made, on_mixed = scores.chunk(3)
-        return on_real, on_made, units[: len(real)], gradient_penalty(on_mixed, mixed)
+    def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.
+
+        Those of the N and of M more.
+        """
+        real, made, more = real.float(), made.float(), more.float()
+        mixed, n = between(real, made), len(real)
+        scores, units = self(torch.cat([mixed, made, real, more]))
+        on_mixed, on_made, on_real = scores[: 3 * n].chunk(3)
+        return on_real, on_made, gradient_penalty(on_mixed, mixed), units[2 * n :]

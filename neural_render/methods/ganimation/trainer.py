@@ -11,19 +11,13 @@ from torch import Tensor
 from facemodel.action_units import STRONGEST
 from foundation.errors import PortraitError
 from neural_render.corpus import Faces
-from neural_render.losses.terms import l1
+from neural_render.losses.terms import l1, total_variation
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
 LEAST_SPREAD = 0.1  # of 5: a unit whose standard deviation is less doesn't move in the corpus
-
-
-def total_variation(maps: Tensor) -> Tensor:
-    """Mean over maps (N, C, H, W) of the summed absolute differences of neighbours."""
-    down, across = maps.diff(dim=2).abs(), maps.diff(dim=3).abs()
-    return (down.sum((1, 2, 3)) + across.sum((1, 2, 3))).mean()
 
 
 def moving_units(faces: Faces) -> list[int]:
@@ -49,7 +43,7 @@ class Trainer(BaseTrainer):
         self.units = torch.from_numpy(faces.units[:, columns] / STRONGEST).to(self.device)
         with self.random(-1):
             generator = EditGenerator(len(columns), s.width)
-            critic = UnitCritic(len(columns), s.size, s.width)
+            critic = UnitCritic(len(columns), s.size, s.critic)
         self.add("generator", generator, self._adam, averaged=True, methods=("there_and_back",))
         self.add("critic", critic, self._adam, methods=("compare",))
 
@@ -58,10 +52,12 @@ class Trainer(BaseTrainer):
         return torch.optim.Adam(parameters, lr=s.rate, betas=(s.beta1, s.beta2), fused=True)
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (N, 3, S, S), half of them mirrored, their units (N, K), and those they should get."""
+        """Pictures (N + M, 3, S, S), half of them mirrored, their units, and those (N, K) that N of them should get."""
         s = self.settings
-        rows, others = np.split(self.faces.pairs(self.step, 2 * s.batch, s.seed, 1)[:, 0], 2)
-        rows, others = self.share(rows), self.share(others)
+        drawn = self.faces.pairs(self.step, 2 * s.batch + s.more, s.seed, 1)[:, 0]
+        parts = np.split(drawn, [s.batch, 2 * s.batch])
+        rows, others, more = (self.share(part) for part in parts)
+        rows = np.concatenate([rows, more])
         real = self.faces.pictures(rows).to(self.device)
         real = torch.where(torch.rand(len(real), 1, 1, 1, device=self.device) < 0.5, real.flip(-1), real)
         wanted = self.units[others]
@@ -72,14 +68,15 @@ class Trainer(BaseTrainer):
         real, own, wanted = self.batch()
         values = self._criticise(real, own, wanted)
         if (self.step + 1) % self.settings.critic_steps == 0:
-            values |= self._edit(real, own, wanted)
+            values |= self._edit(real[: len(wanted)], own[: len(wanted)], wanted)
         return values
 
-    def _criticise(self, real: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def _criticise(self, pictures: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         s = self.settings
+        real, more = pictures.split([len(wanted), len(pictures) - len(wanted)])
         with torch.no_grad():
             made = self.networks["generator"](real, wanted).picture
-        on_real, on_made, found, penalty = self.networks["critic"].compare(real, made)
+        on_real, on_made, penalty, found = self.networks["critic"].compare(real, made, more)
         values = {
             "distance": on_real.mean() - on_made.mean(),
             "penalty": penalty,
@@ -118,4 +115,4 @@ class Trainer(BaseTrainer):
         tensors = {f"generator.{k}": v for k, v in self.averages["generator"].state_dict().items()}
         tensors |= {f"critic.{k}": v for k, v in self.modules["critic"].state_dict().items()}
         s = self.settings
-        return tensors, {"size": s.size, "width": s.width, "units": self.names}
+        return tensors, {"size": s.size, "width": s.width, "critic": s.critic, "units": self.names}

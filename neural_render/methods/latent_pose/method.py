@@ -13,13 +13,12 @@ from torch import Tensor
 
 from fitting.occlusion.foreground import ForegroundNet
 from foundation.errors import PortraitError
-from foundation.progress import Event, Report, ignore
+from foundation.progress import Report, ignore
 from neural_render.corpus import Faces, cropped
 from neural_render.images import resize_square
-from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces
+from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
 from neural_render.methods.latent_pose.adaptation import Adaptation, Header, networks_of, steps_for
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.networks import drawn
@@ -57,7 +56,7 @@ class LatentPose(Method):
         """See ``Method``. Landmarks say where the face is, and nothing more."""
         o = options
         settings = self._settings(
-            Settings(size=o.size, width=o.width, pose=o.pose, pictures=o.pictures), options, len(clips), report
+            Settings(size=o.size, width=o.width, pose=o.pose, pictures=o.pictures), options, report
         )
 
         def make(faces: Faces, fabric) -> Trainer:
@@ -86,7 +85,7 @@ class LatentPose(Method):
             raise PortraitError(f"references: expected one person's, got {len(people)} people's")
         settings = self._settings(
             Settings(size=h.size, width=h.width, pose=h.pose, pictures=0, rate_discriminator=8e-4, ema=0.95),
-            options, len(references), report,
+            options, report,
         )  # fmt: skip
         frames = sum(clip.count or 1 for clip in references)
 
@@ -100,12 +99,9 @@ class LatentPose(Method):
         )  # fmt: skip
 
     @staticmethod
-    def _settings(base: Settings, options: Options, clips: int, report: Report) -> Settings:
-        o, losses = options, dict(base.losses)
-        if available(o.vgg):
-            losses["perceptual"] = PERCEPTUAL
-        else:
-            report(Event("faces", 0, clips, "clips", "VGG-16's weights aren't there: the perceptual loss is left out"))
+    def _settings(base: Settings, options: Options, report: Report) -> Settings:
+        o = options
+        losses = with_perceptual(base.losses, PERCEPTUAL, o.vgg, report)
         return replace(
             base, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg, losses=losses | o.losses,
             bfloat16=bfloat16_helps(o.device),

@@ -19,13 +19,15 @@ from neural_render.images import resize_square
 from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.head_pose import ANGLES, landmark_angles
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces
-from neural_render.methods.weights import Weights, WeightsHeader
+from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
+from neural_render.methods.weights import Weights, WeightsHeader, load_network
 from neural_render.methods.x2face.codes import Codes
 from neural_render.methods.x2face.network import X2Face
 from neural_render.methods.x2face.settings import Options, Settings
 from neural_render.methods.x2face.trainer import Trainer
 from neural_render.training import bfloat16_helps
+
+PERCEPTUAL = 0.1  # weight of the loss that needs VGG-16's weights, where they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,9 @@ class X2FaceMethod(Method):
     ) -> TrainingSummary:
         """See ``Method``. Landmarks say where a face is, and at the end which codes its vector has; no more."""
         o, base = options, Settings()
+        losses = with_perceptual(base.losses, PERCEPTUAL, o.vgg, report)
         settings = Settings(
-            size=o.size, width=o.width, batch=o.batch or base.batch, losses={**base.losses, **o.losses}, vgg=o.vgg,
+            size=o.size, width=o.width, batch=o.batch or base.batch, losses=losses | o.losses, vgg=o.vgg,
             stage_two_after=o.stage_two_after, bfloat16=bfloat16_helps(o.device), seed=o.seed,
         )  # fmt: skip
         return train_on_faces(
@@ -79,7 +82,7 @@ class X2FaceMethod(Method):
     def person(self, weights: Weights, target: Clip, *, device: str = "cpu", count: int | None = None) -> Person:
         """The target, embedded from up to so many of its pictures, evenly spread."""
         self.target.check([target], "target")
-        network = network_of(weights).to(device)
+        network = network_of(weights, device)
         shown = sources(target, weights.header.size, count or self.pictures, device).pictures
         return Person(network, network.embedder(shown[None]).face, network.vector(shown[:1]))
 
@@ -109,18 +112,10 @@ class X2FaceMethod(Method):
         return to_pixels(self.person(weights, target).face[0])
 
 
-def network_of(weights: Weights) -> X2Face:
-    """In evaluation mode. PortraitError where the tensors don't fit the header."""
+def network_of(weights: Weights, device: str = "cpu") -> X2Face:
+    """In evaluation. PortraitError where the tensors don't fit the header."""
     h = weights.header
-    network = X2Face(h.size, h.width)
-    try:
-        network.load_state_dict({k: v for k, v in weights.tensors.items() if not k.startswith("codes.")})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise PortraitError(
-            f"weights: tensors don't fit {h.size} px of width {h.width} ({reason}); train again"
-        ) from None
-    return network.eval().requires_grad_(False)
+    return load_network(X2Face(h.size, h.width), weights, "networks", device)
 
 
 def codes_of_track(driver: Clip, names: Sequence[str]) -> np.ndarray:

@@ -84,7 +84,7 @@ class Trainer(BaseTrainer):
     def weights(self) -> tuple[dict[str, Tensor], dict]:
         """Of the weights file: the networks and the codes that drive, see `Codes`."""
         network, s, names = self.final(), self.settings, code_names(self.faces)
-        tensors = network.state_dict()
+        tensors = {f"networks.{k}": v for k, v in network.state_dict().items()}
         if names:
             tensors = tensors | Codes.fitted(network, self.faces, self.device).tensors()
         return tensors, {"size": s.size, "width": s.width, "codes": names}

@@ -84,6 +84,9 @@ def test_a_table_says_who_does_what_and_is_found_again(tmp_path):
     (tmp_path / "faces.u8").write_bytes(b"half")
     assert len(gather(clips, tmp_path, 16, action_units=True)) == 22
     assert len(gather(clips, tmp_path, 16, frames_a_clip=2)) == 8  # frames 0 and 5 of each
+    clips[0].action_units.values[2] = np.nan  # fitted to no face, though a detector found one
+    found = gather([replace(clips[0], source={"file": "other"})], tmp_path, 16, action_units=True)
+    assert (len(found), found.excluded) == (5, 1) and np.isfinite(found.units).all()
 
 
 def test_somebody_else_in_the_same_moment(tmp_path):

@@ -62,7 +62,8 @@ def test_action_units_are_the_tracks_expressions(track, model):
     expression = p.expression.clone()
     expression[:, both] = torch.tensor([1.0, 0.5])
     winking = Clip.of_track(track.with_parameters(p.replace(expression=expression)), model=model).action_units
-    assert winking.values[0, winking.names.index("AU45")] == pytest.approx(3.75)
+    lids = winking.values[0, winking.names.index("AU45")]
+    assert 3.75 <= lids <= 5  # one is closed, and the other half closed or, where these lids meet sooner, more
 
 
 def test_landmarks_of_a_detector_alone():

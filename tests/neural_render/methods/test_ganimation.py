@@ -8,16 +8,15 @@ import torch
 
 from foundation.errors import PortraitError
 from neural_render.corpus import gather
+from neural_render.losses.terms import total_variation
 from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
-from neural_render.methods.ganimation.trainer import Trainer, total_variation
+from neural_render.methods.ganimation.trainer import Trainer
 from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import SIDE, clip_of, people
-
-SMALL = Settings(size=64, width=4, batch=2, critic_steps=2)
 
 
 def asking(names=("AU26",), values=((5.0,),)) -> Clip:
@@ -71,7 +70,7 @@ def test_total_variation_of_a_step():
 
 def test_the_critic_learns_to_read_units(tmp_path):
     faces = gather(people(4), tmp_path, 64, action_units=True)
-    trainer = Trainer(Settings(width=4, batch=4, critic_steps=3, rate=3e-3), faces, make_fabric("cpu"))
+    trainer = Trainer(Settings(width=4, critic=8, batch=4, more=12, rate=3e-3), faces, make_fabric("cpu"))
     history = [trainer.advance() for _ in range(18)]
     assert history[0].keys() < history[2].keys() and "cycle" in history[2]
     assert np.mean([h["units-real"] for h in history[-8:]]) < 0.9 * history[0]["units-real"]
@@ -82,7 +81,7 @@ def test_the_critic_learns_to_read_units(tmp_path):
 def trained(tmp_path_factory):
     method, out = METHODS["ganimation"](), tmp_path_factory.mktemp("ganimation") / "w"
     clips = people(2)
-    options = dict(size=64, width=4, batch=2)
+    options = dict(size=64, width=4, critic=4, batch=2)
     method.train(clips, out, method.options(steps=5, **options))
     summary = method.train(clips, out, method.options(steps=6, **options))
     assert summary.resumed_at == 5

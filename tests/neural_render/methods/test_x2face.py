@@ -16,7 +16,8 @@ from neural_render.corpus import gather
 from neural_render.losses.terms import pyramid_l1
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip, Landmarks
-from neural_render.methods.x2face.codes import Codes, applied, linear_map
+from neural_render.methods.common.linear_map import applied, linear_map
+from neural_render.methods.x2face.codes import Codes
 from neural_render.methods.x2face.method import codes_of_track
 from neural_render.methods.x2face.network import X2Face
 from neural_render.methods.x2face.settings import Settings
