@@ -1,6 +1,7 @@
 """All methods of reenactment on the same unseen people, after the same time to learn: what works, and how well.
 
-    python -m benchmarks.methods --minutes M [--size 64] [--only NAME ...] [--corpus FOLDER] [--work FOLDER] [--write]
+    python -m benchmarks.methods --minutes M [--size 64] [--only NAME ...] [--parts 4] [--corpus FOLDER]
+        [--work FOLDER] [--write]
 
 Methods that learn from many are trained on the people of the corpus' split "train" (200 of 240) for M minutes of the
 processor's time, one core, and tried on the other 40: everybody is driven by another clip of their own ("same") and by
@@ -8,7 +9,8 @@ one of the next person ("across"), in performances that nobody has seen, and eve
 one; see `methods_measures`. Beside them are ``still``, the target's picture unmoved, ``face2face``, which learns
 nothing and is given the true tracks, and ``truth``, which is what the measures say of the true picture. A method that
 shows only whom it was adapted to is adapted to four of the test people, in M minutes together. Each paper's claims are
-in ``benchmarks/claims``. Deep Video Portraits learns one person from a clip of theirs, which is what
+in ``benchmarks/claims``. With --parts each training is also measured after so many equal parts of its time, on a few
+pairs. Deep Video Portraits learns one person from a clip of theirs, which is what
 ``benchmarks.reenactment`` measures.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
@@ -56,7 +58,10 @@ CORPUS = ClipOptions(
 )
 BASELINES = ("truth", "still", "face2face")
 ADAPTED = 4  # people that a method which shows only whom it was adapted to is adapted to, in M minutes together
+ALONG = 10  # pairs of each kind that a curve over the training time is of
 SHOWN = 4  # pairs of each kind on the contact sheet
+Pictures = list[list[np.ndarray]]
+"""Of each pair the measured frames, (size, size, 3) uint8."""
 PAGE, SHEET = Path("docs/methods.md"), Path("docs/assets/methods.jpg")
 
 
@@ -95,16 +100,21 @@ class Bench:
             for picture, row in zip(made, pair.truth, strict=True)
         ]
 
-    def true_pictures(self, kind: str) -> list[list[np.ndarray]]:
+    def true_pictures(self, kind: str) -> Pictures:
         return [list(to_pixels(self.unseen.faces.pictures(pair.truth))) for pair in self.pairs[kind]]
 
-    def still_pictures(self, kind: str) -> list[list[np.ndarray]]:
+    def still_pictures(self, kind: str) -> Pictures:
         return [[to_pixels(self.unseen.faces.pictures(np.array(pair.still)))] * len(SEEN) for pair in self.pairs[kind]]
 
-    def made_pictures(self, method: Method, weights, kind: str, minutes: float, report: Report):
-        """The measured frames (size, size, 3) uint8 of each pair, or of those whose target a method is adapted to."""
+    def made_pictures(
+        self, method: Method, weights, kind: str, minutes: float, report: Report, most: int | None = None
+    ):
+        """The measured frames (size, size, 3) uint8 of each pair, or of those whose target a method is adapted to.
+
+        most: of the first pairs alone.
+        """
         adapts = weights is not None and not method.target.pictures
-        pairs = self.pairs[kind][: ADAPTED if adapts else None]
+        pairs = self.pairs[kind][: ADAPTED if adapts else most]
         made = []
         for pair in counted(pairs, report, f"{method.name} {kind}", len(pairs), "pairs"):
             own = self.adapted(method, weights, pair, minutes / ADAPTED, report) if adapts else weights
@@ -135,7 +145,7 @@ class Bench:
             if index >= max(SEEN):
                 return
 
-    def figures(self, pictures: dict[str, list[list[np.ndarray]]]) -> dict:
+    def figures(self, pictures: dict[str, Pictures]) -> dict:
         """Of pictures by kind."""
         told, over = {}, {}
         for kind, made in pictures.items():
@@ -144,6 +154,19 @@ class Bench:
             told[kind] = summary(rows, still)
             over[kind] = round(told[kind]["landmarks"] / summary(still, still)["landmarks"], 4)
         return {"pairs": len(made), **told, "over_still": over}
+
+    def curve(self, name: str, minutes: float, parts: int, report: Report) -> list[dict]:
+        """The landmark error over the still picture's along a training, before its end; kept, as it's gone by then."""
+        path, told = self.work / name / "curve.json", []
+        if path.is_file():
+            return json.loads(path.read_text())
+        for part in range(1, parts):
+            method, spent = METHODS[name](), minutes * part / parts
+            weights = method.load(train(method, self.clips, self.work, self.size, spent, report=report))
+            made = {kind: self.made_pictures(method, weights, kind, 0, report, ALONG) for kind in KINDS}
+            told.append({"minutes": round(spent, 2), "steps": weights.header.steps, **self.figures(made)["over_still"]})
+        write_file(path, json.dumps(told), "curve")
+        return told
 
     def claims(self, name: str, weights, minutes: float, report: Report) -> dict[str, float]:
         """What the method's claims come to; {} where it has no file."""
@@ -162,38 +185,38 @@ class Bench:
         return {claim: round(float(value), 4) for claim, value in found.items()}
 
 
-def measured(bench: Bench, name: str, minutes: float, report: Report) -> tuple[dict, dict[str, list[list[np.ndarray]]]]:
+def measured(bench: Bench, name: str, minutes: float, parts: int, report: Report) -> tuple[dict, dict[str, Pictures]]:
     """A method's figures, and the pictures by kind; both are kept for its weights."""
-    if name == "truth":
-        made = {kind: bench.true_pictures(kind) for kind in KINDS}
-        return bench.figures(made), made
-    if name == "still":
-        made = {kind: bench.still_pictures(kind) for kind in KINDS}
+    if name in ("truth", "still"):
+        of_kind = bench.true_pictures if name == "truth" else bench.still_pictures
+        made = {kind: of_kind(kind) for kind in KINDS}
         return bench.figures(made), made
     method, weights, facts = METHODS[name](), None, {}
     kept = bench.work / name
     kept.mkdir(parents=True, exist_ok=True)
     if learns_from_many(name):
+        curve = bench.curve(name, minutes, parts, report) if parts > 1 and method.target.pictures else []
         path = train(method, bench.clips, bench.work, bench.size, minutes, report=report)
         weights = method.load(path)
         facts = {"steps": weights.header.steps, "minutes": round(weights.header.seconds / 60, 2)}
-    digest = {"weights": file_hash(path) if weights else "", "people": len(bench.unseen.faces.people), "seen": SEEN}
-    digest = json.loads(json.dumps(digest))
+        facts |= {"curve": curve} if curve else {}
+    digest = {
+        "weights": file_hash(path) if weights else "", "people": len(bench.unseen.faces.people), "seen": list(SEEN)
+    }  # fmt: skip
     told, shown = kept / "figures.json", kept / "pictures.npz"
     if told.is_file() and (found := json.loads(told.read_text()))["of"] == digest:
         with np.load(shown) as file:
             return found["figures"], {kind: [list(pair) for pair in file[kind]] for kind in KINDS}
     made = {kind: bench.made_pictures(method, weights, kind, minutes, report) for kind in KINDS}
     figures = facts | bench.figures(made)
-    if weights is not None:
-        write_file(told, json.dumps({"of": digest, "figures": figures}, indent=1), "figures")
-        figures["claims"] = bench.claims(name, weights, minutes, report)
     np.savez(shown, **{kind: np.array(pictures) for kind, pictures in made.items()})
+    if weights is not None:
+        figures["claims"] = bench.claims(name, weights, minutes, report)
     write_file(told, json.dumps({"of": digest, "figures": figures}, indent=1), "figures")
     return figures, made
 
 
-def sheet_rows(bench: Bench, made: dict[str, dict[str, list[list[np.ndarray]]]]) -> dict[str, list[np.ndarray]]:
+def sheet_rows(bench: Bench, made: dict[str, dict[str, Pictures]]) -> dict[str, list[np.ndarray]]:
     """Rows of the contact sheet: who is driven, by whom, the truth, and each method."""
     pairs = [(kind, k) for kind in KINDS for k in range(min(SHOWN, len(bench.pairs[kind])))]
     pictures = bench.unseen.faces.pictures
@@ -209,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--people", type=int, default=40, help="of the test people, so many")
     parser.add_argument("--work", type=Path, default=Path("bench.methods"))
@@ -224,7 +248,7 @@ def main() -> None:
         bench = Bench.of(folder, args.work, args.size, args.people, report)
         found, made = {}, {}
         for name in names:
-            found[name], made[name] = measured(bench, name, args.minutes, report)
+            found[name], made[name] = measured(bench, name, args.minutes, args.parts, report)
             print(json.dumps({name: found[name]}), flush=True)
     settings = {
         "minutes": args.minutes, "size": args.size, "people": len(bench.unseen.faces.people),

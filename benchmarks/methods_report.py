@@ -42,7 +42,19 @@ def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
         f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
         f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."
     )
-    return "\n".join([what, "", *lines])
+    return "\n".join([what, "", *lines, *curves(methods)])
+
+
+def curves(methods: Mapping[str, Mapping]) -> list[str]:
+    """Lines: the landmark error over the still picture's along each training that was measured on its way."""
+    told = []
+    for name, figures in methods.items():
+        for point in figures.get("curve", ()):
+            told.append(
+                f"| {name} | {point['minutes']:g} | {point['steps']} | {cell(point['same'], point['across'])} |"
+            )
+    head = ["", "| | minutes | steps | landmarks over still |", "| --- | --- | --- | --- |"]
+    return [*head, *told] if told else []
 
 
 def cell(same: float | None, across: float | None, times: float = 1) -> str:

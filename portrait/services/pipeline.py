@@ -18,7 +18,7 @@ import torch
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import target_frames
 from foundation.progress import Report, counted, ignore
-from neural_render.methods.base import Method, TrainingBudget, method_of
+from neural_render.methods.base import DEFAULT, Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
 from portrait.files import find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
@@ -139,7 +139,7 @@ def reenact(
     check_outputs(output, options, source, target)
     setup = setup.started()
     job = _Job(options, work or work_folder(output), setup, report, Notes(report))
-    method = find(options.method.name) if options.weights is None else method_of(options.weights)
+    method = chosen_method(options)
     tracks = method.target.track or method.driver.track
     of_source = source if source is not None and not is_track(source) else None
     check_source(method, source)
@@ -198,6 +198,19 @@ def check_outputs(output: Path, options: ReenactOptions, source: Path | None, ta
         check_video_output(output, source, target)
     if options.comparison is not None:
         check_video_output(options.comparison, source, target)
+
+
+def chosen_method(options: ReenactOptions) -> Method:
+    """The one that is named, or that the weights are of. PortraitError where these are two."""
+    named = options.method.name
+    if options.weights is None:
+        return find(named)
+    method = method_of(options.weights)
+    if named not in (DEFAULT, method.name):
+        raise PortraitError(
+            f"weights '{options.weights}': are of '{method.name}', not of '{named}'; leave --method out"
+        )
+    return method
 
 
 def check_source(method: Method, source: Path | None) -> None:

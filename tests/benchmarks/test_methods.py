@@ -69,6 +69,9 @@ SETTINGS = {"minutes": 2.0, "size": 64, "people": 3, "learnt_from": 5}
 def test_the_report(tmp_path):
     table = markdown(SETTINGS, {"mine": FIGURES})
     assert "| mine | 7 | 0.5 / 0.75 | 0.5 / - | 0.5 / 0.25 | 50 / 25 |" in table
+    assert "minutes |" not in table
+    along = FIGURES | {"curve": [{"minutes": 0.5, "steps": 3, "same": 0.9, "across": 0.8}]}
+    assert markdown(SETTINGS, {"mine": along}).endswith("| mine | 0.5 | 3 | 0.9 / 0.8 |")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     put_into(page, table)
@@ -91,7 +94,7 @@ def test_the_whole(tmp_path, monkeypatch, capsys):
     assert sorted(few.plan.split(k) for k in range(4)) == ["test", "test", "train", "train"]
     monkeypatch.setattr(bench, "CORPUS", few)
     name = register()
-    call = ["methods", "--minutes", "0.005", "--work", str(tmp_path), "--only", "truth", "still", name]
+    call = ["methods", "--minutes", "0.005", "--work", str(tmp_path), "--parts", "2", "--only", "truth", "still", name]
     monkeypatch.setattr("sys.argv", call)
     try:
         bench.main()
@@ -99,6 +102,7 @@ def test_the_whole(tmp_path, monkeypatch, capsys):
         assert told["truth"]["over_still"]["same"] < 0.3 and told["still"]["over_still"]["same"] == 1
         assert told["truth"]["same"]["ssim"] == 1 and told["truth"]["same"]["expression"] == 0
         assert told[name]["steps"] > 0 and told[name]["pairs"] == 2
+        assert [point["minutes"] for point in told[name]["curve"]] == [0.0]  # of 0.0025
         assert read_image(tmp_path / "sheet.jpg").shape[0] == 20 + 4 * 96
         monkeypatch.setattr(ToyMethod, "animate", None)  # which isn't asked again
         bench.main()

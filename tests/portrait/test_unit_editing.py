@@ -119,6 +119,8 @@ def test_photographs_drive_and_are_driven(files, tmp_path, capsys):
         assert VideoReader(tmp_path / "out.mp4").frame_count == 2
         assert main(["synthesize", weights, photo, "--video", photo, "-o", str(tmp_path / "again.png")]) == 0
         capsys.readouterr()
+        assert main([*call, photo, "-o", str(tmp_path / "not.png"), "--method", "face2face"]) == 2
+        assert f"are of '{name}', not of 'face2face'" in capsys.readouterr().err
         assert main([*call, str(video), "-o", str(tmp_path / "not.png")]) == 2
         assert "a picture holds one frame, the driver has more" in capsys.readouterr().err
     finally:
