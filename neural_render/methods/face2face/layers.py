@@ -1,7 +1,7 @@
 """Frames of the clip, moved: where each pixel of the wanted face, and of what is around it, is in another frame.
 
-A `Source` is a frame with its fitted surface, a `Surface` the wanted one. A `Canvas` is a window of the frame that this
-is drawn in: `Head` and `Patch` say for any source where their pixels come from. Pixels of the frame
+A `Source` is a frame with its fitted surface, a `WantedSurface` the wanted one. A `Canvas` is a window of the frame
+that this is drawn in: `Head` and `Patch` say for any source where their pixels come from. Pixels of the frame
 throughout; x right, y down.
 """
 
@@ -20,7 +20,7 @@ from geometry.camera import FLIP
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
-from neural_render.methods.face2face.settings import INSIDE, Part, Policy
+from neural_render.methods.face2face.settings import INSIDE, Face2FacePolicy, Part
 from neural_render.uv_gan.filling import smooth_fill
 from renderer import Camera, interpolate, project, rasterize, sh_basis, to_camera
 
@@ -69,14 +69,14 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Surface:
+class WantedSurface:
     """The wanted face, before the camera."""
 
     model: FaceModel
     parameters: FaceParameters  # as they are drawn, no leading dimensions
     camera: Camera
     marks: Marks
-    policy: Policy
+    policy: Face2FacePolicy
     points: Tensor  # (V, 3) mm, camera frame
     pixels: np.ndarray  # (V, 2) px
     light: np.ndarray  # (V, 3) linear RGB
@@ -91,8 +91,8 @@ class Surface:
         vertices: Tensor,
         camera: Camera,
         marks: Marks,
-        policy: Policy,
-    ) -> Surface:
+        policy: Face2FacePolicy,
+    ) -> WantedSurface:
         """vertices: (V, 3) mm, model frame, of the parameters."""
         points = to_camera(vertices, parameters.rotation, parameters.translation)
         light, normals = shading(model, parameters, points)
@@ -144,7 +144,7 @@ def facing(points: Tensor, normals: Tensor) -> Tensor:
     return -torch.nn.functional.cosine_similarity(normals, points, dim=-1)
 
 
-def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Camera, policy: Policy) -> Source:
+def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Camera, policy: Face2FacePolicy) -> Source:
     """A frame's; p without leading dimensions."""
     vertices = vertices_of(model, p)
     points = to_camera(vertices, p.rotation, p.translation)
@@ -187,7 +187,7 @@ def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 class Canvas:
     """A window of the frame with the wanted surface in it."""
 
-    def __init__(self, surface: Surface, low: np.ndarray, high: np.ndarray, resolution: int) -> None:
+    def __init__(self, surface: WantedSurface, low: np.ndarray, high: np.ndarray, resolution: int) -> None:
         """low, high: (2,) px, the corners; cut off at the frame's edge. resolution: px of the longer side, drawn."""
         self.surface, self.model, self.policy = surface, surface.model, surface.policy
         limit = np.array([surface.camera.width, surface.camera.height])
@@ -265,7 +265,7 @@ class Head(Canvas):
     near: whether nothing but the expression moves, so that less of the surroundings has to be looked at.
     """
 
-    def __init__(self, surface: Surface, near: bool) -> None:
+    def __init__(self, surface: WantedSurface, near: bool) -> None:
         pixels, marks = surface.pixels[surface.marks.head > 0], surface.marks
         margin = (0.15 if near else surface.policy.hair + surface.policy.fading) * surface.height
         super().__init__(surface, pixels.min(0) - margin, pixels.max(0) + margin, surface.policy.resolution)
@@ -332,7 +332,7 @@ class Head(Canvas):
 class Patch(Canvas):
     """One part of the face. number: of it in ``policy.parts``."""
 
-    def __init__(self, surface: Surface, number: int) -> None:
+    def __init__(self, surface: WantedSurface, number: int) -> None:
         self.part, marks = surface.policy.parts[number], surface.marks
         pixels = surface.pixels[marks.parts[number] > 0]
         super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
@@ -374,7 +374,7 @@ class Patch(Canvas):
         return cv2.GaussianBlur(folded, (0, 0), max(0.5, self.policy.lashes * self.surface.height * self.scale))
 
 
-def hidden(facing: np.ndarray, front: np.ndarray, policy: Policy) -> np.ndarray:
+def hidden(facing: np.ndarray, front: np.ndarray, policy: Face2FacePolicy) -> np.ndarray:
     """0 to 1: how far a source, which sees things at the cosine ``facing``, misses what is now seen at ``front``."""
     return 1 - step(facing / np.maximum(front, 0.05), *policy.hidden)
 

@@ -25,7 +25,7 @@ from neural_render.methods.face2face import layers, retrieval
 from neural_render.methods.face2face.painting import Painter
 from neural_render.methods.face2face.person import Person, shown
 from neural_render.methods.face2face.planning import drawn, drawn_notes, plan
-from neural_render.methods.face2face.settings import POLICY, Policy
+from neural_render.methods.face2face.settings import POLICY, Face2FacePolicy
 
 
 class Live:
@@ -44,7 +44,7 @@ class Live:
         self._states: list[int | None] = [None] * len(self._faders)
 
     def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) uint8 of the target's whole frame, of at most ``Policy.live`` px."""
+        """(H, W, 3) uint8 of the target's whole frame, of at most ``Face2FacePolicy.live`` px."""
         person = self.person
         with torch.inference_mode():
             wanted = shown(parameters.to("cpu"), person.model)
@@ -73,7 +73,7 @@ class Face2Face(Method):
     target = Needs(track=True)
     driver = Needs(pictures=False, track=True)
 
-    def __init__(self, policy: Policy = POLICY) -> None:
+    def __init__(self, policy: Face2FacePolicy = POLICY) -> None:
         self.policy = policy
         self._notes: list[str] = []
 

@@ -21,7 +21,7 @@ from neural_render.methods.common.texture import person_texture
 from neural_render.methods.face2face import background, layers, retrieval
 from neural_render.methods.face2face.layers import Marks, Source
 from neural_render.methods.face2face.retrieval import Descriptor, Shapes
-from neural_render.methods.face2face.settings import POLICY, Policy
+from neural_render.methods.face2face.settings import POLICY, Face2FacePolicy
 from renderer import Camera, project, surface_points
 
 
@@ -58,7 +58,7 @@ class Person:
     pictures: list[np.ndarray]  # theirs, (H, W, 3) uint8
     texture: np.ndarray  # (S, S, 3) linear RGB without light
     marks: Marks
-    policy: Policy
+    policy: Face2FacePolicy
     camera: Camera  # of the pictures
     descriptors: list[Descriptor]  # a part
     shapes: list[Shapes]  # a part, of the kept frames
@@ -68,7 +68,7 @@ class Person:
     _layered: OrderedDict[int, Layered] = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, clip: Clip, policy: Policy = POLICY, longest: float = math.inf) -> Person:
+    def of(cls, clip: Clip, policy: Face2FacePolicy = POLICY, longest: float = math.inf) -> Person:
         """Reads the clip twice. longest: px of a picture's longer side, at most; larger ones are made smaller."""
         model, track = clip.model.on("cpu"), clip.track
         parameters = shown(track.parameters.expanded().to("cpu"), model)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
-from neural_render.methods.face2face.settings import Part, Policy
+from neural_render.methods.face2face.settings import Face2FacePolicy, Part
 
 OWN = 0
 
@@ -80,7 +80,7 @@ def shapes(model: FaceModel, parameters: FaceParameters, parts: Sequence[Descrip
     return [Shapes(*map(np.concatenate, zip(*((s.points, s.opening, s.turn) for s in of)))) for of in zip(*found)]
 
 
-def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
+def distance(wanted: Shapes, known: Shapes, policy: Face2FacePolicy) -> np.ndarray:
     """(A, B) mm: how badly each of B known frames shows what each of A asks for."""
     shape = np.sqrt(np.maximum(_squares(wanted.points, known.points), 0))
     turn = np.sqrt(np.maximum(_squares(wanted.turn, known.turn), 0))

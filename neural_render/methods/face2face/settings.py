@@ -23,7 +23,7 @@ EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47)
 
 
 @dataclass(frozen=True)
-class Policy:
+class Face2FacePolicy:
     """See the fields."""
 
     parts: tuple[Part, ...] = (MOUTH, EYES)
@@ -75,4 +75,4 @@ class Policy:
     depth: float = 0.45  # of the light that comes into an open mouth
 
 
-POLICY = Policy()
+POLICY = Face2FacePolicy()
