@@ -1,15 +1,17 @@
-"""What is carried over to a head without eyes, expressions, colours, regions or an atlas."""
+"""What is carried over to a head without eyes, expressions, colours, regions or an atlas, by what correspondence."""
 
+import numpy as np
 import pytest
 import torch
 
 import facemodel
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.bridge.carrying import carry_over
+from facemodel.bridge.surface import Surface
 from facemodel.editing.contact import Contacts
 from facemodel.formats.default import write_model
 from facemodel.track import FrameStatus, Track
-from tests.facemodel.bridge.heads import other_head
+from tests.facemodel.bridge.heads import check_registered, other_head
 
 SCALE = 0.94
 
@@ -19,6 +21,16 @@ def heads():
     """The head before, after, and where the default's vertices are in it."""
     model, truth = other_head(scale=SCALE)
     return model, carry_over(facemodel.load(), model), truth
+
+
+def test_the_face_is_where_it_is_known_to_be(heads):
+    before, after, truth = heads
+    found = after.correspondence
+    default = facemodel.load()
+    check_registered(after, truth, found, 0.6)
+    face = (default.region("face") & ~default.region("eyelids")).numpy()
+    surface = Surface(before.mean.double().numpy(), before.triangles.numpy())
+    assert np.median(surface.nearest(found.registered.double().numpy()[face]).distance) < 0.2
 
 
 def test_its_own_is_left_as_it_is(heads):
@@ -37,7 +49,9 @@ def test_it_has_everything_and_says_whose_it_is(heads, tmp_path):
     write_model(tmp_path / "x.model", model)
     again = facemodel.load(tmp_path / "x.model")
     assert again.provenance == model.provenance and torch.equal(again.expression_basis, model.expression_basis)
-    assert torch.equal(again.correspondence.registered, model.correspondence.registered)
+    assert again.correspondence.fingerprint == facemodel.load().fingerprint
+    for name, value in model.correspondence.tensors().items():
+        assert torch.equal(value, again.correspondence.tensors()[name])
 
 
 def test_expressions_are_the_default_s_on_its_face(heads):
