@@ -67,8 +67,9 @@ def folder(truth, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("toys")
     for name, parameters in truth.items():
         video = toy_clip.write(folder / f"{name}.mp4", parameters)
-        toy = "--model", "toy", "--detector", "dots", "--focal-px", toy_clip.FOCAL
-        portrait("fit", video, "-o", folder / name, *toy, "--quality", "fast")
+        portrait(
+            "fit", video, "-o", folder / name, "--model", "toy", "--detector", "dots", "--focal-px", toy_clip.FOCAL
+        )
     return folder
 
 

@@ -39,18 +39,3 @@ def other_head(landmarks: bool = True, scale: float = 0.94) -> tuple[LinearModel
     model = LinearModel(tensors, name="other", fingerprint="0", expression=facemodel.Block.activations(()))
     model.provenance = Provenance("test", ("other",), "0", "millimetres")
     return model, truth
-
-
-def check_registered(model: LinearModel, truth: torch.Tensor, found, tolerance: float) -> None:
-    """A `Correspondence` is the known one, to so many millimetres in the median, both ways."""
-    default = facemodel.load()
-    face = default.region("face") & ~default.region("neck")
-    assert (found.registered - truth).norm(dim=-1)[face].median() < tolerance
-    there = found.on_model.pick(model.mean, model.triangles)
-    matched = face & (found.on_model.weights > 0.5)
-    assert matched[face].float().mean() > 0.95
-    assert (there - truth).norm(dim=-1)[matched].median() < tolerance
-    back = found.on_default.pick(truth, default.triangles)
-    assert (back - model.mean).norm(dim=-1)[found.matched()].median() < tolerance
-    neck = default.region("neck") & ~default.region("scalp")
-    assert found.on_model.weights[neck].median() == 0

@@ -1,16 +1,8 @@
-"""The default model registered to a head that says nothing of its landmarks; `test_carrying` has one that does."""
+"""Points laid onto others; `test_carrying` has a whole head, `tests/portrait/test_bridging` one without landmarks."""
 
 import numpy as np
 
-import facemodel
 from facemodel.bridge.alignment import similarity
-from facemodel.bridge.registration import register
-from tests.facemodel.bridge.heads import check_registered, other_head
-
-
-def test_the_face_is_where_it_is_known_to_be_without_landmarks():
-    model, truth = other_head(landmarks=False)
-    check_registered(model, truth, register(facemodel.load(), model), 1.5)
 
 
 def test_similarity_is_what_it_was_made_with():
