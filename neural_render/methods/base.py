@@ -126,6 +126,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]  # for people: "Deep Video Portraits (Kim et al., SIGGRAPH 2018)"
+    expression: ClassVar[str] = ""  # what it takes an expression to be, in a few words: "ARKit parameters"
+    identity: ClassVar[str] = ""  # what it takes a person to be: "the weights, trained on one clip"
     training: ClassVar[Needs | None] = None  # None: it works without having learnt anything, so without weights
     target: ClassVar[Needs]
     driver: ClassVar[Needs]

@@ -44,14 +44,19 @@ def method_values(options: list[str] | None, **given) -> dict[str, object]:
 
 @app.command(
     epilog="Examples: portrait train talk.track talk.mp4 -o talk.weights.safetensors --minutes 30 --size 256   |   "
-    "portrait train a.mp4 b.mp4 c.mp4 -o people.safetensors --method NAME --option NAME=VALUE"
+    "portrait train a.mp4 b.mp4 c.mp4 -o people.safetensors --method NAME --option NAME=VALUE   |   "
+    "portrait train --corpus people/ --corpus clips/:0.3 -o people.safetensors --method NAME"
 )
 def train(
-    inputs: Annotated[
-        list[Path],
-        Argument("TRACK VIDEO|CLIP...", "A track and the video it was fitted to; or clips, fitted where needed."),
-    ],
     output: Annotated[Path, Output("WEIGHTS", "File for the weights.")],
+    inputs: Annotated[
+        list[Path] | None,
+        Argument("TRACK VIDEO|CLIP...", "A track and the video it was fitted to; or clips, fitted where needed."),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH[:WEIGHT]", help="A corpus of many people, and how much of it: docs/corpus.md."),
+    ] = None,
     method: Method = "deep-video-portraits",
     minutes: Minutes = 10.0,
     size: Size = None,
@@ -89,7 +94,8 @@ def train(
     from portrait.services.training import train as service
 
     run(
-        service, inputs, output, MethodOptions(method, values), adapt=adapt, fit=FitOptions(detector),
+        service, inputs or [], output, MethodOptions(method, values), corpora=corpus or [], adapt=adapt,
+        fit=FitOptions(detector),
         setup=Setup(model, device, rasterizer),
     )  # fmt: skip
 

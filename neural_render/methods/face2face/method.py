@@ -69,6 +69,7 @@ class Face2Face(Method):
 
     name = "face2face"
     title = "Face2Face (Thies et al., CVPR 2016)"
+    expression, identity = "face model's parameters", "the target's own pictures, warped"
     training = None
     target = Needs(track=True)
     driver = Needs(pictures=False, track=True)
