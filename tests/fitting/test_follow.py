@@ -79,7 +79,8 @@ def test_a_lost_face_is_found_again_and_no_frame_goes_without_a_status():
 
 
 def test_who_it_is_is_asked_after_a_jump_or_a_change_of_size(monkeypatch):
-    asked = []
+    asked, look = [], np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    monkeypatch.setattr("fitting.tracking.follow._look", lambda picture, face: look)
     monkeypatch.setattr(FaceFollower, "_is_person", lambda self, picture, face: asked.append(face) or True)
     for (centre, size), expected in ((((62, 40), 31), 0), (((72, 40), 30), 1), (((60, 40), 40), 1)):
         detector = Discs()
