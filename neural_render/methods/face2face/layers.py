@@ -1,7 +1,7 @@
 """Frames of the clip, moved: where each pixel of the wanted face, and of what is around it, is in another frame.
 
-A `Source` is a frame with its fitted surface, a `WantedSurface` the wanted one. A `Canvas` is a window of the frame
-that this is drawn in: `Head` and `Patch` say for any source where their pixels come from. Pixels of the frame
+A `Source` is a frame with its fitted surface, a `Surface` the wanted one. A `Canvas` is a window of the frame that this
+is drawn in: `Head` and `Patch` say for any source where their pixels come from. Pixels of the frame
 throughout; x right, y down.
 """
 
@@ -20,9 +20,9 @@ from geometry.camera import FLIP
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
-from neural_render.methods.face2face.settings import INSIDE, Face2FacePolicy, Part
+from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
-from renderer import Camera, interpolate, project, rasterize, sh_basis, to_camera
+from renderer import Camera, interpolate, project, rasterize, rotation_matrix, sh_basis, to_camera
 
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
@@ -69,14 +69,14 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class WantedSurface:
+class Surface:
     """The wanted face, before the camera."""
 
     model: FaceModel
     parameters: FaceParameters  # as they are drawn, no leading dimensions
     camera: Camera
     marks: Marks
-    policy: Face2FacePolicy
+    policy: Policy
     points: Tensor  # (V, 3) mm, camera frame
     pixels: np.ndarray  # (V, 2) px
     light: np.ndarray  # (V, 3) linear RGB
@@ -91,8 +91,8 @@ class WantedSurface:
         vertices: Tensor,
         camera: Camera,
         marks: Marks,
-        policy: Face2FacePolicy,
-    ) -> WantedSurface:
+        policy: Policy,
+    ) -> Surface:
         """vertices: (V, 3) mm, model frame, of the parameters."""
         points = to_camera(vertices, parameters.rotation, parameters.translation)
         light, normals = shading(model, parameters, points)
@@ -111,6 +111,11 @@ class WantedSurface:
         """(V, 2) px: the source's expression at the place where the head is wanted."""
         p = self.parameters
         return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
+
+    def up(self) -> np.ndarray:
+        """(2,) of length one: where the head's own axis points in the picture."""
+        axis = rotation_matrix(self.parameters.rotation)[:2, 1].numpy() * FLIP[:2]
+        return (axis / max(float(np.linalg.norm(axis)), 1e-6)).astype(np.float32)
 
     def ratio(self, source: Source) -> np.ndarray:
         """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2).
@@ -144,7 +149,7 @@ def facing(points: Tensor, normals: Tensor) -> Tensor:
     return -torch.nn.functional.cosine_similarity(normals, points, dim=-1)
 
 
-def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Camera, policy: Face2FacePolicy) -> Source:
+def source(model: FaceModel, p: FaceParameters, picture: np.ndarray, camera: Camera, policy: Policy) -> Source:
     """A frame's; p without leading dimensions."""
     vertices = vertices_of(model, p)
     points = to_camera(vertices, p.rotation, p.translation)
@@ -187,7 +192,7 @@ def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 class Canvas:
     """A window of the frame with the wanted surface in it."""
 
-    def __init__(self, surface: WantedSurface, low: np.ndarray, high: np.ndarray, resolution: int) -> None:
+    def __init__(self, surface: Surface, low: np.ndarray, high: np.ndarray, resolution: int) -> None:
         """low, high: (2,) px, the corners; cut off at the frame's edge. resolution: px of the longer side, drawn."""
         self.surface, self.model, self.policy = surface, surface.model, surface.policy
         limit = np.array([surface.camera.width, surface.camera.height])
@@ -265,7 +270,7 @@ class Head(Canvas):
     near: whether nothing but the expression moves, so that less of the surroundings has to be looked at.
     """
 
-    def __init__(self, surface: WantedSurface, near: bool) -> None:
+    def __init__(self, surface: Surface, near: bool) -> None:
         pixels, marks = surface.pixels[surface.marks.head > 0], surface.marks
         margin = (0.15 if near else surface.policy.hair + surface.policy.fading) * surface.height
         super().__init__(surface, pixels.min(0) - margin, pixels.max(0) + margin, surface.policy.resolution)
@@ -310,7 +315,8 @@ class Head(Canvas):
         beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
         rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
-        rest = 1 - step(self.away, policy.hair * height, policy.hair * height + reach)
+        hair = policy.hair * height * self._above_chin()
+        rest = 1 - step(self.away - hair, 0, reach)
         rest *= np.maximum(
             step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
         )
@@ -320,6 +326,13 @@ class Head(Canvas):
             ratio,
             self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
         )
+
+    def _above_chin(self) -> np.ndarray:
+        """(h, w) 0 to 1: whether a place is beside the head, where hair goes along, or below it, where the body is."""
+        up = self.surface.up()
+        heights = self.surface.pixels[self.surface.marks.head > 0.5] @ up
+        chin, tall = heights.min(), np.ptp(heights)
+        return step((self.place @ up - chin) / tall, *self.policy.beside)
 
     def _without_specks(self, missing: np.ndarray) -> np.ndarray:
         """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""
@@ -332,7 +345,7 @@ class Head(Canvas):
 class Patch(Canvas):
     """One part of the face. number: of it in ``policy.parts``."""
 
-    def __init__(self, surface: WantedSurface, number: int) -> None:
+    def __init__(self, surface: Surface, number: int) -> None:
         self.part, marks = surface.policy.parts[number], surface.marks
         pixels = surface.pixels[marks.parts[number] > 0]
         super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
@@ -374,7 +387,7 @@ class Patch(Canvas):
         return cv2.GaussianBlur(folded, (0, 0), max(0.5, self.policy.lashes * self.surface.height * self.scale))
 
 
-def hidden(facing: np.ndarray, front: np.ndarray, policy: Face2FacePolicy) -> np.ndarray:
+def hidden(facing: np.ndarray, front: np.ndarray, policy: Policy) -> np.ndarray:
     """0 to 1: how far a source, which sees things at the cosine ``facing``, misses what is now seen at ``front``."""
     return 1 - step(facing / np.maximum(front, 0.05), *policy.hidden)
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from facemodel.parameters import FaceParameters
 from neural_render.methods.face2face import kernels, layers, retrieval
-from neural_render.methods.face2face.layers import Head, Patch, Source, WantedSurface
+from neural_render.methods.face2face.layers import Head, Patch, Source, Surface
 from neural_render.methods.face2face.morphing import morph
 from neural_render.methods.face2face.person import Person
 from neural_render.methods.face2face.retrieval import Shares
-from neural_render.methods.face2face.settings import Face2FacePolicy
+from neural_render.methods.face2face.settings import Policy
 
 
 class Painter:
@@ -36,9 +36,9 @@ class Painter:
         stands for. base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
-        at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
-        shares = [(at(state), share) for state, share in base]
-        surface = WantedSurface.of(person.model, wanted, vertices, person.camera, person.marks, policy)
+        kept = lambda state: person.source(state - 1)  # noqa: E731
+        shares = [(mine if state == retrieval.OWN else kept(state), share) for state, share in base]
+        surface = Surface.of(person.model, wanted, vertices, person.camera, person.marks, policy)
         head = Head(surface, near=all(surface.in_place(source) for source, _ in shares))
         out, share = self._moved(head, shares[0][0]), shares[0][1]
         if len(shares) > 1:
@@ -49,7 +49,7 @@ class Painter:
             for state, share in parts[number]:
                 if state == retrieval.OWN and not part.follows:
                     continue
-                taken, alpha = patch.of_source(at(state))
+                taken, alpha = patch.of_source(shares[0][0] if state == retrieval.OWN else kept(state))
                 taken = harmonised(taken, around, alpha, policy)
                 layer, cover = layer + share * alpha[..., None] * taken, cover + share * alpha
             if np.ndim(cover):
@@ -96,7 +96,7 @@ def opened(patch: Patch, made: np.ndarray, share: float) -> np.ndarray:
     return made + share * inside[..., None] * (drawn - made)
 
 
-def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Face2FacePolicy) -> np.ndarray:
+def harmonised(picture: np.ndarray, around: np.ndarray, alpha: np.ndarray, policy: Policy) -> np.ndarray:
     """A picture whose colours at the border of its alpha are those around it; the offset is smooth inside.
 
     Gradients stay as they are, as in Poisson blending (Perez et al., SIGGRAPH 2003), whose membrane this is.
