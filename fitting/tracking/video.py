@@ -40,7 +40,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-SOLVER = 9  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 10  # counts up where a checkpoint of before can't be gone on from
 
 
 @dataclass(frozen=True)
