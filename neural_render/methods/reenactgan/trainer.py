@@ -19,6 +19,7 @@ from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, 
 from neural_render.methods.reenactgan.settings import Settings
 from neural_render.training import BaseTrainer
 
+ON_LINES = 20.0  # how much more a line's pixel counts to the encoder than the many beside them
 BANK = 2048  # landmarks of the corpus that a person's training gets, at most
 
 
@@ -103,7 +104,7 @@ class CorpusTrainer(TransformerTrainer):
         real = self.boundaries.drawn(points).to(self.device)
         self.modules["encoder"].train()
         found = self.networks["encoder"](self.faces.pictures(rows).to(self.device))
-        encoder = sum(F.mse_loss(maps, real) for maps in found)
+        encoder = sum(((maps - real).square() * (1 + ON_LINES * real)).mean() for maps in found)
         self.update("encoder", encoder)
         both = torch.cat([found[-1].detach().clamp(0, 1), real])
         aligner = F.l1_loss(self.networks["aligner"](both), points.to(self.device).repeat(2, 1, 1))
