@@ -34,6 +34,7 @@ ARGUMENTS = {
     "synthesize-dataset": ["-o", "out"],
     "info": ["none.mp4"],
     "doctor": [],
+    "methods": [],
     "model import": ["none", "-o", "out"],
     "model info": [],
     "model list": [],
