@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from benchmarks.claims.rows import spread_rows
 from fitting.landmarks.base import Face
 from fitting.landmarks.embedding import shared_embedding
 from neural_render.corpus import Faces
@@ -23,9 +24,8 @@ class Likeness:
 
     def of_clip(self, made: np.ndarray, person: int, performance: int) -> float:
         """Mean over some frames of pictures (F, S, S, 3) of a person in a performance that they really did, too."""
-        rows = np.flatnonzero((self.faces.person == person) & (self.faces.performance == performance))
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, FRAMES).round().astype(int))]
-        own = self.of_person(person)
+        clip = self.faces.clip[(self.faces.person == person) & (self.faces.performance == performance)][0]
+        rows, own = spread_rows(self.faces, clip, FRAMES), self.of_person(person)
         found = [self.embed(made[self.faces.frame[row]], row) for row in rows]
         return float(np.mean([own @ e / np.linalg.norm(e) for e in found]))
 

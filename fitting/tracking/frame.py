@@ -257,7 +257,7 @@ class Fitter:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
-        prior = frame_prior(state, s.priors, self.unknowns)
+        prior = frame_prior(state, s.priors, self.unknowns, seen.exposure)
         if before is not None:
             hold = before.at(state)
             prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)

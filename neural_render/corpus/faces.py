@@ -29,7 +29,7 @@ class Faces:
     scheme: str  # of the landmarks
     units: np.ndarray | None = None  # (N, K) float32 action units, 0 to 5
     unit_names: tuple[str, ...] = ()
-    excluded: int = 0  # frames without a face, or without units where those are asked for
+    excluded: int = 0  # frames without a face in their clip's square, or without units where those are asked for
 
     def __len__(self) -> int:
         return len(self.person)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neural_render.methods.clip import Clip
 
 VERSION = 1
+INSIDE = 0.5  # share of a face's landmarks that lie in its clip's square; in another shot it's elsewhere
 TABLE, PIXELS = "faces.npz", "faces.u8"
 COLUMNS = ("person", "clip", "performance", "frame")
 
@@ -58,7 +59,7 @@ def gather(
         action_units: theirs too.
 
     Raises:
-        PortraitError: no clips, a clip without a face, clips of different landmarks, a full disk.
+        PortraitError: no clips, no face in any, clips of different landmarks, a full disk.
     """
     if not clips:
         raise PortraitError("clips: expected at least one, got none")
@@ -66,7 +67,7 @@ def gather(
     name = _digest(clips, size, frames_a_clip, action_units)
     if (found := _there(folder, name, size)) is not None:
         return found
-    people = tuple(dict.fromkeys(clip.person for clip in clips))
+    people: dict[str, int] = {}  # those who are seen, and their numbers
     performances = tuple(dict.fromkeys(clip.performance for clip in clips if clip.performance))
     rows, schemes, names = _Rows(), set(), set()
     try:
@@ -76,7 +77,13 @@ def gather(
             for number, clip in enumerate(clips):
                 report(Event("faces", number, len(clips), "clips"))
                 done = performances.index(clip.performance) if clip.performance else UNKNOWN
-                who = {"person": people.index(clip.person), "clip": number, "performance": done}
+                if not np.isfinite(clip.landmarks.points).all((1, 2)).any():
+                    rows.excluded += len(spread(len(clip.landmarks.points), frames_a_clip))
+                    clip.release()
+                    continue
+                who = {
+                    "person": people.setdefault(clip.person, len(people)), "clip": number, "performance": done
+                }  # fmt: skip
                 _append(rows, clip, who, file, size, frames_a_clip, action_units)
                 schemes.add(clip.landmarks.scheme)
                 if action_units:
@@ -84,6 +91,8 @@ def gather(
                 clip.release()
     except OSError as error:
         raise write_error("training data", folder, error) from None
+    if not rows.landmarks:
+        raise PortraitError(f"clips: expected a face in one of {len(clips)}, found none; train on other clips")
     for what, found in (("landmarks", schemes), ("action units", names)):
         if len(found) > 1:
             raise PortraitError(f"clips: expected {what} of one kind, found {len(found)}; train on clips of one kind")
@@ -93,7 +102,7 @@ def gather(
     if action_units:
         table["units"] = np.stack(rows.units)
     facts = {
-        "digest": name, "people": people, "scheme": schemes.pop(), "excluded": rows.excluded,
+        "digest": name, "people": tuple(people), "scheme": schemes.pop(), "excluded": rows.excluded,
         "unit_names": names.pop() if names else (),
     }  # fmt: skip
     packed = io.BytesIO()
@@ -109,14 +118,15 @@ def _append(rows: _Rows, clip: Clip, who: dict, file, size: int, most: int, acti
     for index, _time, rgb in clip.frames:
         if index not in chosen:
             continue
-        known = np.isfinite(points[index]).all()
-        if not known or (action_units and not np.isfinite(clip.action_units.values[index]).all()):
+        place = in_crop(points[index], crop)  # NaN, without a face, isn't inside either
+        seen = (np.abs(place) <= 1).all(-1).mean() >= INSIDE
+        if not seen or (action_units and not np.isfinite(clip.action_units.values[index]).all()):
             rows.excluded += 1
             continue
         file.write(np.ascontiguousarray(cut_square(rgb, crop, size)).tobytes())
         for column, value in (who | {"frame": index}).items():
             rows.columns[column].append(value)
-        rows.landmarks.append(in_crop(points[index], crop))
+        rows.landmarks.append(place)
         if action_units:
             rows.units.append(clip.action_units.values[index].astype(np.float32))
 

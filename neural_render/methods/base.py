@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -133,6 +134,7 @@ class Method(ABC):
     driver: ClassVar[Needs]
     Options: ClassVar[type[TrainingBudget]] = TrainingBudget
     Header: ClassVar[type[WeightsHeader]] = WeightsHeader
+    clock: ClassVar[Callable[[], float]] = staticmethod(time.perf_counter)  # what minutes are measured with
 
     # -- what a method may do -------------------------------------------------------------------------------------
 

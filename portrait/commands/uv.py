@@ -79,26 +79,26 @@ def synthesize_dataset(
     wanted = tuple(whole_pair("--pair", text, ":") for text in pair or ())
     part = whole_pair("--shard", shard or "1/1", "/")
 
+    from portrait.services.clips_dataset import ClipOptions, synthesize_clips
+    from portrait.services.dataset import DatasetOptions
+    from portrait.services.dataset import synthesize_dataset as service
     from portrait.services.setup import Setup
 
     setup = Setup(model, "cpu", rasterizer)
-    if clips is None:
-        from portrait.services.dataset import DatasetOptions
-        from portrait.services.dataset import synthesize_dataset as service
-
-        options = DatasetOptions(
-            identities or 1000, pictures, seed, max_yaw, turned, lights, expressions, test, size, processes
-        )
-        run(service, output, options, setup=setup)
-        return
-
-    from portrait.services.clips_dataset import ClipOptions, synthesize_clips
-
-    options = ClipOptions(
-        identities or 100, clips, performances, frames, fps, seed, test, size or 128, form, tuple(tracks or ()), wanted,
-        (part[0] - 1, part[1]), processes,
+    of_clips = ClipOptions(
+        identities=100 if identities is None else identities, clips=1 if clips is None else clips,
+        performances=performances, frames=frames, fps=fps, seed=seed, test=test, size=128 if size is None else size,
+        form=form, tracks=tuple(tracks or ()), pairs=wanted, shard=(part[0] - 1, part[1]), processes=processes,
     )  # fmt: skip
-    run(synthesize_clips, output, options, setup=setup)
+    if clips is not None:
+        run(synthesize_clips, output, of_clips, setup=setup)
+        return
+    of_clips.check_numbers()  # what says something of clips alone
+    options = DatasetOptions(
+        1000 if identities is None else identities, pictures, seed, max_yaw, turned, lights, expressions, test, size,
+        processes,
+    )  # fmt: skip
+    run(service, output, options, setup=setup)
 
 
 @app.command(

@@ -89,7 +89,7 @@ class ClipOptions:
     shard: tuple[int, int] = (0, 1)  # only every so manieth person, from that one on
     processes: int | None = None  # None: one a core
 
-    def check(self) -> None:
+    def check_numbers(self) -> None:
         """Raises PortraitError for a number out of its range."""
         check_number("identities", self.identities, 1, 99_999)
         check_number("clips", self.clips, 1, 999)
@@ -100,6 +100,10 @@ class ClipOptions:
         check_number("test", self.test, 0, 1)
         check_number("size", self.size, 32, 1024, unit=" pixels")
         check_number("processes", self.processes, 1, 1024)
+
+    def check(self) -> None:
+        """Raises PortraitError for what can't be drawn."""
+        self.check_numbers()
         check_names("form", [self.form], FORMS)
         if self.size % 2 and self.form == "mp4":
             raise PortraitError(f"--size: expected an even number of pixels for mp4, got {self.size}; or --form frames")

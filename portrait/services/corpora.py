@@ -39,7 +39,7 @@ def corpus_tools(setup: Setup, detector: str = "mediapipe", report: Report = ign
         return make_detector(detector, setup.device)
 
     def find(clip: Clip) -> Landmarks:
-        return detected(made(), setup.device, report)(clip)
+        return detected(made(), setup.device, report, needed=False)(clip)
 
     return Tools(open_frames, setup.face_model(), find, fitted(device=setup.device, detector=detector))
 

@@ -56,6 +56,13 @@ def test_columns_may_be_missing_and_rates_differ(tmp_path):
     assert torch.equal(edited[:, others], track.parameters.expression[:, others])
 
 
+def test_a_take_over_midnight(tmp_path):
+    rows = ["23:59:59:48.000,0.1", "23:59:59:58.000,0.2", "00:00:00:08.000,0.3", "00:00:01:00.000,0.4"]
+    (tmp_path / "c.csv").write_text("\n".join(["Timecode,JawOpen", *rows]) + "\n")
+    times = read_curves(tmp_path / "c.csv", rate=60).times
+    np.testing.assert_allclose(times, np.array([0, 10, 20, 72]) / 60, atol=1e-9)
+
+
 def test_one_eye_look_column_leaves_the_other_directions(tmp_path):
     (tmp_path / "c.csv").write_text("Timecode,EyeLookUpLeft\n00:00:00:00.000,0.5\n")
     track = make_track(MODEL, 3)
@@ -78,6 +85,7 @@ def test_one_eye_look_column_leaves_the_other_directions(tmp_path):
         ("Timecode,JawOpen\n0.5,0.1\n", "row 2, column Timecode: expected hh:mm:ss:ff.fff, got '0.5'"),
         ("Timecode,JawOpen\n00:00:00:01.0,0.1\n00:00:00:00.0,0.1\n", "row 3, column Timecode: expected a later time"),
         ("Timecode,JawOpen\n00:00:00:01.0\n", "row 2: expected 2 cells, got 1"),
+        ('Timecode,JawOpen\n"0\n1",0.1\n', "row 2, column Timecode: expected hh:mm:ss:ff.fff, got '0 1'"),
     ],
 )
 def test_clear_errors(tmp_path, text, message):

@@ -66,7 +66,7 @@ def train_on_faces(
     begun = trainer.step
     done = run(
         trainer, checkpoint, seconds=options.minutes * 60, steps=options.steps, identity=identity, report=report,
-        logs=work,
+        logs=work, clock=method.clock,
     )  # fmt: skip
     with trainer.on_threads():
         tensors, own = trainer.weights()

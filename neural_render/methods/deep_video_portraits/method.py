@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -67,7 +65,6 @@ class DeepVideoPortraits(Method):
     driver = Needs(pictures=False, track=True)
     Options = Options
     Header = Header
-    clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings

@@ -25,6 +25,10 @@ class EditGenerator(nn.Module):
     c7-64, d128, d256, six residual blocks, u128, u64, then two 7 x 7 heads: colours and what is kept. 4 x 4
     convolutions of stride 2 and as many deconvolutions, instance normalisation. Channels scale with ``width``, 64 in
     the paper. H and W are multiples of four.
+
+    Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
+    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: that
+    convolution has no instance normalisation, which would take just such a number away.
     """
 
     def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:
@@ -33,7 +37,9 @@ class EditGenerator(nn.Module):
         def finish(channels: int) -> list[nn.Module]:
             return [make_norm("instance", channels), nn.ReLU(inplace=True)]
 
-        layers = [nn.Conv2d(3 + units, width, 7, padding=3, bias=False), *finish(width)]
+        self.from_picture = nn.Conv2d(3, width, 7, padding=3)
+        self.from_units = nn.Linear(units, width, bias=False)
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
         for a in (width, 2 * width):
             layers += [nn.Conv2d(a, 2 * a, 4, stride=2, padding=1, bias=False), *finish(2 * a)]
         layers += [ResidualBlock(4 * width) for _ in range(blocks)]
@@ -43,11 +49,11 @@ class EditGenerator(nn.Module):
         self.to_colours = nn.Conv2d(width, 3, 7, padding=3, bias=False)
         self.to_kept = nn.Conv2d(width, 1, 7, padding=3, bias=False)
         initialize_normal(self)
+        nn.init.normal_(self.from_units.weight, 0.0, 7 * 0.02)  # the sum of 7 x 7 weights of the others' start
 
     def forward(self, picture: Tensor, units: Tensor) -> Edit:
         """picture (N, 3, H, W) in [-1, 1]; units (N, K), 0 to 1."""
-        asked = units[..., None, None].expand(-1, -1, *picture.shape[-2:])
-        x = self.body(torch.cat([picture, asked], 1))
+        x = self.body(self.from_picture(picture) + self.from_units(units)[..., None, None])
         kept, colours = torch.sigmoid(self.to_kept(x).float()), torch.tanh(self.to_colours(x).float())
         return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
 

@@ -17,6 +17,7 @@ from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
+DRIFT = 1e-3  # weight of the scores' squares, before there is anything to tell from real pictures
 LEAST_SPREAD = 0.1  # of 5: a unit whose standard deviation is less doesn't move in the corpus
 
 
@@ -66,9 +67,18 @@ class Trainer(BaseTrainer):
 
     def losses(self) -> dict[str, Tensor]:
         real, own, wanted = self.batch()
+        if self.step < self.settings.units_first:
+            return self._read(real, own)
         values = self._criticise(real, own, wanted)
         if (self.step + 1) % self.settings.critic_steps == 0:
             values |= self._edit(real[: len(wanted)], own[: len(wanted)], wanted)
+        return values
+
+    def _read(self, pictures: Tensor, own: Tensor) -> dict[str, Tensor]:
+        """The critic's step on units alone; its scores are held near zero meanwhile."""
+        scores, found = self.networks["critic"](pictures)
+        values = {"units-real": (found - own).square().mean()}
+        self.update("critic", self.settings.units * values["units-real"] + DRIFT * scores.square().mean())
         return values
 
     def _criticise(self, pictures: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neural_render.networks import AdaIN, DownModule, warp
+from neural_render.networks import AdaIN, DownModule, identity_grid, warp
 
 HIDDEN = 256  # of the motion encoder's layers
 FLOW = 1.0  # farthest that a pixel comes from, of a picture's half side
@@ -56,24 +56,28 @@ class ContentGenerator(nn.Module):
     """E_C and the decoder: a target's picture (N, 3, S, S), its motion and the wanted ones to pictures (N, T, 3, S, S).
 
     The content encoder halves the picture to S / 8; the mean of its last features is the identity code. A decoder told
-    identity and motion says where each pixel comes from; the picture and the finest features are fetched from there,
-    and a second, at full size, says what is to be painted over them.
+    identity and motion says where each pixel comes from, by an affine map for the head and a field for the rest; the
+    picture and the finest features are fetched from there, and a second, at full size, says what is painted over them.
     """
 
     def __init__(self, width: int, codes: int) -> None:
         super().__init__()
         w = (width, 2 * width, 4 * width)
-        self.down = nn.ModuleList(DownModule(a, b, "instance") for a, b in zip((3, *w), w))
+        self.down = nn.ModuleList(
+            DownModule(a, b, norm) for a, b, norm in zip((3, *w), w, ("none", "instance", "instance"))
+        )
         styles = w[-1] + 2 * codes
         self.to_style = nn.Sequential(nn.Linear(styles, styles), nn.ReLU())
         self.bend = nn.Conv2d(w[2], w[2], 3, padding=1)
         self.bend_style = AdaIN(w[2], styles)
         self.up = nn.ModuleList([StyledUp(w[2], w[1], w[1], styles), StyledUp(w[1], w[0], w[0], styles)])
+        self.to_head = nn.Linear(styles, 6)
         self.to_flow = nn.Conv2d(w[0], 2, 3, padding=1)
         self.paint = StyledUp(2 * w[0], 3, w[0], styles)
-        self.to_picture = nn.Conv2d(w[0], 4, 3, padding=1)
+        self.to_picture = nn.Conv2d(w[0] + 3, 4, 3, padding=1)  # colours beside features, whose mean is normalised away
         nn.init.normal_(self.to_flow.weight, std=1e-3)
-        nn.init.zeros_(self.to_flow.bias)
+        for zero in (self.to_flow.bias, self.to_head.weight, self.to_head.bias):
+            nn.init.zeros_(zero)
 
     def forward(self, picture: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
         """own (N, M), the motion code of the picture itself; wanted (N, T, M)."""
@@ -88,13 +92,22 @@ class ContentGenerator(nn.Module):
         fine, middle, x, picture = (t.repeat_interleave(count, 0) for t in (*features, picture))
         x = F.relu(self.bend_style(self.bend(x), style))
         x = self.up[1](self.up[0](x, middle, style), fine, style)
-        flow = FLOW * torch.tanh(self.to_flow(x).float())
-        large = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
-        fetched = warp(picture.float(), large.movedim(1, -1))
-        x = torch.cat([x, warp(fine.float(), flow.movedim(1, -1)).to(x.dtype)], 1)
-        x = self.to_picture(self.paint(x, fetched.to(x.dtype), style)).float()
+        local = FLOW * torch.tanh(self.to_flow(x).float())
+        head = self.to_head(style).float().unflatten(1, (2, 3))
+        large = F.interpolate(local, scale_factor=2, mode="bilinear", align_corners=False)
+        fetched = warp(picture.float(), moved(head, large))
+        x = torch.cat([x, warp(fine.float(), moved(head, local)).to(x.dtype)], 1)
+        x = self.paint(x, fetched.to(x.dtype), style)
+        x = self.to_picture(torch.cat([x, fetched.to(x.dtype)], 1)).float()
         made = torch.lerp(fetched, torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:] - 2))  # begins with little paint
         return made.unflatten(0, (-1, count))
+
+
+def moved(head: Tensor, local: Tensor) -> Tensor:
+    """A flow (N, H, W, 2): an affine map (N, 2, 3), less the identity, and a local one (N, 2, H, W) on top."""
+    grid = identity_grid(*local.shape[-2:], device=local.device)
+    places = torch.cat([grid, torch.ones_like(grid[..., :1])], -1)
+    return torch.einsum("hwc,ndc->nhwd", places, head) + local.movedim(1, -1)
 
 
 class MotionNetworks(nn.Module):

@@ -49,7 +49,8 @@ class Settings:
     rate_discriminators: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.999
-    losses: dict[str, float] = field(default_factory=lambda: {"l1": 10.0})  # by names of `losses.base.LOSSES`
+    # by names of `losses.base.LOSSES`
+    losses: dict[str, float] = field(default_factory=lambda: {"l1": 10.0, "pyramid": 10.0})
     vgg: str | None = None
     adversarial: float = 0.1  # of each discriminator's share: of pictures, of sequences, of who it is
     anonymous: float = 0.2  # of how far the classifier of people is from knowing nothing

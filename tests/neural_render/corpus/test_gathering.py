@@ -117,6 +117,26 @@ def test_draws_are_of_one_clip_by_weight_and_a_function_of_the_step(tmp_path):
     assert (np.diff(faces.frame[runs], axis=1) == 1).all() and not (faces.person[runs] == 2).any()
 
 
+def test_clips_without_a_face_are_left_out(tmp_path):
+    """Their frames are counted, and who is seen in no clip isn't among the people."""
+    clips = [clip_of("eve", missing=range(COUNT)), *people("ada", "ben")]
+    faces = gather(clips, tmp_path, 16, frames_a_clip=4)
+    assert faces.people == ("ada", "ben") and faces.excluded == 4 and len(faces) == 4 * 4
+    assert faces.clip.min() == 1 and len(faces.weights) == 5 and set(faces.person) == {0, 1}
+    with pytest.raises(PortraitError, match="expected a face in one of 1, found none"):
+        gather(clips[:1], tmp_path / "none", 16)
+
+
+def test_a_face_beyond_its_clips_square_is_left_out(tmp_path):
+    """As after a cut: most frames say where the square is."""
+    clip = clip_of("ada")
+    points = clip.landmarks.points.copy()
+    points[4] += 40
+    clip.landmarks = replace(clip.landmarks, points=points)
+    faces = gather([clip], tmp_path, 16)
+    assert faces.excluded == 1 and faces.frame.tolist() == [0, 1, 2, 3, 5]
+
+
 def test_bad_input(tmp_path):
     with pytest.raises(PortraitError, match="clips: expected at least one"):
         gather([], tmp_path, 8)

@@ -98,6 +98,9 @@ def test_landmarks_of_a_detector_alone():
     assert finder.calls == ["detect", "refine", "detect", "detect", "refine"]
     with pytest.raises(PortraitError, match="expected a face in at least one frame"):
         Clip(Frames(np.ones((2, 4, 4, 3), np.uint8)), 4, 4, find_landmarks=detected(finder)).landmarks  # noqa: B018
+    finder.scheme = "ibug68"
+    none = Clip(Frames(np.ones((2, 4, 4, 3), np.uint8)), 4, 4, find_landmarks=detected(finder, needed=False)).landmarks
+    assert none.points.shape == (2, 68, 2) and np.isnan(none.points).all()
 
 
 def test_needs_are_checked_before_anything_is_found():

@@ -11,7 +11,7 @@ from neural_render.corpus import gather
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
 from neural_render.methods.invariant_motion.method import followed
-from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks
+from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks, moved
 from neural_render.methods.invariant_motion.sampling import sequences
 from neural_render.methods.invariant_motion.settings import Settings
 from neural_render.methods.invariant_motion.trainer import Trainer, anonymity, told_apart
@@ -41,6 +41,17 @@ def test_a_generator_without_flow_and_paint_gives_the_target():
     )
     made, _, _ = networks(picture, torch.zeros(1, 5, 2), torch.randn(1, 2, 5, 2), torch.randn(1, 2, 5, 2))
     torch.testing.assert_close(made[0, 1], picture[0])
+
+
+def test_a_head_that_moves_takes_its_pixels_along():
+    local = torch.zeros(2, 2, 4, 6)
+    local[1, 0] = 0.5
+    head = torch.tensor([[[0.0, 0, 0.25], [0, 0, 0]], [[0, 0, 0], [0, 1.0, 0]]])
+    flow = moved(head, local)
+    torch.testing.assert_close(flow[0], torch.tensor([0.25, 0.0]).expand(4, 6, 2))
+    torch.testing.assert_close(
+        flow[1, :, 2], torch.stack([torch.full((4,), 0.5), torch.tensor([-0.75, -0.25, 0.25, 0.75])], 1)
+    )
 
 
 def test_judges_see_pictures_pairs_and_sequences():
@@ -84,7 +95,7 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     history = [trainer.advance() for _ in range(26)]
     alike = [h["alike"] for h in history]
     assert np.mean(alike[-5:]) < 0.8 * np.mean(alike[:3])
-    assert {"l1", "people", "anonymous", "alike", "picture", "who", "sequence", "judges"} == set(history[-1])
+    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "judges"} == set(history[-1])
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
 
 
