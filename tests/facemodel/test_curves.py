@@ -43,6 +43,23 @@ def test_round_trip(tmp_path, fps):
     assert torch.equal(kept.parameters.rotation, other.parameters.rotation)
 
 
+@pytest.mark.parametrize(
+    "codes, seconds",
+    [
+        (["10:00:59;29", "10:01:00;02"], 3 / 30),  # of a minute the frames 0 and 1 are dropped
+        (["23:59:59:29", "00:00:00:00"], 1 / 30),
+        (["00:00:59:29", "00:00:00:00"], None),  # a minute back isn't midnight
+    ],
+)
+def test_timecodes(tmp_path, codes, seconds):
+    (tmp_path / "c.csv").write_text("Timecode,JawOpen\n" + "".join(f"{code},0.5\n" for code in codes))
+    if seconds is None:
+        with pytest.raises(PortraitError, match="expected a later time than the row before"):
+            read_curves(tmp_path / "c.csv", rate=30)
+    else:
+        assert read_curves(tmp_path / "c.csv", rate=30).times == pytest.approx([0, seconds])
+
+
 def test_columns_may_be_missing_and_rates_differ(tmp_path):
     """Two seconds and a bit at 60 a second onto a track of 25."""
     rows = [f"10:00:{k // 60:02d}:{k % 60:02d}.000,1,{k / 150:.4f}" for k in range(150)]

@@ -133,6 +133,7 @@ def test_numbers_that_cannot_be(name, tmp_path, monkeypatch, capsys):
         (["uv", "--detector", "none"], "unknown landmark detector"),
         (["recognize compare", "-o", "a.csv"], "ending in .html"),
         (["synthesize-dataset", "--yaws", "nan"], "--yaws"),
+        (["synthesize-dataset", "--form", "frames"], "are for clips"),
     ],
 )
 def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch, capsys):

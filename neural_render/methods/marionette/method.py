@@ -19,7 +19,7 @@ from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, followed, picture
-from neural_render.methods.common.head_frame import HeadFrame, as_large
+from neural_render.methods.common.head_frame import HeadFrame, placed
 from neural_render.methods.common.people import Sources, sources, to_pixels, train_on_faces
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer
 from neural_render.methods.marionette.networks import Generator
@@ -107,12 +107,12 @@ class MarioNETte(Method):
         network = LandmarkTransformer(contours.parts, len(contours.points), h.width)
         network = load_network(network, weights, "transformer", device)
         frame = HeadFrame.of(contours)
-        own = torch.from_numpy(contours.pick(target.landmarks))
-        identity = network.identity(target.pictures, frame.split(own)[0].to(device))
+        own = frame.split(torch.from_numpy(contours.pick(target.landmarks)))[0]
+        identity = network.identity(target.pictures, own.to(device))
         heads, pose = frame.split(torch.from_numpy(contours.pick(followed(driver))))
         shown = (picture[None].to(device) for _, picture, _ in cropped(driver, h.size))
         made = [network.transfer(identity, network(one, head[None].to(device))) for one, head in zip(shown, heads)]
-        return as_large(frame.place(torch.cat(made).cpu(), pose), own)
+        return placed(torch.cat(made).cpu(), pose, torch.from_numpy(target.landmarks), contours)
 
     @staticmethod
     @torch.no_grad()
