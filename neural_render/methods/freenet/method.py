@@ -25,6 +25,7 @@ from neural_render.methods.freenet.generator import GeometryGenerator
 from neural_render.methods.freenet.settings import Settings
 from neural_render.methods.freenet.trainer import Trainer
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
+from neural_render.training import bfloat16_helps
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class FReeNet(Method):
         o, base = options, Settings()
         settings = Settings(
             size=o.size, width=o.width, points=o.points, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
-            losses={**base.losses, **o.losses},
+            losses={**base.losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
         if not available(o.vgg):
             report(
@@ -90,7 +91,9 @@ class FReeNet(Method):
                 report(Event("faces", len(clips), len(clips), "clips", note))
             return Trainer(settings, faces, fabric)
 
-        return train_on_faces(self, make, clips, out, options, size=o.size, work=work, report=report)
+        return train_on_faces(
+            self, make, clips, out, options, size=o.size, work=work, bfloat16=settings.bfloat16, report=report
+        )
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""

@@ -26,6 +26,7 @@ from neural_render.methods.marionette.networks import Generator
 from neural_render.methods.marionette.settings import Settings
 from neural_render.methods.marionette.trainer import Trainer
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
+from neural_render.training import bfloat16_helps
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,12 @@ class MarioNETte(Method):
             report(Event("faces", 0, len(clips), "clips", note))
         settings = Settings(
             size=o.size, width=o.width, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
-            losses={**base.losses, **losses, **o.losses},
+            losses={**base.losses, **losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
         return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, report=report
-        )
+            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
+            bfloat16=settings.bfloat16, report=report,
+        )  # fmt: skip
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""

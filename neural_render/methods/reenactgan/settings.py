@@ -26,6 +26,7 @@ class Settings:
     shift: float = 0.16  # of the crop's 2
     zoom: float = 0.1
     vgg: str | None = None  # file of VGG-16's weights; None is torchvision's cache
+    bfloat16: bool = False
     seed: int = 0
 
     @property
