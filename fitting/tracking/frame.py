@@ -9,13 +9,14 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look
+from facemodel.people import people_of
 from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
 from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
-from fitting.energy.priors import frame_prior, relative_sizes
+from fitting.energy.priors import IdentityPrior, frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
 from fitting.energy.surface import Shape, model_surface
 from fitting.energy.temporal import TemporalPrior
@@ -80,8 +81,10 @@ class Fitter:
         self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
         self.occluder = occluder(model, self.settings.thinning)
         self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
-        self.sizes = relative_sizes(model)
-        self.unknowns = Unknowns.of(model)
+        self.unknowns, priors, people = Unknowns.of(model), self.settings.priors, people_of(model)
+        self.own_identities = IdentityPrior.of_model(self.unknowns, priors, relative_sizes(model))
+        self.identities = self.own_identities if people is None else IdentityPrior.of_people(people, priors)
+        self._usual_points = self.marks.gather(model.vertices(self.identities.mean))
         self.layout = self.unknowns.layout
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
         # ARKit's eyeLook shapes follow the gaze and aren't unknowns of their own.
@@ -141,7 +144,7 @@ class Fitter:
     def start(self, seen: Observation, like: FitState | None = None) -> FitState:
         """A first estimate of each frame from its landmarks; identity and light from ``like`` where it's given."""
         if like is None:
-            return self._initial(self.marks.mean, seen, self.focal_guess)
+            return replace(self._initial(self._usual_points, seen, self.focal_guess), identity=self.identities.mean)
         rest = self._initial(self.marks.mean, seen.frame(0), self.focal_guess)
         known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "brows", "log_focal")}
         points = self.shape(like if self.model.linear else replace(rest, **known)).marks.at(rest.motion[:1])[0]
@@ -228,7 +231,7 @@ class Fitter:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
-        prior = frame_prior(state, s.priors, self.unknowns)
+        prior = frame_prior(state, s.priors, self.unknowns, alone=before is None)
         if before is not None:
             hold = before.at(state)
             prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)

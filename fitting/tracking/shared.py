@@ -57,6 +57,7 @@ class Stage:
     detail: float  # standard deviation of the samples' own albedo
     damping: float
     level: int | None = None  # px of the pyramid; None: landmarks alone
+    own: bool = False  # identities are the model's own, not people's
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,11 @@ class _KeyFrames:
             terms = terms_at(fitter.settings, share)
             weights = self._sized(terms.joint)
             # Small pictures hold fewer measurements than there are samples.
-            weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
+            share_of_colour = min(1.0, self.side / j.full_side) * (j.few_colour if self.few and not trusted else 1.0)
+            weights = replace(weights, colour=share_of_colour * weights.colour)
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
             damping = trust.damping if trusted else j.damping
-            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level))
+            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
 
     def _absorbed(self, x: _Solution) -> _Solution:
@@ -266,7 +268,8 @@ class _KeyFrames:
         f, state, weights = self.fitter, x.state, stage.weights
         s, shared, own = f.settings, f.layout.shared, f.layout.frame
         terms, _ = landmark_rows(f.landmarks(state), state, self.seen, weights, f.layout, shared=True)
-        prior = frame_prior(state, s.priors, f.unknowns)
+        prior = frame_prior(state, s.priors, f.unknowns, alone=True)
+        identities = f.own_identities if stage.own else f.identities
         held, held_frame = self._held(stage.free)
         bounds = [f.unknowns.shared_bounds(state, held), f.unknowns.frame_bounds(state, held_frame)]
         rows, detail, shade = [terms], None, x.shade if stage.level is not None else None
@@ -284,7 +287,7 @@ class _KeyFrames:
             detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
         step, matrix = solve_joint(
             NormalEquations.of(rows),
-            shared_prior(state, f.focal_guess, s.priors, f.unknowns, f.sizes),
+            shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
             prior,
             tuple(bounds),
             stage.damping,
