@@ -171,7 +171,9 @@ def summary(people: dict[str, list[Person]]) -> dict:
 
 
 def print_part(name: str, people: dict[str, list[Person]]) -> None:
-    table = Table("person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", title=name)
+    table = Table(
+        "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", title=name
+    )
     for kind, found in people.items():
         for p in found:
             pooled = [np.concatenate(d) for d in (p.fitted, p.mean)]

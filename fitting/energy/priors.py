@@ -18,6 +18,7 @@ from torch import Tensor
 from facemodel.base import FaceModel
 from facemodel.people import People
 from fitting.policy.weights import Priors
+from fitting.solver import factorization
 from fitting.solver.normal_equations import Quadratic
 from fitting.solver.state import LIGHT, POSE, FitState, Unknowns
 from geometry.spherical_harmonics import C0
@@ -44,6 +45,11 @@ class IdentityPrior:
     def of_people(cls, people: People, priors: Priors) -> IdentityPrior:
         """What was measured of people."""
         return cls(people.mean, torch.linalg.inv(people.covariance(priors.people_rest)))
+
+    @property
+    def stds(self) -> Tensor:
+        """(I,) of each coefficient, whatever the others are."""
+        return factorization.variances(self.precision).sqrt()
 
 
 def shared_prior(

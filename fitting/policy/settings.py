@@ -38,7 +38,7 @@ class JointSchedule:
     damping: float = 1e-3  # share of the diagonal
     few: int = 2  # key frames, for which there is time for the most samples
     few_colour: float = 0.03  # share of the colours' weight there: a sample's own albedo looks like shading
-    samples: tuple[int, int, int] = (4, 2, 1)  # times as many as are tracked: over few, with trusted colours, else
+    samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
 

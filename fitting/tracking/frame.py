@@ -106,6 +106,12 @@ class Fitter:
         """
         self.terms, self.lights = terms_at(self.settings, trust), lights
 
+    def prior_stds(self, trusted: bool) -> dict[str, float | list[float]]:
+        """Plain numbers by block; ``trusted``: colours were. Focal length in px, where it isn't given."""
+        identities = self.own_identities if trusted else self.identities
+        focal = {} if self.focal_known else {"focal": self.settings.priors.log_focal * self.focal_guess}
+        return self.unknowns.prior_stds() | {"identity": [round(s, 6) for s in identities.stds.tolist()]} | focal
+
     def near(self, samples: int) -> Tensor:
         """`neighbours` of the set of so many samples."""
         if samples not in self._near:

@@ -193,7 +193,7 @@ class _KeyFrames:
 
     def _fine(self, x: _Solution, trusted: bool) -> _Solution:
         fitter, j, trust = self.fitter, self._joint, self.fitter.settings.trust
-        times = j.samples[0] if self.few else j.samples[1] if trusted else j.samples[2]
+        times = j.samples[2] if not trusted else j.samples[0] if self.few else j.samples[1]
         x = replace(x, state=replace(x.state, detail=x.state.detail.new_zeros(times * len(fitter.samples), 3)))
         last = len(self.levels) - 1
         for n, (level, steps) in enumerate(self.levels):

@@ -13,7 +13,6 @@ from benchmarks import heads
 from benchmarks.heads import INNER, Person, closest_points, distances, summary
 from benchmarks.heads_pictures import GAP, PIXEL, colours, error_map
 
-
 OPTIONS = ("--quality", "fast", "--chosen-on", "0", "0")
 
 

@@ -2,10 +2,10 @@
 
     python -m tools.build_people FOLDER|FILE
 
-The default model is registered to that model's mean, as an import does it. Then its identity coefficients are solved
-for, by least squares over the face's vertices: of the mean (a place and a rotation are free, the size isn't), and of
-what a standard deviation of each of the model's components adds. The shipped file comes from ICT-FaceKit Light (USC
-ICT; MIT, data too), whose components were learnt from scans, and of which the first 20 of 100 were at hand.
+The default model's identity is fitted to that model's mean: to its landmarks, and along the normals to its face's
+points (a place and a rotation are free, the size isn't). Then what a standard deviation of each of its components adds
+to the surface is solved for at once. The shipped file comes from ICT-FaceKit Light (USC ICT; MIT, data too), whose
+components were learnt from scans, and of which the first 20 of 100 were at hand.
 """
 
 from __future__ import annotations
@@ -13,39 +13,91 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 import facemodel
 from facemodel.base import FaceModel
-from facemodel.bridge.registration import register
-from facemodel.correspondence import CORRESPONDING, Placement
+from facemodel.bridge.alignment import similarity
+from facemodel.bridge.surface import Surface, vertex_normals
 from facemodel.importing import import_model
 from facemodel.people import People, save_people
-from fitting.conversion.steps import rigid
 
-PRECISION = 300.0  # independent points of a face, over the square of the mm that corresponding ones are off
-
-
-def measure(default: FaceModel, measured: FaceModel, place: Placement) -> People:
-    """``place``: where the default model's vertices are on the one that knows people."""
-    there = (default.region("face") & (place.weights >= CORRESPONDING)).nonzero().flatten()
-    corners, shares = measured.triangles[place.triangles[there]], place.barycentric[there].double()[..., None]
-    theirs = lambda values: (values.double()[..., corners, :] * shares).sum(-2)  # noqa: E731
-    mean, basis, wanted = default.mean[there].double(), default.identity_basis[:, there].double(), theirs(measured.mean)
-    even = torch.ones(len(there), dtype=torch.float64)
-    found = torch.zeros(len(basis), dtype=torch.float64)
-    for _ in range(10):
-        rotation, shift = rigid(wanted, mean + torch.einsum("i,ivk->vk", found, basis), even)
-        found = _solve(basis, (wanted @ rotation.T + shift - mean)[None])[0]
-    return People(found, _solve(basis, theirs(measured.identity_basis) @ rotation.T))
+INNER = slice(17, 68)  # iBUG 68 without the jaw line
+LANDMARK = 3.0  # mm: how far the two models' landmarks are apart
+PRECISION = 1000.0  # independent points of a face, over the square of the mm that they are off
+REACH = 6.0  # mm from the other surface, within which a point has a counterpart
+ROUNDS = 12
 
 
-def _solve(basis: Tensor, moves: Tensor) -> Tensor:
-    """(K, I) coefficients that explain (K, N, 3) moves of points but for a shift of each, with a prior of 1."""
-    a, b = ((x - x.mean(1, keepdim=True)).flatten(1) for x in (basis, moves))
-    weight = PRECISION / moves.shape[1]
-    return torch.linalg.solve(weight * a @ a.T + torch.eye(len(a), dtype=a.dtype), weight * a @ b.T).T
+def measure(default: FaceModel, measured: FaceModel) -> People:
+    """See the module."""
+    triangles, face = default.triangles.numpy(), default.region("face").numpy()
+    mean, basis = default.mean.double().numpy(), default.identity_basis.double().numpy()
+    marks = lambda m, v: m.landmarks(torch.from_numpy(v), "ibug68")[..., INNER, :].double().numpy()  # noqa: E731
+    wanted, points = marks(measured, measured.mean.double().numpy()), _face_points(measured)
+    marked = np.stack([marks(default, b) for b in basis])
+    found = np.zeros(len(basis))
+    _, rotation, shift = similarity(marks(default, mean), wanted)
+    for _ in range(ROUNDS):
+        laid = (mean + np.tensordot(found, basis, 1)) @ rotation.T + shift
+        surface = Surface(laid, triangles, face[triangles].any(1))
+        near = surface.nearest(points)
+        kept = near.distance < REACH
+        corners, shares = triangles[near.triangles[kept]], near.barycentric[kept][..., None]
+        moved = (basis[:, corners] * shares).sum(2) @ rotation.T
+        normals, at = near.normals[kept], near.positions[kept]
+        rows = _along(_with_pose(moved, at - shift), normals)
+        gap = ((points[kept] - at) * normals).sum(-1)
+        inner = marks(default, laid)
+        of_marks = _with_pose(marked @ rotation.T, inner - shift).reshape(len(rows), -1)
+        weight = PRECISION / kept.sum()
+        normal = weight * rows @ rows.T + of_marks @ of_marks.T / LANDMARK**2 + _prior(len(found))
+        right = weight * rows @ gap + of_marks @ (wanted - inner).ravel() / LANDMARK**2
+        right[6:] -= found
+        step = np.linalg.solve(normal, right)
+        rotation, shift, found = _turned(step[:3]) @ rotation, shift + step[3:6], found + step[6:]
+    # The components' moves, where the default model's vertices are on the other one.
+    laid = (mean + np.tensordot(found, basis, 1)) @ rotation.T + shift
+    there = Surface(measured.mean.double().numpy(), measured.triangles.numpy()).nearest(laid[face])
+    kept = there.distance < REACH
+    corners = measured.triangles.numpy()[there.triangles[kept]]
+    moves = (measured.identity_basis.double().numpy()[:, corners] * there.barycentric[kept][..., None]).sum(2)
+    normals = vertex_normals(laid, triangles)[face][kept]
+    rows = _along(_with_pose(basis[:, face][:, kept] @ rotation.T, laid[face][kept] - shift), normals)
+    weight = PRECISION / kept.sum()
+    modes = np.linalg.solve(weight * rows @ rows.T + _prior(len(found)), weight * rows @ _along(moves, normals).T)
+    return People(torch.from_numpy(found), torch.from_numpy(modes.T[:, 6:].copy()))
+
+
+def _face_points(measured: FaceModel) -> np.ndarray:
+    """(N, 3) of the mean's skin in front of the ears, within 95 mm of the nose's tip."""
+    vertices = measured.mean.double().numpy()
+    tip = measured.landmarks(measured.mean, "ibug68")[30].double().numpy()
+    skin = measured.region("skin").numpy()
+    return vertices[skin & (np.linalg.norm(vertices - tip, axis=1) < 95.0)]
+
+
+def _with_pose(moves: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(6 + I, N, 3): a turn about each axis, a shift along it, then the coefficients' own moves (I, N, 3)."""
+    axes = np.eye(3)
+    turns = np.stack([np.cross(axis, points) for axis in axes])
+    return np.concatenate([turns, np.broadcast_to(axes[:, None], turns.shape), moves])
+
+
+def _along(moves: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(K, N) of (K, N, 3)."""
+    return (moves * normals).sum(-1)
+
+
+def _prior(count: int) -> np.ndarray:
+    return np.diag(np.r_[np.full(6, 1e-6), np.ones(count)])
+
+
+def _turned(turn: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_rotvec(turn).as_matrix()
 
 
 def main() -> None:
@@ -53,7 +105,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a statistical model in any format that can be imported")
     options = parser.parse_args()
     default, measured = facemodel.load(), import_model(options.model)
-    people = measure(default, measured, register(default, measured).on_model)
+    people = measure(default, measured)
     print(f"mean: {people.mean.square().mean().sqrt():.2f} a coefficient, root mean square")
     print("modes:", " ".join(f"{mode.norm():.2f}" for mode in people.modes))
     print(save_people(people, default, [f"{measured.name}: {measured.license}"]))
