@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
 from fitting.energy.priors import IdentityPrior, frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import Shape, model_surface
+from fitting.energy.surface import ModelSurface, Shape, model_surface
 from fitting.energy.temporal import TemporalPrior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
@@ -53,6 +54,16 @@ class _Step:
     distances: Tensor  # (F, L) squared, of the landmarks before it
 
 
+@lru_cache(maxsize=2)
+def gathered(model: FaceModel, scheme: str, settings: Settings) -> ModelSurface:
+    """Where a model is looked at, and its bases there. Of many pictures, the first one's does for all."""
+    times = settings.joint.samples
+    with torch.inference_mode(False):  # else it could be used nowhere else
+        most = surface_samples(model, max(times) * settings.samples, settings.regions)
+        sets = {len(s): s for s in (most.every(max(times) // t) for t in times)}
+        return model_surface(model, sets, landmark_points(model, scheme), occluder(model, settings.thinning))
+
+
 class Fitter:
     """Holds what stays the same from frame to frame, so that a step is a few small matrix products.
 
@@ -73,14 +84,10 @@ class Fitter:
         self.model, self.settings = model, settings or Settings()
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
-        times = self.settings.joint.samples
-        most = surface_samples(model, max(times) * self.settings.samples, self.settings.regions)
-        sets = [most.every(max(times) // t) for t in times]
-        self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
-        self.marks = landmark_points(model, scheme)
+        self.surface = gathered(model, scheme, self.settings).fresh()
+        self.sample_sets, self.marks, self.occluder = self.surface.samples, self.surface.marks, self.surface.occluder
+        self.samples = self.sample_sets[min(self.sample_sets)]
         self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
-        self.occluder = occluder(model, self.settings.thinning)
-        self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
         self.unknowns, priors, people = Unknowns.of(model), self.settings.priors, people_of(model)
         self.own_identities = IdentityPrior.of_model(self.unknowns, priors, relative_sizes(model))
         self.identities = self.own_identities if people is None else IdentityPrior.of_people(people, priors)
@@ -167,18 +174,22 @@ class Fitter:
         start: FitState,
         seconds: float = 1 / 30,
         near: bool = False,
+        alone: bool = False,
     ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
-        start is a solution already, which the landmarks alone would only move away from.
+        start is a solution already, which the landmarks alone would only move away from. ``alone``: it's no frame of a
+        clip.
 
         The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
         weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
         ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
         s, policy = self.settings, self.settings.frame
-        state, weights = start, self.terms.still if near else self.terms.moving
+        state, weights = start, self.terms.moving
+        if near:
+            weights = self.terms.alone if alone else self.terms.still
         before = None
         if previous is not None:
             before = TemporalPrior.of(previous, seconds, s.priors, self.unknowns, policy.loose)

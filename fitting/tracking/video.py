@@ -40,7 +40,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-SOLVER = 9  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 10  # counts up where a checkpoint of before can't be gone on from
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def fit_video(
             last_time = rows.times[-1] if rows.times else 0.0
             for item in ahead:
                 solving = time.perf_counter()
-                previous = _solve_frame(rows, item, fitter, shared, previous if ordered else None, last_time)
+                previous = _solve_frame(rows, item, fitter, shared, previous, last_time, ordered)
                 last_time = item.time
                 progress = replace(progress, follower=item.follower, previous=previous)
                 timings["solver"] += time.perf_counter() - solving
@@ -179,9 +179,15 @@ def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> li
 
 
 def _solve_frame(
-    rows: Rows, item: _Frame, fitter: Fitter, shared: Shared, previous: FitState | None, last_time: float
+    rows: Rows,
+    item: _Frame,
+    fitter: Fitter,
+    shared: Shared,
+    previous: FitState | None,
+    last_time: float,
+    ordered: bool = True,
 ) -> FitState | None:
-    """Fits one frame and adds its row; returns the state to go on from, None where there is no face."""
+    """Fits one frame and adds its row; returns the state to go on from, None where there is none."""
     if item.face is None:
         rows.append_empty(item.time, int(item.status))
         return None
@@ -196,12 +202,12 @@ def _solve_frame(
         start = shared.state.frame(keys.index(item.index))
     else:
         start = fitter.start(seen, shared.state)
-    result = fitter.track(seen, previous, start, item.time - last_time, near=solved)
+    result = fitter.track(seen, previous, start, item.time - last_time, near=solved, alone=not ordered)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     result.energies.update({VISIBILITY + name: value for name, value in visibility.items()})
     policy = fitter.settings.confidence
     rows.append(item, result, confidence(result.energies, policy), policy.doubtful)
-    return result.state
+    return result.state if ordered else None
 
 
 def _seen_parts(rows: Rows, item: _Frame, fitter: Fitter, goes_on: bool) -> tuple[Observation, Visibility]:
