@@ -50,7 +50,6 @@ class FrameTerms:
     """What the terms count where colours are trusted so far."""
 
     still: TermWeights  # of a frame that is begun with from its solution as a key frame
-    alone: TermWeights  # the same of a picture that isn't part of a clip
     moving: TermWeights  # of other frames, which landmarks bring near enough for the colours to tell more
     joint: TermWeights  # over the key frames
     detail: float  # standard deviation of a sample's own albedo
@@ -73,7 +72,6 @@ def terms_at(settings: Settings, trust: float) -> FrameTerms:
 
     return FrameTerms(
         still=weights(settings.weights),
-        alone=weights(settings.weights if trust else settings.still_weights),
         moving=weights(settings.weights, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),

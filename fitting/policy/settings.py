@@ -130,8 +130,6 @@ class Settings:
     joint_weights: TermWeights = field(
         default_factory=lambda: TermWeights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
     )
-    # Nothing moves in a picture of its own: what its landmarks are off is no motion either.
-    still_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)

@@ -174,22 +174,18 @@ class Fitter:
         start: FitState,
         seconds: float = 1 / 30,
         near: bool = False,
-        alone: bool = False,
     ) -> FrameResult:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
-        start is a solution already, which the landmarks alone would only move away from. ``alone``: it's no frame of a
-        clip.
+        start is a solution already, which the landmarks alone would only move away from.
 
         The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
         weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
         ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
         s, policy = self.settings, self.settings.frame
-        state, weights = start, self.terms.moving
-        if near:
-            weights = self.terms.alone if alone else self.terms.still
+        state, weights = start, self.terms.still if near else self.terms.moving
         before = None
         if previous is not None:
             before = TemporalPrior.of(previous, seconds, s.priors, self.unknowns, policy.loose)

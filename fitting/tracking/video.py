@@ -153,7 +153,7 @@ def fit_video(
             last_time = rows.times[-1] if rows.times else 0.0
             for item in ahead:
                 solving = time.perf_counter()
-                previous = _solve_frame(rows, item, fitter, shared, previous, last_time, ordered)
+                previous = _solve_frame(rows, item, fitter, shared, previous if ordered else None, last_time)
                 last_time = item.time
                 progress = replace(progress, follower=item.follower, previous=previous)
                 timings["solver"] += time.perf_counter() - solving
@@ -179,15 +179,9 @@ def fit_people(frames, *, checkpoint: str | Path | None = None, **options) -> li
 
 
 def _solve_frame(
-    rows: Rows,
-    item: _Frame,
-    fitter: Fitter,
-    shared: Shared,
-    previous: FitState | None,
-    last_time: float,
-    ordered: bool = True,
+    rows: Rows, item: _Frame, fitter: Fitter, shared: Shared, previous: FitState | None, last_time: float
 ) -> FitState | None:
-    """Fits one frame and adds its row; returns the state to go on from, None where there is none."""
+    """Fits one frame and adds its row; returns the state to go on from, None where there is no face."""
     if item.face is None:
         rows.append_empty(item.time, int(item.status))
         return None
@@ -202,12 +196,12 @@ def _solve_frame(
         start = shared.state.frame(keys.index(item.index))
     else:
         start = fitter.start(seen, shared.state)
-    result = fitter.track(seen, previous, start, item.time - last_time, near=solved, alone=not ordered)
+    result = fitter.track(seen, previous, start, item.time - last_time, near=solved)
     result.energies.update(brightness=face_brightness(item.seen), detector=item.face.confidence)
     result.energies.update({VISIBILITY + name: value for name, value in visibility.items()})
     policy = fitter.settings.confidence
     rows.append(item, result, confidence(result.energies, policy), policy.doubtful)
-    return result.state if ordered else None
+    return result.state
 
 
 def _seen_parts(rows: Rows, item: _Frame, fitter: Fitter, goes_on: bool) -> tuple[Observation, Visibility]:

@@ -170,7 +170,6 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     s = Settings()
     usual, half, trusting = (terms_at(s, trust) for trust in (0.0, 0.5, 1.0))
     assert usual.still == usual.moving == s.weights and usual.joint == s.joint_weights
-    assert usual.alone == s.still_weights and trusting.alone == trusting.still
     assert usual.detail == s.priors.detail and trusting.detail == pytest.approx(s.trust.detail)
     assert trusting.joint.colour_scale == pytest.approx(s.trust.colour_scale)
     assert trusting.still.landmarks == pytest.approx(s.trust.landmarks * s.weights.landmarks)
