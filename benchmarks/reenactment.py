@@ -215,7 +215,9 @@ def main() -> None:
     turned = {}
     for name in chosen:
         make = partial(bench.crops_of, name, trained.get(name))
-        found = beyond.measure(make, bench.target.track, real, bench.model, bench.crop, detector, embedding)
+        found = beyond.measure(
+            make, bench.target.track, real, bench.model, bench.crop, detector, embedding, bench.cache.texture
+        )
         methods[name]["beyond"], turned[name] = found
         print(f"  beyond, {name}: {json.dumps(plain(found[0]))}", flush=True)
     if o.pictures:

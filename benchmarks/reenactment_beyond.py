@@ -6,7 +6,9 @@ while the jaw opens to `JAW`. By degrees past the range, of frames within `NEAR`
 - ``identity``: cosine of the embedding with the mean one of the clip's own frames.
 - ``landmark_nme``: distance of the detector's landmarks from where they were asked for, as a share of the eyes'
   distance in the frontal frame; ``landmarks_found``, share of the frames in which there were any. ``own`` has what the
-  fit itself has of both in the clip's own frames.
+  fit itself has of both in the clip's own frames. The detector errs, too: ``drawn`` is its error in pictures of the
+  model itself as it was asked for, with the person's texture, and ``landmark_nme_to_drawn`` the distance of the
+  landmarks that it finds from those that it finds there.
 - ``tearing``: the largest jump between neighbouring frames, as the mean change of a pixel, over the clip's own largest.
 """
 
@@ -23,6 +25,8 @@ from benchmarks.reenactment_scores import EYE_CORNERS, to_crop
 from facemodel import FrameStatus, Track
 from fitting.landmarks.base import Face, LandmarkDetector
 from neural_render.images import Crop
+from neural_render.methods.common.texture import linear
+from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, FACE, render_maps
 from recognition.embedding import FaceEmbedding, similarity
 from renderer import project, surface_points
 
@@ -88,10 +92,11 @@ def measure(
     crop: Crop,
     detector: LandmarkDetector,
     embedding: FaceEmbedding,
+    texture: torch.Tensor,
 ) -> tuple[dict, np.ndarray]:
     """What this module's description names, and the pictures.
 
-    real: (F, S, S, 3) uint8, the crops of the target's frames.
+    real: (F, S, S, 3) uint8, the crops of the target's frames. texture: (T, T, 3) uint8 sRGB, the person's.
     """
     size = real.shape[1]
     chosen = np.linspace(0, len(real) - 1, min(len(real), LOOKED_AT)).round().astype(int)
@@ -106,7 +111,12 @@ def measure(
     for turn in TURNS:
         rows = np.flatnonzero(np.abs(past - turn) <= NEAR)
         found = [look(made[k], points[k], detector, embedding) for k in rows]
-        result[f"{turn:g}"] = summary(found, points[rows], known, apart)
+        truth = drawn(asked, rows, model, crop, size, texture)
+        seen = [look(picture, points[k], detector, embedding)[0] for picture, k in zip(truth, rows)]
+        result[f"{turn:g}"] = summary(found, points[rows], known, apart) | {
+            "drawn": nme(seen, points[rows], apart),
+            "landmark_nme_to_drawn": nme([p for p, _ in found], seen, apart),
+        }
     result["tearing"] = max(map(largest_jump, halves)) / largest_jump(real)
     return result, made
 
@@ -120,11 +130,22 @@ def look(picture: np.ndarray, expected: np.ndarray, detector, embedding) -> tupl
 
 def summary(found: list, expected: np.ndarray, known: np.ndarray, apart: float) -> dict[str, float]:
     """Means over frames. apart: px, the eyes' distance that errors are a share of."""
-    seen = [(p, e, wanted) for (p, e), wanted in zip(found, expected) if p is not None]
-    errors = [float(np.linalg.norm(p - wanted, axis=-1).mean() / apart) for p, _, wanted in seen]
-    alike = [float(similarity(e, known)) for _, e, _ in seen]
+    alike = [float(similarity(e, known)) for _, e in found if e is not None]
     return {
         "identity": float(np.mean(alike)) if alike else float("nan"),
-        "landmark_nme": float(np.mean(errors)) if errors else float("nan"),
-        "landmarks_found": len(seen) / max(len(found), 1),
+        "landmark_nme": nme([p for p, _ in found], expected, apart),
+        "landmarks_found": len(alike) / max(len(found), 1),
     }
+
+
+def nme(found: list, expected, apart: float) -> float:
+    """Mean distance of landmarks (L, 2) px from the expected ones over ``apart``, where there are both (else None)."""
+    pairs = [(a, b) for a, b in zip(found, expected) if a is not None and b is not None]
+    errors = [float(np.linalg.norm(a - b, axis=-1).mean() / apart) for a, b in pairs]
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def drawn(track: Track, rows: np.ndarray, model, crop: Crop, size: int, texture: torch.Tensor) -> np.ndarray:
+    """(N, size, size, 3) uint8: the model with the person's texture, as the track's rows ask for it, before grey."""
+    maps = render_maps(model, track, torch.from_numpy(rows), crop, size, gains={}, texture=linear(texture, model))
+    return np.where(maps[..., FACE].max(-1, keepdims=True) > 0, maps[..., CHANNELS:], 128).astype(np.uint8)

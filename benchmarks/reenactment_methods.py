@@ -17,10 +17,11 @@ from neural_render import Clip
 from neural_render.images import Crop, cut_out, resize_square
 from neural_render.methods.deep_video_portraits.conditioning import CHANNELS, EYES, FACE, WINDOW
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
-from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import inference_network, synthesize_crops
 from neural_render.methods.deep_video_portraits.weights import Weights
 from neural_render.methods.face2face.method import Face2Face
+from neural_render.training import bfloat16_helps
 
 TEXTURED = "dvp-textured"
 POSE = ("expression", "rotation", "translation", "gaze")

@@ -39,12 +39,12 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.data import ClipCache
-from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import inference_network
 from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
 from neural_render.networks import RefinementUNet
-from neural_render.training import order
+from neural_render.training import bfloat16_helps, order
 
 FRAME = (1280, 720)
 BATCH = 4

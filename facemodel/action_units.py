@@ -60,6 +60,11 @@ ACTION_UNITS: dict[int, ActionUnit] = {
 LIPS_PART = 25
 
 
+def unit_name(number: int) -> str:
+    """As OpenFace's columns begin: AU01."""
+    return f"AU{number:02d}"
+
+
 def intensities(activations: Mapping[str, Any]) -> dict[int, Any]:
     """0 to 5 of every unit whose shapes are all there; of 25, lips part, where the jaw's is.
 

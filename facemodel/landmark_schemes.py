@@ -6,7 +6,8 @@ says where a scheme's points are on its surface (`FaceModel.embeddings`), a dete
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from foundation.registry import Registry
 
@@ -29,6 +30,9 @@ class LandmarkScheme:
     nose_base: int | None = None  # where the nose meets the upper lip, in the middle
     irises: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the left eye, of the right, the centre first
     outline: tuple[int, ...] = ()  # of the face: these slide over the surface as the head turns
+    # By part of the face the lines that a face is drawn with, each through some of the points; a closed one ends where
+    # it began. Methods that look at drawn faces need them.
+    lines: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict, hash=False)
 
     @property
     def five_points(self) -> tuple[tuple[int, ...], ...]:
@@ -70,6 +74,16 @@ IBUG68 = SCHEMES.add("ibug68", LandmarkScheme(
     chin=8,
     nose_base=33,
     outline=tuple(range(17)),
+    lines={
+        "jaw": (tuple(range(17)),),
+        "brows": ((17, 18, 19, 20, 21), (22, 23, 24, 25, 26)),
+        "nose": ((27, 28, 29, 30), (31, 32, 33, 34, 35)),
+        "right eye": ((36, 37, 38, 39), (36, 41, 40, 39)),
+        "left eye": ((42, 43, 44, 45), (42, 47, 46, 45)),
+        "mouth": (
+            (48, 49, 50, 51, 52, 53, 54), (60, 61, 62, 63, 64), (60, 67, 66, 65, 64), (48, 59, 58, 57, 56, 55, 54),
+        ),
+    },
 ))  # fmt: skip
 
 MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
@@ -90,4 +104,26 @@ MEDIAPIPE478 = SCHEMES.add("mediapipe478", LandmarkScheme(
         10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
         150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
     ),
+    lines={
+        "jaw": ((
+            127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454,
+            356,
+        ),),
+        "brows": (
+            (70, 63, 105, 66, 107), (46, 53, 52, 65, 55), (336, 296, 334, 293, 300), (285, 295, 282, 283, 276),
+        ),
+        "nose": ((168, 6, 197, 195, 5, 4), (98, 97, 2, 326, 327)),
+        "right eye": (
+            (33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133),
+            (469, 470, 471, 472, 469),
+        ),
+        "left eye": (
+            (362, 398, 384, 385, 386, 387, 388, 466, 263), (362, 382, 381, 380, 374, 373, 390, 249, 263),
+            (474, 475, 476, 477, 474),
+        ),
+        "mouth": (
+            (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291), (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308),
+            (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308), (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+        ),
+    },
 ))  # fmt: skip

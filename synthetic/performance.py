@@ -13,6 +13,7 @@ from facemodel.gaze import EYE_LOOK_NAMES, gaze_to_eye_look
 from renderer import axis_angle, rotation_matrix
 from synthetic.chance import uniform
 
+FPS = 25.0  # of a clip, where nothing else is said
 Gesture = dict[str, float]  # ARKit shapes that go together, at their strongest
 
 GESTURES: tuple[Gesture, ...] = (
@@ -75,14 +76,14 @@ def expression_of(model, seed: int) -> Tensor:
     return block.clamp(out)
 
 
-def expressions(model, g: Generator, frames: int, gaze: Tensor) -> Tensor:
+def expressions(model, g: Generator, frames: int, gaze: Tensor, fps: float = FPS) -> Tensor:
     """(F, E): three gestures, blinks, and the lids that follow the gaze (F, 2, 2)."""
     block, known = model.blocks["expression"], gestures_of(model, GESTURES)
     out = block.mean.repeat(frames, 1)
     for k in torch.randperm(len(known), generator=g)[:3]:
-        curve = wave(g, frames).clamp_min(0) if frames > 1 else torch.rand(1, generator=g)
+        curve = wave(g, frames, fps).clamp_min(0) if frames > 1 else torch.rand(1, generator=g)
         act(out, known[k], curve, lambda: uniform(g, 0.75, 1.0))
-    closing = blinks(g, frames)
+    closing = blinks(g, frames, fps)
     for name in ("eyeBlinkLeft", "eyeBlinkRight"):
         lid = closing * uniform(g, 0.9, 1.0)
         if name in model.arkit:
@@ -94,7 +95,7 @@ def expressions(model, g: Generator, frames: int, gaze: Tensor) -> Tensor:
     return block.clamp(out)
 
 
-def wave(g: Generator, frames: int, fps: float = 25.0) -> Tensor:
+def wave(g: Generator, frames: int, fps: float = FPS) -> Tensor:
     """(F,) within [-1, 1]: one uniform number for one frame, else a smooth curve that goes from side to side."""
     if frames == 1:
         return torch.rand(1, generator=g) * 2 - 1
@@ -104,12 +105,12 @@ def wave(g: Generator, frames: int, fps: float = 25.0) -> Tensor:
     return 0.8 * (2 * math.pi * slow * t + phase[0]).sin() + 0.2 * (2 * math.pi * fast * t + phase[1]).sin()
 
 
-def blinks(g: Generator, frames: int) -> Tensor:
+def blinks(g: Generator, frames: int, fps: float = FPS) -> Tensor:
     """(F,): a lid closure in a quarter of the pictures; in a clip one a second, a sixth of a second long."""
     if frames == 1:
         return torch.full((1,), uniform(g, 0.3, 1.0) if uniform(g, 0, 1) < 0.25 else 0.0)
-    t, out = torch.arange(frames) / 25.0, torch.zeros(frames)
-    for second in range(math.ceil(frames / 25)):
+    t, out = torch.arange(frames) / fps, torch.zeros(frames)
+    for second in range(math.ceil(frames / fps)):
         out = torch.maximum(out, (-(((t - second - uniform(g, 0.15, 0.85)) / 0.08) ** 2)).exp())
     return out
 

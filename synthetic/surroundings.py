@@ -74,6 +74,23 @@ def colours(draw: np.random.Generator, size: int) -> np.ndarray:
     return cv2.resize(coarse.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 1)
 
 
+def room(draw: np.random.Generator, size: int) -> np.ndarray:
+    """(size, size, 3) in [0, 1]: a wall with a few things of flat colours before it, out of focus."""
+    wall, fall = muted(draw.uniform(0.1, 0.9, 3)), draw.uniform(-0.25, 0.25, 2)
+    v, u = np.mgrid[0:size, 0:size] / size - 0.5
+    picture = np.clip(wall + (fall[0] * u + fall[1] * v)[..., None], 0, 1).astype(np.float32)
+    for _ in range(draw.integers(2, 8)):
+        corner, far = draw.uniform(-0.2, 1.0, 2) * size, draw.uniform(0.06, 0.6, 2) * size
+        colour = (0.4 * wall + 0.6 * muted(draw.uniform(0, 1, 3))).tolist()
+        cv2.rectangle(picture, *((corner + k * far).astype(int).tolist() for k in (0, 1)), colour, -1)
+    return cv2.GaussianBlur(picture, (0, 0), draw.uniform(0.004, 0.03) * size)
+
+
+def muted(colour: np.ndarray) -> np.ndarray:
+    """(3,) nearer to its grey: walls and clothes are seldom of pure colours."""
+    return colour.mean() + 0.5 * (colour - colour.mean())
+
+
 def photograph(g: Generator, size: int) -> np.ndarray:
     """(size, size, 3) in [0, 1]: part of one of scikit-image's photographs, a little out of focus.
 

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from facemodel.action_units import PRESENT, activations, intensities
+from facemodel.action_units import PRESENT, STRONGEST, activations, intensities, unit_name
 from facemodel.base import FaceModel
 from facemodel.editing.curves import ANGLES, Curves, curve_columns
 from facemodel.editing.poses import head_angles
 from facemodel.gaze import gaze_direction, gaze_to_eye_look
 from facemodel.track import Track
+from foundation.atomic import write_csv
 from foundation.errors import PortraitError
 from geometry.camera import FLIP, project, to_camera
 
@@ -49,12 +50,13 @@ def openface_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarra
     directions = gaze_direction(p.gaze.double()).numpy() @ rotation.transpose(0, 2, 1) * np.array(FLIP)
     mean = directions.mean(1)
     angles = np.stack([np.arctan2(mean[:, 0], -mean[:, 2]), np.arctan2(mean[:, 1], -mean[:, 2])], 1)
-    found = track.tracked.numpy()
-    base = np.stack(
-        [np.arange(1, frames + 1), np.zeros(frames), track.seconds.numpy(), track.confidence.double().numpy() * found,
-         found.astype(float)], 1,
-    )  # fmt: skip
-    columns = [base, directions[:, ::-1].reshape(frames, 6), angles, p.translation.double().numpy(), euler(turn)]
+    columns = [
+        rows_of(track),
+        directions[:, ::-1].reshape(frames, 6),
+        angles,
+        p.translation.double().numpy(),
+        euler(turn),
+    ]
     names = [*HEAD, *GAZE, "gaze_angle_x", "gaze_angle_y", *POSE]
     if "ibug68" in model.embeddings:
         with torch.inference_mode():
@@ -65,13 +67,39 @@ def openface_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarra
         for letter, values in zip("xyXYZ", [*pixels.unbind(-1), *points.unbind(-1)]):
             columns.append(values.numpy())
             names += [f"{letter}_{k}" for k in range(values.shape[1])]
-    units = intensities(curve_columns(track, model))
-    strength = np.stack([np.clip(units[n], 0, 5) for n in (*UNITS, 28)], 1)
-    names += [f"AU{n:02d}_r" for n in UNITS] + [f"AU{n:02d}_c" for n in (*UNITS, 28)]
-    order = sorted(range(len(UNITS) + 1), key=lambda k: (*UNITS, 28)[k])
-    names[-len(order) :] = [names[-len(order) :][k] for k in order]
-    present = (strength >= PRESENT).astype(float)[:, order]
-    return names, np.concatenate([*columns, strength[:, : len(UNITS)], present], 1)
+    units, values = units_of(track, model)
+    return [*names, *units], np.concatenate([*columns, values], 1)
+
+
+def unit_table(track: Track, model: FaceModel) -> tuple[list[str], np.ndarray]:
+    """The same of action units alone: frames, times and ``AUxx_r``, ``AUxx_c``."""
+    names, values = units_of(track, model)
+    return [*HEAD, *names], np.concatenate([rows_of(track), values], 1)
+
+
+def write_units(path: Path, track: Track, model: FaceModel) -> Path:
+    """Writes `unit_table` as CSV."""
+    names, table = unit_table(track, model)
+    return write_csv(path, [names, *([f"{value:.6g}" for value in row] for row in table.tolist())], "action units")
+
+
+def rows_of(track: Track) -> np.ndarray:
+    """(F, 5): frame from 1, face, seconds, confidence, success."""
+    frames, found = len(track), track.tracked.numpy()
+    return np.stack(
+        [np.arange(1, frames + 1), np.zeros(frames), track.seconds.numpy(), track.confidence.double().numpy() * found,
+         found.astype(float)], 1,
+    )  # fmt: skip
+
+
+def units_of(track: Track, model: FaceModel) -> tuple[list[str], np.ndarray]:
+    """Names of OpenFace's units, and (F, K): how strong each is, then which are there."""
+    model.require("arkit", "telling action units")
+    units, order = intensities(curve_columns(track, model)), sorted((*UNITS, 28))
+    strength = {n: np.clip(units[n], 0, STRONGEST) for n in order}
+    names = [f"{unit_name(n)}_r" for n in UNITS] + [f"{unit_name(n)}_c" for n in order]
+    there = [(strength[n] >= PRESENT).astype(float) for n in order]
+    return names, np.stack([*(strength[n] for n in UNITS), *there], 1)
 
 
 def euler(turn: np.ndarray) -> np.ndarray:
@@ -120,6 +148,23 @@ def read_openface(path: Path, *, default_rate: float = 30.0) -> Curves:
             notes.append(f"{int(lost.sum())} of {count} rows have no face: curves go on between the others")
     skipped = tuple(n for n in names if not KNOWN.fullmatch(n))
     return Curves(times - times[0], values, skipped, notes=tuple(notes))
+
+
+def read_units(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names ("AU01", ...) and intensities (F, K), 0 to 5, of a file's ``AUxx_r``; NaN where success is 0.
+
+    PortraitError for a file without them, and for one of several faces.
+    """
+    names, table = read_table(path)
+    chosen = [k for k, name in enumerate(names) if re.fullmatch(r"AU\d\d_r", name)]
+    if not chosen:
+        raise PortraitError(f"action units '{path}': has no columns AU01_r and so on; export it again with them")
+    if "face_id" in names and len(set(table[:, names.index("face_id")].tolist())) > 1:
+        raise PortraitError(f"action units '{path}': expected one face, found several; keep the rows of one of them")
+    values = np.clip(table[:, chosen], 0, STRONGEST)
+    if "success" in names:
+        values[table[:, names.index("success")] < 0.5] = np.nan
+    return tuple(names[k][:4] for k in chosen), values
 
 
 def looks(columns: dict[str, np.ndarray], turn: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -81,15 +81,19 @@ def relative_sizes(model: FaceModel) -> Tensor:
     return torch.einsum("ivk,vk->i", there.identity[:, face], x) / x.square().sum()
 
 
-def frame_prior(state: FitState, priors: Priors, unknowns: Unknowns, alone: bool = False) -> Quadratic:
+def frame_prior(
+    state: FitState, priors: Priors, unknowns: Unknowns, exposure: Tensor, alone: bool = False
+) -> Quadratic:
     """Of each frame's expression, joints, gaze and light, without time: precision (F, P, P), gradient (F, P).
 
-    ``alone``: nothing is known of what the face did before, so that it's likely at rest. Expressions that only go one
-    way from there are fewer and smaller then, as by an exponential distribution.
+    ``exposure``: (F,) of `Observation`; in a dark picture there is less light, and skin is what it is. ``alone``:
+    nothing is known of what the face did before, so that it's likely at rest. Expressions that only go one way from
+    there are fewer and smaller then, as by an exponential distribution.
     """
-    fixed, light, offset = _constants(priors, unknowns, state.light.dtype, state.light.device)
+    fixed, light, white, offset, white_offset = _constants(priors, unknowns, state.light.dtype, state.light.device)
     strength = state.light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
-    precision = fixed + light / strength.square()[:, None, None]
+    precision = (fixed + white / exposure.square()[:, None, None]) + light / strength.square()[:, None, None]
+    offset = offset + white_offset / exposure[:, None]
     values = torch.cat(
         [
             state.light.new_zeros(len(state), POSE),
@@ -113,7 +117,7 @@ def shade_prior(
     Its bands above the constant one are small and it's nearly white, whatever its strength; that is about a ``share``
     of the usual light's: mean, and standard deviation as a share of it.
     """
-    _, shape, _ = _constants(priors, unknowns, shade.dtype, shade.device)
+    _, shape, *_ = _constants(priors, unknowns, shade.dtype, shade.device)
     own = unknowns.layout.own("light")
     strength = shade[:, 0].mean(-1).abs().clamp_min(priors.dimmest)
     precision = shape[own, own] / strength.square()[:, None, None]
@@ -128,12 +132,14 @@ def shade_prior(
 
 
 @lru_cache(maxsize=8)
-def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tensor, Tensor, Tensor]:
-    """Precision (P, P) that doesn't change, that of light over the light's squared strength (P, P), and P x0 (P,)."""
+def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tensor, ...]:
+    """Precisions (P, P): that doesn't change, of light over its squared strength, of light in a picture as bright as
+    usual; then P x0 (P,) of the first and of the last.
+    """
     layout = unknowns.layout
     at = {n: torch.arange(c.start, c.stop) - layout.shared for n, c in layout.slices.items()}
-    fixed, shape = torch.zeros(2, layout.frame, layout.frame, dtype=torch.float64)
-    offset = torch.zeros(layout.frame, dtype=torch.float64)
+    fixed, shape, white = torch.zeros(3, layout.frame, layout.frame, dtype=torch.float64)
+    offset, white_offset = torch.zeros(2, layout.frame, dtype=torch.float64)
     precision = unknowns.part(unknowns.std, "motion").cpu() ** -2
     fixed[at["motion"], at["motion"]] = precision
     offset[at["motion"]] = precision * unknowns.part(unknowns.mean, "motion").cpu()
@@ -157,6 +163,6 @@ def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tenso
     # from dim light on light skin.
     expected, std = (x / C0 for x in priors.light_strength)
     constant = at["light"][::9]
-    fixed[constant[:, None], constant] += 1 / (3 * std) ** 2
-    offset[constant] = expected / (3 * std**2)
-    return tuple(x.to(device, dtype) for x in (fixed, shape, offset))
+    white[constant[:, None], constant] = 1 / (3 * std) ** 2
+    white_offset[constant] = expected / (3 * std**2)
+    return tuple(x.to(device, dtype) for x in (fixed, shape, white, offset, white_offset))

@@ -52,7 +52,7 @@ class MediaPipeDetector:
         self.max_faces, self.policy, self._warned = max_faces, policy, False
         os.environ.setdefault("GLOG_minloglevel", "2")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        with _quiet_stderr():
+        with quiet_stderr():
             from mediapipe.python.solutions.face_detection import FaceDetection
             from mediapipe.python.solutions.face_mesh import FaceMesh
 
@@ -153,7 +153,7 @@ class MediaPipeDetector:
         At its first face it warns on the terminal of pictures that aren't square, whatever they are; so until then
         (a blank picture at the start doesn't get there) its messages are kept from it.
         """
-        with contextlib.nullcontext() if self._warned else _quiet_stderr():
+        with contextlib.nullcontext() if self._warned else quiet_stderr():
             found = self._mesh.process(crop).multi_face_landmarks
         self._warned = self._warned or bool(found)
         return found
@@ -178,7 +178,7 @@ def _overlap(a: tuple[np.ndarray, float, float], b: tuple[np.ndarray, float, flo
 
 
 @contextlib.contextmanager
-def _quiet_stderr():
+def quiet_stderr():
     """MediaPipe's C++ messages go to file descriptor 2 whatever the log level says; its errors are exceptions."""
     saved = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)

@@ -1,6 +1,6 @@
 """How far a fitted frame is to be trusted, and in words why not.
 
-The confidence is the probability that a fit is good, by a logistic regression on two figures of `Fitter.track`, neither
+The confidence is the probability that a fit is good, by a logistic regression on two figures of `Fitter.judge`, neither
 of which depends on exposure: how far light and dark of the drawn face go with the seen ones
 (`fitting.energy.agreement`), and how far its landmarks are off. ``python -m benchmarks.trust`` calibrates it, on
 synthetic people and on spoiled fits of real frames, and measures it on others. Errors of colour, visible share, the
@@ -32,7 +32,7 @@ def figures(energies: dict[str, float], policy: ConfidencePolicy = ConfidencePol
     """What speaks against a frame, in the order of `FIGURES`: 0 at a perfect fit; 0, too, for what isn't known.
 
     Args:
-        energies: those of `Fitter.track`, with ``detector``, the detector's own confidence.
+        energies: those of `Fitter.judge`, with ``detector``, the detector's own confidence.
     """
     known = {name: value for name, value in energies.items() if math.isfinite(value)}
     return (

@@ -80,6 +80,7 @@ class FaceFollower:
         pictures are kept from then on.
     alone: nobody else was seen in the clip. Then a face that is found alone is taken for the person's unless it
         looks quite another's.
+    waits: the look at the whole picture that comes now and then is left to who calls (`due`, `look_again`).
     """
 
     detector: LandmarkDetector
@@ -87,13 +88,14 @@ class FaceFollower:
     ordered: bool = True
     person: Memory = field(default_factory=Memory)
     alone: bool = True
+    waits: bool = False
     policy: FollowPolicy = field(default_factory=FollowPolicy)
     _abrupt: bool = False
     _before: _Thumbnail | None = None
 
     def __call__(self, picture: np.ndarray) -> tuple[Face | None, FrameStatus]:
         """The followed face of the next frame, (H, W, 3) uint8 RGB, and the frame's status."""
-        s, p = self.state, self.policy
+        s = self.state
         cut = self.ordered and self.is_cut(picture)
         if cut:
             s.centre, s.velocity, s.several, s.upside_down, s.others = None, (0.0, 0.0), False, False, ()
@@ -104,22 +106,20 @@ class FaceFollower:
             if face is not None and self._changed(look, face) and not self._is_person(picture, face):
                 face = look = None
         s.since_look += 1
-        if face is None or s.since_look >= p.look_around:
-            faces = self._look_around(picture, cut)
-            s.since_look, s.several = 0, len(faces) > 1
-            if face is None:
-                face = self._find(picture, faces)
-                s.upside_down = face is not None and face.confidence == UPSIDE_DOWN
-                if self._abrupt and face is None and not s.lost and not all(_lies_on(f, s.beside) for f in faces):
-                    cut = True  # the picture changed at once, and somebody new is in it
-            elif faces:
-                same = min(faces, key=lambda f: np.linalg.norm(f.centre - face.centre))
-                if np.linalg.norm(same.centre - face.centre) < 0.5 * face.size:
-                    s.upside_down = same.confidence == UPSIDE_DOWN
+        if face is None:
+            faces, others = self._look_around(picture, cut), [place[:3] for place in s.others]
+            if self._abrupt:
+                s.others = ()  # whoever is there now may be another
+            face = self._find(picture, faces)
+            s.upside_down = face is not None and face.confidence == UPSIDE_DOWN
+            if self._abrupt:  # is somebody new in the picture, or are those who were there gone?
+                gone = bool(others) and not any(_lies_on(f, others) for f in faces if f is not face)
+                came = not s.lost and not all(_lies_on(f, s.beside) for f in faces)
+                cut = cut or (came if face is None else s.lost and gone)
             if face is not None:
-                self._remember(picture, face)
-                apart = (f for f in faces if np.linalg.norm(f.centre - face.centre) > 0.5 * face.size)
-                s.beside = tuple((*map(float, f.centre), f.size) for f in apart)
+                self._note(picture, face, faces)
+        elif self.due and not self.waits:
+            self.look_again(picture, face)
         status = FrameStatus.TRACKED if face is not None else FrameStatus.NO_FACE
         if cut:
             status |= FrameStatus.CUT
@@ -135,8 +135,33 @@ class FaceFollower:
         s.look = _look(picture, face) if look is None else look
         return (replace(face, confidence=UPSIDE_DOWN) if s.upside_down else face), status
 
-    def _look_around(self, picture: np.ndarray, cut: bool) -> list[Face]:
+    @property
+    def due(self) -> bool:
+        """Whether it's time for another look at the whole picture."""
+        return self.state.since_look >= self.policy.look_around
+
+    def look_again(self, picture: np.ndarray, face: Face) -> None:
+        """Looks at the whole picture in which the face was followed: who else is there, and whether it's upright."""
+        faces = self._look_around(picture)
+        if faces:
+            same = min(faces, key=lambda f: np.linalg.norm(f.centre - face.centre))
+            if np.linalg.norm(same.centre - face.centre) < 0.5 * face.size:
+                self.state.upside_down = same.confidence == UPSIDE_DOWN
+        self._note(picture, face, faces)
+
+    def _note(self, picture: np.ndarray, face: Face, faces: list[Face]) -> None:
+        """Keeps what the person looks like, and where the others of a picture's faces are."""
+        self._remember(picture, face)
+        apart = (f for f in faces if np.linalg.norm(f.centre - face.centre) > 0.5 * face.size)
+        self.state.beside = tuple((*map(float, f.centre), f.size) for f in apart)
+
+    def _look_around(self, picture: np.ndarray, cut: bool = False) -> list[Face]:
         """All faces; one too small to be found in a large picture is looked for about its last place."""
+        faces, s = self._all_faces(picture, cut), self.state
+        s.since_look, s.several = 0, len(faces) > 1
+        return faces
+
+    def _all_faces(self, picture: np.ndarray, cut: bool) -> list[Face]:
         faces, s = self.detector.detect(picture), self.state
         if faces or not 0 < s.size < self.policy.small * max(picture.shape):
             return faces

@@ -39,12 +39,12 @@ class FrameResult:
     """A fitted frame with how well it fits."""
 
     state: FitState
-    energies: dict[str, float]  # see `Fitter.track`
+    energies: dict[str, float]  # see `Fitter.judge`
     spread: Tensor  # (F, P) posterior standard deviations in the layout's order
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One step of the solver."""
 
     state: FitState  # after it
@@ -62,6 +62,17 @@ def gathered(model: FaceModel, scheme: str, settings: Settings) -> ModelSurface:
         most = surface_samples(model, max(times) * settings.samples, settings.regions)
         sets = {len(s): s for s in (most.every(max(times) // t) for t in times)}
         return model_surface(model, sets, landmark_points(model, scheme), occluder(model, settings.thinning))
+
+
+@dataclass(frozen=True)
+class SolvedFrame:
+    """A frame's solution, before anybody asks how good it is."""
+
+    state: FitState
+    step: Step  # the last one
+    before: TemporalPrior | None
+    look: Look | None  # the last one; None of a solution by landmarks alone
+    unhidden: Tensor  # (F, N) see `visible_samples`
 
 
 class Fitter:
@@ -175,14 +186,21 @@ class Fitter:
         seconds: float = 1 / 30,
         near: bool = False,
     ) -> FrameResult:
+        """`solve`, then `judge`."""
+        return self.judge(seen, self.solve(seen, previous, start, seconds, near))
+
+    def solve(
+        self,
+        seen: Observation,
+        previous: FitState | None,
+        start: FitState,
+        seconds: float = 1 / 30,
+        near: bool = False,
+    ) -> SolvedFrame:
         """Pose, expression, gaze and light of a frame; ``start`` carries the identity.
 
         ``previous`` is the frame before, or None at the start of a shot; ``seconds`` the time since. ``near``: the
         start is a solution already, which the landmarks alone would only move away from.
-
-        The result's energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms'
-        weighted sum; ``step``, length of the solver's last step in posterior standard deviations (root mean square);
-        ``converged``, 1 where that is small; and those of `fitting.energy.agreement`.
         """
         s, policy = self.settings, self.settings.frame
         state, weights = start, self.terms.still if near else self.terms.moving
@@ -209,6 +227,17 @@ class Fitter:
         if seen.eyes is not None and self._gaze is not None:
             gaze = self._gaze(state, self.surface.head(state), seen, s.gaze.reach[before is not None], self.terms.gaze)
             state = self.admissible(replace(state, gaze=gaze))
+        return SolvedFrame(state, step, before, look, unhidden)
+
+    def judge(self, seen: Observation, solved: SolvedFrame) -> FrameResult:
+        """A solution with its spread and how well it fits.
+
+        Its energies: ``landmarks``, root mean square, share of the face's size; ``energy``, both terms' weighted sum;
+        ``step``, length of the solver's last step in posterior standard deviations (root mean square); ``converged``,
+        1 where that is small; and those of `fitting.energy.agreement`.
+        """
+        s, policy = self.settings, self.settings.frame
+        state, step, before, look = solved.state, solved.step, solved.before, solved.look
         matrix = step.matrix
         if before is not None and any_hidden(seen):  # which the frame before may not have seen either
             matrix = matrix - torch.diag_embed(before.precision)
@@ -222,7 +251,7 @@ class Fitter:
             "converged": float(moved < policy.at_rest),
         }
         if look is not None:
-            energies |= agreement(self.shape(state, shared=False).surface, state, look, unhidden, s.agreement)
+            energies |= agreement(self.shape(state, shared=False).surface, state, look, solved.unhidden, s.agreement)
         return FrameResult(state, energies, stds)
 
     def _step(
@@ -232,7 +261,7 @@ class Fitter:
         seen: Observation,
         weights: TermWeights,
         look: Look | None = None,
-    ) -> _Step:
+    ) -> Step:
         """Without a ``look``, by landmarks alone."""
         s = self.settings
         terms, distances = landmark_rows(self.landmarks(state, False), state, seen, weights, self.layout, shared=False)
@@ -244,7 +273,7 @@ class Fitter:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
-        prior = frame_prior(state, s.priors, self.unknowns, alone=before is None)
+        prior = frame_prior(state, s.priors, self.unknowns, seen.exposure, alone=before is None)
         if before is not None:
             hold = before.at(state)
             prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)
@@ -252,4 +281,4 @@ class Fitter:
         bounds = self.unknowns.frame_bounds(state, held)
         step, matrix = solve_frames(equations, prior, bounds, s.frame.damping)
         after = self.admissible(state.stepped(None, step, self.layout))
-        return _Step(after, step, matrix, equations, distances)
+        return Step(after, step, matrix, equations, distances)

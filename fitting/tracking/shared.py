@@ -130,7 +130,8 @@ class _KeyFrames:
         hidden = segmented.hidden > s.occlusion.hidden
         masked = self._coarse(segmented) if hidden else None
         coarse = masked or self._coarse(placed)
-        if self.side > s.trust.least_side[self.few] and (result := self._trusting(coarse)) is not None:
+        large, bright = self.side > s.trust.least_side[self.few], self.seen.exposure.median() > s.trust.least_exposure
+        if large and bright and (result := self._trusting(coarse)) is not None:
             return result
         if hidden and (segmented.shade is not None or any_hidden(self.seen)):
             return self._usual(masked)
@@ -268,7 +269,7 @@ class _KeyFrames:
         f, state, weights = self.fitter, x.state, stage.weights
         s, shared, own = f.settings, f.layout.shared, f.layout.frame
         terms, _ = landmark_rows(f.landmarks(state), state, self.seen, weights, f.layout, shared=True)
-        prior = frame_prior(state, s.priors, f.unknowns, alone=True)
+        prior = frame_prior(state, s.priors, f.unknowns, self.seen.exposure, alone=True)
         identities = f.own_identities if stage.own else f.identities
         held, held_frame = self._held(stage.free)
         bounds = [f.unknowns.shared_bounds(state, held), f.unknowns.frame_bounds(state, held_frame)]

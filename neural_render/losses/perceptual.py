@@ -29,6 +29,14 @@ def find_weights(path: str | os.PathLike | None = None) -> Path:
     return found
 
 
+def available(path: str | os.PathLike | None = None) -> bool:
+    """Whether VGG-16's weights are there. PortraitError where a file is named that isn't."""
+    if path is None and not (Path(torch.hub.get_dir()) / "checkpoints" / CACHED).is_file():
+        return False
+    find_weights(path)
+    return True
+
+
 def read_vgg(path: Path) -> dict[str, Tensor]:
     """VGG-16's tensors, named as torchvision names them, from safetensors or from a file of torch.save."""
     try:

@@ -22,6 +22,24 @@ def l1(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     return ((difference * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-8)).mean()
 
 
+def pyramid_l1(image: Tensor, target: Tensor, smallest: int = 4) -> Tensor:
+    """Mean over halvings, down to ``smallest`` px, of the mean absolute difference; full size isn't among them.
+
+    A flow that is off by more than a detail's width has no gradient from that detail; from its blur it has.
+    """
+    image, target, found = image.float(), target.float(), []
+    while min(image.shape[-2:]) >= 2 * smallest:
+        image, target = F.avg_pool2d(image, 2), F.avg_pool2d(target, 2)
+        found.append(l1(image, target))
+    return sum(found) / max(len(found), 1)
+
+
+def total_variation(maps: Tensor) -> Tensor:
+    """Mean over maps (N, C, H, W) of the summed absolute differences of neighbours."""
+    down, across = maps.diff(dim=2).abs(), maps.diff(dim=3).abs()
+    return (down.sum((1, 2, 3)) + across.sum((1, 2, 3))).mean()
+
+
 def feature_matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Mean over layers of the mean absolute difference of features; the real image's are taken as given.
 
@@ -36,6 +54,7 @@ def embedding_distance(made: Tensor, real: Tensor) -> Tensor:
 
 
 LOSSES.add("l1", Loss.of(lambda c: l1(c.made, c.real, c.get("weight"))))
+LOSSES.add("pyramid", Loss.of(lambda c: pyramid_l1(c.made, c.real)))
 LOSSES.add(
     "feature-matching", Loss.of(lambda c: feature_matching(c["on_made"][:-1], c["on_real"][:-1]), "on_made", "on_real")
 )

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -126,11 +127,14 @@ class Method(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]  # for people: "Deep Video Portraits (Kim et al., SIGGRAPH 2018)"
+    expression: ClassVar[str] = ""  # what it takes an expression to be, in a few words: "ARKit parameters"
+    identity: ClassVar[str] = ""  # what it takes a person to be: "the weights, trained on one clip"
     training: ClassVar[Needs | None] = None  # None: it works without having learnt anything, so without weights
     target: ClassVar[Needs]
     driver: ClassVar[Needs]
     Options: ClassVar[type[TrainingBudget]] = TrainingBudget
     Header: ClassVar[type[WeightsHeader]] = WeightsHeader
+    clock: ClassVar[Callable[[], float]] = staticmethod(time.perf_counter)  # what minutes are measured with
 
     # -- what a method may do -------------------------------------------------------------------------------------
 

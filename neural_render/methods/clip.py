@@ -8,36 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
+from facemodel.action_units import STRONGEST, intensities, unit_name
 from facemodel.base import FaceModel
+from facemodel.editing.curves import curve_columns
 from facemodel.track import Track
 from foundation.errors import PortraitError
 
 Frame = tuple[int, float, np.ndarray]
 """Index, time in seconds, (H, W, 3) uint8."""
-
-ACTION_UNITS: dict[str, tuple[str, ...]] = {
-    "AU01": ("browInnerUp",),
-    "AU02": ("browOuterUpLeft", "browOuterUpRight"),
-    "AU04": ("browDownLeft", "browDownRight"),
-    "AU05": ("eyeWideLeft", "eyeWideRight"),
-    "AU06": ("cheekSquintLeft", "cheekSquintRight"),
-    "AU07": ("eyeSquintLeft", "eyeSquintRight"),
-    "AU09": ("noseSneerLeft", "noseSneerRight"),
-    "AU10": ("mouthUpperUpLeft", "mouthUpperUpRight"),
-    "AU12": ("mouthSmileLeft", "mouthSmileRight"),
-    "AU14": ("mouthDimpleLeft", "mouthDimpleRight"),
-    "AU15": ("mouthFrownLeft", "mouthFrownRight"),
-    "AU16": ("mouthLowerDownLeft", "mouthLowerDownRight"),
-    "AU17": ("mouthShrugLower",),
-    "AU18": ("mouthPucker",),
-    "AU20": ("mouthStretchLeft", "mouthStretchRight"),
-    "AU22": ("mouthFunnel",),
-    "AU24": ("mouthPressLeft", "mouthPressRight"),
-    "AU26": ("jawOpen",),
-    "AU28": ("mouthRollLower", "mouthRollUpper"),
-    "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
-}
-"""Action units of FACS (Ekman and Friesen, 1978), and the ARKit blend shapes whose mean is a unit's strength."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +28,10 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """How strongly a clip's face shows each action unit."""
+    """How strongly a clip's face shows each action unit, as `facemodel.action_units` has them."""
 
     names: tuple[str, ...]  # "AU01", ...
-    values: np.ndarray  # (F, K) float32, 0 to 1; NaN where there is no face
+    values: np.ndarray  # (F, K) float32, 0 to 5; NaN where there is no face
 
 
 def landmarks_of_track(clip: Clip) -> Landmarks:
@@ -65,17 +43,16 @@ def landmarks_of_track(clip: Clip) -> Landmarks:
 
 
 def action_units_of_track(clip: Clip) -> ActionUnits:
-    """Of its track's expressions. PortraitError for a face model without ARKit's names."""
+    """Of its track's expressions, a blink being 5 where the lids meet. PortraitError without ARKit's names."""
     track, model = clip.track, clip.model
     if model is None:
         raise PortraitError(f"{clip}: expected its face model, to tell action units by, got none")
     model.require("arkit", "telling action units")
-    known = {unit: [model.arkit[n] for n in names if n in model.arkit] for unit, names in ACTION_UNITS.items()}
-    known = {unit: columns for unit, columns in known.items() if columns}
-    expression = track.parameters.expanded().expression.cpu().numpy()
-    values = np.stack([expression[:, columns].mean(-1) for columns in known.values()], -1).astype(np.float32)
+    columns = curve_columns(track, model)
+    found = intensities({name: columns[name] for name in model.arkit if name in columns})
+    values = np.stack(list(found.values()), -1).clip(0, STRONGEST).astype(np.float32)
     values[~track.tracked.cpu().numpy()] = np.nan
-    return ActionUnits(tuple(known), values)
+    return ActionUnits(tuple(map(unit_name, found)), values)
 
 
 @dataclass
@@ -96,6 +73,8 @@ class Clip:
     find_track: Callable[[Clip], Track] | None = None
     find_landmarks: Callable[[Clip], Landmarks] = landmarks_of_track
     find_action_units: Callable[[Clip], ActionUnits] = action_units_of_track
+    performance: str = ""  # what they do: clips of one performance have one label, and the same frames; "" unknown
+    weight: float = 1.0  # how often a method of many clips draws from it, beside others
 
     @classmethod
     def of_track(

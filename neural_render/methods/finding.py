@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from facemodel.landmark_schemes import SCHEMES
 from facemodel.track import Track
 from fitting import fit_video, make_detector
 from fitting.landmarks.base import LandmarkDetector
@@ -20,9 +21,12 @@ def fitted(**options) -> Callable[[Clip], Track]:
 
 
 def detected(
-    detector: str | LandmarkDetector = "mediapipe", device: str = "cpu", report: Report = ignore
+    detector: str | LandmarkDetector = "mediapipe", device: str = "cpu", report: Report = ignore, *, needed: bool = True
 ) -> Callable[[Clip], Landmarks]:
-    """Runs a landmark detector alone: no face model is needed. PortraitError for a clip without a face."""
+    """Runs a landmark detector alone: no face model is needed.
+
+    needed: PortraitError for a clip without a face; else it has NaN alone, for who goes through thousands of clips.
+    """
 
     def find(clip: Clip) -> Landmarks:
         finder, face, rows = make_detector(detector, device), None, []
@@ -35,6 +39,8 @@ def detected(
             if finder is not detector:
                 finder.close()
         known = next((points for points in rows if points is not None), None)
+        if known is None and not needed:
+            known = np.zeros((SCHEMES[finder.scheme].count, 2))
         if known is None:
             raise PortraitError(f"{clip}: expected a face in at least one frame, found none; use another clip")
         missing = np.full_like(known, np.nan)

@@ -6,13 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from foundation.tensors import header_as, read_header, read_tensors, write_tensors
+
+Network = TypeVar("Network", bound=nn.Module)
 
 KIND, VERSION = "weights", 1
 MAKE = "portrait train"
@@ -67,3 +70,17 @@ def weights_header(path: str | os.PathLike) -> dict:
     if header.get("kind") != KIND or not isinstance(header.get("method"), str):
         raise PortraitError(f"weights '{path}': expected what 'portrait train' writes; check the name")
     return header
+
+
+def load_network(network: Network, weights: Weights, name: str, device: torch.device | str = "cpu") -> Network:
+    """The network in evaluation, with the tensors that weights have as "name.*". PortraitError where they don't fit."""
+    start = f"{name}."
+    tensors = {k[len(start) :]: v for k, v in weights.tensors.items() if k.startswith(start)}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise PortraitError(
+            f"weights: tensors of the {name} aren't what the header says ({reason}); train again"
+        ) from None
+    return network.to(device).eval().requires_grad_(False)

@@ -1,6 +1,7 @@
 """Networks that make pictures, and the blocks they are built from."""
 
 from neural_render.networks.blocks import DownModule, RefinementUnit, UpModule, fold_norms, initialize_normal, make_norm
+from neural_render.networks.hourglass import StackedHourglass
 from neural_render.networks.modulation import SPADE, AdaIN, adain
 from neural_render.networks.norms import SharedBatchNorm2d, add_spectral_norm
 from neural_render.networks.patchgan import MultiScaleDiscriminator, PatchDiscriminator
@@ -19,6 +20,7 @@ __all__ = [
     "ResNetGenerator",
     "ResidualBlock",
     "SharedBatchNorm2d",
+    "StackedHourglass",
     "UpModule",
     "adain",
     "add_spectral_norm",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -35,6 +38,24 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
         self.running_var.lerp_((variance * count / max(count - 1, 1)).to(self.running_var.dtype), rate)
+
+
+@contextmanager
+def gathering_statistics(network: nn.Module) -> Iterator[None]:
+    """Within, batch normalisation learns its mean and variance anew from what ``network`` is called with.
+
+    Averaged weights need it, whose statistics are those of no step. The network is in evaluation otherwise, and after.
+    """
+    norms = [m for m in network.eval().modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [m.momentum for m in norms]
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None  # a cumulative mean
+        m.train()
+    yield
+    for m, momentum in zip(norms, momenta):
+        m.momentum = momentum
+    network.eval()
 
 
 def add_spectral_norm(network: nn.Module) -> nn.Module:

@@ -168,6 +168,8 @@ class BaseTrainer(ABC):
         decay = min(self.settings.ema, (1 + self.step) / (10 + self.step)) ** self.average_every
         for name, average in self.averages.items():
             torch._foreach_lerp_(list(average.parameters()), list(self.modules[name].parameters()), 1 - decay)
+            for kept, current in zip(average.buffers(), self.modules[name].buffers()):
+                kept.copy_(current)  # as spectral norm's directions, which go with weights that are nearly these
 
     def on_threads(self):
         """A context with as many threads as the next step has, for what is computed beside the steps."""

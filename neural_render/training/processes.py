@@ -50,3 +50,11 @@ def _leave() -> None:
 def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def bfloat16_helps(device: str) -> bool:
+    """Whether autocast to bfloat16 is faster there: CUDA, or a CPU with AVX-512 or AMX bfloat16 instructions."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)

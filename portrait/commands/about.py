@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from portrait.commands.options import Argument
+from portrait.commands.progress import say
 from portrait.commands.running import run
+
+WIDE = 140  # columns of a table, where the terminal has fewer
 
 app = typer.Typer()
 
@@ -27,3 +30,23 @@ def info(path: Annotated[Path, Argument("VIDEO|IMAGE|TRACK|WEIGHTS|MODEL|ONNX|GL
     from portrait.services.describing import describe
 
     run(describe, path)
+
+
+@app.command()
+def methods() -> None:
+    """All methods of reenactment: what each needs, what it takes expression and identity to be, how well it did.
+
+    A method learns a person from a clip, many people from a corpus, or nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from portrait.services.catalogue import COLUMNS, catalogue
+
+    found, table = run(catalogue), Table(*COLUMNS, show_lines=True)
+    for entry in found.entries:
+        table.add_row(*entry.cells())
+    console = Console()
+    console.print(table) if console.width >= WIDE else Console(width=WIDE).print(table)
+    if found.note:
+        say(found.note)

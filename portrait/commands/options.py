@@ -145,6 +145,14 @@ def width_and_height(option: str, text: str | None) -> tuple[int, int | None] | 
     return int(found[0][:9]), int(found[1][:9]) if len(found) == 2 else None
 
 
+def whole_pair(option: str, text: str, between: str) -> tuple[int, int]:
+    """``3:12`` as two whole numbers."""
+    found = [part.strip() for part in text.split(between)]
+    if len(found) != 2 or not all(n.isascii() and n.isdecimal() and len(n) < 10 for n in found):
+        raise PortraitError(f"{option} '{text}': expected two whole numbers, such as 3{between}12")
+    return int(found[0]), int(found[1])
+
+
 def number(text: str) -> float | None:
     """A finite number, or None."""
     try:

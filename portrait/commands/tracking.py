@@ -17,6 +17,7 @@ app = typer.Typer()
     epilog="Examples: portrait fit talk.mp4 -o talk.track   |   portrait fit photo.jpg -o photo.track --fov 60   |   "
     "portrait fit photos/ --photos -o one.track   |   "
     "portrait fit two.mp4 -o both/ --all-people   |   "
+    "portrait fit photo.jpg -o photo.track --action-units aus.csv   |   "
     "portrait fit clips/ -o tracks/   |   portrait fit clips/ -o tracks/ --ray auto"
 )
 def fit(
@@ -45,6 +46,9 @@ def fit(
     report: Annotated[
         Path | None, File("HTML", "Also a report of one clip: which frames are doubtful, and why.")
     ] = None,
+    action_units: Annotated[
+        Path | None, File("CSV", "Also action units of one clip or picture, 0 to 5, in OpenFace's columns.")
+    ] = None,
     rasterizer: Rasterizer = "auto",
     device: Device = "auto",
     ray: Annotated[
@@ -67,7 +71,7 @@ def fit(
     who = None if person is None else int(person) if person.lstrip("-").isdigit() else Path(person)
     done = run(
         fit_any, input, output, FitOptions(detector, focal_px, fov, quality, photos, who, all_people),
-        setup=Setup(model, device, rasterizer), page=report, ray=ray, listener=FitDisplay(),
+        setup=Setup(model, device, rasterizer), page=report, units=action_units, ray=ray, listener=FitDisplay(),
     )  # fmt: skip
     if getattr(done, "failed", 0):
         raise typer.Exit(1)

@@ -44,14 +44,19 @@ def method_values(options: list[str] | None, **given) -> dict[str, object]:
 
 @app.command(
     epilog="Examples: portrait train talk.track talk.mp4 -o talk.weights.safetensors --minutes 30 --size 256   |   "
-    "portrait train a.mp4 b.mp4 c.mp4 -o people.safetensors --method NAME --option NAME=VALUE"
+    "portrait train a.mp4 b.mp4 c.mp4 -o people.safetensors --method NAME --option NAME=VALUE   |   "
+    "portrait train --corpus people/ --corpus clips/:0.3 -o people.safetensors --method NAME"
 )
 def train(
-    inputs: Annotated[
-        list[Path],
-        Argument("TRACK VIDEO|CLIP...", "A track and the video it was fitted to; or clips, fitted where needed."),
-    ],
     output: Annotated[Path, Output("WEIGHTS", "File for the weights.")],
+    inputs: Annotated[
+        list[Path] | None,
+        Argument("TRACK VIDEO|CLIP...", "A track and the video it was fitted to; or clips, fitted where needed."),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH[:WEIGHT]", help="A corpus of many people, and how much of it: docs/corpus.md."),
+    ] = None,
     method: Method = "deep-video-portraits",
     minutes: Minutes = 10.0,
     size: Size = None,
@@ -89,7 +94,8 @@ def train(
     from portrait.services.training import train as service
 
     run(
-        service, inputs, output, MethodOptions(method, values), adapt=adapt, fit=FitOptions(detector),
+        service, inputs or [], output, MethodOptions(method, values), corpora=corpus or [], adapt=adapt,
+        fit=FitOptions(detector),
         setup=Setup(model, device, rasterizer),
     )  # fmt: skip
 
@@ -125,7 +131,7 @@ def synthesize(
 
     Where that size is odd the last row or column is there twice, since H.264 needs even ones.
     """
-    files = [onnx, *inputs] if onnx or method else inputs
+    files = [onnx, *inputs] if onnx or method is not None else inputs
     if len(files) != 2:
         raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")
 
@@ -138,11 +144,26 @@ def synthesize(
     )  # fmt: skip
 
 
-@app.command(epilog="Example: portrait reenact --source actor.mp4 --target talk.mp4 -o out.mp4 --minutes 20")
+@app.command(
+    epilog="Examples: portrait reenact --source actor.mp4 --target talk.mp4 -o out.mp4 --minutes 20   |   "
+    "portrait reenact --weights people.safetensors --source actor.mp4 --target photo.jpg -o out.mp4   |   "
+    "portrait reenact --weights people.safetensors --set AU12=3 --target photo.jpg -o smile.png"
+)
 def reenact(
-    source: Annotated[Path, File("VIDEO|TRACK", "Whose performance.")],
-    target: Annotated[Path, File("VIDEO", "Whose video.")],
-    output: Annotated[Path, Output("VIDEO", "The new video.")],
+    target: Annotated[Path, File("VIDEO|IMAGE", "Whose video; of methods of many people a photograph is enough.")],
+    output: Annotated[Path, Output("VIDEO|PNG", "The new video; of a driver's photograph a picture.")],
+    source: Annotated[Path | None, File("VIDEO|IMAGE|TRACK", "Whose performance.")] = None,
+    action_units: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="AU12=3",
+            help="In place of a source: action units, 0 to 5, of methods that are driven by them.",
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(metavar="STEPS", help="With --set: so many strengths, from none to those given.")
+    ] = None,
     take: Take = "expression,pose,gaze",
     absolute: Absolute = False,
     beyond: Beyond = False,
@@ -165,6 +186,13 @@ def reenact(
     """All in one: fit both, mix, train, synthesize. Keeps its work in OUTPUT.work and re-uses what is there."""
     parts = words("--take", take, "expression,pose,gaze")
     values = method_values(option, minutes=minutes, size=size, width=width)
+    units = numbers("--set", action_units)
+    if units and (source is not None or weights is None):
+        raise typer.BadParameter("--set: expected --weights, and no --source")
+    if source is None and not units:
+        raise typer.BadParameter("expected --source, or --set with --weights")
+    if scale is not None and not units:
+        raise typer.BadParameter("--scale: expected --set with it")
 
     from portrait.services.editing import MixOptions
     from portrait.services.fitting import FitOptions
@@ -173,6 +201,11 @@ def reenact(
     from portrait.services.setup import Setup
     from portrait.services.training import MethodOptions
 
+    if units:
+        from portrait.services.unit_editing import edit_units
+
+        run(edit_units, weights, target, output, units, steps=scale, setup=Setup(model, device, rasterizer))
+        return
     options = ReenactOptions(
         MixOptions(parts, absolute, smooth=smooth, beyond=beyond), FitOptions(detector, quality=quality),
         MethodOptions(method, values), weights, sound=sound, comparison=comparison, page=report,

@@ -17,6 +17,8 @@ from portrait.commands.options import (
     Rasterizer,
     degrees,
     numbers,
+    path,
+    whole_pair,
 )
 from portrait.commands.running import run
 
@@ -25,12 +27,14 @@ app = typer.Typer()
 
 @app.command(
     epilog="Examples: portrait synthesize-dataset -o synthetic --identities 3000 --pictures 20   |   "
-    "portrait synthesize-dataset -o faces --identities 50 --yaws 0,45,90 --size 256 --no-lights"
+    "portrait synthesize-dataset -o faces --identities 50 --yaws 0,45,90 --size 256 --no-lights   |   "
+    "portrait synthesize-dataset -o corpus --clips 8 --identities 240 --performances 64 --size 128"
 )
 def synthesize_dataset(
     output: Annotated[Path, Output("FOLDER", "A folder a person inside.")],
-    identities: Annotated[int, typer.Option(help="People.")] = 1000,
+    identities: Annotated[int | None, typer.Option(help="People; default 1000, of whom clips are wanted 100.")] = None,
     pictures: Annotated[int, typer.Option(help="Pictures of each.")] = 12,
+    clips: Annotated[int | None, typer.Option(help="Clips of each, in place of pictures: see docs/corpus.md.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed is other people.")] = 0,
     max_yaw: Annotated[float, typer.Option(metavar="DEGREES", help="Heads turn at most so far to either side.")] = 90.0,
     yaws: Annotated[
@@ -42,8 +46,26 @@ def synthesize_dataset(
     ] = True,
     test: Annotated[float, typer.Option(metavar="SHARE", help="Share of the people in the split 'test'.")] = 0.1,
     size: Annotated[
-        int | None, typer.Option(help="Square pictures of so many px; default SphereFace's crop, 112 x 96.")
+        int | None,
+        typer.Option(help="Square pictures of so many px; default SphereFace's crop, 112 x 96; of clips 128."),
     ] = None,
+    performances: Annotated[
+        int | None,
+        typer.Option(help="For clips: how many there are to be done; default as many as clips of each person."),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="For clips: frames of each.")] = 48,
+    fps: Annotated[float, typer.Option(help="For clips: frames a second.")] = 12.5,
+    form: Annotated[str, typer.Option(metavar="mp4|frames", help="For clips: a video each, or a folder.")] = "mp4",
+    tracks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--track", metavar="TRACK", help="For clips: real ones that every second performance is from.", parser=path
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None, typer.Option(metavar="PERSON:PERFORMANCE", help="For clips: this one too.")
+    ] = None,
+    shard: Annotated[str | None, typer.Option(metavar="K/N", help="For clips: only the K-th of N parts.")] = None,
     processes: Annotated[int | None, typer.Option(help="Default: one a core.")] = None,
     model: Model = None,
     rasterizer: Rasterizer = "auto",
@@ -51,15 +73,32 @@ def synthesize_dataset(
     """Draw pictures of people who don't exist, in docs/recognition.md's layout. Run again, it goes on where it was.
 
     A person's shape, colours, moles, freckles, brows and stubble stay; pose, light, expression and camera change.
+    With --clips it draws clips, in which anybody can do what anybody else did; light and camera stay with a person.
     """
     turned = degrees("--yaws", yaws)
+    wanted = tuple(whole_pair("--pair", text, ":") for text in pair or ())
+    part = whole_pair("--shard", shard or "1/1", "/")
 
+    from portrait.services.clips_dataset import ClipOptions, synthesize_clips
     from portrait.services.dataset import DatasetOptions
     from portrait.services.dataset import synthesize_dataset as service
     from portrait.services.setup import Setup
 
-    options = DatasetOptions(identities, pictures, seed, max_yaw, turned, lights, expressions, test, size, processes)
-    run(service, output, options, setup=Setup(model, "cpu", rasterizer))
+    setup = Setup(model, "cpu", rasterizer)
+    of_clips = ClipOptions(
+        identities=100 if identities is None else identities, clips=1 if clips is None else clips,
+        performances=performances, frames=frames, fps=fps, seed=seed, test=test, size=128 if size is None else size,
+        form=form, tracks=tuple(tracks or ()), pairs=wanted, shard=(part[0] - 1, part[1]), processes=processes,
+    )  # fmt: skip
+    if clips is not None:
+        run(synthesize_clips, output, of_clips, setup=setup)
+        return
+    of_clips.check_numbers()  # what says something of clips alone
+    options = DatasetOptions(
+        1000 if identities is None else identities, pictures, seed, max_yaw, turned, lights, expressions, test, size,
+        processes,
+    )  # fmt: skip
+    run(service, output, options, setup=setup)
 
 
 @app.command(

@@ -64,6 +64,7 @@ def fit_any(
     *,
     setup: Setup = Setup(),
     page: Path | None = None,
+    units: Path | None = None,
     ray: str | None = None,
     report: Report = ignore,
 ) -> Fitted | FittedPeople | Batch:
@@ -71,6 +72,7 @@ def fit_any(
 
     Args:
         page: of HTML, for a report of one clip.
+        units: of CSV, for action units of one clip.
         ray: address of the Ray cluster that does a folder of videos; None does it on this machine's cores.
 
     Raises:
@@ -87,6 +89,11 @@ def fit_any(
             raise PortraitError(
                 f"--report: expected one clip, got the folder '{input}'; leave it out, summary.csv has the figures"
             )
+        if units is not None:
+            raise PortraitError(
+                f"--action-units: expected one clip, got the folder '{input}'; "
+                "leave it out, and 'portrait export TRACK -o units.csv --format openface' for each track"
+            )
         if options.all_people:
             raise PortraitError(f"--all-people: expected one clip, got the folder '{input}'; leave --all-people out")
         return fit_folder(clips, output, options, setup=setup, ray=ray, report=report)
@@ -95,8 +102,10 @@ def fit_any(
     if options.all_people:
         if page is not None:
             raise PortraitError("--report, --all-people: a report is of one track; leave one of them out")
+        if units is not None:
+            raise PortraitError("--action-units, --all-people: a table is of one track; leave one of them out")
         return fit_people(input, output, options, setup=setup, report=report)
-    return fit_clip(input, output, options, setup=setup, page=page, report=report)
+    return fit_clip(input, output, options, setup=setup, page=page, units=units, report=report)
 
 
 def fit_folder(

@@ -65,3 +65,12 @@ def check_page(path: Path | None, *inputs: Path | None) -> None:
     if path.suffix.lower() not in REPORT_SUFFIXES:
         raise PortraitError(f"report '{path}': expected a name ending in .html, a report is a web page in one file")
     check_output(path, *inputs)
+
+
+def check_table(path: Path | None, what: str, *inputs: Path | None) -> None:
+    """Where a table goes: a file of CSV; None passes."""
+    if path is None:
+        return
+    if path.suffix.lower() != ".csv":
+        raise PortraitError(f"{what} '{path}': expected a name ending in .csv")
+    check_output(path, *inputs)

@@ -124,7 +124,7 @@ def draw_all(plan: Plan, setup: Setup, people: list[tuple[Path, int]], processes
         for folder, identity in people:
             yield draw_person(plan, setup, folder, identity)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin_process) as pool:
         try:
             yield from pool.map(draw_person, [plan] * len(people), [setup] * len(people), *zip(*people), chunksize=4)
         except BaseException:
@@ -207,8 +207,8 @@ def _model_and_skin(setup: Setup):  # once a process
     return model, SkinAtlas.of(model, TEXELS)
 
 
-def _begin() -> None:
-    """What a process does first."""
+def begin_process() -> None:
+    """What a process that draws does first."""
     leave_with_parent()
     import cv2
     import torch

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from facemodel import PortraitError, Track
+from facemodel.editing.openface import write_units
 from facemodel.track import check_permissions
 from fitting import QUALITIES, fit_video
 from fitting.landmarks import DETECTORS
 from foundation.progress import Report, ignore
 from portrait.files import VERSION, file_hash
 from portrait.reports.fit import write_fit_report
-from portrait.services.checks import MOST, check_names, check_number, check_page
+from portrait.services.checks import MOST, check_names, check_number, check_page, check_table
 from portrait.services.events import named
 from portrait.services.setup import Setup
 from portrait.tracks import altered, check_new_folder, describe_track, is_track
@@ -60,6 +61,7 @@ class Fitted:
     kept: bool  # it was there before, complete
     seconds: float  # that this run took for it
     page: Path | None = None  # the report
+    units: Path | None = None  # action units as CSV
 
     @property
     def warnings(self) -> list[str]:
@@ -73,6 +75,7 @@ class Fitted:
         else:
             rate = f"{self.seconds:.1f} s, {len(self.track) / self.seconds:.1f} frames a second"
             out = [f"{self.path}: {describe_track(self.track)}; {rate}", *(f"  note: {text}" for text in self.warnings)]
+        out += [] if self.units is None else [f"{self.units}: action units, 0 to 5, in OpenFace's columns"]
         return out if self.page is None else [*out, f"{self.page}: doubtful frames, overlays, curves"]
 
 
@@ -83,6 +86,7 @@ def fit_clip(
     *,
     setup: Setup = Setup(),
     page: Path | None = None,
+    units: Path | None = None,
     replace_own: bool = False,
     finder=None,
     report: Report = ignore,
@@ -95,6 +99,7 @@ def fit_clip(
 
     Args:
         page: of HTML, for a report of how well it is fitted.
+        units: of CSV, for action units in OpenFace's columns.
         finder: the detector of that name, where one is at hand: each one that is made takes memory that isn't given
             back.
 
@@ -103,12 +108,15 @@ def fit_clip(
     """
     options.check()
     check_page(page, input)
+    check_table(units, "--action-units", input, page)
     report = named(report, input.name)
     check_new_folder(output, input)
     frames = open_frames(input)
     check_stills(frames, input, options)
     setup = setup.started()
     model = setup.face_model()
+    if units is not None:
+        model.require("arkit", "telling action units")
     focal = options.focal_px
     if options.fov_deg is not None:
         focal = focal_from_fov(options.fov_deg, frames.width)
@@ -120,7 +128,7 @@ def fit_clip(
     began, work = time.perf_counter(), work_folder(output)
     if (done := kept_track(output, model, source, settings, replace_own)) is not None:
         shutil.rmtree(work, ignore_errors=True)  # of a run that was stopped between saving and removing it
-        fitted = Fitted(output, done, True, time.perf_counter() - began, page)
+        fitted = Fitted(output, done, True, time.perf_counter() - began, page, units)
     else:
         try:
             track = fit_video(
@@ -138,9 +146,11 @@ def fit_clip(
         track = track.with_parameters(track.parameters, **facts, warnings=warnings)
         track.save(output)
         shutil.rmtree(work, ignore_errors=True)
-        fitted = Fitted(output, track, False, time.perf_counter() - began, page)
+        fitted = Fitted(output, track, False, time.perf_counter() - began, page, units)
     if page is not None:
         write_fit_report(page, fitted.track, input, model)
+    if units is not None:
+        write_units(units, fitted.track, model)
     return fitted
 
 

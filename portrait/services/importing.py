@@ -87,6 +87,7 @@ def import_file(
     check_number("fps", fps, 0, 1000, above=True, unit=" frames a second")
     if format is not None and format not in (*TRACKERS, *KINDS):
         raise PortraitError(f"--format '{format}': expected one of {', '.join((*TRACKERS, *KINDS))}")
+    setup = setup.started()
     if not path.exists():
         raise PortraitError(f"'{path}': no such file or folder; check the name")
     curves = format in KINDS or (format is None and path.is_file() and path.suffix.lower() in (".csv", ".json"))
@@ -104,7 +105,7 @@ def import_tracked(
     """A track folder of a tracker's files."""
     check_new_folder(output, path)
     name = format or find_tracker(path)
-    model = setup.started().face_model("cpu")
+    model = setup.face_model("cpu")
     track, found = import_track(path, model, name, fps)
     for note in found.notes:
         notes.add(note)
@@ -137,7 +138,7 @@ def import_edits(
     if output.suffix.lower() != ".json":
         raise PortraitError(f"output '{output}': edits are JSON; expected a name ending in .json")
     check_output(output, path, track)
-    model = setup.started().face_model("cpu")
+    model = setup.face_model("cpu")
     before = load_track(track, model)
     rate = max(1, round(before.fps))
     curves, kind = read_any_curves(path, rate=fps, default_rate=rate, default_rows=len(before), kind=format)

@@ -1,7 +1,7 @@
 """``portrait live``: tracking, mixing and synthesis of each newest frame, for whoever shows, keeps or receives them.
 
-Each stage is on a thread of its own and takes the newest frame: the source, the tracker with what it sends
-(`portrait.services.outlet`), the driven target (`portrait.services.driving`), if there is one.
+Each stage is on a thread of its own and takes the newest frame: the source, the search for the face, the fit with what
+it sends (`portrait.services.outlet`), the driven target (`portrait.services.driving`), if there is one.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ class LiveSession:
                 self._tracker = OnlineTracker(model, finder, self.stream.width, self.stream.height)
             self._queues = [stack.enter_context(NewestFrame(stamped(self.stream.frames)))]  # from here on frames come
             if self._tracker is not None:
-                tracked = track_frames(self._queues[0], self._tracker, self.outlet)
+                looked_at = look_at(self._queues[0], self._tracker)
+                self._queues.append(stack.enter_context(NewestFrame(looked_at)))
+                tracked = track_frames(self._queues[1], self._tracker, self.outlet)
                 self._queues.append(stack.enter_context(NewestFrame(tracked)))
                 mix = TargetMixer(model, target, self._tracker) if method is not None and method.driver.track else None
             self.driver = None if method is None else Driver(synthesizer, mix)
@@ -239,10 +241,17 @@ def stamped(frames: Iterable[Timed]) -> Iterator[Timed]:
         yield index, seconds, (frame, time.perf_counter())
 
 
-def track_frames(frames: Iterable[Timed], tracker: OnlineTracker, outlet: Outlet | None = None) -> Iterator[Timed]:
-    """Each of `stamped` frames together with what the tracker says of it, which is sent: (frame, OnlineFrame)."""
+def look_at(frames: Iterable[Timed], tracker: OnlineTracker) -> Iterator[Timed]:
+    """Each of `stamped` frames together with what is seen in it: (frame, when it came, Look)."""
     for index, seconds, (frame, arrived) in frames:
-        found = tracker(frame, seconds)
+        yield index, seconds, (frame, arrived, tracker.look(frame))
+        tracker.look_around()
+
+
+def track_frames(frames: Iterable[Timed], tracker: OnlineTracker, outlet: Outlet | None = None) -> Iterator[Timed]:
+    """Each frame of `look_at` together with what the tracker says of it, which is sent: (frame, OnlineFrame)."""
+    for index, seconds, (frame, arrived, look) in frames:
+        found = tracker.fit(look, seconds)
         if outlet is not None:
             outlet(index, seconds, arrived, found, tracker)
         yield index, seconds, (frame, found)

@@ -63,7 +63,8 @@ class Outlet:
         self.streams: list[Stream] = []
         self._contacts: Contacts | None = None
         self._known = False  # whether identity is, and so contacts are
-        self._last: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        """Curves of the last frame with a face."""
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             for name, where in wanted:
@@ -83,9 +84,9 @@ class Outlet:
             self._contacts, self._known = Reference.of_frames(tracker.first, self.model).contacts, True
         tracked = found.parameters is not None
         if tracked:
-            self._last = self._curves(found)
+            self.last = self._curves(found)
         calibrated = self.calibrator.calibration is not None
-        frame = Performed(index, seconds, tracked, self._last, calibrated)
+        frame = Performed(index, seconds, tracked, self.last, calibrated)
         for stream in self.streams:
             stream.send(frame)
         if tracked:

@@ -18,7 +18,7 @@ import torch
 from facemodel import PortraitError, Track
 from facemodel.editing.mixing import target_frames
 from foundation.progress import Report, counted, ignore
-from neural_render.methods.base import Method, TrainingBudget, method_of
+from neural_render.methods.base import DEFAULT, Method, TrainingBudget, method_of
 from neural_render.methods.clip import Clip
 from portrait.files import find_file, synthetic_note, track_facts
 from portrait.performance import scripted_performance
@@ -33,7 +33,11 @@ from portrait.services.methods import LONGEST, Footage, clip_of, find, has_track
 from portrait.services.setup import Setup
 from portrait.services.synthesis import (
     Synthesized,
+    check_picture_output,
+    check_sound,
     driver_of,
+    frames_in,
+    is_picture,
     sound_file,
     sound_of_pictures,
     weights_facts,
@@ -69,6 +73,7 @@ class ReenactOptions:
         self.mix.check()
         self.fit.check()
         self.method.made()
+        check_sound(self.sound)
         check_number("total-minutes", self.total_minutes, 0, LONGEST, above=True)
 
 
@@ -133,16 +138,13 @@ def reenact(
     """
     options.check()
     check_page(options.page, source, target)
-    for path in (output, options.comparison):
-        if path is not None:
-            check_video_output(path, source, target)
+    check_outputs(output, options, source, target)
     setup = setup.started()
     job = _Job(options, work or work_folder(output), setup, report, Notes(report))
-    method = find(options.method.name) if options.weights is None else method_of(options.weights)
+    method = chosen_method(options)
     tracks = method.target.track or method.driver.track
     of_source = source if source is not None and not is_track(source) else None
-    if of_source is None and method.driver.pictures and not tracks:
-        raise PortraitError(f"--source: the method '{method.name}' looks at the driver's pictures; give a video")
+    check_source(method, source)
     frames = open_frames(target)
     driving = None if of_source is None else open_frames(of_source)  # what can't be read is said before the long work
     check_new_folder(job.work / "mixed.track", source)
@@ -156,6 +158,9 @@ def reenact(
         played, mixed = job.fit_and_mix(source, target, clip)
         driver = Clip.of_track(mixed, driving, setup.face_model())
         audio = job.sound(mixed, played, source, of_source, target)
+    elif of_source is None:  # a track has landmarks and units, which is all that is asked for
+        played = load_track(source, setup.face_model())
+        driver, audio = Clip.of_track(played, None, setup.face_model()), None
     else:
         driver = clip_of(Footage(of_source), job.work, setup=setup, fit=options.fit, report=report, frames=driving)
         audio = sound_of_pictures(options.sound, target, of_source, job.notes)
@@ -185,6 +190,39 @@ def reenact(
         )
         write_report(options.page, facts, shown, setup.face_model())
     return Reenacted(output, options.comparison, options.page, job.clock.seconds, trained, tuple(job.notes))
+
+
+def check_outputs(output: Path, options: ReenactOptions, source: Path | None, target: Path) -> None:
+    """PortraitError for names that can't be written to: a picture is for a driver's photograph."""
+    if is_picture(output):
+        check_picture_output(output, source, target, frames=None if source is None else frames_in(source))
+    else:
+        check_video_output(output, source, target)
+    if options.comparison is not None:
+        check_video_output(options.comparison, source, target)
+
+
+def chosen_method(options: ReenactOptions) -> Method:
+    """The one that is named, or that the weights are of. PortraitError where these are two."""
+    named = options.method.name
+    if options.weights is None:
+        return find(named)
+    method = method_of(options.weights)
+    if named not in (DEFAULT, method.name):
+        raise PortraitError(
+            f"weights '{options.weights}': are of '{method.name}', not of '{named}'; leave --method out"
+        )
+    return method
+
+
+def check_source(method: Method, source: Path | None) -> None:
+    """PortraitError where a method can't be driven by that source."""
+    if method.target.track or method.driver.track:
+        return
+    if source is None:
+        raise PortraitError(f"--source: expected a clip or a photograph that drives '{method.name}', got none")
+    if is_track(source) and method.driver.pictures:
+        raise PortraitError(f"--source: the method '{method.name}' looks at the driver's pictures; give a video")
 
 
 @dataclass

@@ -18,14 +18,17 @@ from neural_render.methods.clip import Clip
 from neural_render.methods.finding import detected, fitted
 from neural_render.methods.weights import WeightsHeader
 from portrait.files import find_file, synthetic_note, track_facts
-from portrait.services.checks import check_video_output
+from portrait.services.checks import check_output, check_video_output
 from portrait.services.events import Notes
 from portrait.services.methods import find, times_of
 from portrait.services.setup import Setup
 from portrait.tracks import check_video, is_other_file, is_track, load_track, other_file_note, pixel_aspect
 from portrait.video import VideoWriter, has_sound, open_frames
+from portrait.video.png import SUFFIX, write_picture
 from portrait.video.source import file_hash
 from portrait.video.writer import padding_note
+
+LISTED = 8  # clips that a label names of those that weights were trained on; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,11 @@ def synthesize(
     Raises:
         PortraitError: files that can't be used, or that don't belong together.
     """
-    check_video_output(output, video, driver, weights, source)
+    if is_picture(output):
+        check_picture_output(output, video, driver, weights, source, frames=frames_in(driver))
+    else:
+        check_video_output(output, video, driver, weights, source)
+    check_sound(sound)
     if weights is None and method is None:
         raise PortraitError("weights: expected a file that 'portrait train' wrote, got none")
     chosen = find(method) if weights is None else method_of(weights)
@@ -131,23 +138,54 @@ def write_frames(
     path: Path, frames: Iterable[np.ndarray], times: Sequence[float], fps: float, aspect: Fraction, *,
     audio: Path | None, note: dict,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Frames at these seconds to a video; how many, their width and height."""
+    """Frames at these seconds to a video, or the first to a picture; how many, their width and height."""
     frames = iter(frames)
     first = next(frames)
     height, width = first.shape[:2]
+    if is_picture(path):
+        write_picture(path, first, note)
+        return 1, width, height
     with VideoWriter(path, width, height, fps, audio_from=audio, metadata=note, pixel_aspect=aspect) as writer:
         for time, frame in zip(times, chain([first], frames)):
             writer.write(frame, time)
     return writer.frame_count, width, height
 
 
+def frames_in(path: Path) -> int | None:
+    """Of a clip or a track; None where that isn't known before it's read."""
+    return len(load_track(path)) if is_track(path) else open_frames(path).frame_count
+
+
+def is_picture(path: Path) -> bool:
+    """Whether an output is a picture: a PNG, which says of itself that it's synthetic."""
+    return path.suffix.lower() == SUFFIX
+
+
+def check_picture_output(path: Path, *inputs: Path | None, frames: int | None = 1) -> None:
+    """Where a picture goes. PortraitError where there are more frames than it holds."""
+    if frames != 1:
+        raise PortraitError(f"output '{path}': a picture holds one frame, the driver has more; name a video")
+    check_output(path, *inputs)
+
+
 def weights_facts(path: Path, header: WeightsHeader) -> dict:
     """What a result's label says of the network that made it."""
     told = header_of(path)
     trained = {name: told[name] for name in ("steps", "seconds", "size", "width") if name in told}
-    trained["on"] = {"sources": list(header.sources)} | told.get("target", {})
+    listed, count = list(header.sources[:LISTED]), len(header.sources)
+    trained["on"] = {"sources": listed} | ({"clips": count} if count > LISTED else {}) | told.get("target", {})
     facts = {"file": path.name, "sha256": file_hash(path), "method": header.method}
     return facts | ({"model": f"{header.model} ({header.fingerprint})"} if header.model else {}) | {"trained": trained}
+
+
+def check_sound(sound: str | Path | None) -> None:
+    """PortraitError for a ``sound`` that is neither one of the words of `sound_file` nor a file that has sound."""
+    if sound in (None, "source", "target", "none"):
+        return
+    if not str(sound).strip() or not Path(sound).is_file():
+        raise PortraitError(f"--sound '{sound}': expected source, target, none or a file, found no such file")
+    if not has_sound(Path(sound)):
+        raise PortraitError(f"--sound '{sound}': holds no sound that can be read; give another file, or none")
 
 
 def sound_file(
@@ -157,7 +195,7 @@ def sound_file(
 
     sound: "source", "target", "none", or a file; None is the target's where its frames are in their own order, else
     the source's. source: the driver's video; None looks for it in the folders of ``target`` and of ``beside``.
-    Raises PortraitError for a file that isn't there, and for "source" where it isn't found.
+    Raises PortraitError for "source" where it isn't found.
     """
     chosen = sound or ("target" if in_order(track) else "source")
     if chosen == "source":
@@ -180,8 +218,6 @@ def _chosen_sound(chosen: str | Path, target: Path, source: Path | None, notes: 
     if chosen == "none":
         return None
     file = {"target": target, "source": source}.get(chosen) or Path(chosen)
-    if not file.exists():
-        raise PortraitError(f"--sound '{chosen}': expected source, target, none or a file, found no such file")
     if has_sound(file):
         return file
     if wanted:

@@ -11,6 +11,7 @@ from neural_render.methods.base import DEFAULT, Method, TrainingBudget, Training
 from neural_render.methods.clip import Clip
 from neural_render.training import is_main_process
 from portrait.services.checks import check_output
+from portrait.services.corpora import corpus_clips
 from portrait.services.events import Notes, named
 from portrait.services.fitting import FitOptions, work_folder
 from portrait.services.methods import clip_of, find, footage, has_track, make_options
@@ -62,6 +63,7 @@ def train(
     output: Path,
     method: MethodOptions = MethodOptions(),
     *,
+    corpora: Sequence[str] = (),
     adapt: Path | None = None,
     fit: FitOptions = FitOptions(),
     setup: Setup = Setup(),
@@ -73,6 +75,7 @@ def train(
 
     Args:
         inputs: ``TRACK VIDEO``, or clips, whose tracks are fitted where the method asks for them.
+        corpora: ``PATH`` or ``PATH:WEIGHT``, whose clips are trained on too; see `portrait.services.corpora`.
         adapt: weights of many people that are made those of these clips' person.
 
     Raises:
@@ -81,12 +84,13 @@ def train(
     method.made()
     fit.check()
     check_output(output, *inputs, adapt)
-    given = footage(inputs)
+    given = footage(inputs) if inputs or not corpora else ()
     setup = setup.started()
     options, work, chosen = method.made(setup.device), work_folder(output), find(method.name)
     report = report if is_main_process() else ignore
     notes = Notes(report)
     clips = [clip_of(one, work, setup=setup, fit=fit, notes=notes, report=report) for one in given]
+    clips += corpus_clips(corpora, setup=setup, detector=fit.detector, report=report)
     return train_on(chosen, clips, output, options, adapt=adapt, notes=notes, report=report)
 
 

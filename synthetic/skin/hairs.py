@@ -63,9 +63,14 @@ def brows(depth: np.ndarray, atlas, draw: np.random.Generator) -> None:
     depth += (strength * 2.0 * small)[..., None] * color
 
 
+def tone_of(draw: np.random.Generator) -> np.ndarray:
+    """(3,) linear RGB of somebody's hair."""
+    return TONES[draw.choice(5, p=[0.35, 0.3, 0.15, 0.12, 0.08])] * draw.uniform(0.8, 1.25)
+
+
 def hair(albedo: np.ndarray, atlas, draw: np.random.Generator) -> np.ndarray:
     """The scalp's colour: short hair of some tone, or shaved; the hairline is a little different in each."""
-    tone = TONES[draw.choice(5, p=[0.35, 0.3, 0.15, 0.12, 0.08])] * draw.uniform(0.8, 1.25)
+    tone = tone_of(draw)
     amount = draw.uniform(0.6, 0.97) if draw.random() < 0.8 else draw.uniform(0.05, 0.4)
     warp = draw.uniform(-0.25, 0.25) + 0.12 * noise(atlas.size, 12, draw)
     soft = gaussian_filter(atlas.scalp, 0.012 * atlas.size)

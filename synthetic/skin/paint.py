@@ -10,20 +10,26 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from synthetic.skin.colors import BLOOD, MELANIN, noise
-from synthetic.skin.hairs import brows, hair, stubble
+from synthetic.skin.hairs import brows, hair, stubble, tone_of
 from synthetic.skin.marks import freckles, moles
 
 
 def paint(albedo: np.ndarray, atlas, draw: np.random.Generator) -> np.ndarray:
     """(S, S, 3) linear albedo with a person's own detail.
 
-    albedo: (S, S, 3), of the model. atlas: a ``SkinAtlas`` of the same size.
+    albedo: (S, S, 3), of the model. atlas: a ``SkinAtlas`` of the same size. `hair_tone` tells the hair's colour.
     """
     depth = np.zeros_like(albedo)
-    for layer in (blotches, freckles, moles, cheeks_and_eyes, lips, stubble, brows):
+    for layer in LAYERS:
         layer(depth, atlas, np.random.default_rng(draw.integers(2**63)))
     painted = albedo * np.exp(-depth * atlas.island[..., None])
     return hair(painted, atlas, np.random.default_rng(draw.integers(2**63))).astype(np.float32)
+
+
+def hair_tone(draw: np.random.Generator) -> np.ndarray:
+    """(3,) linear RGB of the hair that `paint` gives the person of this generator."""
+    draw.integers(2**63, size=len(LAYERS))
+    return tone_of(np.random.default_rng(draw.integers(2**63)))
 
 
 def blotches(depth: np.ndarray, atlas, draw: np.random.Generator) -> None:
@@ -53,3 +59,6 @@ def lips(depth: np.ndarray, atlas, draw: np.random.Generator) -> None:
     soft = gaussian_filter(atlas.lips, 0.006 * atlas.size)
     amount = draw.uniform(-0.15, 0.35) + (draw.uniform(0.3, 0.9) if draw.random() < 0.15 else 0)
     depth += (amount * soft)[..., None] * BLOOD
+
+
+LAYERS = (blotches, freckles, moles, cheeks_and_eyes, lips, stubble, brows)

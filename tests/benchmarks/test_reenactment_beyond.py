@@ -65,11 +65,14 @@ def test_what_is_measured(model, track):
     made[10] = 96
     made[np.abs(past - 20) <= beyond.NEAR] = 0
     embedding = lambda picture, face: np.array([1.0, float(picture[0, 0, 0] == 90)])  # noqa: E731
-    found, pictures = beyond.measure(lambda _: made, track, real, model, crop, detector, embedding)
+    texture = torch.full((8, 8, 3), 128, dtype=torch.uint8)
+    found, pictures = beyond.measure(lambda _: made, track, real, model, crop, detector, embedding, texture)
     assert pictures is made and set(found) == {"own", "10", "20", "25", "tearing"}
     left, right = (points[7, list(c)].mean(0) for c in beyond.EYE_CORNERS)
     share = 3 / np.linalg.norm(left - right)
     assert found["10"]["landmark_nme"] == pytest.approx(share, rel=1e-3)
+    assert found["10"]["drawn"] == pytest.approx(share, rel=1e-3)  # a picture of the model isn't black
+    assert found["10"]["landmark_nme_to_drawn"] == 0 and np.isnan(found["20"]["landmark_nme_to_drawn"])
     assert found["own"]["identity"] == pytest.approx(1) and found["10"]["identity"] == pytest.approx(0.5**0.5)
     assert found["20"]["landmarks_found"] == 0 and np.isnan(found["20"]["identity"])
     assert found["tearing"] == pytest.approx(90 / 2)

@@ -77,13 +77,13 @@ def test_a_face_that_is_gone_comes_back(model, clip, monkeypatch):
     gone = pictures[2].copy()  # no cut: the same shot, in which the detector finds nothing for once
     gone[0, 0, 0] = 255
     assert tracker(gone, 0.2).parameters is None
-    before, track = [], tracker.fitter.track
+    before, solve = [], tracker.fitter.solve
 
     def noted(seen, previous, *rest):
         before.append(previous)
-        return track(seen, previous, *rest)
+        return solve(seen, previous, *rest)
 
-    monkeypatch.setattr(tracker.fitter, "track", noted)
+    monkeypatch.setattr(tracker.fitter, "solve", noted)
     back = tracker(pictures[6], 0.3).parameters
     assert before == [None]  # nothing binds it to where the face was
     assert (back.rotation - truth.rotation[6]).norm().rad2deg() < 8
@@ -93,14 +93,75 @@ def test_nothing_binds_a_shot_to_the_one_before(model, clip, monkeypatch):
     pictures, detector, _ = clip
     tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
     tracker(pictures[0], 0.0), tracker(pictures[1], 0.1)
-    before, track, follow = [], tracker.fitter.track, tracker._follower
+    before, solve, follow = [], tracker.fitter.solve, tracker._follower
     monkeypatch.setattr(
-        tracker.fitter, "track", lambda s, previous, *rest: before.append(previous) or track(s, previous, *rest)
+        tracker.fitter, "solve", lambda s, previous, *rest: before.append(previous) or solve(s, previous, *rest)
     )
-    for cut in (FrameStatus(0), FrameStatus.CUT):
-        monkeypatch.setattr(tracker, "_follower", lambda p, cut=cut: (follow(p)[0], FrameStatus.TRACKED | cut))
-        tracker(pictures[2], 0.2)
+    for cut in (False, True):
+        monkeypatch.setattr(follow, "is_cut", lambda picture, cut=cut: cut)
+        assert bool(tracker(pictures[2], 0.2).status & FrameStatus.CUT) == cut
     assert [previous is None for previous in before] == [False, True]
+
+
+def test_looks_that_are_not_fitted_do_no_harm(model, clip, monkeypatch):
+    """Where they are on two threads the fit takes the newest one; a loss or a cut in between still counts."""
+    pictures, detector, truth = clip
+    tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
+    tracker(pictures[0], 0.0), tracker(pictures[1], 0.05)
+    before, solve = [], tracker.fitter.solve
+    monkeypatch.setattr(
+        tracker.fitter, "solve", lambda s, previous, *rest: before.append(previous) or solve(s, previous, *rest)
+    )
+    tracker.look(pictures[2])
+    found = tracker.fit(tracker.look(pictures[3]), 0.15)
+    assert (found.parameters.rotation - truth.rotation[3]).norm().rad2deg() < 8
+    gone = pictures[4].copy()
+    gone[0, 0, 0] = 255
+    tracker.look(gone)
+    assert tracker.fit(tracker.look(pictures[5]), 0.25).parameters is not None
+    assert [previous is None for previous in before] == [False, True]
+
+
+def test_a_look_from_before_identity_was_known_is_fitted(model, clip):
+    """Where they are on two threads the last frames of a source may be looked at while identity is solved."""
+    pictures, detector, truth = clip
+    tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
+    first, second = tracker.look(pictures[0]), tracker.look(pictures[1])
+    assert tracker.fit(first, 0.0).parameters is None and tracker.first is not None
+    found = tracker.fit(second, 0.05).parameters
+    assert (found.rotation - truth.rotation[1]).norm().rad2deg() < 8
+
+
+def test_what_can_wait_is_looked_at_in_between(model, clip, monkeypatch):
+    """Hidden parts, until one is, and the whole picture: never in the look itself, one of them after a frame."""
+    pictures, detector, _ = clip
+    tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
+    tracker(pictures[0], 0.0)
+    done, hides = [], {6: 0.2, 7: 0.2}
+    frame = 0
+
+    def without(seen, regions, policy, before=None):
+        done.append((frame, where))
+        return seen, {"mouth": hides.get(frame, 1.0)}
+
+    monkeypatch.setattr("fitting.tracking.online.without_hidden", without)
+    monkeypatch.setattr(detector, "detect", lambda p, d=detector.detect: done.append((frame, where)) or d(p))
+    monkeypatch.setattr(detector, "refine", lambda p, *_: Face(detector.points[p[0, 0, 0]], detector.scheme, 1.0))
+    for frame in range(1, 12):
+        tracker._follower.state.since_look = 100 if frame == 3 else 0
+        where = "look"
+        tracker.fit(tracker.look(pictures[frame]), frame / 20)
+        where = "between"
+        tracker.look_around()
+    assert done[:2] == [(1, "look"), (3, "between")]  # a shot's first frame; the whole picture
+    assert done[2:] == [(5, "between"), (9, "between")]  # each fourth
+    hides[10], done[:] = 0.2, []
+    tracker._unlooked = 100
+    frame, where = 10, "between"
+    tracker.look_around()
+    where = "look"
+    tracker.look(pictures[11])
+    assert done == [(10, "between"), (10, "look")]  # hidden: every frame, before it's fitted
 
 
 def test_collecting_is_bounded(model, clip):

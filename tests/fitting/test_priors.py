@@ -53,10 +53,10 @@ def random_state(seed, frames=2):
     )
 
 
-def energy_of_a_frame(motion, gaze, light, strength):
+def energy_of_a_frame(motion, gaze, light, strength, exposure):
     """Half the sum of squared offsets over stds; ``strength`` is what the light's bands are compared with."""
     p, square = PRIORS, lambda x, std: (x / std).square().sum()
-    mean, std = (x / C0 for x in p.light_strength)
+    mean, std = (exposure * x / C0 for x in p.light_strength)
     rest, spread = (torch.tensor(x, dtype=torch.float64) for x in (MEANS, STDS))
     apart = gaze[0] - gaze[1]
     colour = light - light.mean(1, keepdim=True)
@@ -74,7 +74,8 @@ def energy_of_a_frame(motion, gaze, light, strength):
 
 def test_frame_prior():
     state = random_state(0)
-    prior = frame_prior(state, PRIORS, UNKNOWNS)
+    exposure = torch.tensor([1.0, 0.3], dtype=torch.float64)
+    prior = frame_prior(state, PRIORS, UNKNOWNS, exposure)
     matrix, slope = prior.precision, prior.gradient
     at = LAYOUT.slices
     own = slice(at["motion"].start - LAYOUT.shared, None)
@@ -82,9 +83,9 @@ def test_frame_prior():
     for f in range(2):
         strength = state.light[f, 0].mean()
 
-        def energy(x, strength=strength):
+        def energy(x, strength=strength, exposure=exposure[f]):
             motion, gaze, light = x.split([4, 4, 27])
-            return energy_of_a_frame(motion, gaze.view(2, 2), light.view(3, 9).T, strength)
+            return energy_of_a_frame(motion, gaze.view(2, 2), light.view(3, 9).T, strength, exposure)
 
         x = torch.cat([state.motion[f], state.gaze[f].flatten(), state.light[f].T.flatten()])
         torch.testing.assert_close(slope[f, own], torch.autograd.functional.jacobian(energy, x))
@@ -123,7 +124,7 @@ def test_a_face_alone_is_likely_at_rest():
     lower = UNKNOWNS.lower.clone()
     lower[at : at + 2] = 0.0
     one_way = replace(UNKNOWNS, lower=lower)
-    usual, alone = (frame_prior(state, PRIORS, one_way, x) for x in (False, True))
+    usual, alone = (frame_prior(state, PRIORS, one_way, torch.ones(2), x) for x in (False, True))
     torch.testing.assert_close(alone.precision, usual.precision)
     slope = (alone.gradient - usual.gradient)[:, LAYOUT.own("expression")]
     expected = torch.tensor([PRIORS.at_rest / STDS[0], PRIORS.at_rest / STDS[1], 0.0], dtype=torch.float64)

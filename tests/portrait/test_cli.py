@@ -75,6 +75,7 @@ def test_each_command_has_help(command, capsys):
 def test_commands_are_those_expected():
     assert set(typer.main.get_command(app).commands) == {
         *COMMANDS,
+        "methods",
         "uv",
         "uv-train",
         "synthesize-dataset",

@@ -14,6 +14,8 @@ import torch
 import facemodel
 import fitting
 from facemodel import Track
+from facemodel.editing.openface import read_units
+from neural_render.methods.clip import Clip
 from portrait.cli import main
 from portrait.services.exporting import albedo_texture
 from portrait.tracks import check_video
@@ -59,6 +61,20 @@ def photos(clip, tmp_path_factory):
             size = (264, 216) if index == 3 else (352, 288)
             cv2.imwrite(str(folder / f"{9 - index}.png"), cv2.resize(frame[..., ::-1], size))
     return folder
+
+
+def test_action_units_of_a_fit(track, clip, model, tmp_path, capsys):
+    """In OpenFace's columns, a row a frame; a track that is there needn't be fitted again for it."""
+    table = tmp_path / "aus.csv"
+    assert main(["fit", str(clip), "-o", str(track), "--action-units", str(table), "--device", "cpu"]) == 0
+    assert "kept" in (said := capsys.readouterr().out) and str(table) in said
+    names, values = read_units(table)
+    units = Clip.of_track(Track.load(track), model=model).action_units
+    assert len(names) == 17 and values.shape == (len(Track.load(track)), 17) and values.max() <= 5
+    np.testing.assert_allclose(values, units.values[:, [units.names.index(name) for name in names]], atol=1e-4)
+    for output, folder, message in ((tmp_path / "aus.txt", clip, "ending in .csv"), (table, clip.parent, "one clip")):
+        assert main(["fit", str(folder), "-o", str(tmp_path / "new"), "--action-units", str(output)]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_photos_of_one_person(photos, model, tmp_path, capsys):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -24,11 +22,11 @@ from neural_render.methods.deep_video_portraits.data import ClipCache
 from neural_render.methods.deep_video_portraits.live import LiveSynthesizer
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
 from neural_render.methods.deep_video_portraits.panels import map_panels
-from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import synthesize
 from neural_render.methods.deep_video_portraits.trainer import Trainer
 from neural_render.methods.deep_video_portraits.weights import Header, Weights
-from neural_render.training import make_fabric, resume, run
+from neural_render.training import bfloat16_helps, make_fabric, resume, run
 
 TEXTURED_NEEDS = ("atlas", "reflectance")
 """Capabilities of a face model without which the three maps have to do."""
@@ -61,12 +59,12 @@ class DeepVideoPortraits(Method):
 
     name = "deep-video-portraits"
     title = "Deep Video Portraits (Kim et al., SIGGRAPH 2018)"
+    expression, identity = "face model's parameters, rendered", "the weights, trained on one clip"
     training = Needs(track=True)
     target = Needs(track=True)
     driver = Needs(pictures=False, track=True)
     Options = Options
     Header = Header
-    clock: ClassVar = staticmethod(time.perf_counter)  # what minutes are measured with
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings

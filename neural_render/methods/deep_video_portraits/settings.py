@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
-
 from neural_render.methods.deep_video_portraits.conditioning import WINDOW
 
 
@@ -49,11 +47,3 @@ class Settings:
     def loss_options(self) -> dict:
         """What the losses are told."""
         return {"adversarial": self.adversarial, "vgg": self.vgg}
-
-
-def bfloat16_helps(device: str) -> bool:
-    """Whether autocast to bfloat16 is faster there: CUDA, or a CPU with AVX-512 or AMX bfloat16 instructions."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)

@@ -24,10 +24,10 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     to_pixels,
     window_frames,
 )
-from neural_render.methods.deep_video_portraits.settings import bfloat16_helps
 from neural_render.methods.deep_video_portraits.weights import Weights
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
+from neural_render.training import bfloat16_helps
 
 
 def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:

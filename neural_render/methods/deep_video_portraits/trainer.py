@@ -26,6 +26,7 @@ from neural_render.methods.deep_video_portraits.conditioning import (
 )
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.networks import PatchDiscriminator, RefinementUNet
+from neural_render.networks.norms import gathering_statistics
 from neural_render.training import BaseTrainer, make_fabric, order, split_held_out
 
 
@@ -180,24 +181,15 @@ class Trainer(BaseTrainer):
     @torch.no_grad()
     def final_generator(self, batches: int = 24) -> nn.Module:
         """A copy of the averaged generator whose batch normalisation knows the averaged weights' statistics."""
-        net = copy.deepcopy(self.averages["generator"])
-        norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
-        if norms:
-            for m in norms:
-                m.reset_running_stats()
-                m.momentum = None  # cumulative mean
-            net.eval()
-            for m in norms:
-                m.train()
+        net = copy.deepcopy(self.averages["generator"]).eval()
+        if any(isinstance(m, nn.BatchNorm2d) for m in net.modules()):
             count, world = len(self.trained_on), self.fabric.world_size
             size = min(max(self.settings.batch, -(-4 // world) * world), count // world * world or world)
-            with self.fabric.autocast():
+            with gathering_statistics(net), self.fabric.autocast():
                 for k in range(min(batches, -(-count // size))):
                     chosen = self.share(order(k, size, count, self.settings.seed))
                     net(self.pictures(self.trained_on[chosen])[0])
-            for m in norms:
-                m.momentum = 0.1
-        return net.eval()
+        return net
 
     @torch.no_grad()
     def score(self) -> float | None:

@@ -22,7 +22,7 @@ from geometry.mesh import vertex_normals
 from neural_render.methods.face2face.retrieval import region
 from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
-from renderer import Camera, interpolate, project, rasterize, sh_basis, to_camera
+from renderer import Camera, interpolate, project, rasterize, rotation_matrix, sh_basis, to_camera
 
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
@@ -111,6 +111,11 @@ class Surface:
         """(V, 2) px: the source's expression at the place where the head is wanted."""
         p = self.parameters
         return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
+
+    def up(self) -> np.ndarray:
+        """(2,) of length one: where the head's own axis points in the picture."""
+        axis = rotation_matrix(self.parameters.rotation)[:2, 1].numpy() * FLIP[:2]
+        return (axis / max(float(np.linalg.norm(axis)), 1e-6)).astype(np.float32)
 
     def ratio(self, source: Source) -> np.ndarray:
         """(V, 3): what takes the source's pixels to the wanted light, as they are encoded (gamma 2.2).
@@ -310,7 +315,8 @@ class Head(Canvas):
         beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
         rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
-        rest = 1 - step(self.away, policy.hair * height, policy.hair * height + reach)
+        hair = policy.hair * height * self._above_chin()
+        rest = 1 - step(self.away - hair, 0, reach)
         rest *= np.maximum(
             step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
         )
@@ -320,6 +326,13 @@ class Head(Canvas):
             ratio,
             self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
         )
+
+    def _above_chin(self) -> np.ndarray:
+        """(h, w) 0 to 1: whether a place is beside the head, where hair goes along, or below it, where the body is."""
+        up = self.surface.up()
+        heights = self.surface.pixels[self.surface.marks.head > 0.5] @ up
+        chin, tall = heights.min(), np.ptp(heights)
+        return step((self.place @ up - chin) / tall, *self.policy.beside)
 
     def _without_specks(self, missing: np.ndarray) -> np.ndarray:
         """(h, w) 0 to 1: what is missing (h, w), without small holes, softly."""

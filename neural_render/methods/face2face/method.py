@@ -24,7 +24,7 @@ from neural_render.methods.common.order import target_frames
 from neural_render.methods.face2face import layers, retrieval
 from neural_render.methods.face2face.painting import Painter
 from neural_render.methods.face2face.person import Person, shown
-from neural_render.methods.face2face.planning import drawn, drawn_notes, plan
+from neural_render.methods.face2face.planning import drawn, drawn_notes, plan, posed, steadied
 from neural_render.methods.face2face.settings import POLICY, Policy
 
 
@@ -34,7 +34,6 @@ class Live:
     def __init__(self, person: Person) -> None:
         self.person, self.painter = person, Painter(person)
         self.size = (person.camera.width, person.camera.height)
-        self._pose_jumps = person.pose_jumps()
         person.plate  # noqa: B018  made before the first frame is waited for
         self.restart()
 
@@ -49,10 +48,11 @@ class Live:
         with torch.inference_mode():
             wanted = shown(parameters.to("cpu"), person.model)
             vertices = layers.vertices_of(person.model, wanted)
-            turn = person.turned(wanted.rotation[None].numpy(), wanted.rotation[None].numpy())[0, 1:]
-            base = retrieval.next_state(self._states[0], np.r_[np.inf, turn], self._pose_jumps)
+            row = FaceParameters.stack([wanted])
+            *asked, face = (part(vertices[None], row) for part in [*person.descriptors, person.face])
+            away = retrieval.distance(face, person.faces, person.policy)[0]
+            base = retrieval.next_state(self._states[0], np.r_[np.inf, away], person.jumps_beneath)
             mine = person.source(base - 1)
-            asked = [part(vertices[None], wanted.rotation[None]) for part in person.descriptors]
             costs = person.costs(asked, [known[base - 1 : base] for known in person.shapes])
             parts = [
                 retrieval.next_state(state, cost[0], jump)
@@ -69,6 +69,7 @@ class Face2Face(Method):
 
     name = "face2face"
     title = "Face2Face (Thies et al., CVPR 2016)"
+    expression, identity = "face model's parameters", "the target's own pictures, warped"
     training = None
     target = Needs(track=True)
     driver = Needs(pictures=False, track=True)
@@ -111,7 +112,9 @@ class Face2Face(Method):
         order = target_frames(track, len(target.track))
         wanted = shown(track.parameters.expanded().to("cpu"), person.model)
         with torch.inference_mode():
-            planned = plan(person, wanted, person.parameters[torch.tensor(order)])
+            if posed(person, wanted, order):
+                wanted = steadied(wanted, track, person)
+            planned = plan(person, wanted, order)
         self._notes = drawn_notes(planned)
         fade = person.policy.fade
         base = retrieval.blended(planned.base, person.frames, fade)

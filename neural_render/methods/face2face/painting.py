@@ -36,8 +36,8 @@ class Painter:
         stands for. base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
-        at = lambda state: mine if state == retrieval.OWN else person.source(state - 1)  # noqa: E731
-        shares = [(at(state), share) for state, share in base]
+        kept = lambda state: person.source(state - 1)  # noqa: E731
+        shares = [(mine if state == retrieval.OWN else kept(state), share) for state, share in base]
         surface = Surface.of(person.model, wanted, vertices, person.camera, person.marks, policy)
         head = Head(surface, near=all(surface.in_place(source) for source, _ in shares))
         out, share = self._moved(head, shares[0][0]), shares[0][1]
@@ -49,7 +49,7 @@ class Painter:
             for state, share in parts[number]:
                 if state == retrieval.OWN and not part.follows:
                     continue
-                taken, alpha = patch.of_source(at(state))
+                taken, alpha = patch.of_source(shares[0][0] if state == retrieval.OWN else kept(state))
                 taken = harmonised(taken, around, alpha, policy)
                 layer, cover = layer + share * alpha[..., None] * taken, cover + share * alpha
             if np.ndim(cover):

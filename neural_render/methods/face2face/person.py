@@ -13,14 +13,14 @@ import torch
 
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
-from facemodel.track import Track
+from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.gains import gained
 from neural_render.methods.common.texture import person_texture
 from neural_render.methods.face2face import background, layers, retrieval
 from neural_render.methods.face2face.layers import Marks, Source
-from neural_render.methods.face2face.retrieval import Descriptor, Shapes
+from neural_render.methods.face2face.retrieval import Descriptor, Face, Shapes
 from neural_render.methods.face2face.settings import POLICY, Policy
 from renderer import Camera, project, surface_points
 
@@ -63,7 +63,8 @@ class Person:
     descriptors: list[Descriptor]  # a part
     shapes: list[Shapes]  # a part, of the kept frames
     jumps: list[np.ndarray]  # a part, (N + 1, N + 1)
-    turns: np.ndarray  # (N, 3) radians
+    face: Face
+    faces: Shapes  # of the kept frames
     _sources: dict[int, Source] = field(default_factory=dict)
     _layered: OrderedDict[int, Layered] = field(default_factory=OrderedDict)
 
@@ -79,8 +80,8 @@ class Person:
         scale = min(1.0, longest / max(track.width, track.height))
         size = tuple(2 * max(1, round(scale * n / 2)) if scale < 1 else n for n in (track.width, track.height))
         count = int(min(policy.kept, max(1, policy.kept_bytes // (size[0] * size[1] * 3))))
-        descriptors = [Descriptor.of(model, part) for part in policy.parts]
-        known = retrieval.shapes(model, parameters[tracked], descriptors)
+        descriptors, face = [Descriptor.of(model, part) for part in policy.parts], Face.of(model, policy)
+        *known, faces = retrieval.shapes(model, parameters[tracked], [*descriptors, face])
         rows = retrieval.clusters(known[0], count, policy.turned)
         frames = tracked.numpy()[rows]
         wanted, pictures = set(frames.tolist()), []
@@ -92,8 +93,7 @@ class Person:
                 break
         person = cls(
             model, track, parameters, frames, pictures, texture.numpy(), Marks.of(model, policy.parts), policy,
-            track.camera.resized(*size), descriptors, [of[rows] for of in known], [],
-            parameters.rotation[torch.from_numpy(frames)].numpy(),
+            track.camera.resized(*size), descriptors, [of[rows] for of in known], [], face, faces[rows],
         )  # fmt: skip
         for part in policy.parts:
             looks = np.stack([person.look(k, part) for k in range(len(frames))])
@@ -155,28 +155,22 @@ class Person:
         )  # fmt: skip
         return small.mean(-1).ravel()
 
-    def pose_jumps(self) -> np.ndarray:
-        """(N + 1, N + 1) degrees: of the frames underneath."""
-        between = np.full((len(self.frames) + 1,) * 2, self.policy.jump_pose)
-        apart = np.abs(self.frames[:, None] - self.frames[None])
-        between[1:, 1:] = np.where(apart <= 1, 0.5 * apart, self.policy.jump_pose)
-        between[0, 0] = 0
-        return between
+    @cached_property
+    def shots(self) -> np.ndarray:
+        """(F,): number of the shot that each of the clip's frames is in."""
+        return np.cumsum(self.track.where(FrameStatus.CUT).cpu().numpy())
+
+    @cached_property
+    def jumps_beneath(self) -> np.ndarray:
+        """(N + 1, N + 1) mm: of the frames underneath."""
+        return retrieval.jumps_beneath(self.frames, self.policy.jump_beneath, self.policy.settled_beneath)
 
     def costs(self, wanted: list[Shapes], own: list[Shapes]) -> Costs:
-        """Of T frames with T of the clip's own underneath, a part each."""
+        """Of T frames with T of the clip underneath, a part each."""
         policy, parts, lacking = self.policy, [], []
         for asked, beneath, known in zip(wanted, own, self.shapes):
-            rows = range(len(asked.opening))
-            own_cost = [retrieval.distance(asked[k : k + 1], beneath[k : k + 1], policy)[0] for k in rows]
             others = retrieval.distance(asked, known, policy) + policy.foreign
-            parts.append(np.concatenate([np.stack(own_cost), others], 1))
+            parts.append(np.concatenate([retrieval.apart(asked, beneath, policy)[:, None], others], 1))
             openings = np.concatenate([beneath.opening[:, None], np.broadcast_to(known.opening, others.shape)], 1)
             lacking.append(asked.opening[:, None] - openings)
         return Costs(parts, lacking)
-
-    def turned(self, wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
-        """(T, N + 1) degrees between rotations (T, 3) and those of the frames underneath, and of the kept ones."""
-        turn = np.degrees(np.linalg.norm(wanted[:, None] - self.turns[None], axis=-1))
-        mine = np.degrees(np.linalg.norm(wanted - own, axis=-1))[:, None]
-        return np.concatenate([mine, turn + self.policy.foreign_pose], 1)

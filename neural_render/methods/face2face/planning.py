@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from facemodel.editing.smoothing import smooth_parameters
 from facemodel.parameters import FaceParameters
+from facemodel.track import Track
 from neural_render.methods.face2face import retrieval
 from neural_render.methods.face2face.layers import step
 from neural_render.methods.face2face.person import Costs, Person
@@ -21,15 +25,38 @@ class Plan:
     drawn: tuple[np.ndarray, ...]  # 0 to 1: how far the inside of each part is drawn, since no frame shows it
 
 
-def plan(person: Person, wanted: FaceParameters, own: FaceParameters) -> Plan:
-    """The best ways through the clip for T wanted frames over T of its own."""
-    costs = person.costs(*(retrieval.shapes(person.model, p, person.descriptors) for p in (wanted, own)))
+def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
+    """The best ways through the clip for T wanted frames, over the clip's in that order.
+
+    What is under the parts, their `OWN`, is the frame that the base says.
+    """
+    model, policy = person.model, person.policy
+    *asked, face = retrieval.shapes(model, wanted, [*person.descriptors, person.face])
+    base = np.full(len(order), retrieval.OWN)
+    if posed(person, wanted, order):
+        own = retrieval.shapes(model, person.parameters[torch.tensor(order)], [person.face])[0]
+        kept = retrieval.distance(face, person.faces, policy)
+        kept[person.shots[order][:, None] != person.shots[person.frames]] = np.inf  # other places, other people
+        costs = np.concatenate([retrieval.apart(face, own, policy)[:, None], kept], 1)
+        base = retrieval.best_way(costs, person.jumps_beneath)
+    under = torch.from_numpy(np.where(base == retrieval.OWN, order, person.frames[base - 1]))
+    costs = person.costs(asked, retrieval.shapes(model, person.parameters[under], person.descriptors))
     ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
-    turned = person.turned(wanted.rotation.numpy(), own.rotation.numpy())
-    base = retrieval.best_way(turned, person.pose_jumps())
-    if np.allclose(wanted.rotation, own.rotation, atol=1e-4) and np.allclose(wanted.translation, own.translation):
-        base = np.full_like(base, retrieval.OWN)  # the pose isn't taken: the clip's frames are what is asked for
     return Plan(base, ways, drawn(person, costs, ways))
+
+
+def steadied(wanted: FaceParameters, track: Track, person: Person) -> FaceParameters:
+    """Poses without the fit's jitter, which shows as a head that trembles before its surroundings."""
+    smooth = smooth_parameters(wanted, person.model, track.status, track.fps, person.policy.steady)
+    return wanted.replace(rotation=smooth.rotation, translation=smooth.translation)
+
+
+def posed(person: Person, wanted: FaceParameters, order: Sequence[int]) -> bool:
+    """Whether the pose is taken: else the clip's frames are what is asked for."""
+    own = person.parameters[torch.tensor(order)]
+    return not (
+        np.allclose(wanted.rotation, own.rotation, atol=1e-4) and np.allclose(wanted.translation, own.translation)
+    )
 
 
 def drawn(person: Person, costs: Costs, ways: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from facemodel.base import FaceModel
 from facemodel.parameters import FaceParameters
 from neural_render.methods.face2face.settings import Part, Policy
+from renderer import to_camera
 
 OWN = 0
 
@@ -61,22 +62,48 @@ class Descriptor:
             embedding.barycentric[pairs],
         )
 
-    def __call__(self, vertices: Tensor, rotation: Tensor) -> Shapes:
-        """Of vertices (F, V, 3) mm, model frame, and rotations (F, 3)."""
+    def __call__(self, vertices: Tensor, p: FaceParameters) -> Shapes:
+        """Of vertices (F, V, 3) mm, model frame, and their parameters (F,)."""
         points = vertices[:, self.chosen].flatten(1) / len(self.chosen) ** 0.5
         if not self.weights.numel():
-            return Shapes(points.numpy(), np.zeros(len(points), np.float32), rotation.numpy())
+            return Shapes(points.numpy(), np.zeros(len(points), np.float32), p.rotation.numpy())
         upper, lower = (vertices[:, self.corners] * self.weights[..., None]).sum(-2).unbind(1)
-        return Shapes(points.numpy(), (upper - lower).norm(dim=-1).mean(-1).numpy(), rotation.numpy())
+        return Shapes(points.numpy(), (upper - lower).norm(dim=-1).mean(-1).numpy(), p.rotation.numpy())
 
 
-def shapes(model: FaceModel, parameters: FaceParameters, parts: Sequence[Descriptor]) -> list[Shapes]:
+@dataclass(frozen=True)
+class Face:
+    """What tells how far a frame has to be changed to show a face: its shape, its place in the picture, its light."""
+
+    chosen: Tensor  # (K,) vertices
+    moved: float  # what a mm in the picture, at the head's distance, counts beside one of shape
+    lit: float  # mm that e times as much light counts
+
+    @classmethod
+    def of(cls, model: FaceModel, policy: Policy) -> Face:
+        """A model that doesn't know its face has the whole surface looked at."""
+        chosen = region(model, ("face",))
+        chosen = np.flatnonzero(chosen) if chosen.any() else np.arange(len(model.mean))
+        return cls(torch.from_numpy(chosen[:: max(1, len(chosen) // 200)]), policy.moved, policy.lit)
+
+    def __call__(self, vertices: Tensor, p: FaceParameters) -> Shapes:
+        """See `Descriptor`."""
+        points = vertices[:, self.chosen]
+        camera = to_camera(points, p.rotation, p.translation)
+        place = camera[..., :2] / camera[..., 2:] * p.translation[:, None, 2:]
+        both = torch.cat([points, self.moved * place], -1).flatten(1) / len(self.chosen) ** 0.5
+        light = self.lit / 3**0.5 * p.illumination[:, 0].clamp_min(0.05).log()
+        all_of_it = torch.cat([both, light], 1)
+        return Shapes(all_of_it.numpy(), np.zeros(len(both), np.float32), torch.zeros_like(p.rotation).numpy())
+
+
+def shapes(model: FaceModel, parameters: FaceParameters, parts: Sequence[Descriptor | Face]) -> list[Shapes]:
     """A part, of the parameters (F,) of one person."""
     p, found = parameters.expanded(), []
     for rows in torch.arange(len(p.rotation)).split(64):
         one = p[rows]
         vertices = model.vertices(one.identity, one.expression, one.gaze, one.joints if one.joints.shape[-1] else None)
-        found.append([part(vertices, one.rotation) for part in parts])
+        found.append([part(vertices, one) for part in parts])
     return [Shapes(*map(np.concatenate, zip(*((s.points, s.opening, s.turn) for s in of)))) for of in zip(*found)]
 
 
@@ -86,6 +113,11 @@ def distance(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
     turn = np.sqrt(np.maximum(_squares(wanted.turn, known.turn), 0))
     hidden = np.maximum(wanted.opening[:, None] - known.opening[None], 0)
     return shape + policy.turned * turn + policy.lacking * hidden
+
+
+def apart(wanted: Shapes, known: Shapes, policy: Policy) -> np.ndarray:
+    """(A,) mm: `distance` of each wanted to the known one of its row."""
+    return np.array([distance(wanted[k : k + 1], known[k : k + 1], policy)[0, 0] for k in range(len(wanted.opening))])
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -118,6 +150,15 @@ def jumps(frames: np.ndarray, looks: np.ndarray, jump: float, weight: float, set
     between = np.where(apart <= 1, np.minimum(settled * (apart + 1) / 2, between), between)
     costs = np.full((len(frames) + 1,) * 2, jump)
     costs[1:, 1:] = between
+    costs[OWN, OWN] = 0.0
+    return costs
+
+
+def jumps_beneath(frames: np.ndarray, jump: float, settled: float) -> np.ndarray:
+    """(N + 1, N + 1): the same of whole frames, of which any two are as far apart but for neighbours."""
+    costs = np.full((len(frames) + 1,) * 2, jump)
+    apart = np.abs(frames[:, None] - frames[None])
+    costs[1:, 1:] = np.where(apart <= 1, settled * (apart + 1), jump)
     costs[OWN, OWN] = 0.0
     return costs
 

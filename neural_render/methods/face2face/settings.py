@@ -48,12 +48,16 @@ class Policy:
     looks: float = 3.0  # for one minus the correlation of the two frames' pictures of the part
     settled: float = 0.15  # for the step to the frame before or behind, or none
     fade: int = 4  # frames over which a cut is blended
-    # retrieval of the frame underneath, in degrees
-    foreign_pose: float = 6.0
-    jump_pose: float = 12.0
+    # retrieval of the frame underneath where the pose is taken, in mm of the face
+    moved: float = 0.3  # a mm in the picture, beside one of shape
+    lit: float = 20.0  # e times as much light
+    jump_beneath: float = 3.0  # as ``jump``
+    settled_beneath: float = 0.15
+    steady: float = 0.35  # seconds over which a head's pose is smoothed
     # motion beside the head
-    hair: float = 0.15  # that moves as the head does
-    fading: float = 0.9  # over which it then comes to rest, if it isn't so long that it would fold
+    hair: float = 0.1  # that moves as the head does
+    beside: tuple[float, float] = (0.0, 0.3)  # of the head, from the chin up, over which that sets in
+    fading: float = 0.3  # over which it then comes to rest, if it isn't so long that it would fold
     fading_expression: float = 0.1
     fading_light: float = 0.3
     soft_light: float = 0.02  # standard deviation of the blur of what light changes

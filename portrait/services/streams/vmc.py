@@ -3,15 +3,16 @@
 Expressions go by the names of Perfect Sync, ARKit's 52 with a capital letter, which have to be the avatar's clips.
 VRM's own (Blink, A, Joy) aren't sent: an avatar that has both would close its eyes twice. Bones are ``Head``,
 ``LeftEye`` and ``RightEye``, turned against their parents in Unity's axes: left-handed, x to the avatar's right, y up,
-z forward. Their positions aren't known of an avatar, and sent as 0.
+z forward. Their positions aren't known of an avatar, and sent as 0. OSC 1.0: everything is big-endian, strings are
+padded with zeros to fours of bytes, a bundle has a time and messages with their lengths.
 """
 
 from __future__ import annotations
 
+import struct
+from functools import cache
+
 import numpy as np
-from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
-from pythonosc.osc_message import OscMessage
-from pythonosc.osc_message_builder import OscMessageBuilder
 from scipy.spatial.transform import Rotation
 
 from facemodel.arkit import ARKIT_NAMES
@@ -22,6 +23,7 @@ OPTION, USUAL = "--vmc", "127.0.0.1:39539"
 BONES = ("Head", "LeftEye", "RightEye")
 UNCALIBRATED, CALIBRATED = 0, 3
 LARGEST = 1400  # bytes of a bundle: a packet that goes through networks in one piece
+BUNDLE = b"#bundle\0" + struct.pack(">Q", 1)  # 1: the time is now
 
 
 def bones(curves) -> dict[str, np.ndarray]:
@@ -31,7 +33,7 @@ def bones(curves) -> dict[str, np.ndarray]:
     return dict(zip(BONES, ours * [1, -1, -1, 1]))  # x counts the other way there
 
 
-def messages(frame: Performed) -> list[OscMessage]:
+def messages(frame: Performed) -> list[bytes]:
     """A frame's messages; of one without a face those alone that say so, and receivers keep what they have."""
     state = CALIBRATED if frame.calibrated else UNCALIBRATED
     found = [_message("/VMC/Ext/OK", int(bool(frame.curves)), state, 0, int(frame.tracked))]
@@ -48,23 +50,26 @@ def messages(frame: Performed) -> list[OscMessage]:
     return [*found, _message("/VMC/Ext/Blend/Apply")]
 
 
-def bundles(found: list[OscMessage]) -> list[bytes]:
+def bundles(found: list[bytes]) -> list[bytes]:
     """The messages in their order, in as few packets as they fit into."""
-    packets, builder, size = [], OscBundleBuilder(IMMEDIATELY), 0
+    packets = [BUNDLE]
     for message in found:
-        if size and size + message.size + 4 > LARGEST - 16:
-            packets.append(builder.build().dgram)
-            builder, size = OscBundleBuilder(IMMEDIATELY), 0
-        builder.add_content(message)
-        size += message.size + 4
-    return [*packets, builder.build().dgram]
+        if len(packets[-1]) + len(message) + 4 > LARGEST:
+            packets.append(BUNDLE)
+        packets[-1] += struct.pack(">i", len(message)) + message
+    return packets
 
 
-def _message(address: str, *values: str | int | float) -> OscMessage:
-    builder = OscMessageBuilder(address)
-    for value in values:
-        builder.add_arg(value)
-    return builder.build()
+def _message(address: str, *values: str | int | float) -> bytes:
+    kinds = "".join({str: "s", int: "i", float: "f"}[type(value)] for value in values)
+    data = (_string(v) if k == "s" else struct.pack(f">{k}", v) for k, v in zip(kinds, values))
+    return _string(address) + _string("," + kinds) + b"".join(data)
+
+
+@cache  # always the same few dozen
+def _string(text: str) -> bytes:
+    data = text.encode("ascii")
+    return data + bytes(4 - len(data) % 4)
 
 
 class Vmc(Udp):

@@ -52,17 +52,18 @@ def test_without_anything_that_finds_it_a_track_is_refused(track):
 def test_action_units_are_the_tracks_expressions(track, model):
     units = Clip.of_track(track, model=model).action_units
     jaw = track.parameters.expression[:, model.arkit["jawOpen"]].numpy()
-    assert len(units.names) == 20 and units.values.shape == (FRAMES, 20)
+    assert len(units.names) == 25 and units.values.shape == (FRAMES, 25)
     found = units.values[:, units.names.index("AU26")]
     there = track.tracked.numpy()
-    np.testing.assert_allclose(found[there], jaw[there], atol=1e-6)
+    np.testing.assert_allclose(found[there], 5 * jaw[there], atol=1e-6)
     assert np.isnan(units.values[~there]).all()
     both = [model.arkit[name] for name in ("eyeBlinkLeft", "eyeBlinkRight")]
     p = track.parameters
     expression = p.expression.clone()
     expression[:, both] = torch.tensor([1.0, 0.5])
     winking = Clip.of_track(track.with_parameters(p.replace(expression=expression)), model=model).action_units
-    assert winking.values[0, winking.names.index("AU45")] == pytest.approx(0.75)
+    lids = winking.values[0, winking.names.index("AU45")]
+    assert 3.75 <= lids <= 5  # one is closed, and the other half closed or, where these lids meet sooner, more
 
 
 def test_landmarks_of_a_detector_alone():
@@ -97,6 +98,9 @@ def test_landmarks_of_a_detector_alone():
     assert finder.calls == ["detect", "refine", "detect", "detect", "refine"]
     with pytest.raises(PortraitError, match="expected a face in at least one frame"):
         Clip(Frames(np.ones((2, 4, 4, 3), np.uint8)), 4, 4, find_landmarks=detected(finder)).landmarks  # noqa: B018
+    finder.scheme = "ibug68"
+    none = Clip(Frames(np.ones((2, 4, 4, 3), np.uint8)), 4, 4, find_landmarks=detected(finder, needed=False)).landmarks
+    assert none.points.shape == (2, 68, 2) and np.isnan(none.points).all()
 
 
 def test_needs_are_checked_before_anything_is_found():

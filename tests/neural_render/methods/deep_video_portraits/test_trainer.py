@@ -11,9 +11,9 @@ from foundation.tensors import read_tensors
 from foundation.threads import threads
 from neural_render.losses.terms import l1
 from neural_render.methods.deep_video_portraits.conditioning import condition, eye_colors, mouth_colors, to_network
-from neural_render.methods.deep_video_portraits.settings import Settings, bfloat16_helps
+from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.trainer import Trainer
-from neural_render.training import order, resume, run
+from neural_render.training import bfloat16_helps, order, resume, run
 from renderer import correspondence_colors
 from tests.neural_render.arrays import moving_disc
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from facemodel import PortraitError
+from facemodel import FrameStatus, PortraitError
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
 from neural_render.methods.face2face.method import Face2Face
 from neural_render.methods.face2face.person import Person, shown
-from neural_render.methods.face2face.planning import plan
+from neural_render.methods.face2face.planning import plan, steadied
 from neural_render.methods.face2face.settings import POLICY
 from renderer import Camera, render
 
@@ -80,11 +80,47 @@ def test_mouths_come_from_frames_that_have_them(model, target, track):
     person = Person.of(target, SMALL)
     own = shown(track.parameters.expanded(), model)
     asked = own.replace(expression=own.expression.flip(0))
-    planned = plan(person, asked, own)
+    planned = plan(person, asked, range(len(track)))
     jaw = own.expression[:, model.expression_index("jawOpen")].numpy()
     taken = np.where(planned.parts[0] == 0, np.arange(len(jaw)), person.frames[planned.parts[0] - 1])
     assert np.abs(jaw[taken] - jaw[::-1]).mean() < 0.5 * np.abs(jaw - jaw[::-1]).mean()
     assert max(planned.drawn[0]) == 0
+
+
+def test_where_the_pose_is_taken_the_nearest_frame_of_the_same_shot_is_underneath(model, target, track):
+    """The clip's own performance backwards: each frame's face is in the clip."""
+    own = shown(track.parameters.expanded(), model)
+    backwards = {name: getattr(own, name).flip(0) for name in ("expression", "rotation", "translation")}
+    taken = lambda person, base: np.where(base == 0, np.arange(len(track)), person.frames[base - 1])  # noqa: E731
+    person, count = Person.of(target, SMALL), len(track)
+    base = plan(person, own.replace(**backwards), range(count)).base
+    assert np.abs(taken(person, base) - np.arange(count)[::-1]).mean() < 1
+    status = track.status.clone()
+    status[count // 2] |= int(FrameStatus.CUT)
+    cut = Person.of(Clip.of_track(replace(track, status=status), target.frames, model), SMALL)
+    shots = np.arange(count) >= count // 2
+    base = plan(cut, own.replace(**backwards), range(count)).base
+    assert (shots[taken(cut, base)] == shots).all()
+
+
+def test_a_frame_of_another_light_is_not_underneath(model, target, track):
+    p = track.parameters
+    illumination = p.illumination.clone()
+    illumination[len(track) // 2 :] *= 0.4
+    person = Person.of(
+        Clip.of_track(track.with_parameters(p.replace(illumination=illumination)), target.frames, model), SMALL
+    )
+    asked = person.parameters.replace(rotation=p.rotation.flip(0))
+    base = plan(person, asked, range(len(track))).base
+    dark = np.arange(len(track)) >= len(track) // 2
+    assert (dark[np.where(base == 0, np.arange(len(track)), person.frames[base - 1])] == dark).all()
+
+
+def test_a_head_does_not_tremble(model, target, track):
+    person, p = Person.of(target, SMALL), track.parameters
+    trembling = p.rotation + 0.02 * torch.tensor([1.0, -1.0]).repeat(len(track) // 2)[:, None]
+    calm = steadied(p.replace(rotation=trembling).expanded(), track, person).rotation
+    assert (calm - p.rotation).abs()[2:-2].max() < 0.006
 
 
 def test_a_mouth_that_the_clip_never_opened_is_drawn(model, target, track):
@@ -96,7 +132,7 @@ def test_a_mouth_that_the_clip_never_opened_is_drawn(model, target, track):
     person = Person.of(Clip.of_track(closed, target.frames, model), SMALL)
     own = shown(closed.parameters.expanded(), model)
     wide = own.replace(expression=own.expression.index_fill(-1, torch.tensor([shut]), 0.8))
-    assert min(plan(person, wide, own).drawn[0]) > 0.5
+    assert min(plan(person, wide, range(len(track))).drawn[0]) > 0.5
 
 
 def test_what_does_not_belong_together_is_refused(model, target, track):

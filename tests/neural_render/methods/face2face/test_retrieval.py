@@ -7,7 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
-from neural_render.methods.face2face.retrieval import OWN, Fader, Shapes, best_way, clusters, jumps, next_state
+from neural_render.methods.face2face.retrieval import (
+    OWN,
+    Fader,
+    Shapes,
+    best_way,
+    clusters,
+    jumps,
+    jumps_beneath,
+    next_state,
+)
 
 
 @pytest.fixture
@@ -38,6 +47,11 @@ def test_neighbours_and_those_that_look_alike_are_near():
     assert graph[1, 3] == pytest.approx(0.6)  # frames 3 and 9, the same but for contrast
     assert graph[1, 4] > 2  # the opposite
     assert graph[OWN, OWN] == 0 and graph[OWN, 1] == 0.6
+
+
+def test_whole_frames_are_one_jump_apart_but_for_neighbours():
+    graph = jumps_beneath(np.array([3, 4, 9]), 3.0, 0.15)
+    assert graph[1].tolist() == pytest.approx([3.0, 0.15, 0.3, 3.0]) and graph[OWN, OWN] == 0
 
 
 def test_a_cut_is_blended_and_a_step_is_not():

@@ -1,0 +1,74 @@
+"""GANimation: each unit moves its part by as much as asked, and attention leaves the rest alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.claims.unit_reader import correlations, read_units, trained_reader
+from benchmarks.image_metrics import psnr
+from facemodel.action_units import STRONGEST
+from neural_render.corpus import Faces
+from neural_render.methods.common.people import to_pixels
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
+from neural_render.methods.weights import Weights, load_network
+
+UNITS = 12  # those that move most where it was trained
+LEVELS = 4  # strengths asked for, from none to what is rare in the corpus
+RARE = 97  # percent of its frames that show less
+KEPT = 0.9  # from which on a pixel is outside the attention's reach
+AROUND = 1.15  # times the landmarks' hull, beyond which is background
+
+
+def claims(weights: Weights, trained: Faces, unseen: Faces, work: Path) -> dict[str, float]:
+    """Figures of the issue's table, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
+    reader = trained_reader(trained, work / "unit_reader.safetensors")
+    truth = correlations(unseen.units, read_units(reader, unseen.pictures(np.arange(len(unseen)))))
+    chosen = np.argsort(-trained.units.std(0))[:UNITS]
+    rows = [np.flatnonzero(unseen.person == p) for p in np.unique(unseen.person)]
+    rows = np.array([r[unseen.units[r].sum(1).argmin()] for r in rows])
+    photographs = unseen.pictures(rows)
+    outside = np.stack([background(points, unseen.size) for points in unseen.landmarks[rows]])
+    found, changes, quiet = [], [], []
+    for column in chosen:
+        name, most = trained.unit_names[column], np.percentile(trained.units[:, column], RARE)
+        asked = np.linspace(0, most, LEVELS)
+        measured = []
+        for value in asked:
+            edit = edited(weights, photographs, name, float(value))
+            measured.append(read_units(reader, edit.picture)[:, column])
+            kept = (edit.kept > KEPT).expand_as(edit.picture)
+            changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
+            quiet.append(psnr(to_pixels(edit.picture), to_pixels(photographs), outside))
+        both = np.repeat(asked, len(rows))[:, None], np.concatenate(measured)[:, None]
+        found.append(float(correlations(*both)[0]))
+    return {
+        "ganimation.units": float(np.mean(found)),
+        "ganimation.reader": float(truth[chosen].mean()),
+        "ganimation.change_outside_mask": float(np.mean(changes)),
+        "ganimation.background_psnr": float(np.mean(quiet)),
+        **{f"ganimation.units.{trained.unit_names[c]}": r for c, r in zip(chosen, found)},
+    }
+
+
+@torch.no_grad()
+def edited(weights: Weights, photographs: Tensor, name: str, value: float) -> Edit:
+    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them."""
+    h = weights.header
+    critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic")
+    generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator")
+    wanted = critic(photographs)[1].clamp(0, 1)
+    wanted[:, h.units.index(name)] = value / STRONGEST
+    return generator(photographs, wanted)
+
+
+def background(points: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) bool: beyond a face's landmarks (L, 2), -1 to 1."""
+    middle = points.mean(0)
+    outline = ((middle + AROUND * (points - middle) + 1) * size / 2).round().astype(np.int32)
+    inside = cv2.fillConvexPoly(np.zeros((size, size), np.uint8), cv2.convexHull(outline), 1)
+    return inside == 0

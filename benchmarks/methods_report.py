@@ -1,0 +1,87 @@
+"""What ``benchmarks.methods`` leaves: the file that `portrait methods` shows, a table for the docs, a contact sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from foundation.atomic import write_file
+
+BEGIN, END = "<!-- benchmarks.methods -->", "<!-- end -->"
+HEADS = {
+    "psnr": "PSNR, dB", "ssim": "SSIM", "landmarks": "landmarks, %", "identity": "identity", "pose": "pose, deg",
+    "expression": "expression, %",
+}  # fmt: skip
+BORDER, LINE = 150, 20  # px beside and above a contact sheet's pictures
+
+
+def write_figures(path: Path, settings: Mapping, methods: Mapping[str, Mapping]) -> None:
+    """Adds methods to the file, or begins it anew where it is of other settings."""
+    told = json.loads(path.read_text()) if path.is_file() else {}
+    known = told.get("methods", {}) if told.get("settings") == dict(settings) else {}
+    table = {"settings": dict(settings), "methods": dict(sorted((known | dict(methods)).items()))}
+    write_file(path, json.dumps(table, indent=1) + "\n", "figures")
+
+
+def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
+    """A table: a row a method, each figure of the same person and across persons."""
+    rows = [["", "steps", "landmarks over still", *HEADS.values()]]
+    for method, figures in methods.items():
+        over = figures["over_still"]
+        cells = [
+            cell(figures["same"].get(m), figures["across"].get(m), 100 if HEADS[m].endswith("%") else 1) for m in HEADS
+        ]
+        rows.append([method, str(figures.get("steps") or ""), cell(over["same"], over["across"]), *cells])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, f"| --- |{' --- |' * (len(rows[0]) - 1)}")
+    what = (
+        f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
+        f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."
+    )
+    return "\n".join([what, "", *lines, *curves(methods)])
+
+
+def curves(methods: Mapping[str, Mapping]) -> list[str]:
+    """Lines: the landmark error over the still picture's along each training that was measured on its way."""
+    told = []
+    for name, figures in methods.items():
+        for point in figures.get("curve", ()):
+            told.append(
+                f"| {name} | {point['minutes']:g} | {point['steps']} | {cell(point['same'], point['across'])} |"
+            )
+    head = ["", "| | minutes | steps | landmarks over still |", "| --- | --- | --- | --- |"]
+    return [*head, *told] if told else []
+
+
+def cell(same: float | None, across: float | None, times: float = 1) -> str:
+    return " / ".join("-" if value is None else f"{times * value:.3g}" for value in (same, across))
+
+
+def put_into(path: Path, text: str) -> None:
+    """Puts a text between the marks of a page."""
+    page = path.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    write_file(path, f"{before}{BEGIN}\n{text}\n{END}{after}", "page")
+
+
+def contact_sheet(path: Path, rows: Mapping[str, Sequence[np.ndarray]], heads: Sequence[str], side: int = 96) -> None:
+    """Rows of pictures (S, S, 3) uint8 by name, with the columns' heads above, as a JPEG."""
+    width = BORDER + side * len(heads)
+    sheet = np.full((LINE + side * len(rows), width, 3), 255, np.uint8)
+    text = {"fontFace": cv2.FONT_HERSHEY_SIMPLEX, "fontScale": 0.38, "color": (0, 0, 0), "lineType": cv2.LINE_AA}
+    for k, head in enumerate(heads):
+        cv2.putText(sheet, head, (BORDER + side * k + 3, LINE - 6), **text)
+    for r, (name, pictures) in enumerate(rows.items()):
+        top = LINE + side * r
+        cv2.putText(sheet, name, (3, top + side // 2), **text)
+        for k, picture in enumerate(pictures):
+            left = BORDER + side * k
+            shown = cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
+            sheet[top : top + side, left : left + side] = shown
+    encoded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    write_file(path, encoded.tobytes(), "contact sheet")

@@ -1,0 +1,103 @@
+"""GANimation's generator, which says what stays and how the rest looks, and its critic, which reads action units."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from neural_render.losses.wasserstein import between, gradient_penalty
+from neural_render.networks import ResidualBlock, initialize_normal, make_norm
+
+
+class Edit(NamedTuple):
+    """What the generator makes of pictures (N, 3, H, W) in [-1, 1]."""
+
+    picture: Tensor  # (N, 3, H, W) in [-1, 1]
+    kept: Tensor  # (N, 1, H, W) in [0, 1]: how much of a pixel stays, 1 for all; the paper's attention mask
+    colours: Tensor  # (N, 3, H, W) in [-1, 1]: what takes the rest's place
+
+
+class EditGenerator(nn.Module):
+    """A picture and the units that it should show to an edit (Pumarola et al., ECCV 2018, Sec. 4.1 and 5.1).
+
+    c7-64, d128, d256, six residual blocks, u128, u64, then two 7 x 7 heads: colours and what is kept. 4 x 4
+    convolutions of stride 2 and as many deconvolutions, instance normalisation. Channels scale with ``width``, 64 in
+    the paper. H and W are multiples of four.
+
+    Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
+    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: that
+    convolution has no instance normalisation, which would take just such a number away.
+    """
+
+    def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+
+        def finish(channels: int) -> list[nn.Module]:
+            return [make_norm("instance", channels), nn.ReLU(inplace=True)]
+
+        self.from_picture = nn.Conv2d(3, width, 7, padding=3)
+        self.from_units = nn.Linear(units, width, bias=False)
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
+        for a in (width, 2 * width):
+            layers += [nn.Conv2d(a, 2 * a, 4, stride=2, padding=1, bias=False), *finish(2 * a)]
+        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        for a in (4 * width, 2 * width):
+            layers += [nn.ConvTranspose2d(a, a // 2, 4, stride=2, padding=1, bias=False), *finish(a // 2)]
+        self.body = nn.Sequential(*layers)
+        self.to_colours = nn.Conv2d(width, 3, 7, padding=3, bias=False)
+        self.to_kept = nn.Conv2d(width, 1, 7, padding=3, bias=False)
+        initialize_normal(self)
+        nn.init.normal_(self.from_units.weight, 0.0, 7 * 0.02)  # the sum of 7 x 7 weights of the others' start
+
+    def forward(self, picture: Tensor, units: Tensor) -> Edit:
+        """picture (N, 3, H, W) in [-1, 1]; units (N, K), 0 to 1."""
+        x = self.body(self.from_picture(picture) + self.from_units(units)[..., None, None])
+        kept, colours = torch.sigmoid(self.to_kept(x).float()), torch.tanh(self.to_colours(x).float())
+        return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
+
+    def there_and_back(self, picture: Tensor, wanted: Tensor, own: Tensor) -> tuple[Edit, Edit]:
+        """The edit, and the edit of its picture that should undo it."""
+        there = self(picture, wanted)
+        return there, self(there.picture, own)
+
+
+class UnitCritic(nn.Module):
+    """Pictures (N, 3, S, S) to scores of patches, and to the units that they show (N, K).
+
+    Halves the picture down to 2 px by 4 x 4 convolutions with leaky ReLU 0.01, ``width`` * (1, 2, 4, ...) channels and
+    no normalisation; two heads, without biases (the paper's six layers are for 128 px).
+    """
+
+    def __init__(self, units: int, size: int = 128, width: int = 64) -> None:
+        super().__init__()
+        levels = size.bit_length() - 2
+        if 2 ** (levels + 1) != size or levels < 2:
+            raise ValueError(f"size: expected a power of two of at least 8, got {size}")
+        layers: list[nn.Module] = []
+        for a, b in zip([3, *(width * 2**k for k in range(levels - 1))], (width * 2**k for k in range(levels))):
+            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(0.01)]
+        self.body = nn.Sequential(*layers)
+        last = width * 2 ** (levels - 1)
+        self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
+        self.to_units = nn.Conv2d(last, units, 2, bias=False)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
+                nn.init.kaiming_normal_(layer.weight, 0.01)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
+        x = self.body(pictures)
+        return self.to_score(x).float(), self.to_units(x).float().flatten(1)
+
+    def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.
+
+        Those of the N and of M more.
+        """
+        real, made, more = real.float(), made.float(), more.float()
+        mixed, n = between(real, made), len(real)
+        scores, units = self(torch.cat([mixed, made, real, more]))
+        on_mixed, on_made, on_real = scores[: 3 * n].chunk(3)
+        return on_real, on_made, gradient_penalty(on_mixed, mixed), units[2 * n :]

@@ -1,0 +1,53 @@
+"""What a training of GANimation is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foundation.errors import PortraitError
+from neural_render.methods.base import TrainingBudget, option
+
+SIZES = (64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Options(TrainingBudget):
+    """What a user decides."""
+
+    size: int = option(64, "px of the network's pictures: 64, 128 (the paper's) or 256")
+    width: int = option(16, "channels of the generator's first layer; the paper's has 64")
+    critic: int = option(32, "of the critic's, which costs less; the paper's has 64")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size not in SIZES:
+            raise PortraitError(f"size: expected {', '.join(map(str, SIZES))}, got {self.size}")
+        for name in ("width", "critic"):
+            if getattr(self, name) < 4:
+                raise PortraitError(f"{name}: expected at least 4, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides the result of a number of steps, but for the data. A step is one of the critic."""
+
+    size: int = 64
+    width: int = 16
+    critic: int = 32
+    batch: int = 8  # the paper's is 25
+    more: int = 32  # pictures, beside the batch, whose units alone the critic reads in a step: that costs little
+    rate: float = 4e-4  # Adam's, of both networks; the paper's is 1e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    units_first: int = 400  # steps at the start in which the critic learns to read units, and nothing else is done
+    critic_steps: int = 3  # for each of the generator's; the paper has 5
+    penalty: float = 10.0  # weight of the critic's gradient penalty; its score's is 1
+    units: float = 160.0  # of the squared error of units; the released code's 4000 over its batch
+    cycle: float = 10.0  # of L1 between a picture and its edit undone
+    kept: float = 0.1  # of how much is kept on average
+    smooth: float = 2.5e-4  # of a mask's summed differences; the released code's 1e-5 times its batch
+    noise: float = 0.1  # wanted units are somebody's, up to so much more or less
+    clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
+    ema: float = 0.998  # decay of the averaged generator, which is the one that is kept
+    bfloat16: bool = False
+    seed: int = 0

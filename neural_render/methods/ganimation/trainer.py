@@ -1,0 +1,128 @@
+"""GANimation's training step: a critic that tells real faces and reads units, a generator that edits them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemodel.action_units import STRONGEST
+from foundation.errors import PortraitError
+from neural_render.corpus import Faces
+from neural_render.losses.terms import l1, total_variation
+from neural_render.methods.common.people import to_pixels
+from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
+from neural_render.methods.ganimation.settings import Settings
+from neural_render.training import BaseTrainer
+
+DRIFT = 1e-3  # weight of the scores' squares, before there is anything to tell from real pictures
+LEAST_SPREAD = 0.1  # of 5: a unit whose standard deviation is less doesn't move in the corpus
+
+
+def moving_units(faces: Faces) -> list[int]:
+    """Columns of the units that the corpus shows in different strengths. PortraitError where there are none."""
+    moving = np.flatnonzero(faces.units.std(0) > LEAST_SPREAD).tolist()
+    if not moving:
+        raise PortraitError(
+            "clips: expected action units that change, found none that do; train on clips that show more"
+        )
+    return moving
+
+
+class Trainer(BaseTrainer):
+    """See the module. Units are 0 to 1 here, 5 being 1."""
+
+    watched = ("cycle",)
+    shown = 6  # columns of a sheet of samples
+
+    def __init__(self, settings: Settings, faces: Faces, fabric) -> None:
+        super().__init__(settings, fabric)
+        s, self.faces, columns = settings, faces, moving_units(faces)
+        self.names = tuple(faces.unit_names[k] for k in columns)
+        self.units = torch.from_numpy(faces.units[:, columns] / STRONGEST).to(self.device)
+        with self.random(-1):
+            generator = EditGenerator(len(columns), s.width)
+            critic = UnitCritic(len(columns), s.size, s.critic)
+        self.add("generator", generator, self._adam, averaged=True, methods=("there_and_back",))
+        self.add("critic", critic, self._adam, methods=("compare",))
+
+    def _adam(self, parameters) -> torch.optim.Optimizer:
+        s = self.settings
+        return torch.optim.Adam(parameters, lr=s.rate, betas=(s.beta1, s.beta2), fused=True)
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (N + M, 3, S, S), half of them mirrored, their units, and those (N, K) that N of them should get."""
+        s = self.settings
+        drawn = self.faces.pairs(self.step, 2 * s.batch + s.more, s.seed, 1)[:, 0]
+        parts = np.split(drawn, [s.batch, 2 * s.batch])
+        rows, others, more = (self.share(part) for part in parts)
+        rows = np.concatenate([rows, more])
+        real = self.faces.pictures(rows).to(self.device)
+        real = torch.where(torch.rand(len(real), 1, 1, 1, device=self.device) < 0.5, real.flip(-1), real)
+        wanted = self.units[others]
+        wanted = wanted + s.noise * (2 * torch.rand_like(wanted) - 1)
+        return real, self.units[rows], wanted
+
+    def losses(self) -> dict[str, Tensor]:
+        real, own, wanted = self.batch()
+        if self.step < self.settings.units_first:
+            return self._read(real, own)
+        values = self._criticise(real, own, wanted)
+        if (self.step + 1) % self.settings.critic_steps == 0:
+            values |= self._edit(real[: len(wanted)], own[: len(wanted)], wanted)
+        return values
+
+    def _read(self, pictures: Tensor, own: Tensor) -> dict[str, Tensor]:
+        """The critic's step on units alone; its scores are held near zero meanwhile."""
+        scores, found = self.networks["critic"](pictures)
+        values = {"units-real": (found - own).square().mean()}
+        self.update("critic", self.settings.units * values["units-real"] + DRIFT * scores.square().mean())
+        return values
+
+    def _criticise(self, pictures: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        s = self.settings
+        real, more = pictures.split([len(wanted), len(pictures) - len(wanted)])
+        with torch.no_grad():
+            made = self.networks["generator"](real, wanted).picture
+        on_real, on_made, penalty, found = self.networks["critic"].compare(real, made, more)
+        values = {
+            "distance": on_real.mean() - on_made.mean(),
+            "penalty": penalty,
+            "units-real": (found - own).square().mean(),
+        }
+        self.update("critic", s.penalty * values["penalty"] + s.units * values["units-real"] - values["distance"])
+        return values
+
+    def _edit(self, real: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        s = self.settings
+        there, back = self.networks["generator"].there_and_back(real, wanted, own)
+        scores, found = self.networks["critic"](there.picture)
+        values = {
+            "units-made": (found - wanted).square().mean(),
+            "cycle": l1(back.picture, real),
+            "kept": (there.kept.mean() + back.kept.mean()) / 2,
+            "smooth": total_variation(there.kept) + total_variation(back.kept),
+        }
+        total = sum(w * values[name] for name, w in (("cycle", s.cycle), ("smooth", s.smooth), ("units-made", s.units)))
+        self.update("generator", total + 2 * s.kept * values["kept"] - scores.mean())
+        return values
+
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Rows: faces, the same with one of the units at its strongest, what is kept of them."""
+        rows = self.faces.pairs(0, self.shown, self.settings.seed, 1)[:, 0]
+        real, wanted = self.faces.pictures(rows).to(self.device), self.units[rows].clone()
+        for k in range(len(rows)):
+            wanted[k, k % wanted.shape[1]] = self.units[:, k % wanted.shape[1]].max()
+        with self.fabric.autocast():
+            made = self.averages["generator"](real, wanted)
+        sheet = [to_pixels(p) for p in (real, made.picture, 2 * made.kept.expand_as(real) - 1)]
+        return np.concatenate([np.concatenate(list(row), 1) for row in sheet])
+
+    def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = {f"generator.{k}": v for k, v in self.averages["generator"].state_dict().items()}
+        tensors |= {f"critic.{k}": v for k, v in self.modules["critic"].state_dict().items()}
+        s = self.settings
+        return tensors, {"size": s.size, "width": s.width, "critic": s.critic, "units": self.names}

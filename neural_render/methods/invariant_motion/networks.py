@@ -1,0 +1,179 @@
+"""Landmarks to motion codes, a picture and codes to pictures, and those who judge both."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neural_render.networks import AdaIN, DownModule, identity_grid, warp
+
+HIDDEN = 256  # of the motion encoder's layers
+FLOW = 1.0  # farthest that a pixel comes from, of a picture's half side
+
+
+class MotionEncoder(nn.Module):
+    """E_L: sequences of landmarks (N, T, L, 2) to motion codes (N, T, M), of length sqrt(M) each.
+
+    A frame's points alone, two layers; then two convolutions over three frames, the first and last frame going on for
+    ever. So any length goes in.
+    """
+
+    def __init__(self, points: int, codes: int) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(points, 2))
+        self.register_buffer("spread", torch.ones(()))
+        self.of_frame = nn.Sequential(nn.Linear(2 * points, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
+        self.over_time = nn.Conv1d(HIDDEN, HIDDEN, 3, padding=1, padding_mode="replicate")
+        self.to_code = nn.Conv1d(HIDDEN, codes, 3, padding=1, padding_mode="replicate")
+
+    @torch.no_grad()
+    def learn_scale(self, landmarks: Tensor) -> None:
+        """Takes the mean of landmarks (N, L, 2) and their spread about it for the middle of its input."""
+        self.middle.copy_(landmarks.mean(0))
+        self.spread.copy_((landmarks - self.middle).std())
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        x = self.of_frame(((landmarks - self.middle) / self.spread).flatten(2)).transpose(1, 2)
+        x = self.to_code(x + F.relu(self.over_time(x))).transpose(1, 2).float()
+        return F.normalize(x, dim=-1) * x.shape[-1] ** 0.5
+
+
+class StyledUp(nn.Module):
+    """Doubled by the nearest pixel, the encoder's features beside it, 3 x 3 convolution, AdaIN, ReLU."""
+
+    def __init__(self, inputs: int, skips: int, outputs: int, styles: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs + skips, outputs, 3, padding=1)
+        self.style = AdaIN(outputs, styles)
+
+    def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
+        x = torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], 1)
+        return F.relu(self.style(self.convolution(x), style))
+
+
+class ContentGenerator(nn.Module):
+    """E_C and the decoder: a target's picture (N, 3, S, S), its motion and the wanted ones to pictures (N, T, 3, S, S).
+
+    The content encoder halves the picture to S / 8; the mean of its last features is the identity code. A decoder told
+    identity and motion says where each pixel comes from, by an affine map for the head and a field for the rest; the
+    picture and the finest features are fetched from there, and a second, at full size, says what is painted over them.
+    """
+
+    def __init__(self, width: int, codes: int) -> None:
+        super().__init__()
+        w = (width, 2 * width, 4 * width)
+        self.down = nn.ModuleList(
+            DownModule(a, b, norm) for a, b, norm in zip((3, *w), w, ("none", "instance", "instance"))
+        )
+        styles = w[-1] + 2 * codes
+        self.to_style = nn.Sequential(nn.Linear(styles, styles), nn.ReLU())
+        self.bend = nn.Conv2d(w[2], w[2], 3, padding=1)
+        self.bend_style = AdaIN(w[2], styles)
+        self.up = nn.ModuleList([StyledUp(w[2], w[1], w[1], styles), StyledUp(w[1], w[0], w[0], styles)])
+        self.to_head = nn.Linear(styles, 6)
+        self.to_flow = nn.Conv2d(w[0], 2, 3, padding=1)
+        self.paint = StyledUp(2 * w[0], 3, w[0], styles)
+        self.to_picture = nn.Conv2d(w[0] + 3, 4, 3, padding=1)  # colours beside features, whose mean is normalised away
+        nn.init.normal_(self.to_flow.weight, std=1e-3)
+        for zero in (self.to_flow.bias, self.to_head.weight, self.to_head.bias):
+            nn.init.zeros_(zero)
+
+    def forward(self, picture: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+        """own (N, M), the motion code of the picture itself; wanted (N, T, M)."""
+        features, x = [], picture
+        for module in self.down:
+            x = module(x)
+            features.append(x)
+        count = wanted.shape[1]
+        identity = x.mean((2, 3))
+        known = torch.cat([identity.float(), own.float()], 1).repeat_interleave(count, 0)
+        style = self.to_style(torch.cat([known, wanted.float().flatten(0, 1)], 1))
+        fine, middle, x, picture = (t.repeat_interleave(count, 0) for t in (*features, picture))
+        x = F.relu(self.bend_style(self.bend(x), style))
+        x = self.up[1](self.up[0](x, middle, style), fine, style)
+        local = FLOW * torch.tanh(self.to_flow(x).float())
+        head = self.to_head(style).float().unflatten(1, (2, 3))
+        large = F.interpolate(local, scale_factor=2, mode="bilinear", align_corners=False)
+        fetched = warp(picture.float(), moved(head, large))
+        x = torch.cat([x, warp(fine.float(), moved(head, local)).to(x.dtype)], 1)
+        x = self.paint(x, fetched.to(x.dtype), style)
+        x = self.to_picture(torch.cat([x, fetched.to(x.dtype)], 1)).float()
+        made = torch.lerp(fetched, torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:] - 2))  # begins with little paint
+        return made.unflatten(0, (-1, count))
+
+
+def moved(head: Tensor, local: Tensor) -> Tensor:
+    """A flow (N, H, W, 2): an affine map (N, 2, 3), less the identity, and a local one (N, 2, H, W) on top."""
+    grid = identity_grid(*local.shape[-2:], device=local.device)
+    places = torch.cat([grid, torch.ones_like(grid[..., :1])], -1)
+    return torch.einsum("hwc,ndc->nhwd", places, head) + local.movedim(1, -1)
+
+
+class MotionNetworks(nn.Module):
+    """The motion encoder and the generator."""
+
+    def __init__(self, points: int, width: int, codes: int) -> None:
+        super().__init__()
+        self.motion = MotionEncoder(points, codes)
+        self.generator = ContentGenerator(width, codes)
+
+    def forward(self, picture: Tensor, own: Tensor, landmarks: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Targets (N, 3, S, S), their landmarks (N, L, 2), drivers' (N, T, L, 2), and more sequences (B, T, L, 2).
+
+        Made pictures (N, T, 3, S, S), and motion codes of the N and of the B sequences.
+        """
+        codes = self.motion(torch.cat([landmarks, others]))
+        mine = self.motion(own[:, None])[:, 0]
+        return self.generator(picture, mine, codes[: len(landmarks)]), *codes.split([len(landmarks), len(others)])
+
+
+class PeopleClassifier(nn.Module):
+    """D_C: motion codes (..., M) to logits of people (..., people)."""
+
+    def __init__(self, codes: int, people: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(codes, HIDDEN), nn.LeakyReLU(0.2), nn.Linear(HIDDEN, people))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.layers(codes).float()
+
+
+class Judge(nn.Module):
+    """D_I, D_tmp, D_id: what is stacked as channels (N, inputs, S, S) to logits of patches, positive for real."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            DownModule(inputs, width, "none"), DownModule(width, 2 * width, "instance"),
+            DownModule(2 * width, 4 * width, "instance"), nn.Conv2d(4 * width, 1, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).float()
+
+
+class Judges(nn.Module):
+    """The discriminators of pictures: D_I of one, D_id of one beside a target's, D_tmp of a sequence's frames."""
+
+    def __init__(self, frames: int, width: int, *, temporal: bool) -> None:
+        super().__init__()
+        self.picture, self.who = Judge(3, width), Judge(6, width)
+        self.sequence = Judge(3 * frames, width) if temporal else None
+
+    def compare(
+        self, made: Tensor, real: Tensor, target: Tensor, same: Tensor, other: Tensor
+    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """Logits by name: of what is real, of what isn't, and those of the latter that the generator is told of.
+
+        made, real (N, T, 3, S, S); target (N, 3, S, S), same another picture of that person, other one of another.
+        """
+        of_made = self.picture(made.flatten(0, 1))
+        found = {"picture": (self.picture(real.flatten(0, 1)), of_made, of_made)}
+        who = lambda x: self.who(torch.cat([target, x], 1))  # noqa: E731
+        of_made = who(made[:, 0])
+        found["who"] = (who(same), torch.cat([of_made, who(other)]), of_made)
+        if self.sequence is not None:
+            of_made = self.sequence(made.flatten(1, 2))
+            found["sequence"] = (self.sequence(real.flatten(1, 2)), of_made, of_made)
+        return found

@@ -1,0 +1,140 @@
+"""Identity-invariant motion's training: pictures from other people's landmarks, codes that tell nobody who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from foundation.errors import PortraitError
+from neural_render.corpus import Faces
+from neural_render.losses.adversarial import adversarial
+from neural_render.losses.base import Context
+from neural_render.losses.objective import Objective
+from neural_render.methods.common.people import to_pixels
+from neural_render.methods.invariant_motion.networks import Judges, MotionNetworks, PeopleClassifier
+from neural_render.methods.invariant_motion.sampling import Sequences, moments, sequences
+from neural_render.methods.invariant_motion.settings import Settings
+from neural_render.training import BaseTrainer
+
+
+def anonymity(logits: Tensor) -> Tensor:
+    """How far guesses of people (..., people) are from knowing nothing: the divergence of the even guess from them."""
+    return -F.log_softmax(logits, -1).mean() - float(np.log(logits.shape[-1]))
+
+
+def told_apart(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding each moment of a (N, M) among those of b (N, M), and back, by cosine.
+
+    van den Oord et al., "Representation learning with contrastive predictive coding", 2018, Eq. 4.
+    """
+    logits = F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T / temperature
+    right = torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
+
+
+class Trainer(BaseTrainer):
+    """See the module."""
+
+    watched = ("l1",)
+    shown = 6  # columns of a sheet
+
+    def __init__(self, settings: Settings, faces: Faces, fabric) -> None:
+        super().__init__(settings, fabric)
+        s, self.faces = settings, faces
+        if np.bincount(faces.clip).max() < s.frames:
+            raise PortraitError(
+                f"clips: expected at least one of {s.frames} frames with a face, found none; train on longer clips"
+            )
+        self.landmarks = torch.from_numpy(faces.landmarks).to(self.device)
+        self.people = torch.from_numpy(faces.person).to(self.device)
+        self.objective = Objective(s.losses, {"vgg": s.vgg}, self.device)
+        self.adversarial = adversarial("least-squares")
+        with self.random(-1):
+            networks = MotionNetworks(faces.landmarks.shape[1], s.width, s.motion)
+            judges = Judges(s.frames, s.width, temporal=s.temporal)
+            classifier = PeopleClassifier(s.motion, len(faces.people))
+        networks.motion.learn_scale(torch.from_numpy(faces.landmarks))
+        self.add("networks", networks, lambda p: self._adam(p, s.rate), averaged=True)
+        self.add("judges", judges, lambda p: self._adam(p, s.rate_discriminators), methods=("compare",))
+        self.add("classifier", classifier, lambda p: self._adam(p, s.rate))
+
+    def _adam(self, parameters: Iterator[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        s = self.settings
+        return torch.optim.Adam(parameters, rate, (s.beta1, s.beta2), fused=True)
+
+    def batch(self) -> tuple[Sequences, np.ndarray, np.ndarray]:
+        """This process's sequences with pictures, and (B, 2 T) those of landmarks alone with others' beside them."""
+        s, faces, share = self.settings, self.faces, self.share
+        drawn = sequences(faces, self.step, s.batch, s.frames, s.seed)
+        drawn = Sequences(*(share(rows) for rows in vars(drawn).values()))
+        wide = faces.successive(self.step, s.wide, s.seed + 1, s.frames)
+        others, same = moments(faces, wide, self.step, s.seed + 1)
+        return drawn, share(np.concatenate([wide, others], 1)), share(same)
+
+    def losses(self) -> dict[str, Tensor]:
+        s, (drawn, wide, same) = self.settings, self.batch()
+        picture = lambda rows: self.faces.pictures(rows).to(self.device)  # noqa: E731
+        target, real = picture(drawn.target), picture(drawn.shown)
+        both = torch.from_numpy(wide).unflatten(1, (2, -1)).flatten(0, 1)
+        made, _, codes = self.networks["networks"](
+            target, self.landmarks[drawn.target], self.landmarks[drawn.driver], self.landmarks[both]
+        )
+        made, codes = made.float(), codes.float()
+        values = {"people": self._learn_people(codes.detach(), both)}
+        known = torch.from_numpy(drawn.known)
+        total, seen = self.objective(Context(made[known].flatten(0, 1), real[known].flatten(0, 1)))
+        values |= seen
+        values["anonymous"] = anonymity(self.networks["classifier"](codes))
+        total = total + s.anonymous * values["anonymous"]
+        if same.any():
+            # Of each sequence one moment, so that no two are nearly the same.
+            when = torch.randint(s.frames, (len(same),))
+            one, other = codes.unflatten(0, (-1, 2)).unbind(1)
+            one, other = (c[torch.arange(len(c)), when][torch.from_numpy(same)] for c in (one, other))
+            values["alike"] = told_apart(one, other, s.temperature)
+            total = total + s.alike * values["alike"]
+        if self.step >= s.adversarial_after:
+            direction, others = self._judge(made.detach(), picture(drawn.driver), target, picture(drawn.same))
+            total, values = total + (made * direction).sum(), {**values, **others}
+        self.update("networks", total)
+        return values
+
+    def _learn_people(self, codes: Tensor, rows: Tensor) -> Tensor:
+        """The classifier's step on motion codes (B, T, M) of rows (B, T); its loss."""
+        loss = F.cross_entropy(self.networks["classifier"](codes).flatten(0, 1), self.people[rows].flatten())
+        self.update("classifier", loss)
+        return loss
+
+    def _judge(self, made: Tensor, real: Tensor, target: Tensor, same: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Trains the judges; the gradient in ``made`` of what they say of it, and the losses."""
+        made = made.requires_grad_()
+        with self.fabric.autocast():
+            found = self.networks["judges"].compare(made, real, target, same, target.roll(1, 0))
+        pair = self.adversarial
+        values = {name: pair.generator(on_made) for name, (_, _, on_made) in found.items()}
+        self.fabric.backward(self.settings.adversarial * sum(values.values()), inputs=[made], retain_graph=True)
+        own = sum(pair.discriminator(on_real, on_fake) for on_real, on_fake, _ in found.values())
+        self.update("judges", own)
+        return made.grad, {**values, "judges": own.detach()}
+
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Rows: targets, drivers' frames, the targets so."""
+        drawn = sequences(self.faces, 0, self.shown, self.settings.frames, self.settings.seed)
+        driver, target = self.faces.pictures(drawn.driver[:, -1]), self.faces.pictures(drawn.target).to(self.device)
+        points = self.landmarks[drawn.driver]
+        with self.fabric.autocast():
+            made, _, _ = self.averages["networks"](target, self.landmarks[drawn.target], points, points[:1])
+        parts = (target, driver, made[:, -1])
+        return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])
+
+    def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        s = self.settings
+        tensors = {f"networks.{k}": v for k, v in self.averages["networks"].state_dict().items()}
+        own = {"size": s.size, "width": s.width, "motion": s.motion, "scheme": self.faces.scheme}
+        return tensors, own | {"points": self.faces.landmarks.shape[1]}

@@ -1,0 +1,54 @@
+"""Pictures to codes: the forms of ResNeXt-50 and MobileNetV2, narrower where asked."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+from torchvision.models import MobileNetV2
+from torchvision.models.resnet import Bottleneck
+
+from neural_render.networks.blocks import Norm, make_norm
+
+DEPTHS = (3, 4, 6, 3)  # blocks of ResNeXt-50's four stages
+
+
+class ResNeXtEncoder(nn.Module):
+    """(N, 3, H, W) to codes (N, outputs): ResNeXt-50 of 32 groups of 4 (Xie et al., CVPR 2017) at a width of 64.
+
+    Narrower ones have half as many groups as ``width``, of 4 channels in the first stage as well.
+    """
+
+    def __init__(self, outputs: int, width: int = 64, norm: Norm = "group") -> None:
+        super().__init__()
+        make = partial(make_norm, norm)
+        layers = [nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), make(width), nn.ReLU(inplace=True)]
+        layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+        x = width
+        for stage, depth in enumerate(DEPTHS):
+            planes = width * 2**stage
+            for block in range(depth):
+                stride, shortcut = 2 if stage and not block else 1, None
+                if not block:
+                    shortcut = nn.Sequential(nn.Conv2d(x, 4 * planes, 1, stride, bias=False), make(4 * planes))
+                layers.append(Bottleneck(x, planes, stride, shortcut, width // 2, 4 * 64 // width, 1, make))
+                x = 4 * planes
+        self.body = nn.Sequential(*layers)
+        self.to_code = nn.Linear(x, outputs)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.to_code(self.body(pictures).mean((2, 3)))
+
+
+class MobileEncoder(nn.Module):
+    """(N, 3, H, W) to codes (N, outputs): MobileNetV2 (Sandler et al., CVPR 2018), channels times ``width`` / 64.
+
+    Channels are multiples of eight, the last layer's 1280 whatever the width.
+    """
+
+    def __init__(self, outputs: int, width: int = 64, norm: Norm = "group") -> None:
+        super().__init__()
+        self.body = MobileNetV2(outputs, width / 64, norm_layer=partial(make_norm, norm), dropout=0.0)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.body(pictures)

@@ -1,0 +1,111 @@
+"""``benchmarks.methods``: who does what, measures in closed form, the report, and the whole on two people."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import methods as bench
+from benchmarks.methods_measures import MEASURES, expression_error, landmark_error, summary
+from benchmarks.methods_people import SEEN, Unseen
+from benchmarks.methods_report import BEGIN, END, contact_sheet, markdown, put_into, write_figures
+from neural_render.corpus import Faces
+from neural_render.methods.base import METHODS
+from portrait.services.clips_dataset import ClipOptions
+from portrait.video import read_image
+from tests.extension.toy_method import ToyMethod, register
+
+
+@pytest.fixture
+def unseen(tmp_path):
+    """Three people in four performances of 12 frames; a clip's label says whose it is and what is done."""
+    person, performance, frame = (n.ravel() for n in np.meshgrid(range(3), range(4), range(12), indexing="ij"))
+    clip = person * 4 + performance
+    faces = Faces(
+        tmp_path / "none", 8, ("a", "b", "c"), person, clip, performance, frame, np.ones(12),
+        np.zeros((144, 478, 2), np.float32), "mediapipe478",
+    )  # fmt: skip
+    return Unseen(faces, [SimpleNamespace(person="abc"[k // 4], performance=str(k % 4)) for k in range(12)])
+
+
+@pytest.mark.parametrize(("kind", "whose"), [("same", "abc"), ("across", "bca")])
+def test_the_truth_is_the_target_doing_what_the_driver_did(unseen, kind, whose):
+    faces = unseen.faces
+    for who, (pair, driver) in enumerate(zip(unseen.pairs(kind), whose, strict=True)):
+        assert pair.target.person == "abc"[who] and pair.driver.person == driver
+        assert pair.target.performance != pair.driver.performance
+        assert faces.frame[pair.truth].tolist() == faces.frame[pair.driven].tolist() == list(SEEN)
+        assert (faces.person[pair.truth] == who).all() and faces.person[pair.still] == who
+        assert {str(p) for p in faces.performance[pair.truth]} == {pair.driver.performance}
+        assert str(faces.performance[pair.still]) == pair.target.performance and faces.frame[pair.still] == 0
+
+
+def test_errors_in_closed_form():
+    draw = np.random.default_rng(0)
+    true = draw.uniform(50, 200, (478, 2))
+    assert landmark_error(true + (3, 4), true) == pytest.approx(5 / np.ptp(true[:, 1]))
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    assert expression_error(1.3 * true @ turn + (9, -4), true) < 1e-12
+    other = true.copy()
+    other[13] += 20  # the middle of the upper lip
+    assert 0.002 < expression_error(other, true) < 0.03  # 28 px of 150 at one of some forty points
+
+
+def test_a_picture_without_a_face_counts_as_the_still_one():
+    rows = [dict.fromkeys(MEASURES, 1.0), dict.fromkeys(MEASURES, np.nan) | {"found": 0.0, "psnr": 3.0}]
+    still = [dict.fromkeys(MEASURES, 4.0)] * 2
+    told = summary(rows, still)
+    assert told["landmarks"] == 2.5 and told["found"] == 0.5 and told["psnr"] == 2.0 and told["identity"] == 1.0
+
+
+FIGURES = {"same": dict.fromkeys(MEASURES, 0.5), "across": dict.fromkeys(MEASURES, 0.25) | {"psnr": None},
+           "over_still": {"same": 0.5, "across": 0.75}, "steps": 7}  # fmt: skip
+SETTINGS = {"minutes": 2.0, "size": 64, "people": 3, "learnt_from": 5}
+
+
+def test_the_report(tmp_path):
+    table = markdown(SETTINGS, {"mine": FIGURES})
+    assert "| mine | 7 | 0.5 / 0.75 | 0.5 / - | 0.5 / 0.25 | 50 / 25 |" in table
+    assert "minutes |" not in table
+    along = FIGURES | {"curve": [{"minutes": 0.5, "steps": 3, "same": 0.9, "across": 0.8}]}
+    assert markdown(SETTINGS, {"mine": along}).endswith("| mine | 0.5 | 3 | 0.9 / 0.8 |")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    put_into(page, table)
+    put_into(page, table)
+    assert page.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
+    path = tmp_path / "figures.json"
+    write_figures(path, SETTINGS, {"mine": FIGURES})
+    write_figures(path, SETTINGS, {"other": FIGURES})
+    assert list(json.loads(path.read_text())["methods"]) == ["mine", "other"]
+    write_figures(path, SETTINGS | {"minutes": 3.0}, {"third": FIGURES})
+    assert list(json.loads(path.read_text())["methods"]) == ["third"]
+    contact_sheet(tmp_path / "sheet.jpg", {"mine": [np.full((8, 8, 3), 200, np.uint8)] * 2}, ["a", "b"], 16)
+    assert read_image(tmp_path / "sheet.jpg").shape == (36, 182, 3)
+
+
+@pytest.mark.slow
+def test_the_whole(tmp_path, monkeypatch, capsys):
+    """Two people to learn from and two unseen ones: the truth is nearest to the truth, and nothing is done twice."""
+    few = ClipOptions(identities=4, clips=2, performances=4, frames=12, fps=8.0, seed=4, test=0.5, size=96, processes=1)
+    assert sorted(few.plan.split(k) for k in range(4)) == ["test", "test", "train", "train"]
+    monkeypatch.setattr(bench, "CORPUS", few)
+    name = register()
+    call = ["methods", "--minutes", "0.005", "--work", str(tmp_path), "--parts", "2", "--only", "truth", "still", name]
+    monkeypatch.setattr("sys.argv", call)
+    try:
+        bench.main()
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])["methods"]
+        assert told["truth"]["over_still"]["same"] < 0.3 and told["still"]["over_still"]["same"] == 1
+        assert told["truth"]["same"]["ssim"] == 1 and told["truth"]["same"]["expression"] == 0
+        assert told[name]["steps"] > 0 and told[name]["pairs"] == 2
+        assert [point["minutes"] for point in told[name]["curve"]] == [0.0]  # of 0.0025
+        assert read_image(tmp_path / "sheet.jpg").shape[0] == 20 + 4 * 96
+        monkeypatch.setattr(ToyMethod, "animate", None)  # which isn't asked again
+        bench.main()
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["methods"] == told
+    finally:
+        METHODS.remove(ToyMethod.name)

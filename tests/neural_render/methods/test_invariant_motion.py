@@ -1,0 +1,122 @@
+"""Identity-invariant motion: shapes, who drives whom, its losses, and the method from clips to frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from foundation.errors import PortraitError
+from neural_render.corpus import gather
+from neural_render.methods.base import METHODS
+from neural_render.methods.clip import Clip
+from neural_render.methods.invariant_motion.method import followed
+from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks, moved
+from neural_render.methods.invariant_motion.sampling import sequences
+from neural_render.methods.invariant_motion.settings import Settings
+from neural_render.methods.invariant_motion.trainer import Trainer, anonymity, told_apart
+from neural_render.training import make_fabric
+from tests.neural_render.methods.drawn import clip_of, people
+
+SMALL = dict(width=4, batch=2, motion=4, frames=3)
+
+
+def test_any_number_of_frames_goes_through():
+    networks = MotionNetworks(5, 4, 6)
+    made, codes, more = networks(
+        torch.zeros(2, 3, 64, 64), torch.zeros(2, 5, 2), torch.randn(2, 3, 5, 2), torch.randn(4, 3, 5, 2)
+    )
+    assert (made.shape, codes.shape, more.shape) == ((2, 3, 3, 64, 64), (2, 3, 6), (4, 3, 6))
+    torch.testing.assert_close(codes.square().mean(-1), torch.ones(2, 3))
+    encoder = MotionEncoder(5, 6)
+    still = torch.randn(1, 1, 5, 2)
+    torch.testing.assert_close(encoder(still.expand(-1, 7, -1, -1)), encoder(still).expand(-1, 7, -1))
+
+
+def test_a_generator_without_flow_and_paint_gives_the_target():
+    networks, picture = MotionNetworks(5, 4, 6), torch.rand(1, 3, 64, 64) * 2 - 1
+    torch.nn.init.zeros_(networks.generator.to_flow.weight)
+    networks.generator.to_picture.register_forward_hook(
+        lambda m, i, out: torch.cat([out[:, :3], torch.full_like(out[:, 3:], -100.0)], 1)
+    )
+    made, _, _ = networks(picture, torch.zeros(1, 5, 2), torch.randn(1, 2, 5, 2), torch.randn(1, 2, 5, 2))
+    torch.testing.assert_close(made[0, 1], picture[0])
+
+
+def test_a_head_that_moves_takes_its_pixels_along():
+    local = torch.zeros(2, 2, 4, 6)
+    local[1, 0] = 0.5
+    head = torch.tensor([[[0.0, 0, 0.25], [0, 0, 0]], [[0, 0, 0], [0, 1.0, 0]]])
+    flow = moved(head, local)
+    torch.testing.assert_close(flow[0], torch.tensor([0.25, 0.0]).expand(4, 6, 2))
+    torch.testing.assert_close(
+        flow[1, :, 2], torch.stack([torch.full((4,), 0.5), torch.tensor([-0.75, -0.25, 0.25, 0.75])], 1)
+    )
+
+
+def test_judges_see_pictures_pairs_and_sequences():
+    made, real, one = torch.rand(2, 3, 3, 64, 64), torch.rand(2, 3, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    found = Judges(3, 4, temporal=True).compare(made, real, one, one, one)
+    shapes = {name: [tuple(t.shape) for t in of] for name, of in found.items()}
+    assert shapes["picture"] == [(6, 1, 8, 8)] * 3 and shapes["sequence"] == [(2, 1, 8, 8)] * 3
+    assert shapes["who"] == [(2, 1, 8, 8), (4, 1, 8, 8), (2, 1, 8, 8)]
+    assert "sequence" not in Judges(3, 4, temporal=False).compare(made, real, one, one, one)
+
+
+def test_losses_of_who_it_is_and_of_what_is_done():
+    assert anonymity(torch.zeros(5, 8)).item() == pytest.approx(0, abs=1e-6)
+    assert anonymity(torch.tensor([[4.0, 0.0, 0.0]])) > 1
+    a = torch.eye(4)
+    expected = -np.log(np.exp(2) / (np.exp(2) + 3))
+    assert told_apart(a, 5 * a, 0.5).item() == pytest.approx(expected, rel=1e-5)
+    assert told_apart(a, a.roll(1, 0), 0.5) > 2
+
+
+def test_the_truth_is_the_targets_person_in_the_drivers_moment(tmp_path):
+    faces = gather([*people(3), clip_of(7, 5)], tmp_path, 16)
+    found = [sequences(faces, step, 6, 3, 0) for step in range(20)]
+    driver, shown, known, target, same = (np.concatenate([getattr(f, k) for f in found]) for k in vars(found[0]))
+    other = faces.person[driver[:, 0]] != faces.person[shown[:, 0]]
+    assert other.mean() > 0.3 and (known | (np.arange(120) % 2 == 1)).all() and not known.all()
+    for rows in (driver, shown):
+        assert (np.diff(faces.frame[rows], axis=1) == 1).all()
+    assert (faces.performance[driver] == faces.performance[shown]).all()
+    assert (faces.frame[driver] == faces.frame[shown]).all()
+    assert (faces.clip[target] == faces.clip[same]).all() and (target != same).all()
+    assert (faces.clip[target] == faces.clip[shown[:, 0]])[known].all()
+    strangers = faces.performance[driver[:, 0]] == faces.performance[faces.person == 3][0]
+    assert strangers.any() and (known[strangers] == (np.arange(120) % 2 == 0)[strangers]).all()
+
+
+def test_it_learns_which_moments_are_the_same(tmp_path):
+    faces = gather(people(4), tmp_path, 64)
+    settings = Settings(**SMALL, wide=12, adversarial_after=24)
+    trainer = Trainer(settings, faces, make_fabric("cpu"))
+    history = [trainer.advance() for _ in range(26)]
+    alike = [h["alike"] for h in history]
+    assert np.mean(alike[-5:]) < 0.8 * np.mean(alike[:3])
+    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "judges"} == set(history[-1])
+    assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
+
+
+def test_from_clips_to_frames(tmp_path):
+    method, out, whole = METHODS["invariant-motion"](), tmp_path / "w", tmp_path / "whole"
+    clips = people(2)
+    method.train(clips, out, method.options(steps=2, **SMALL))
+    assert method.train(clips, out, method.options(steps=3, **SMALL)).resumed_at == 2
+    method.train(clips, whole, method.options(steps=3, **SMALL))
+    a, b = method.load(out).tensors, method.load(whole).tensors
+    assert all(torch.equal(a[k], b[k]) for k in a) and a.keys() == b.keys()
+    weights, target = method.load(out), clip_of(8, frames=1)
+    driver = clip_of(9, 1, frames=4, missing=(2,))
+    driver = Clip(None, driver.width, driver.height, find_landmarks=driver.find_landmarks)
+    made = np.stack(list(method.animate(weights, target, driver)))
+    assert made.shape == (4, 64, 64, 3) and np.array_equal(followed(driver)[1], followed(driver)[2])
+
+
+def test_bad_input(tmp_path):
+    method = METHODS["invariant-motion"]()
+    with pytest.raises(PortraitError, match="expected at least one of 4 frames with a face"):
+        method.train([clip_of(0, frames=3)], tmp_path / "w", method.options(steps=1, width=4))
+    with pytest.raises(PortraitError, match="frames: expected at least 2"):
+        method.options(frames=1)

@@ -1,0 +1,140 @@
+"""MarioNETte: its networks, its landmark transformer, and the method from clips to pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from foundation.errors import PortraitError
+from neural_render.corpus import gather
+from neural_render.methods.base import METHODS
+from neural_render.methods.common.contours import Contours, followed
+from neural_render.methods.common.head_frame import HeadFrame
+from neural_render.methods.common.people import sources
+from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer, expressions_of
+from neural_render.methods.marionette.networks import AlignmentBlock, Generator, TargetEncoder
+from neural_render.methods.marionette.settings import Settings
+from neural_render.methods.marionette.trainer import Trainer
+from neural_render.methods.weights import Weights
+from neural_render.training import make_fabric
+from tests.neural_render.methods.drawn import clip_of as drawn_clip
+from tests.neural_render.methods.landmarked import clip_of, people
+
+SMALL = dict(size=64, width=4, batch=2)
+
+
+def test_networks_are_the_papers():
+    with torch.device("meta"):
+        generator, pictures = Generator(256, 64), torch.empty(1, 4, 3, 256, 256)
+        driver = pictures[:, 0]
+        code, maps = generator.encode(pictures, pictures)
+        assert generator.driver(driver).shape == (1, 512, 16, 16) and code.shape == (1, 4, 512, 8, 8)
+        sizes = [(1, 512, 16, 16), (1, 256, 32, 32), (1, 128, 64, 64), (1, 64, 128, 128)]
+        assert [m.shape for m in maps] == sizes
+        assert len(generator.blender) == 3 and generator.blender[0].to_query.out_features == 64
+        assert generator(driver, pictures, pictures).shape == (1, 3, 256, 256)
+        small = Generator(64, 16)
+        assert small(torch.empty(2, 3, 64, 64), *[torch.empty(2, 8, 3, 64, 64)] * 2).shape == (2, 3, 64, 64)
+    with pytest.raises(ValueError, match="size: expected a power of two of at least 32, got 48"):
+        Generator(48, 16)
+
+
+def test_maps_are_moved_by_their_flows():
+    torch.manual_seed(0)
+    encoder, x = TargetEncoder(64, 4), torch.randn(1, 6, 64, 64)
+    code, still = encoder(x)
+    with torch.no_grad():
+        encoder.to_flow.bias.copy_(torch.atanh(torch.tensor([0.25, 0.0])))  # an eighth of the width to the right
+    moved = encoder(x)[1]
+    for a, b in zip(still, moved):
+        by = a.shape[-1] // 8
+        torch.testing.assert_close(b[..., :-by], a[..., by:], atol=1e-5, rtol=0)
+    block, u = AlignmentBlock(4, 4, 6), torch.randn(1, 4, 8, 8)
+    assert block(u, u).shape == (1, 6, 16, 16)
+
+
+def test_a_head_is_mean_identity_and_expression():
+    g = torch.Generator().manual_seed(0)
+    parts = {"mouth": (0, 1, 2), "eyes": (3, 4)}
+    axes = torch.randn(4, 5, 3, generator=g) * 0.1
+    people_, acted = torch.randn(6, 5, 3, generator=g), torch.randn(6, 12, 4, generator=g)
+    acted = acted - acted.mean(1, keepdim=True)
+    heads = (people_[:, None] + torch.einsum("pfc,cxy->pfxy", acted, axes)).flatten(0, 1)
+    clips = torch.arange(6).repeat_interleave(12)
+    expressions, told = expressions_of(heads, clips)
+    torch.testing.assert_close(expressions, heads - people_[clips], atol=1e-5, rtol=0)
+    assert told.all() and not expressions_of(heads[:1], clips[:1])[1].any()
+    network = LandmarkTransformer(parts, 5, 4).eval()
+    network.begin(heads, expressions)
+    assert network.axes.shape == (8 + 6, 5, 3)
+    assert network.axes[:8, 3:].abs().max() == 0 and network.axes[8:, :3].abs().max() == 0
+    found = network.components(expressions)
+    torch.testing.assert_close(network.expression(found), expressions, atol=1e-4, rtol=0)
+    assert (found.square().mean(0)[:4] - 1).abs().max() < 1e-3
+    missed = (network.expression(network(torch.zeros(72, 3, 64, 64), heads)) - expressions).square().mean()
+    assert missed < 0.3 * expressions.square().mean()  # by the linear map alone
+    same = network.transfer(heads[3] - network.mean - expressions[3], found[3:4])
+    torch.testing.assert_close(same[0], heads[3], atol=1e-4, rtol=0)
+
+
+def test_a_drivers_shape_is_left_behind(tmp_path):
+    method, clips = METHODS["marionette"](), people(12, 3)
+    trainer = Trainer(Settings(width=4, batch=2), gather(clips, tmp_path, 64), make_fabric("cpu"))
+    tensors, facts = trainer.weights()
+    weights = Weights(method.Header(method=method.name, **facts), tensors)
+    driver, target, true = clip_of(20, 1, 8), clip_of(21, 0, 8), clip_of(21, 1, 8)
+    made = method.transferred(weights, sources(target, 64, 8), driver)
+    contours = Contours.of("ibug68")
+    heads = lambda points: HeadFrame.of(contours).split(points)[0]  # noqa: E731
+    copied, wanted = (heads(torch.from_numpy(contours.pick(followed(clip)))) for clip in (driver, true))
+    apart = lambda x: (x - wanted).norm(dim=-1).mean()  # noqa: E731
+    assert apart(heads(made)) < 0.7 * apart(copied)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    method, out = METHODS["marionette"](), tmp_path_factory.mktemp("marionette") / "w"
+    method.train(people(2), out, method.options(steps=1, **SMALL))
+    summary = method.train(people(2), out, method.options(steps=3, **SMALL))
+    return method, out, summary
+
+
+def test_a_training_goes_on_to_the_same_bits(trained, tmp_path):
+    method, out, summary = trained
+    said = []
+    method.train(people(2), tmp_path / "w", method.options(steps=3, **SMALL), report=said.append)
+    assert (summary.resumed_at, summary.steps, summary.frames) == (1, 3, 24)
+    assert any("the perceptual loss is left out" in event.note for event in said)
+    weights, whole = method.load(out), method.load(tmp_path / "w")
+    assert all(torch.equal(whole.tensors[k], t) for k, t in weights.tensors.items())
+
+
+def test_the_discriminator_joins_later(tmp_path):
+    trainer = Trainer(Settings(width=4, batch=2, adversarial_after=1), gather(people(2), tmp_path, 64), make_fabric())
+    first, second = trainer.advance(), trainer.advance()
+    assert set(first) == {"l1", "expression"}
+    assert set(second) == {"l1", "expression", "adversarial", "feature-matching", "discriminator"}
+    assert trainer.modules["discriminator"].embeddings.num_embeddings == 4  # one a clip
+
+
+def test_landmarks_drive_pictures(trained):
+    method, out, _ = trained
+    weights, driver = method.load(out), clip_of(6, 1, frames=4, missing=(2,))
+    target = clip_of(5, frames=3)
+    made = np.stack(list(method.animate(weights, target, driver)))
+    assert made.shape == (4, 64, 64, 3) and made.dtype == np.uint8 and not np.array_equal(made[0], made[1])
+    one = np.stack(list(method.animate(weights, clip_of(5, frames=1), driver)))
+    assert not np.array_equal(one, made)
+    driver.person = target.person  # own landmarks are taken as they are
+    assert not np.array_equal(np.stack(list(method.animate(weights, target, driver))), made)
+
+
+def test_bad_input(trained):
+    method, out, _ = trained
+    with pytest.raises(PortraitError, match="size: expected 64, 128 or 256, got 32"):
+        method.options(size=32)
+    with pytest.raises(PortraitError, match="width: expected a multiple of four, got 18"):
+        method.options(width=18)
+    with pytest.raises(PortraitError, match="driver: expected landmarks 'ibug68' of clip '1-0.mp4'.* got 'drawn'"):
+        method.animate(method.load(out), clip_of(0), drawn_clip(1))
