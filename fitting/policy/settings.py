@@ -37,7 +37,11 @@ class JointSchedule:
     skin_steps: int = 4  # of the reflectance in the end, over the skin alone
     damping: float = 1e-3  # share of the diagonal
     few: int = 2  # key frames, for which there is time for the most samples
-    few_colour: float = 0.03  # share of the colours' weight there: a sample's own albedo looks like shading
+    # There landmarks, off alike over a third of a face, are as little as 20 independent ones, and in one picture a
+    # sample's own albedo looks like shading (docs/accuracy.md).
+    few_weights: TermWeights = field(
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
+    )
     samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
@@ -125,11 +129,8 @@ class Settings:
     key_frames: int = 8
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
-    # The detector's errors are alike over a third of a face, and in every frame, towards an average face: of a shape
-    # they say as much as some 20 independent ones (docs/accuracy.md).
-    joint_weights: TermWeights = field(
-        default_factory=lambda: TermWeights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
-    )
+    # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)
@@ -152,6 +153,8 @@ class Settings:
         return sizes[:kept], (*steps[: kept - 1], sum(steps[kept - 1 :]))
 
 
+_TRUSTING = TermWeights(colour=3000.0, landmarks=20.0, pairs=20.0, brows=0.0)
+
 QUALITIES = {
     "fast": Settings(samples=700, levels=(64,), steps=(2,), joint_levels=(64, 128), joint_steps=(4, 4), key_frames=6),
     "balanced": Settings(),
@@ -161,5 +164,6 @@ QUALITIES = {
         steps=(2, 2, 2),
         joint_steps=(6, 6, 8),
         key_frames=12,
+        joint_weights=_TRUSTING,
     ),
 }

@@ -115,7 +115,7 @@ class _KeyFrames:
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
         self.few = len(seen) <= j.few
         self.landmark_share = min(1.0, self.side / j.landmark_side) ** 2 if self.few else 1.0
-        self.weights = self._sized(s.joint_weights)
+        self.weights = self._sized(j.few_weights if self.few else s.joint_weights)
         fine = sum(steps for _, steps in self.levels)
         self.done, self.total = 0, j.pose_steps + j.shape_steps + (j.coarse_steps + fine if self.levels else 0)
 
@@ -150,7 +150,8 @@ class _KeyFrames:
 
     def _coarse(self, x: _Solution, steps: int | None = None) -> _Solution:
         j = self._joint
-        weights = replace(self.weights, colour_scale=j.coarse_scale)
+        colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
+        weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
         stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
@@ -201,10 +202,9 @@ class _KeyFrames:
             # By and by: trusted at once, colours that are still off would count as occluders.
             share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
             terms = terms_at(fitter.settings, share)
-            weights = self._sized(terms.joint)
+            weights = self._sized(terms.joint) if trusted else self.weights
             # Small pictures hold fewer measurements than there are samples.
-            share_of_colour = min(1.0, self.side / j.full_side) * (j.few_colour if self.few and not trusted else 1.0)
-            weights = replace(weights, colour=share_of_colour * weights.colour)
+            weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
             damping = trust.damping if trusted else j.damping
             x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level, own=trusted))
