@@ -26,6 +26,7 @@ from facemodel.people import People, save_people
 INNER = slice(17, 68)  # iBUG 68 without the jaw line
 LANDMARK = 3.0  # mm: how far the two models' landmarks are apart
 PRECISION = 1000.0  # independent points of a face, over the square of the mm that they are off
+ROBUST = 2.0  # mm: points that are farther off along the normal count less
 REACH = 6.0  # mm from the other surface, within which a point has a counterpart
 ROUNDS = 12
 
@@ -51,9 +52,9 @@ def measure(default: FaceModel, measured: FaceModel) -> People:
         gap = ((points[kept] - at) * normals).sum(-1)
         inner = marks(default, laid)
         of_marks = _with_pose(marked @ rotation.T, inner - shift).reshape(len(rows), -1)
-        weight = PRECISION / kept.sum()
-        normal = weight * rows @ rows.T + of_marks @ of_marks.T / LANDMARK**2 + _prior(len(found))
-        right = weight * rows @ gap + of_marks @ (wanted - inner).ravel() / LANDMARK**2
+        weight = PRECISION / len(points) / (1 + (gap / ROBUST) ** 2)  # what the other hasn't, or has otherwise
+        normal = (rows * weight) @ rows.T + of_marks @ of_marks.T / LANDMARK**2 + _prior(len(found))
+        right = rows @ (weight * gap) + of_marks @ (wanted - inner).ravel() / LANDMARK**2
         right[6:] -= found
         step = np.linalg.solve(normal, right)
         rotation, shift, found = _turned(step[:3]) @ rotation, shift + step[3:6], found + step[6:]
@@ -71,11 +72,11 @@ def measure(default: FaceModel, measured: FaceModel) -> People:
 
 
 def _face_points(measured: FaceModel) -> np.ndarray:
-    """(N, 3) of the mean's skin in front of the ears, within 95 mm of the nose's tip."""
+    """(N, 3) of the mean's face, within 95 mm of the nose's tip."""
     vertices = measured.mean.double().numpy()
     tip = measured.landmarks(measured.mean, "ibug68")[30].double().numpy()
-    skin = measured.region("skin").numpy()
-    return vertices[skin & (np.linalg.norm(vertices - tip, axis=1) < 95.0)]
+    face = measured.region("face").numpy()
+    return vertices[face & (np.linalg.norm(vertices - tip, axis=1) < 95.0)]
 
 
 def _with_pose(moves: np.ndarray, points: np.ndarray) -> np.ndarray:
