@@ -60,7 +60,7 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Surface:
+class SampledSurface:
     """N samples of a person's skin: nine numbers each (position, two tangents), and their albedo."""
 
     points: Affine  # K = 9
@@ -82,10 +82,10 @@ class Shape:
         self._of, self._state, self._shared = of, state, shared
 
     @cached_property
-    def surface(self) -> Surface:
+    def surface(self) -> SampledSurface:
         state = self._state
         s, points = self._of.samples[len(state.detail)], self._of.points(len(state.detail), state, self._shared)
-        return Surface(points, s.albedo_mean + s.albedo @ state.reflectance + state.detail, s.albedo)
+        return SampledSurface(points, s.albedo_mean + s.albedo @ state.reflectance + state.detail, s.albedo)
 
     @cached_property
     def marks(self) -> Affine:

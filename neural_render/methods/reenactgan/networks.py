@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from neural_render.networks import PatchDiscriminator, RefinementUNet, ResNetGenerator, StackedHourglass, make_norm
 
-FAINTEST = 0.02  # of a boundary that is handed on; its brightest is as far from 1
+FAINTEST = 0.005  # of a boundary that is handed on; its brightest is as far from 1
 
 
 class BoundaryEncoder(nn.Module):
