@@ -23,7 +23,7 @@ TOGETHER = 64
 
 
 def claims(weights: Weights, unseen: Faces, clips: Sequence[Clip], work: Path) -> dict[str, float]:
-    """Figures of the issue's table, means over some of the unseen people as targets.
+    """Figures of the paper's claims, means over some of the unseen people as targets.
 
     Each is adapted to with half of their clips, for a quarter of the time that the weights have learnt for, and asked
     for what is in the others. clips: in the order of `Faces.clip`; everybody did the same performances.

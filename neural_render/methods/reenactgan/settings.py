@@ -13,11 +13,12 @@ class Settings:
     width: int = 16  # channels of the first layers; the paper's have 64, and its hourglasses 256
     batch: int = 8
     encoder_rate: float = 1e-3  # Adam's
+    transformer_rate: float = 1e-3  # the paper's is 2e-4, for days
     rate: float = 2e-4
     judge_rate: float = 1e-4
     ema: float = 0.99
     clip: float = 0.0
-    truth: float = 100.0  # weight of the true boundary, in a corpus where people do the same
+    truth: float = 300.0  # weight of the true boundary, in a corpus where people do the same
     cycle: float = 10.0  # weights of the transformer's losses beside the adversarial one
     shape: float = 10.0
     l1: float = 100.0  # of the decoder's

@@ -45,7 +45,7 @@ class TransformerTrainer(BaseTrainer):
         lines = len(contours.lines)
         with self.random(-1):
             transformer, judge = Transformer(lines, settings.width), Judge(lines, settings.width)
-        self.add("transformer", transformer, self._adam(settings.rate), averaged=True)
+        self.add("transformer", transformer, self._adam(settings.transformer_rate), averaged=True)
         self.add("judge", judge, self._adam(settings.judge_rate, weight_decay=1e-4))
 
     @staticmethod
