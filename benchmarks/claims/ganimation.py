@@ -25,7 +25,7 @@ AROUND = 1.15  # times the landmarks' hull, beyond which is background
 
 
 def claims(weights: Weights, trained: Faces, unseen: Faces, work: Path) -> dict[str, float]:
-    """Figures of the issue's table, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
+    """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
     reader = trained_reader(trained, work / "unit_reader.safetensors")
     truth = correlations(unseen.units, read_units(reader, unseen.pictures(np.arange(len(unseen)))))
     chosen = np.argsort(-trained.units.std(0))[:UNITS]

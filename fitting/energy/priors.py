@@ -1,47 +1,73 @@
 """What is known before looking: statistics of faces, light and gaze.
 
 Each prior is a quadratic 1/2 (x - x0)' P (x - x0); it adds P to the normal equations' matrix and P (x - x0) to the
-gradient. What the model's blocks say of identity, reflectance, expressions and joints comes from `Unknowns`, all else
-from `fitting.policy.weights.Priors` (Face2Face, eq. 7). That a face moves smoothly is in `fitting.energy.temporal`.
+gradient. What the model's blocks say of identity, reflectance, expressions and joints comes from `Unknowns`, how people
+differ from `facemodel.people`, all else from `fitting.policy.weights.Priors` (Face2Face, eq. 7). That a face moves
+smoothly is in `fitting.energy.temporal`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from facemodel.people import People
 from fitting.policy.weights import Priors
+from fitting.solver import factorization
 from fitting.solver.normal_equations import Quadratic
 from fitting.solver.state import LIGHT, POSE, FitState, Unknowns
 from geometry.spherical_harmonics import C0
 
 
-def shared_prior(state: FitState, focal_guess: float, priors: Priors, unknowns: Unknowns, sizes: Tensor) -> Quadratic:
-    """Of identity, reflectance and focal length; the precision is a diagonal (S,).
+@dataclass(frozen=True, eq=False)
+class IdentityPrior:
+    """A normal distribution of the identity's coefficients."""
 
-    ``sizes`` (I,): by what share a unit of each identity coefficient enlarges the face (`relative_sizes`).
-    """
-    of = unknowns.layout.slices
-    std, mean = (x.to(state.identity) for x in (unknowns.std, unknowns.mean))
-    precision = torch.cat(
-        [
-            std[of["identity"]] ** -2 + (sizes / priors.size).square(),
-            std[of["reflectance"]] ** -2,
-            state.identity.new_full((1,), priors.log_focal**-2),
-        ]
-    )
+    mean: Tensor  # (I,)
+    precision: Tensor  # (I, I), in double
+
+    @classmethod
+    def of_model(cls, unknowns: Unknowns, priors: Priors, sizes: Tensor) -> IdentityPrior:
+        """What the model's block says, with grown-ups' sizes.
+
+        ``sizes`` (I,): by what share a unit of each coefficient enlarges the face (`relative_sizes`).
+        """
+        std = unknowns.part(unknowns.std, "identity")
+        precision = std**-2 + (sizes.double() / priors.size).square()
+        return cls(unknowns.part(unknowns.mean, "identity").to(sizes), torch.diag(precision))
+
+    @classmethod
+    def of_people(cls, people: People, priors: Priors) -> IdentityPrior:
+        """What was measured of people."""
+        return cls(people.mean, torch.linalg.inv(people.covariance(priors.people_rest)))
+
+    @property
+    def stds(self) -> Tensor:
+        """(I,) of each coefficient, whatever the others are."""
+        return factorization.variances(self.precision).sqrt()
+
+
+def shared_prior(
+    state: FitState, focal_guess: float, priors: Priors, unknowns: Unknowns, identity: IdentityPrior
+) -> Quadratic:
+    """Of identity, reflectance and focal length: precision (S, S), gradient (S,)."""
+    at, like = unknowns.layout.slices, state.identity
+    reflectance = unknowns.part(unknowns.std, "reflectance").to(like) ** -2
+    others = torch.cat([reflectance, like.new_full((1,), priors.log_focal**-2)])
+    precision = torch.block_diag(identity.precision.to(like), torch.diag(others))
     offset = torch.cat(
         [
-            state.identity - mean[of["identity"]],
-            state.reflectance - mean[of["reflectance"]],
+            like - identity.mean.to(like),
+            state.reflectance - unknowns.mean[at["reflectance"]].to(like),
             (state.log_focal - math.log(focal_guess))[None],
         ]
     )
-    return Quadratic(precision, precision * offset)
+    return Quadratic(precision, precision @ offset)
 
 
 def relative_sizes(model: FaceModel) -> Tensor:
@@ -55,10 +81,14 @@ def relative_sizes(model: FaceModel) -> Tensor:
     return torch.einsum("ivk,vk->i", there.identity[:, face], x) / x.square().sum()
 
 
-def frame_prior(state: FitState, priors: Priors, unknowns: Unknowns, exposure: Tensor) -> Quadratic:
+def frame_prior(
+    state: FitState, priors: Priors, unknowns: Unknowns, exposure: Tensor, alone: bool = False
+) -> Quadratic:
     """Of each frame's expression, joints, gaze and light, without time: precision (F, P, P), gradient (F, P).
 
-    ``exposure``: (F,) of `Observation`; in a dark picture there is less light, and skin is what it is.
+    ``exposure``: (F,) of `Observation`; in a dark picture there is less light, and skin is what it is. ``alone``:
+    nothing is known of what the face did before, so that it's likely at rest. Expressions that only go one way from
+    there are fewer and smaller then, as by an exponential distribution.
     """
     fixed, light, white, offset, white_offset = _constants(priors, unknowns, state.light.dtype, state.light.device)
     strength = state.light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
@@ -73,7 +103,10 @@ def frame_prior(state: FitState, priors: Priors, unknowns: Unknowns, exposure: T
         ],
         1,
     )
-    return Quadratic(precision, (precision @ values[..., None])[..., 0] - offset)
+    gradient = (precision @ values[..., None])[..., 0] - offset
+    if alone:
+        gradient[:, unknowns.layout.own("expression")] += priors.at_rest * unknowns.leaving_rest.to(gradient)
+    return Quadratic(precision, gradient)
 
 
 def shade_prior(

@@ -17,7 +17,7 @@ PARTS = ("skin", "shadow", "other")  # in usual light, in a cast shadow, before 
 WIDTHS = (16, 32, 64, 80, 96)  # channels at 64, 32, 16, 8 and 4 px
 DIM = 0.2  # of 1, sRGB: mean of a picture below which it's brightened
 GREY = 4 / 255  # root mean square of the channels' differences, below which a picture is grey
-TONE = (1.1, 0.97, 0.85)  # of skin, over grey
+TONE = (1.2, 0.95, 0.75)  # of skin, over grey
 WEIGHTS = Path(__file__).parent / "mask.safetensors"
 
 

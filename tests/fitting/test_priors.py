@@ -7,7 +7,8 @@ import torch
 
 from facemodel.base import Block
 from facemodel.linear import LinearModel
-from fitting.energy.priors import frame_prior, relative_sizes, shade_prior, shared_prior
+from facemodel.people import People
+from fitting.energy.priors import IdentityPrior, frame_prior, relative_sizes, shade_prior, shared_prior
 from fitting.energy.temporal import TemporalPrior
 from fitting.policy.weights import Priors
 from fitting.solver.state import FitState, Layout, Unknowns
@@ -95,13 +96,41 @@ def test_shared_prior():
     state = random_state(1)
     sizes = torch.zeros_like(state.identity)
     sizes[0] = -0.08
-    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, sizes)
-    precision, slope = prior.precision, prior.gradient
+    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, IdentityPrior.of_model(UNKNOWNS, PRIORS, sizes))
+    precision, slope = prior.precision.diagonal(), prior.gradient
+    torch.testing.assert_close(torch.diag(precision), prior.precision)
     expected = torch.tensor([1.0] * 5 + [16.0], dtype=torch.float64)
     expected[0] += (0.08 / PRIORS.size) ** 2
     torch.testing.assert_close(precision, expected)
     off = [state.identity, state.reflectance, (state.log_focal - torch.tensor(700.0, dtype=torch.float64).log())[None]]
     torch.testing.assert_close(slope, precision * torch.cat(off))
+
+
+def test_people_are_a_normal_distribution():
+    """Slope and precision are those of its density's logarithm."""
+    state, g = random_state(4), torch.Generator().manual_seed(5)
+    people = People(torch.randn(3, generator=g), torch.randn(2, 3, generator=g))
+    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, IdentityPrior.of_people(people, PRIORS))
+    known = torch.distributions.MultivariateNormal(people.mean.double(), people.covariance(PRIORS.people_rest))
+    x = state.identity.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(-known.log_prob(x), x)
+    torch.testing.assert_close(prior.gradient[:3], slope)
+    torch.testing.assert_close(prior.precision[:3, :3], known.precision_matrix)
+
+
+def test_a_face_alone_is_likely_at_rest():
+    """What only goes one way from there has a slope; what goes both ways, and what rests elsewhere, hasn't."""
+    state, at = random_state(6), LAYOUT.slices["motion"].start
+    lower = UNKNOWNS.lower.clone()
+    lower[at : at + 2] = 0.0
+    one_way = replace(UNKNOWNS, lower=lower)
+    usual, alone = (frame_prior(state, PRIORS, one_way, torch.ones(2), x) for x in (False, True))
+    torch.testing.assert_close(alone.precision, usual.precision)
+    slope = (alone.gradient - usual.gradient)[:, LAYOUT.own("expression")]
+    expected = torch.tensor([PRIORS.at_rest / STDS[0], PRIORS.at_rest / STDS[1], 0.0], dtype=torch.float64)
+    torch.testing.assert_close(slope, expected.expand(2, 3))
+    rest = alone.gradient - usual.gradient
+    assert float(rest.abs().sum()) == pytest.approx(float(slope.abs().sum()))
 
 
 def test_sizes_are_by_what_a_face_grows():

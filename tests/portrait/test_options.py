@@ -131,8 +131,10 @@ def test_numbers_that_cannot_be(name, tmp_path, monkeypatch, capsys):
         (["export", "-o", "out.csv", "--video", "none.mp4"], "has no pictures of the clip"),
         (["edit", "--to-csv", "/proc/none/a.csv"], "can't be written to"),
         (["uv", "--detector", "none"], "unknown landmark detector"),
+        (["uv", "--video", "clip.mp4"], "is for tracks"),
         (["recognize compare", "-o", "a.csv"], "ending in .html"),
         (["synthesize-dataset", "--yaws", "nan"], "--yaws"),
+        (["synthesize-dataset", "--form", "frames"], "are for clips"),
     ],
 )
 def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch, capsys):
@@ -141,7 +143,7 @@ def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     name, *options = arguments
-    given = [str(carphone()) if a in ("none.mp4", "none.track") else a for a in ARGUMENTS[name]]
+    given = [str(carphone()) if a in ("none.mp4", "none.track", "none.png") else a for a in ARGUMENTS[name]]
     assert main([*name.split(), *given, *options]) == 2
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1, error
