@@ -1,13 +1,13 @@
 """How well an expression is read of each way to express it, and how much of the person is left in that; and of persons.
 
-    python -m benchmarks.disentangling --weights FOLDER [--people 24] [--clips 4] [--picture FILE]
+    python -m benchmarks.disentangling [--work bench.methods] [--people 24] [--clips 4] [--picture FILE]
 
 Draws people that no training has, each in performances of their own, and again under another light and with the head
 turned otherwise. Each way makes a code of every picture. Then, of linear probes: R2 of the 52 expressions and of the
 head's angles, on people whom the probe never saw; how often it names the person, of all of them, in performances that
 it never saw; and how much of a code stays where light or pose alone change (1 all, 0 none).
 
-FOLDER holds weights of methods, as `benchmarks.methods` leaves them; ways whose weights aren't there are left out, and
+Methods' weights are what `benchmarks.methods` left in its --work; ways whose weights aren't there are left out, and
 said. The last line is JSON.
 """
 
@@ -87,7 +87,7 @@ def draw(scores: Mapping[str, Mapping[str, float]], holds: Mapping[str, str]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, help="a folder of methods' weights")
+    parser.add_argument("--work", type=Path, default=Path("bench.methods"), help="of benchmarks.methods")
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--clips", type=int, default=4, help="of each person")
     parser.add_argument("--frames", type=int, default=6, help="of each clip")
@@ -97,8 +97,7 @@ def main() -> None:
     for name in ("people", "clips"):
         if getattr(given, name) < FEWEST:
             parser.error(f"--{name}: expected at least {FEWEST}, as probes leave out halves, and parts of these")
-    files = sorted(given.weights.glob("*.safetensors")) if given.weights else []
-    learnt, missing = ways_of_methods(files)
+    learnt, missing = ways_of_methods(sorted(given.work.glob("*/weights/weights.safetensors")))
     console = Console(stderr=True)
     for name in missing:
         console.print(f"{name}: no weights, its ways are left out")

@@ -9,7 +9,6 @@ from torch import Generator
 from fitting.landmarks.base import Face, LandmarkDetector
 from synthetic import Scene, uniform
 
-HAND = (85.0, 190.0)  # mm, width and length
 DARK = 0.25  # share of the light that is left in a shadow
 NOISE = 1.5  # px, standard deviation of landmarks taken from the truth
 

@@ -1,6 +1,6 @@
 """How near fitted faces come to other people's heads: heads of another model, whose geometry is known.
 
-    python -m benchmarks.heads FOLDER [--pictures FOLDER] [--quality best]
+    python -m benchmarks.heads FOLDER [--pictures FOLDER] [--quality best] [--part judging]
 
 FOLDER has ``single/NAME.png`` with ``NAME.npz`` (scan (n, 3) mm, landmarks (68, 3) mm in iBUG order) and
 ``views/PERSON_viewK.png`` with theirs. Each picture of ``single`` is fitted alone, those of a person in ``views``
@@ -8,8 +8,10 @@ together (one identity, one camera). Nothing but the picture goes in.
 
 Scored as the NoW challenge does: similarity alignment on the 51 inner landmarks, refined point-to-plane on the scan's
 points (worst tenth left out), then the distance of every scan point to the predicted mesh, in mm, expression kept.
-The baseline is the model's mean shape, unfitted. ``--pictures`` writes ``single.png`` and ``views.png``, which show
-where on each head the fit and the mean shape are off. The last line is one JSON object.
+The baseline is the model's mean shape, unfitted. Settings are chosen on the first people (``choosing``), and figures
+reported of the others (``judging``), with intervals by drawing people anew. ``--pictures`` writes pictures of where on
+each head the fit and the mean shape are off. The last line is one JSON object, of the judging part where that was asked
+for.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,8 @@ from foundation.errors import PortraitError
 from portrait.video.images import read_image
 
 INNER = slice(17, 68)  # iBUG 68 without the jaw line
+PARTS = ("choosing", "judging")
+CHOSEN_ON = (11, 4)  # people, the first of ``single`` and of ``views``
 LEFT_OUT = 0.1  # share of the scan's points, the worst, that the alignment doesn't look at
 
 
@@ -112,56 +118,99 @@ def persons(folder: Path) -> dict[str, dict[str, list[Path]]]:
     return found
 
 
-def measure(model, folder: Path, settings) -> dict[str, dict[str, list]]:
-    """By kind: the pictures' paths, and for each its scan's distances to the fit and to the mean shape."""
-    out: dict = {}
+@dataclass(frozen=True)
+class Person:
+    """What came of one person's pictures; of each the (n,) mm of its scan's points."""
+
+    paths: list[Path]
+    fitted: list[np.ndarray]
+    mean: list[np.ndarray]  # to the mean shape
+
+    @property
+    def ratio(self) -> float:
+        return float(np.median(np.concatenate(self.fitted)) / np.median(np.concatenate(self.mean)))
+
+
+def measure(model, people: dict[str, list[Path]], settings) -> list[Person]:
+    """Fits each person's pictures together."""
+    out = []
     with torch.inference_mode():
-        for kind, people in persons(folder).items():
-            fitted, mean = [], []
-            for paths in people.values():
-                track = fitting.fit_images([read_image(p) for p in paths], model=model, settings=settings)
-                p = track.parameters
-                for k, path in enumerate(paths):
-                    truth = np.load(path.with_suffix(".npz"))
-                    fitted.append(score(model, p.identity, p.expression[k], truth))
-                    mean.append(score(model, None, None, truth))
-            out[kind] = {"fitted": fitted, "mean": mean, "paths": [p for paths in people.values() for p in paths]}
+        for paths in people.values():
+            p = fitting.fit_images([read_image(path) for path in paths], model=model, settings=settings).parameters
+            truths = [np.load(path.with_suffix(".npz")) for path in paths]
+            fitted = [score(model, p.identity, p.expression[k], t) for k, t in enumerate(truths)]
+            out.append(Person(paths, fitted, [score(model, None, None, t) for t in truths]))
     return out
 
 
-def summary(found: dict[str, dict[str, list]]) -> dict[str, float]:
-    """Median, mean and 90th percentile, mm, of all scan points of a kind alike, and the ratios of the medians."""
+def ratio(people: Sequence[Person]) -> float:
+    """Median of all scan points alike over the mean shape's."""
+    pooled = [np.median(np.concatenate([d for p in people for d in getattr(p, who)])) for who in ("fitted", "mean")]
+    return float(pooled[0] / pooled[1])
+
+
+def interval(people: Sequence[Person], draws: int = 400) -> list[float]:
+    """Between which two ratios nineteen of twenty draws of as many people, with repetition, are."""
+    rng = np.random.default_rng(0)
+    drawn = [ratio([people[k] for k in rng.integers(0, len(people), len(people))]) for _ in range(draws)]
+    return [round(float(x), 4) for x in np.quantile(drawn, (0.025, 0.975))]
+
+
+def summary(people: dict[str, list[Person]]) -> dict:
+    """Median and 90th percentile, mm, of all scan points of a kind, the ratios, their intervals, and the worst one."""
     line: dict = {}
-    for kind, f in found.items():
-        for who, prefix in (("fitted", kind), ("mean", f"mean_shape_{kind}" if kind == "views" else "mean_shape")):
-            pooled = np.concatenate(f[who])
-            line[f"{prefix}_median"] = round(float(np.median(pooled)), 4)
-            line[f"{prefix}_mean"] = round(float(pooled.mean()), 4)
-            line[f"{prefix}_90"] = round(float(np.quantile(pooled, 0.9)), 4)
-    line["single_ratio"] = round(line["single_median"] / line["mean_shape_median"], 4)
-    line["views_ratio"] = round(line["views_median"] / line["mean_shape_views_median"], 4)
+    for kind, found in people.items():
+        for who in ("fitted", "mean"):
+            pooled = np.concatenate([d for p in found for d in getattr(p, who)])
+            line[f"{kind}_{who}_median"] = round(float(np.median(pooled)), 4)
+            line[f"{kind}_{who}_90"] = round(float(np.quantile(pooled, 0.9)), 4)
+        line[f"{kind}_ratio"] = round(ratio(found), 4)
+        line[f"{kind}_ratio_interval"] = interval(found)
+        line[f"{kind}_worst"] = round(max(p.ratio for p in found), 4)
     return line
+
+
+def print_part(name: str, people: dict[str, list[Person]]) -> None:
+    table = Table(
+        "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", title=name
+    )
+    for kind, found in people.items():
+        for p in found:
+            pooled = [np.concatenate(d) for d in (p.fitted, p.mean)]
+            figures = [f"{np.quantile(d, share):.3f}" for d in pooled for share in (0.5, 0.9)]
+            table.add_row(f"{p.paths[0].stem.split('_view')[0]}, {kind}", *figures, f"{p.ratio:.3f}")
+    Console().print(table)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of the errors on each head")
-    parser.add_argument("--quality", choices=fitting.QUALITIES, default="best")
+    parser.add_argument("--quality", choices=fitting.QUALITIES, default="balanced")
+    parser.add_argument("--part", choices=(*PARTS, "both"), default="both")
+    parser.add_argument(
+        "--chosen-on", type=int, nargs=2, default=CHOSEN_ON, metavar=("SINGLE", "VIEWS"),
+        help="how many people settings were chosen on, the first by name; figures come from the others",
+    )  # fmt: skip
     options = parser.parse_args()
+    wanted = PARTS if options.part == "both" else (options.part,)
     try:
-        found = measure(facemodel.load(), options.folder, fitting.QUALITIES[options.quality])
+        kinds = persons(options.folder)
     except PortraitError as error:
         parser.error(str(error))
-    table = Table("head", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians")
-    for kind, f in found.items():
-        for path, a, b in zip(f["paths"], f["fitted"], f["mean"]):
-            figures = [np.quantile(d, share) for d in (a, b) for share in (0.5, 0.9)]
-            table.add_row(path.stem, *(f"{x:.3f}" for x in figures), f"{figures[0] / figures[2]:.3f}")
-        if options.pictures:
-            print(save_errors(options.pictures / f"{kind}.png", f["paths"], f["fitted"], f["mean"]))
-    Console().print(table)
-    print(json.dumps(summary(found)))
+    model, settings, parts = facemodel.load(), fitting.QUALITIES[options.quality], {}
+    for part in wanted:
+        parts[part] = {}
+        for (kind, people), count in zip(kinds.items(), options.chosen_on):
+            names = list(people)[:count] if part == "choosing" else list(people)[count:]
+            if names:
+                parts[part][kind] = measure(model, {n: people[n] for n in names}, settings)
+        print_part(part, parts[part])
+        print(json.dumps({part: summary(parts[part])}))
+        for kind, found in parts[part].items() if options.pictures else ():
+            lists = [[x for p in found for x in getattr(p, field)] for field in ("paths", "fitted", "mean")]
+            print(save_errors(options.pictures / f"{kind}_{part}.png", *lists))
+    print(json.dumps(summary(parts[wanted[-1]])))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from facemodel.editing.openface import openface_table
 from facemodel.export.animated.base import ANIMATED, Checked, Performance
 from facemodel.export.animated.insta import folded
 from facemodel.export.animated.pictures import square
-from facemodel.export.gltf import Surface
+from facemodel.export.gltf import GltfSurface
 from facemodel.export.mesh import frame_mesh
 
 HERE = Path(__file__).parent
@@ -79,7 +79,7 @@ def three(clip: Performance, path: Path) -> Checked:
     found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     if found["issues"]["numErrors"] or found["issues"]["numWarnings"]:
         raise ValueError(f"gltf-validator: {found['issues']['messages'][:3]}")
-    source, worst = Surface.of(frame_mesh(clip.track, 0, clip.model), clip.texture).source, Worst()
+    source, worst = GltfSurface.of(frame_mesh(clip.track, 0, clip.model), clip.texture).source, Worst()
     camera = clip.camera
     for k, (flat, vertices) in enumerate(zip(found["vertices"], clip.vertices())):
         seen = 1000 * np.reshape(flat, (-1, 3)) * GL

@@ -12,15 +12,19 @@ from pathlib import Path
 import cv2
 
 ROOT = Path(__file__).parents[1]  # of the project: jobs run in folders of their own
-SETTINGS = """
-[data]
-folder = "{folder}"
+NETWORK = """
 [model]
 backbone = "resnet20"
 features = 16
 width = 4
 height = 32
 width_px = 32
+"""
+"""The smallest network, as an experiment's settings have it."""
+SETTINGS = """
+[data]
+folder = "{folder}"
+{network}
 [loss]
 head = "softmax"
 [training]
@@ -60,7 +64,7 @@ def make_inputs(folder: Path) -> None:
         for k in range(4):
             crop = frames[5 * k][:, 16 * identity : 16 * identity + 96, ::-1]
             cv2.imwrite(str(folder / "faces" / f"{identity}" / f"{k}.png"), cv2.resize(crop, (64, 64)))
-    (folder / "experiment.toml").write_text(SETTINGS.format(folder=folder / "faces"), encoding="utf-8")
+    (folder / "experiment.toml").write_text(SETTINGS.format(folder=folder / "faces", network=NETWORK), encoding="utf-8")
     (folder / "one").mkdir()
     shutil.copy(folder / "clips" / "b.mp4", folder / "one" / "b.mp4")
 

@@ -9,7 +9,7 @@ import torch
 
 import facemodel
 import fitting
-from benchmarks.heads import score
+from benchmarks.heads import CHOSEN_ON, score
 from benchmarks.model_files import Head, write_flame
 from benchmarks.real import eye_distance, projected_landmarks
 from facemodel import FaceModel, Track
@@ -22,7 +22,6 @@ from portrait.video.images import read_image
 from renderer import to_camera
 
 EYES_APART = 62.0  # mm
-CHOSEN_ON = 11  # of the heads, the first: weights are chosen on them, figures come from the others
 
 
 def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
@@ -72,7 +71,7 @@ def single_ratio(model: FaceModel, heads: Path) -> float:
     """Median distance to the scans of the heads that nothing was chosen on, over that of the model's mean shape."""
     fitted, mean = [], []
     with torch.inference_mode():
-        for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON:]:
+        for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON[0] :]:
             truth = np.load(path.with_suffix(".npz"))
             p = fitting.fit_image(read_image(path), model=model).parameters
             fitted.append(score(model, p.identity, p.expression[0], truth))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 import facemodel
 import fitting
-from benchmarks.heads import measure, summary
+from benchmarks.heads import CHOSEN_ON, measure, persons, ratio
 from benchmarks.real import landmark_error, projected_landmarks
 from benchmarks.tracking import Repeated
 from portrait.video import VideoReader
@@ -65,6 +65,13 @@ def draw(results: dict[str, dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def views_ratio(model, folder: Path, settings: fitting.Settings) -> float:
+    """Of the people that nothing was chosen on, see `benchmarks.heads`."""
+    people = persons(folder)["views"]
+    judging = dict(list(people.items())[CHOSEN_ON[1] :])
+    return round(ratio(measure(model, judging, settings)), 4)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("video", nargs="?", type=Path, default=carphone())
@@ -75,7 +82,7 @@ def main() -> None:
     results = {name: run(model, options.video, settings) for name, settings in fitting.QUALITIES.items()}
     if options.heads:
         for name, settings in fitting.QUALITIES.items():
-            results[name]["heads"] = summary(measure(model, options.heads, settings))["views_ratio"]
+            results[name]["heads"] = views_ratio(model, options.heads, settings)
     table = Table("quality", *next(iter(results.values())))
     for name, r in results.items():
         table.add_row(name, *(f"{value:.4g}" for value in r.values()))

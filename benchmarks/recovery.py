@@ -16,6 +16,7 @@ MediaPipe's where it finds the synthetic face, else the true ones with 1.5 px of
 - Albedo: linear RGB over the face, root mean square after one factor. Shading: share of the true mean shading, over
   the face's normals that the camera sees, after one factor.
 - Photometric: mean absolute difference of 255 between picture and drawn fit over the fitted skin.
+- Coverage: share of the true values within one and two of the track's posterior standard deviations, by block.
 - Faults, each on the first 16 faces: 20 % of the landmarks wrong by 20 px; a hand before the face; a shadow over half
   of it. ``fault_ratio`` is the worst identity error over the clean one of the same faces.
 
@@ -42,7 +43,7 @@ from benchmarks.changes import add_option, settings_of
 from benchmarks.faults import PICTURE_FAULTS, FoundOrTrue
 from benchmarks.measures import after_scale, gaze_degrees, photometric_error, rigid, rotation_degrees, vertex_distances
 from benchmarks.sheets import fitted_over, save_sheet
-from facemodel import Track
+from facemodel import FaceParameters, Track
 from geometry.mesh import vertex_normals
 from renderer import Camera, rotation_matrix, sh_basis
 from synthetic import Scene, make_scene
@@ -57,6 +58,7 @@ BARS = {
 }
 FACE_SIZE, CLIP_SIZE, CLIP_FRAMES = 512, 384, 60
 FAULTY = 16  # faces
+BLOCKS = ("identity", "reflectance", "expression", "gaze", "illumination")  # whose spread is held against the truth
 CLIP_SEEDS = 100_000  # clips are other people than faces
 
 
@@ -92,6 +94,7 @@ class Score:
     albedo_mean_face: float
     shading: np.ndarray  # (F,)
     photometric: np.ndarray  # (F,) of 255
+    off: dict[str, np.ndarray]  # by block: how far each unknown is from the truth, in its posterior standard deviations
     energies: dict[str, float]  # mean over the frames
 
 
@@ -126,8 +129,22 @@ def score(model, scene: Scene, track: Track) -> Score:
         albedo_mean_face=after_scale(model.reflectance.mean[face], albedo),
         shading=np.array(shading),
         photometric=np.array(photometric_error(model, p, camera, enumerate(scene.pictures))),
+        off=off_by(track, truth),
         energies={name: float(values.mean()) for name, values in track.energies.items()},
     )
+
+
+def off_by(track: Track, truth: FaceParameters) -> dict[str, np.ndarray]:
+    """By block: distances of the fitted unknowns to the true ones, in posterior standard deviations.
+
+    What was held, or never seen, has none.
+    """
+    out = {}
+    for name in BLOCKS:
+        std = track.spread[name]
+        known = std.isfinite() & (std > 0)
+        out[name] = ((getattr(track.parameters, name) - getattr(truth, name)).abs() / std)[known].numpy()
+    return out
 
 
 def fit_all(
@@ -166,8 +183,15 @@ def summary(scores: list[Score]) -> dict[str, float]:
         "albedo_rms_mean_face": median("albedo_mean_face"),
         "shading_rms": median("shading"),
         "photometric": median("photometric"),
+        **coverage(scores),
         **{f"energy.{k}": float(np.median([s.energies[k] for s in scores])) for k in scores[0].energies},
     }
+
+
+def coverage(scores: list[Score]) -> dict[str, float]:
+    """Share of the true values within one and two standard deviations; of normal errors 0.68 and 0.95."""
+    pooled_by = {name: np.concatenate([s.off[name].ravel() for s in scores]) for name in BLOCKS}
+    return {f"coverage_{k}.{name}": float((off < k).mean()) for name, off in pooled_by.items() for k in (1, 2)}
 
 
 def faults(

@@ -52,12 +52,12 @@ ABLATIONS = {
 some of them don't have."""
 
 
-class Blanked:
-    """A clip's training data with channels of its maps at zero, as where nothing is seen."""
+class OtherMaps:
+    """A clip's training data with its maps changed on the way."""
 
-    def __init__(self, cache, channels: tuple[int, ...]) -> None:
-        self.cache, self.channels = cache, list(channels)
-        self.name = f"{cache.name} without {self.channels}"
+    def __init__(self, cache, change: str) -> None:
+        self.cache = cache
+        self.name = f"{cache.name} {change}"
 
     def __getattr__(self, name: str):
         return getattr(self.cache, name)
@@ -67,28 +67,35 @@ class Blanked:
 
     def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[Tensor, Tensor]:
         maps, images = self.cache.batch(samples, window)
+        return self.changed(maps), images
+
+    def changed(self, maps: Tensor) -> Tensor:
+        """What the network sees of maps (..., C)."""
+        raise NotImplementedError
+
+
+class Blanked(OtherMaps):
+    """With channels at zero, as where nothing is seen."""
+
+    def __init__(self, cache, channels: tuple[int, ...]) -> None:
+        self.channels = list(channels)
+        super().__init__(cache, f"without {self.channels}")
+
+    def changed(self, maps: Tensor) -> Tensor:
         maps[..., self.channels] = 0
-        return maps, images
+        return maps
 
 
-class ThreeMaps:
-    """A clip's training data without the person's texture: the paper's maps, out of a cache that has four."""
+class ThreeMaps(OtherMaps):
+    """Without the person's texture: the paper's maps, out of a cache that has four."""
 
     texture = None
 
     def __init__(self, cache) -> None:
-        self.cache = cache
-        self.name = f"{cache.name} of three maps"
+        super().__init__(cache, "of three maps")
 
-    def __getattr__(self, name: str):
-        return getattr(self.cache, name)
-
-    def __len__(self) -> int:
-        return len(self.cache)
-
-    def batch(self, samples: np.ndarray, window: int = WINDOW) -> tuple[Tensor, Tensor]:
-        maps, images = self.cache.batch(samples, window)
-        return maps[..., :CHANNELS], images
+    def changed(self, maps: Tensor) -> Tensor:
+        return maps[..., :CHANNELS]
 
 
 class BlankedInput(nn.Module):

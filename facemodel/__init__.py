@@ -6,7 +6,6 @@ from facemodel.editing.edits import edit
 from facemodel.editing.mixing import mix
 from facemodel.export.mesh import export_mesh
 from facemodel.linear import LinearModel
-from facemodel.multilinear import TuckerModel, build_tucker
 from facemodel.parameters import FaceParameters
 from facemodel.registry import load
 from facemodel.track import FrameStatus, Track
@@ -21,9 +20,7 @@ __all__ = [
     "FaceModel",
     "PortraitError",
     "Track",
-    "TuckerModel",
     "apply_curves",
-    "build_tucker",
     "edit",
     "export_mesh",
     "load",

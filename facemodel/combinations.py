@@ -16,7 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from facemodel.base import FaceModel
+    from facemodel.base import FaceModel, Linearization
 
 
 Place = tuple[Tensor, Tensor, Tensor]
@@ -54,6 +54,7 @@ class Gathered:
 
     def __init__(self, model: FaceModel, rows: sparse.csr_matrix) -> None:
         self.model, self.rows = model, rows
+        self._known: tuple[Place, Linearization] | None = None  # where derivatives were asked for last
 
     def positions(self, identity: Tensor, expression: Tensor, joints: Tensor) -> Tensor:
         """See `Combinations`."""
@@ -73,9 +74,13 @@ class Gathered:
         """See `Combinations`."""
         return all(torch.equal(a, b) for a, b in zip(there, here))
 
-    def _slopes(self, *state: Tensor):
-        with torch.inference_mode(False):  # in which nothing can be differentiated, nor what was made in it
-            return self.model.linearize(*(x.clone() for x in state))
+    def _slopes(self, *state: Tensor) -> Linearization:
+        known = self._known
+        if known is None or not all(torch.equal(a, b) for a, b in zip(state, known[0])):
+            with torch.inference_mode(False):  # in which nothing can be differentiated, nor what was made in it
+                here = tuple(x.clone() for x in state)
+                known = self._known = here, self.model.linearize(*here)
+        return known[1]
 
 
 class Constant:

@@ -57,13 +57,20 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     """
     name = DEFAULT if source is None else str(source)
     path = Path(name)
+    check_known(name)
     if name in MODELS and not path.exists():
         return MODELS[name]().to(device)
-    if not path.exists():
+    return FORMATS[find_format(path)].read(path).to(device)
+
+
+def check_known(name: str) -> None:
+    """PortraitError for what is neither in `MODELS` nor a file or a folder."""
+    if not name.strip():
+        raise PortraitError(f"model: expected a file, or a model known by name ({', '.join(MODELS)}); got nothing")
+    if name not in MODELS and not Path(name).exists():
         raise PortraitError(
             f"model '{name}': neither a file nor a model that is known by name ({', '.join(MODELS)}); check the path"
         )
-    return FORMATS[find_format(path)].read(path).to(device)
 
 
 def find_format(path: Path) -> str:

@@ -14,6 +14,10 @@ class PortraitError(ValueError):
     The command line prints it and exits with code 2, without a traceback.
     """
 
+    def __init__(self, message: str) -> None:
+        """A break of lines in it, as a quoted cell of a file may have one, becomes a space."""
+        super().__init__(" ".join(message.splitlines()))
+
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> PortraitError:
     """The error for a name that isn't in a table, with the nearest one that is."""

@@ -18,9 +18,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def find_picture(path: Path) -> Path:
-    """The path, or where nothing is there the same name with another ending: lists say .jpg, pictures may be .png."""
+    """The path, or where nothing is there the same name with another ending: lists say .jpg, pictures may be .PNG."""
     if not is_picture(path):
-        for ending in ENDINGS:
+        for ending in (*ENDINGS, *map(str.upper, ENDINGS)):
             if is_picture(other := path.with_suffix(ending)):
                 return other
     return path

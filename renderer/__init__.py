@@ -11,7 +11,7 @@ from renderer.overlays import overlay
 from renderer.rasterizers import rasterize
 from renderer.scene import correspondence_colors, surface_points
 from renderer.texturing import atlas_light, atlas_values, extend, main_island, render_textured
-from renderer.unwrapping import Sight, View, unwrap, unwrap_view
+from renderer.unwrapping import Sight, View, unwrap_view
 
 __all__ = [
     "MAPS",
@@ -40,6 +40,5 @@ __all__ = [
     "surface_points",
     "to_camera",
     "to_uint8",
-    "unwrap",
     "unwrap_view",
 ]

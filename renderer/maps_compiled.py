@@ -17,7 +17,7 @@ from renderer import maps_kernels
 from renderer.eyes import EyeShape
 from renderer.rasterizers.base import NEAR, intrinsics, missing_vertex
 from renderer.rasterizers.numba_kernels import interpolate_pixels, rasterize_picture
-from renderer.scene import CHANNELS, Scene
+from renderer.scene import CHANNELS, DrawnScene
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +27,7 @@ def _srgb_table() -> np.ndarray:
     return linear_to_srgb(steps * steps).float().numpy()
 
 
-def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) -> dict[str, Tensor]:
+def draw(scene: DrawnScene, camera: Camera, maps: Sequence[str], supersample: int) -> dict[str, Tensor]:
     """The maps (n, H, W, C) of a scene; see ``renderer.render``."""
     count, factor = len(scene.points), supersample
     points = scene.points.float().contiguous().numpy()
@@ -86,7 +86,7 @@ def draw(scene: Scene, camera: Camera, maps: Sequence[str], supersample: int) ->
     return {name: torch.from_numpy(pictures) for name, pictures in result.items()}
 
 
-def _texel_arrays(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _texel_arrays(scene: DrawnScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The atlas' triangles (T, 3), column and row of each of their corners (W, 2) in the texture, and that."""
     height, width = scene.texture.shape[:2]
     u, v = scene.atlas.coordinates.float().unbind(-1)

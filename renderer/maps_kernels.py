@@ -48,6 +48,14 @@ def interpolated(values, triangles, bary, t, p):
 
 
 @jit
+def blank(out, p):
+    """Pixel p, which shows nothing, is zero."""
+    out[p, 0] = 0.0
+    out[p, 1] = 0.0
+    out[p, 2] = 0.0
+
+
+@jit
 def shade_pixels(faces, bary, triangles, normals, light, table, out):
     """Albedo times light, in sRGB; what is in ``out`` is the albedo.
 
@@ -58,9 +66,7 @@ def shade_pixels(faces, bary, triangles, normals, light, table, out):
     for p in range(faces.shape[0]):
         t = faces[p]
         if t < 0:
-            out[p, 0] = 0.0
-            out[p, 1] = 0.0
-            out[p, 2] = 0.0
+            blank(out, p)
             continue
         x, y, z = interpolated(normals, triangles, bary, t, p)
         squared = x * x + y * y + z * z
@@ -87,9 +93,7 @@ def texture_pixels(faces, bary, triangles, places, texture, out):
     for p in range(faces.shape[0]):
         t = faces[p]
         if t < 0:
-            out[p, 0] = 0.0
-            out[p, 1] = 0.0
-            out[p, 2] = 0.0
+            blank(out, p)
             continue
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         wa, wb, wc = bary[p, 0], bary[p, 1], bary[p, 2]
@@ -112,9 +116,7 @@ def normal_pixels(faces, bary, triangles, normals, out):
     for p in range(faces.shape[0]):
         t = faces[p]
         if t < 0:
-            out[p, 0] = 0.0
-            out[p, 1] = 0.0
-            out[p, 2] = 0.0
+            blank(out, p)
             continue
         x, y, z = interpolated(normals, triangles, bary, t, p)
         scale = 0.5 / max(math.sqrt(x * x + y * y + z * z), 1e-12)

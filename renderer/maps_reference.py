@@ -15,11 +15,11 @@ from renderer.eyes import EyeShape, eye_colors
 from renderer.fragments import Covered
 from renderer.interpolation import barycentrics, interpolate_covered
 from renderer.rasterizers import rasterize
-from renderer.scene import Scene
+from renderer.scene import DrawnScene
 
 
 def draw(
-    scene: Scene, camera: Camera, maps: Sequence[str], supersample: int, rasterizer: str | None
+    scene: DrawnScene, camera: Camera, maps: Sequence[str], supersample: int, rasterizer: str | None
 ) -> dict[str, Tensor]:
     """The maps (n, H, W, C) of a scene; see ``renderer.render``."""
     large = camera.resized(camera.width * supersample, camera.height * supersample)
@@ -27,7 +27,7 @@ def draw(
     return {name: _shrink(name, pictures, supersample) for name in maps}
 
 
-def _draw(scene: Scene, camera: Camera, maps: Sequence[str], rasterizer: str | None) -> dict[str, Tensor]:
+def _draw(scene: DrawnScene, camera: Camera, maps: Sequence[str], rasterizer: str | None) -> dict[str, Tensor]:
     points, triangles = scene.points, scene.triangles
     fragments = rasterize(points, triangles, camera, rasterizer)
     covered = fragments.covered()
@@ -78,7 +78,9 @@ def _light(covered: Covered, normals: Tensor, illumination: Tensor, n_triangles:
     return torch.cat([b @ light for b, light in zip(basis.split(counts), illumination)])
 
 
-def _eye_map(shape: EyeShape | None, covered: Covered, bary: Tensor | None, scene: Scene, camera: Camera) -> Tensor:
+def _eye_map(
+    shape: EyeShape | None, covered: Covered, bary: Tensor | None, scene: DrawnScene, camera: Camera
+) -> Tensor:
     if shape is None:
         return covered.scatter(scene.points.new_zeros(len(covered.index), 3))
     triangles = scene.triangles

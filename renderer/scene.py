@@ -83,7 +83,7 @@ def behind_skin(model, points: Tensor, expression: Tensor, depth: MouthDepth = M
 
 
 @dataclass(frozen=True)
-class Scene:
+class DrawnScene:
     """n pictures' worth of surface. A leading 1 stands for "the same in all"."""
 
     points: Tensor  # (n, V, 3) mm, camera frame; teeth and tongue a little deeper (`behind_skin`)
@@ -126,7 +126,7 @@ class SceneBuilder:
         reflectance = self.parameters.reflectance
         return self.model.albedo(reflectance)[None] if reflectance.dim() == 1 else None
 
-    def scene(self, part: slice) -> Scene:
+    def scene(self, part: slice) -> DrawnScene:
         """The scene of the pictures in ``part``."""
         parameters = self.parameters
         own = parameters[part] if parameters.batch_shape else parameters
@@ -139,7 +139,7 @@ class SceneBuilder:
             albedo = self._shared_albedo if own.reflectance.dim() == 1 else self.model.albedo(own.reflectance)
         light = own.illumination if own.illumination.dim() == 3 else own.illumination[None]
         atlas = None if self.texture is None else self.model.atlas
-        return Scene(points, self.model.triangles, albedo, light, _constants_of(self.model), atlas, self.texture)
+        return DrawnScene(points, self.model.triangles, albedo, light, _constants_of(self.model), atlas, self.texture)
 
 
 _TRAILING: dict[str, int] = {"illumination": 2, "gaze": 2, "focal": 0}

@@ -44,19 +44,6 @@ class View:
     beyond: Tensor  # (..., C) float, mean of the picture beyond the outline's nearest place
 
 
-def unwrap(
-    image: Tensor,
-    points_cam: Tensor,
-    model,
-    camera: Camera,
-    size: tuple[int, int] = (512, 512),
-    sight: Sight = USUAL,
-) -> tuple[Tensor, Tensor]:
-    """Samples a picture into the UV atlas: texture and visibility of ``unwrap_view``, which has the arguments."""
-    view = unwrap_view(image, points_cam, model, camera, size, sight)
-    return view.texture, view.visible
-
-
 def unwrap_view(
     image: Tensor,
     points_cam: Tensor,

@@ -24,7 +24,7 @@ AROUND = 1.15  # times the landmarks' hull, beyond which is background
 
 
 def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
-    """Figures of the issue's table, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
+    """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
     reader = UnitReader.fitted(trained)
     some = np.arange(0, len(unseen), -(-len(unseen) // TRUE))
     truth = correlations(unseen.units[some], reader(to_pixels(unseen.pictures(some))))

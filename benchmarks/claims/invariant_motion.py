@@ -22,7 +22,7 @@ CLIPS = 24  # that are made for the flicker, each of the next person's performan
 
 
 def claims(weights: Weights, without: Weights, unseen: Faces, clips: Sequence[Clip]) -> dict[str, float]:
-    """Figures of the issue's table.
+    """Figures of the paper's claims.
 
     Args:
         without: weights of the same training with ``temporal=False``.

@@ -26,7 +26,7 @@ from facemodel.correspondence import Correspondence
 
 
 @dataclass(frozen=True)
-class Policy:
+class TransferPolicy:
     """Lengths in millimetres."""
 
     wide: float = 12.0  # what is larger keeps the default's displacements, what is smaller its stretches and turns
@@ -35,12 +35,12 @@ class Policy:
     rest: float = 40.0  # from what has a counterpart to where the surface rests
 
 
-POLICY = Policy()
+POLICY = TransferPolicy()
 AT_ONCE = 13  # expressions that are solved for together, for the memory's sake
 
 
 def transfer(
-    default: FaceModel, model: FaceModel, found: Correspondence, names: Sequence[str], policy: Policy = POLICY
+    default: FaceModel, model: FaceModel, found: Correspondence, names: Sequence[str], policy: TransferPolicy = POLICY
 ) -> Tensor:
     """(N, V, 3) mm: the displacements of the default model's expressions ``names``, at the other model's mean.
 

@@ -22,7 +22,7 @@ from facemodel.linear import LinearModel
 
 
 @dataclass(frozen=True)
-class Policy:
+class EyePolicy:
     """Lengths in millimetres."""
 
     clearance: float = 0.4  # between the ball and the skin around it
@@ -32,7 +32,7 @@ class Policy:
     grows: float = 0.4  # how much of the opening's width the ball takes on
 
 
-POLICY = Policy()
+POLICY = EyePolicy()
 
 
 def lid_edge(default: FaceModel, eye: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def lid_edge(default: FaceModel, eye: int) -> np.ndarray:
     return rim[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
 
 
-def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: Policy = POLICY) -> LinearModel:
+def with_eyes(default: FaceModel, model: LinearModel, laid: np.ndarray, policy: EyePolicy = POLICY) -> LinearModel:
     """The model with two eyeballs of the default one's. ``laid`` (V0, 3): the default model laid onto its mean."""
     tensors: dict[str, list[torch.Tensor]] = {"center": [], "center_basis": [], "radius": [], "radius_basis": []}
     balls, pocket = [], np.zeros(0, dtype=bool)
@@ -161,7 +161,9 @@ def _head_joint(model: JointedModel) -> int:
     return int(model.skinning_weights.sum(0).argmax())
 
 
-def _pushed_back(model: FaceModel, center: np.ndarray, edge: np.ndarray, radius: float, policy: Policy) -> np.ndarray:
+def _pushed_back(
+    model: FaceModel, center: np.ndarray, edge: np.ndarray, radius: float, policy: EyePolicy
+) -> np.ndarray:
     """The ball's centre (3,), moved along z until the skin around its opening, whose edge is (P, 3), is clear of it."""
     vertices = model.mean.double().numpy()[outer_skin(model)]
     vertices = vertices[np.linalg.norm((vertices - center)[:, :2], axis=-1) < policy.around * radius]
@@ -177,7 +179,7 @@ def _pushed_back(model: FaceModel, center: np.ndarray, edge: np.ndarray, radius:
     return np.array([center[0], center[1], np.quantile(furthest, policy.touching)])
 
 
-def _behind_ball(center: np.ndarray, radius: float, policy: Policy):
+def _behind_ball(center: np.ndarray, radius: float, policy: EyePolicy):
     """From points (N, 2) to the z of a pocket that the ball lies in."""
 
     def floor(points: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from facemodel.correspondence import Correspondence
 
 
 @dataclass(frozen=True)
-class Policy:
+class LidPolicy:
     """Lengths in millimetres."""
 
     overlap: float = 1.0  # of the closed upper lid's edge over the lower one's
@@ -31,11 +31,11 @@ class Policy:
     off: float = 3.0  # between the closed lid and the ball, at most
 
 
-POLICY = Policy()
+POLICY = LidPolicy()
 
 
 def close_lids(
-    default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor, policy: Policy = POLICY
+    default: FaceModel, model: FaceModel, found: Correspondence, eye: int, blink: Tensor, policy: LidPolicy = POLICY
 ) -> Tensor:
     """(V, 3) mm: the displacement of closing an eye, from one (V, 3) that was carried over."""
     at, way = _edge(default, model, found, eye, blink)
@@ -87,7 +87,7 @@ def _sorted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[order], y[order]
 
 
-def _before_ball(model: FaceModel, eye: int, move: Tensor, policy: Policy) -> Tensor:
+def _before_ball(model: FaceModel, eye: int, move: Tensor, policy: LidPolicy) -> Tensor:
     """The displacement, with the skin that it moves kept off the ball."""
     center, radius = model.eye_centers()[eye], model.eye_radius()[eye]
     offset, length = model.mean + move - center, move.norm(dim=-1)

@@ -37,7 +37,7 @@ OUTSIDE = ("skin", "face", "ears", "scalp", "neck")
 
 
 @dataclass(frozen=True)
-class Policy:
+class RegistrationPolicy:
     """How stiff the surface is, and what counts as a counterpart. Lengths in millimetres."""
 
     stiffness: tuple[float, ...] = (100.0, 50.0, 25.0, 12.0, 6.0, 3.0, 1.5, 0.8)
@@ -48,7 +48,7 @@ class Policy:
     gone: tuple[float, float] = (1.5, 5.0)  # distance within which a point has a counterpart, from which it has none
 
 
-POLICY = Policy()
+POLICY = RegistrationPolicy()
 
 
 def register(
@@ -56,7 +56,7 @@ def register(
     model: FaceModel,
     landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
-    policy: Policy = POLICY,
+    policy: RegistrationPolicy = POLICY,
     report: Report = ignore,
 ) -> Correspondence:
     """`lay`, then `correspond`: the correspondence between the default model and another one."""
@@ -69,7 +69,7 @@ def lay(
     model: FaceModel,
     landmarks: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     *,
-    policy: Policy = POLICY,
+    policy: RegistrationPolicy = POLICY,
     report: Report = ignore,
 ) -> np.ndarray:
     """(V0, 3) mm: the default model's vertices on the other model's surface, at the prior's mean.
@@ -87,7 +87,9 @@ def lay(
     return _bend(default, shaped, source_skin, surface, guides, policy, report)
 
 
-def correspond(default: FaceModel, model: FaceModel, laid: np.ndarray, *, policy: Policy = POLICY) -> Correspondence:
+def correspond(
+    default: FaceModel, model: FaceModel, laid: np.ndarray, *, policy: RegistrationPolicy = POLICY
+) -> Correspondence:
     """Which point of the model is which of the default one, that was laid onto it: (V0, 3) mm."""
     vertices, skin, source_skin = model.mean.double().numpy(), outer_skin(model), outer_skin(default)
     return Correspondence(
@@ -123,8 +125,8 @@ def outer_skin(model: FaceModel) -> np.ndarray:
 
 
 def _bend(
-    default: FaceModel, start: np.ndarray, skin: np.ndarray, surface: Surface, guides: Guides, policy: Policy,
-    report: Report,
+    default: FaceModel, start: np.ndarray, skin: np.ndarray, surface: Surface, guides: Guides,
+    policy: RegistrationPolicy, report: Report,
 ) -> np.ndarray:  # fmt: skip
     """(V0, 3): the skin bent onto the surface, and what is inside it taken along."""
     count, triangles = len(start), default.triangles.numpy()
@@ -184,7 +186,7 @@ def _take_along(default: FaceModel, start: np.ndarray, laid: np.ndarray, main: n
 
 def _placed(
     points: np.ndarray, model: FaceModel, skin: np.ndarray, vertices: np.ndarray, other: FaceModel,
-    other_skin: np.ndarray, policy: Policy,
+    other_skin: np.ndarray, policy: RegistrationPolicy,
 ) -> Placement:  # fmt: skip
     """Where one model's points are on the other's surface, both laid onto each other.
 

@@ -19,8 +19,7 @@ from torch import Tensor
 from facemodel.base import FaceModel
 from facemodel.landmark_schemes import SCHEMES, LandmarkScheme
 
-CONTACTS = ("left lids", "right lids", "lips")
-LIDS = (0, 1)
+LIDS = (0, 1)  # the left eye's, the right eye's
 LIPS = 2
 
 
@@ -55,7 +54,7 @@ _LADDERS = (
 
 @dataclass(frozen=True)
 class Contacts:
-    """Where one person's lids and lips touch; F frames, K = 3 contacts, in the order of `CONTACTS`."""
+    """Where one person's lids and lips touch; F frames, K = 3 contacts: left lids, right lids, lips."""
 
     opening: Callable[[Tensor, Tensor], Tensor]
     """Expression (F, E) and joints (F, J) to (F, K) mm between upper and lower landmarks, along the way in which they

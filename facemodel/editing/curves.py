@@ -48,7 +48,8 @@ APP_ORDER: tuple[str, ...] = tuple(SWAPPED.get(n, n) for n in ARKIT_NAMES)
 STANDARD_RATES = (24, 25, 30, 48, 50, 60, 120, 240)
 KNOWN = (*ARKIT_NAMES, *ANGLES)
 VISIBILITY = "Visibility "  # starts the names of columns that say how far a part of the face is seen; read by nobody
-_TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2}):(\d{1,3}(?:\.\d+)?)$")
+_TIMECODE = re.compile(r"^(\d+):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d+)?)$")  # ; where frame numbers are dropped
+HALF_A_DAY = 43200
 
 
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
@@ -313,7 +314,7 @@ def _times(path: Path, codes: list, numbers: list[int], rate: float) -> np.ndarr
     if int(highest) >= round(rate):
         raise PortraitError(f"curves '{path}': frame number {highest:g} in a timecode, but the rate is {rate:g}")
     seconds = np.array([second + frames / rate for second, frames in codes])
-    if codes[-1][0] < codes[0][0]:  # over midnight
+    if codes[-1][0] < codes[0][0] - HALF_A_DAY:  # over midnight
         seconds[seconds < seconds[0]] += 86400
     late = np.flatnonzero(np.diff(seconds) <= 0)
     if len(late):

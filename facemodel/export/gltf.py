@@ -33,7 +33,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Surface:
+class GltfSurface:
     """A mesh whose vertices have one texture coordinate each, with a texture or coloured vertices."""
 
     positions: np.ndarray  # (V, 3), without any shape
@@ -47,7 +47,7 @@ class Surface:
     unlit: bool = False  # the texture has its light in it
 
     @classmethod
-    def of(cls, mesh: Mesh, texture: np.ndarray | None, unlit: bool = False) -> Surface:
+    def of(cls, mesh: Mesh, texture: np.ndarray | None, unlit: bool = False) -> GltfSurface:
         """A mesh at rest, split along the atlas' seams where there is a texture (H, W, 3) uint8 sRGB."""
         seams = np.zeros_like(mesh.triangles) if texture is None else mesh.uv_triangles
         corners = np.stack([mesh.triangles.ravel(), seams.ravel()], -1)
@@ -110,7 +110,7 @@ class Buffer:
         return len(self.accessors) - 1
 
 
-def add_surface(b: Buffer, surface: Surface, weights: np.ndarray, more: Mapping[str, int] = {}) -> dict:
+def add_surface(b: Buffer, surface: GltfSurface, weights: np.ndarray, more: Mapping[str, int] = {}) -> dict:
     """A file's meshes, materials, textures and images, for the one mesh "face" with these default weights (S,).
 
     Shapes are stored sparsely, since most move a small part of the face; their names are in ``extras.targetNames``.

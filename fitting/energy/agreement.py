@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fitting.energy.photometric import Look
 from fitting.energy.residuals import flip, projected
-from fitting.energy.surface import Affine, Surface
+from fitting.energy.surface import Affine, SampledSurface
 from fitting.policy.agreement import AgreementPolicy
 from fitting.solver.state import FitState
 from geometry.color import linear_to_srgb
@@ -27,7 +27,7 @@ Array = np.ndarray
 
 
 def agreement(
-    surface: Surface, state: FitState, look: Look, unhidden: Tensor, policy: AgreementPolicy = AgreementPolicy()
+    surface: SampledSurface, state: FitState, look: Look, unhidden: Tensor, policy: AgreementPolicy = AgreementPolicy()
 ) -> dict[str, float]:
     """Figures of one frame, F = 1.
 

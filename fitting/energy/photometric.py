@@ -2,7 +2,7 @@
 
 Face2Face's energy (Thies et al., CVPR 2016, eq. 3 to 8). A surface point's position and two tangents are linear in the
 coefficients (`fitting.energy.surface`), so each residual's derivative by those nine numbers is enough, and the
-coefficients' columns are one matrix product. Enter a `Surface`, a state and an observation, leave weighted rows.
+coefficients' columns are one matrix product. Enter a `SampledSurface`, a state and an observation, leave weighted rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fitting.energy.kernel_types import Pose
 from fitting.energy.residuals import Residuals, compiled, flip, projection
-from fitting.energy.surface import Surface
+from fitting.energy.surface import SampledSurface
 from fitting.observation.crop import Observation
 from fitting.policy.weights import TermWeights
 from fitting.solver.state import FitState, Layout
@@ -43,7 +43,7 @@ class PhotometricRows:
 
 
 def photometric_rows(
-    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
+    surface: SampledSurface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> PhotometricRows:
     """`photometric` as weighted rows: by the compiled kernel on the CPU, by that reference elsewhere.
 
@@ -104,7 +104,7 @@ def srgb_slope(linear: Tensor) -> Tensor:
 
 
 def photometric(
-    surface: Surface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
+    surface: SampledSurface, state: FitState, look: Look, weights: TermWeights, layout: Layout, shared: bool
 ) -> tuple[Residuals, Tensor, Tensor]:
     """Colour of each surface point under the fitted light minus the picture's at its projection, in sRGB.
 

@@ -1,47 +1,73 @@
 """What is known before looking: statistics of faces, light and gaze.
 
 Each prior is a quadratic 1/2 (x - x0)' P (x - x0); it adds P to the normal equations' matrix and P (x - x0) to the
-gradient. What the model's blocks say of identity, reflectance, expressions and joints comes from `Unknowns`, all else
-from `fitting.policy.weights.Priors` (Face2Face, eq. 7). That a face moves smoothly is in `fitting.energy.temporal`.
+gradient. What the model's blocks say of identity, reflectance, expressions and joints comes from `Unknowns`, how people
+differ from `facemodel.people`, all else from `fitting.policy.weights.Priors` (Face2Face, eq. 7). That a face moves
+smoothly is in `fitting.energy.temporal`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from facemodel.people import People
 from fitting.policy.weights import Priors
+from fitting.solver import factorization
 from fitting.solver.normal_equations import Quadratic
 from fitting.solver.state import LIGHT, POSE, FitState, Unknowns
 from geometry.spherical_harmonics import C0
 
 
-def shared_prior(state: FitState, focal_guess: float, priors: Priors, unknowns: Unknowns, sizes: Tensor) -> Quadratic:
-    """Of identity, reflectance and focal length; the precision is a diagonal (S,).
+@dataclass(frozen=True, eq=False)
+class IdentityPrior:
+    """A normal distribution of the identity's coefficients."""
 
-    ``sizes`` (I,): by what share a unit of each identity coefficient enlarges the face (`relative_sizes`).
-    """
-    of = unknowns.layout.slices
-    std, mean = (x.to(state.identity) for x in (unknowns.std, unknowns.mean))
-    precision = torch.cat(
-        [
-            std[of["identity"]] ** -2 + (sizes / priors.size).square(),
-            std[of["reflectance"]] ** -2,
-            state.identity.new_full((1,), priors.log_focal**-2),
-        ]
-    )
+    mean: Tensor  # (I,)
+    precision: Tensor  # (I, I), in double
+
+    @classmethod
+    def of_model(cls, unknowns: Unknowns, priors: Priors, sizes: Tensor) -> IdentityPrior:
+        """What the model's block says, with grown-ups' sizes.
+
+        ``sizes`` (I,): by what share a unit of each coefficient enlarges the face (`relative_sizes`).
+        """
+        std = unknowns.part(unknowns.std, "identity")
+        precision = std**-2 + (sizes.double() / priors.size).square()
+        return cls(unknowns.part(unknowns.mean, "identity").to(sizes), torch.diag(precision))
+
+    @classmethod
+    def of_people(cls, people: People, priors: Priors) -> IdentityPrior:
+        """What was measured of people."""
+        return cls(people.mean, torch.linalg.inv(people.covariance(priors.people_rest)))
+
+    @property
+    def stds(self) -> Tensor:
+        """(I,) of each coefficient, whatever the others are."""
+        return factorization.variances(self.precision).sqrt()
+
+
+def shared_prior(
+    state: FitState, focal_guess: float, priors: Priors, unknowns: Unknowns, identity: IdentityPrior
+) -> Quadratic:
+    """Of identity, reflectance and focal length: precision (S, S), gradient (S,)."""
+    at, like = unknowns.layout.slices, state.identity
+    reflectance = unknowns.part(unknowns.std, "reflectance").to(like) ** -2
+    others = torch.cat([reflectance, like.new_full((1,), priors.log_focal**-2)])
+    precision = torch.block_diag(identity.precision.to(like), torch.diag(others))
     offset = torch.cat(
         [
-            state.identity - mean[of["identity"]],
-            state.reflectance - mean[of["reflectance"]],
+            like - identity.mean.to(like),
+            state.reflectance - unknowns.mean[at["reflectance"]].to(like),
             (state.log_focal - math.log(focal_guess))[None],
         ]
     )
-    return Quadratic(precision, precision * offset)
+    return Quadratic(precision, precision @ offset)
 
 
 def relative_sizes(model: FaceModel) -> Tensor:
@@ -55,11 +81,19 @@ def relative_sizes(model: FaceModel) -> Tensor:
     return torch.einsum("ivk,vk->i", there.identity[:, face], x) / x.square().sum()
 
 
-def frame_prior(state: FitState, priors: Priors, unknowns: Unknowns) -> Quadratic:
-    """Of each frame's expression, joints, gaze and light, without time: precision (F, P, P), gradient (F, P)."""
-    fixed, light, offset = _constants(priors, unknowns, state.light.dtype, state.light.device)
+def frame_prior(
+    state: FitState, priors: Priors, unknowns: Unknowns, exposure: Tensor, alone: bool = False
+) -> Quadratic:
+    """Of each frame's expression, joints, gaze and light, without time: precision (F, P, P), gradient (F, P).
+
+    ``exposure``: (F,) of `Observation`; in a dark picture there is less light, and skin is what it is. ``alone``:
+    nothing is known of what the face did before, so that it's likely at rest. Expressions that only go one way from
+    there are fewer and smaller then, as by an exponential distribution.
+    """
+    fixed, light, white, offset, white_offset = _constants(priors, unknowns, state.light.dtype, state.light.device)
     strength = state.light[:, 0].mean(-1).abs().clamp_min(0.1)  # (F,)
-    precision = fixed + light / strength.square()[:, None, None]
+    precision = (fixed + white / exposure.square()[:, None, None]) + light / strength.square()[:, None, None]
+    offset = offset + white_offset / exposure[:, None]
     values = torch.cat(
         [
             state.light.new_zeros(len(state), POSE),
@@ -69,7 +103,10 @@ def frame_prior(state: FitState, priors: Priors, unknowns: Unknowns) -> Quadrati
         ],
         1,
     )
-    return Quadratic(precision, (precision @ values[..., None])[..., 0] - offset)
+    gradient = (precision @ values[..., None])[..., 0] - offset
+    if alone:
+        gradient[:, unknowns.layout.own("expression")] += priors.at_rest * unknowns.leaving_rest.to(gradient)
+    return Quadratic(precision, gradient)
 
 
 def shade_prior(
@@ -80,7 +117,7 @@ def shade_prior(
     Its bands above the constant one are small and it's nearly white, whatever its strength; that is about a ``share``
     of the usual light's: mean, and standard deviation as a share of it.
     """
-    _, shape, _ = _constants(priors, unknowns, shade.dtype, shade.device)
+    _, shape, *_ = _constants(priors, unknowns, shade.dtype, shade.device)
     own = unknowns.layout.own("light")
     strength = shade[:, 0].mean(-1).abs().clamp_min(priors.dimmest)
     precision = shape[own, own] / strength.square()[:, None, None]
@@ -95,12 +132,14 @@ def shade_prior(
 
 
 @lru_cache(maxsize=8)
-def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tensor, Tensor, Tensor]:
-    """Precision (P, P) that doesn't change, that of light over the light's squared strength (P, P), and P x0 (P,)."""
+def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tensor, ...]:
+    """Precisions (P, P): that doesn't change, of light over its squared strength, of light in a picture as bright as
+    usual; then P x0 (P,) of the first and of the last.
+    """
     layout = unknowns.layout
     at = {n: torch.arange(c.start, c.stop) - layout.shared for n, c in layout.slices.items()}
-    fixed, shape = torch.zeros(2, layout.frame, layout.frame, dtype=torch.float64)
-    offset = torch.zeros(layout.frame, dtype=torch.float64)
+    fixed, shape, white = torch.zeros(3, layout.frame, layout.frame, dtype=torch.float64)
+    offset, white_offset = torch.zeros(2, layout.frame, dtype=torch.float64)
     precision = unknowns.part(unknowns.std, "motion").cpu() ** -2
     fixed[at["motion"], at["motion"]] = precision
     offset[at["motion"]] = precision * unknowns.part(unknowns.mean, "motion").cpu()
@@ -124,6 +163,6 @@ def _constants(priors: Priors, unknowns: Unknowns, dtype, device) -> tuple[Tenso
     # from dim light on light skin.
     expected, std = (x / C0 for x in priors.light_strength)
     constant = at["light"][::9]
-    fixed[constant[:, None], constant] += 1 / (3 * std) ** 2
-    offset[constant] = expected / (3 * std**2)
-    return tuple(x.to(device, dtype) for x in (fixed, shape, offset))
+    white[constant[:, None], constant] = 1 / (3 * std) ** 2
+    white_offset[constant] = expected / (3 * std**2)
+    return tuple(x.to(device, dtype) for x in (fixed, shape, white, offset, white_offset))

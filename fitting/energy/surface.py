@@ -9,6 +9,7 @@ state; while frames are tracked, once the state has left where the last ones hol
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,7 +60,7 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Surface:
+class SampledSurface:
     """N samples of a person's skin: nine numbers each (position, two tangents), and their albedo."""
 
     points: Affine  # K = 9
@@ -81,10 +82,10 @@ class Shape:
         self._of, self._state, self._shared = of, state, shared
 
     @cached_property
-    def surface(self) -> Surface:
+    def surface(self) -> SampledSurface:
         state = self._state
         s, points = self._of.samples[len(state.detail)], self._of.points(len(state.detail), state, self._shared)
-        return Surface(points, s.albedo_mean + s.albedo @ state.reflectance + state.detail, s.albedo)
+        return SampledSurface(points, s.albedo_mean + s.albedo @ state.reflectance + state.detail, s.albedo)
 
     @cached_property
     def marks(self) -> Affine:
@@ -100,6 +101,15 @@ class ModelSurface(ABC):
     ) -> None:
         """``samples``: the sets there are, by their size; a state's ``detail`` says which of them is meant."""
         self.model, self.samples, self.marks, self.occluder = model, samples, marks, occluder
+        self._forget()
+
+    def fresh(self) -> ModelSurface:
+        """The same for another fit, which knows nothing of what was asked for last."""
+        other = copy.copy(self)
+        other._forget()
+        return other
+
+    def _forget(self) -> None:
         self._last: tuple[FitState, bool, Shape] | None = None
 
     def shape(self, state: FitState, shared: bool = True) -> Shape:
@@ -133,6 +143,9 @@ class _Linear(ModelSurface):
         self._sets = {count: Affine(*(s.gather(v) for v in whole)) for count, s in samples.items()}
         self._sets[MARKS] = Affine(*(marks.gather(values) for values in whole))
         self._head = tuple(values.index_select(-2, occluder.vertices) for values in whole)
+
+    def _forget(self) -> None:
+        super()._forget()
         self._person: tuple[Tensor, Tensor] | None = None  # the last identity, and its head at rest
 
     def _same(self, last: FitState, had: bool, state: FitState, shared: bool) -> bool:
@@ -152,8 +165,8 @@ class _Linear(ModelSurface):
 
 
 class _Bent(ModelSurface):
-    def __init__(self, model, samples, marks, occluder) -> None:
-        super().__init__(model, samples, marks, occluder)
+    def _forget(self) -> None:
+        super()._forget()
         self._made: dict[str | int, Combinations] = {}
         self._tracked: dict[int, tuple[tuple[Tensor, Tensor, Tensor], Affine]] = {}  # of the frame before, and where
 

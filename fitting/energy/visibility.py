@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fitting.energy.residuals import flip
-from fitting.energy.surface import Surface
+from fitting.energy.surface import SampledSurface
 from fitting.observation.crop import Observation
 from fitting.policy.settings import Visibility
 from fitting.solver.state import FitState
@@ -21,7 +21,7 @@ def in_picture(where: Tensor, seen: Observation, policy: Visibility) -> Tensor:
 
 
 def visible_samples(
-    surface: Surface, head: tuple[Tensor, Tensor], state: FitState, seen: Observation, policy: Visibility
+    surface: SampledSurface, head: tuple[Tensor, Tensor], state: FitState, seen: Observation, policy: Visibility
 ) -> tuple[Tensor, Tensor]:
     """Which samples the camera sees, and where.
 

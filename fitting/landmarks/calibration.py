@@ -27,7 +27,7 @@ from renderer import render
 
 
 @dataclass(frozen=True)
-class Policy:
+class CalibrationPolicy:
     """What is drawn and where points are looked for. Lengths in millimetres, angles in degrees."""
 
     size: int = 448  # px, of a picture
@@ -49,9 +49,9 @@ class Policy:
     enough: int = 20  # pictures in which the detector has to find a face
 
 
-POLICY = Policy()
+POLICY = CalibrationPolicy()
 EXPRESSIONS: tuple[dict[str, float], ...] = (
-    {},
+    {},  # the neutral face comes first
     {"jawOpen": 0.3},
     {"jawOpen": 0.6},
     {"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7, "jawOpen": 0.15},
@@ -75,7 +75,7 @@ class Observation:
 
 
 def calibrate(
-    model: FaceModel, detector: LandmarkDetector, policy: Policy = POLICY, report: Report = ignore
+    model: FaceModel, detector: LandmarkDetector, policy: CalibrationPolicy = POLICY, report: Report = ignore
 ) -> LandmarkEmbedding | None:
     """Where the points of the detector's scheme are on the model; None where it finds too few faces.
 
@@ -86,7 +86,7 @@ def calibrate(
 
 
 def embed(
-    model: FaceModel, scheme: str, seen: Sequence[Observation], policy: Policy = POLICY
+    model: FaceModel, scheme: str, seen: Sequence[Observation], policy: CalibrationPolicy = POLICY
 ) -> LandmarkEmbedding:  # fmt: skip
     """The places on the model that are seen nearest to a scheme's points, near where it has these."""
     guess = model.landmarks(model.mean, scheme).double().numpy()
@@ -119,7 +119,9 @@ def embed(
 # -- what the detector sees ---------------------------------------------------------------------------------------
 
 
-def observe(model: FaceModel, detector: LandmarkDetector, policy: Policy, report: Report = ignore) -> list[Observation]:
+def observe(
+    model: FaceModel, detector: LandmarkDetector, policy: CalibrationPolicy, report: Report = ignore
+) -> list[Observation]:
     """Drawings of people of the model, in which the detector finds a face."""
     rng = np.random.default_rng(0)
     camera = Camera(policy.focal, policy.size, policy.size)
@@ -143,7 +145,7 @@ def observe(model: FaceModel, detector: LandmarkDetector, policy: Policy, report
 
 def _parameters(
     model: FaceModel, identity: np.ndarray, skin: np.ndarray, expression: dict[str, float],
-    turn: Sequence[float], rng: np.random.Generator, policy: Policy,
+    turn: Sequence[float], rng: np.random.Generator, policy: CalibrationPolicy,
 ) -> FaceParameters:  # fmt: skip
     """One face, its middle ahead of the camera."""
     neutral = FaceParameters.neutral(model, (), focal=policy.focal, distance=policy.distance)
@@ -209,7 +211,7 @@ class _Places:
         return sum(values[self.corners[:, k]] * shares[:, k] for k in range(3))
 
 
-def _places(model: FaceModel, guess: np.ndarray, policy: Policy) -> _Places:
+def _places(model: FaceModel, guess: np.ndarray, policy: CalibrationPolicy) -> _Places:
     """Spread over the triangles near the guesses, a place on each `grain` squared."""
     vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
     corners = vertices[triangles]
@@ -245,7 +247,9 @@ def _gestures(model: FaceModel) -> np.ndarray:
     return np.array(made).reshape(len(names), len(model.mean), 3)
 
 
-def _likeness(places: _Places, moves: np.ndarray, model: FaceModel, start: LandmarkEmbedding, policy: Policy):
+def _likeness(
+    places: _Places, moves: np.ndarray, model: FaceModel, start: LandmarkEmbedding, policy: CalibrationPolicy
+):
     """A function of places (M,) and a landmark: (M,) bool, whether the gestures move them as they move its guess."""
     corners, shares = model.triangles[start.triangles].numpy(), start.barycentric.numpy()[..., None]
     there, here = [places.of(move) for move in moves], [(move[corners] * shares).sum(1) for move in moves]
@@ -260,7 +264,7 @@ def _likeness(places: _Places, moves: np.ndarray, model: FaceModel, start: Landm
     return alike
 
 
-def _errors(places: _Places, seen: Sequence[Observation], policy: Policy):
+def _errors(places: _Places, seen: Sequence[Observation], policy: CalibrationPolicy):
     """A function of places (M,) and a landmark: mm (M, P) from where it was found; and how places face, (S, P)."""
     pixels = places.of(np.stack([o.pixels for o in seen], 1))  # (S, P, 2)
     scale = places.of(np.stack([o.depth for o in seen], 1)) / policy.focal

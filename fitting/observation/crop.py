@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,11 @@ from torch import Tensor
 from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import SQUARE, Face, square_crop
 from fitting.observation.eye_patches import EyePatches, EyeSquare, eye_patches
+from geometry.color import srgb_to_linear
+
+BRIGHT = 0.95  # share of a square's pixels that are darker than those by which its exposure is told
+METERED = 0.4  # of 1, sRGB: what these have at least in a picture of usual exposure
+DARKEST = 0.01  # exposure, over that
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,18 @@ class Observation:
 
     def __len__(self) -> int:
         return len(self.side)
+
+    @cached_property
+    def exposure(self) -> Tensor:
+        """(F,) up to 1: light in the square over what cameras let in at least; of all but the darkest pictures 1.
+
+        Not by the face: a dark one has brighter things about it in a picture of usual exposure.
+        """
+        if not self.levels:
+            return torch.ones_like(self.side)
+        pixels = self.levels[min(self.levels)].stack[:, :3].flatten(2).mean(1)  # (F, S * S)
+        bright = pixels.kthvalue(max(1, round(BRIGHT * pixels.shape[1]))).values
+        return (srgb_to_linear(bright) / srgb_to_linear(bright.new_tensor(METERED))).clamp(DARKEST, 1.0)
 
     def frame(self, index: int) -> Observation:
         """One of the frames, as an observation of one."""

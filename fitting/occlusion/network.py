@@ -15,6 +15,9 @@ from torch import Tensor, nn
 SIZE = 64  # px, side of the level of an `Observation` that it sees
 PARTS = ("skin", "shadow", "other")  # in usual light, in a cast shadow, before or beside the face
 WIDTHS = (16, 32, 64, 80, 96)  # channels at 64, 32, 16, 8 and 4 px
+DIM = 0.2  # of 1, sRGB: mean of a picture below which it's brightened
+GREY = 4 / 255  # root mean square of the channels' differences, below which a picture is grey
+TONE = (1.2, 0.95, 0.75)  # of skin, over grey
 WEIGHTS = Path(__file__).parent / "mask.safetensors"
 
 
@@ -64,4 +67,15 @@ def visible_parts(pictures: Tensor) -> Tensor:
     """
     net = load_mask_net(str(pictures.device))
     with torch.inference_mode():
-        return net(pictures.permute(0, 3, 1, 2)).softmax(1).permute(0, 2, 3, 1)
+        return net(as_learnt(pictures).permute(0, 3, 1, 2)).softmax(1).permute(0, 2, 3, 1)
+
+
+def as_learnt(pictures: Tensor) -> Tensor:
+    """Pictures (F, S, S, 3) as the network knows them: dark ones as bright as `DIM`, grey ones in the tone of skin.
+
+    It learnt from coloured pictures of usual exposure, and calls skin without colour a thing.
+    """
+    brightness = pictures.mean((1, 2, 3), keepdim=True)
+    out = pictures * (DIM / brightness.clamp_min(1e-3)).clamp_min(1)
+    colour = (out - out.mean(-1, keepdim=True)).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return torch.where(colour < GREY, out * out.new_tensor(TONE), out).clamp(0, 1)

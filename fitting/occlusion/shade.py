@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fitting.energy.photometric import Look, PhotometricRows, photometric_rows
 from fitting.energy.priors import shade_prior
-from fitting.energy.surface import Surface
+from fitting.energy.surface import SampledSurface
 from fitting.occlusion.parts import lit_and_shaded
 from fitting.policy.settings import Settings
 from fitting.policy.weights import TermWeights
@@ -31,7 +31,7 @@ class Parts:
 
 
 def rows_of_parts(
-    surface: Surface,
+    surface: SampledSurface,
     state: FitState,
     look: Look,
     parts: Parts,

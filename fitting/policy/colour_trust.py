@@ -38,6 +38,7 @@ class ColourTrust:
     approach: float = 0.5  # share of the way there that is left after each level but the last, of `first`
     first: float = 0.4
     least_side: tuple[float, float] = (160.0, 200.0)  # px of the picture across the face's square: of clips, of few
+    least_exposure: float = 0.9  # of `Observation`: in darker pictures everything is nearly the same, and so explained
     explained: float = 0.4  # share of the samples that are to be explained: the others may be occluded, or in a shadow
     whole: TrustLimits = TrustLimits(0.0135, 0.008, 2.0)
     masked: TrustLimits = TrustLimits(0.0135, 0.0075, 2.0)  # of the part that isn't hidden, which is easier to explain

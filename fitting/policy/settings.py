@@ -37,7 +37,12 @@ class JointSchedule:
     skin_steps: int = 4  # of the reflectance in the end, over the skin alone
     damping: float = 1e-3  # share of the diagonal
     few: int = 2  # key frames, for which there is time for the most samples
-    samples: tuple[int, int, int] = (4, 2, 1)  # times as many as are tracked: over few, with trusted colours, else
+    # There landmarks, off alike over a third of a face, are as little as 20 independent ones, and in one picture a
+    # sample's own albedo looks like shading (docs/accuracy.md).
+    few_weights: TermWeights = field(
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
+    )
+    samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
 
@@ -125,7 +130,7 @@ class Settings:
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=2000.0, landmarks=100.0, brows=0.0))
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)

@@ -36,7 +36,7 @@ class NormalEquations:
 class Quadratic:
     """1/2 (x - x0)' P (x - x0) at a state: what a prior adds to the normal equations."""
 
-    precision: Tensor  # (..., C, C), or its diagonal (S,)
+    precision: Tensor  # (..., C, C); of `fitting.energy.temporal` its diagonal (..., C)
     gradient: Tensor  # (..., C): P (x - x0)
 
 
@@ -72,7 +72,7 @@ def solve_joint(
     The matrix is without the damping, whose only purpose is the step.
 
     Args:
-        shared: prior with a diagonal precision (S,). frames: prior with precisions (F, P, P).
+        shared: prior with a precision (S, S). frames: prior with precisions (F, P, P).
         bounds: of the shared unknowns (S,), of the frames' (F, P).
         reduction: what eliminated unknowns take from the matrix and the gradient (`fitting.solver.detail`).
     """
@@ -82,7 +82,7 @@ def solve_joint(
     data, slope, p = equations.matrix.double(), equations.gradient.double(), frames.precision.double()
     matrix = data.new_zeros((first + count * own,) * 2)
     gradient = data.new_zeros(first + count * own)
-    matrix[:first, :first] = data[:, :first, :first].sum(0) + torch.diag(shared.precision.double())
+    matrix[:first, :first] = data[:, :first, :first].sum(0) + shared.precision.double()
     gradient[:first] = slope[:, :first].sum(0) + shared.gradient.double()
     for f in range(count):
         block = slice(first + f * own, first + (f + 1) * own)

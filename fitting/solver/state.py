@@ -111,6 +111,12 @@ class Unknowns:
         """(M,) of expressions and joints, in double."""
         return self.part(self.std, "motion")
 
+    @cached_property
+    def leaving_rest(self) -> Tensor:
+        """(E,) in double: standard deviations a unit, of expressions that can't be less than at rest; 0 of others."""
+        lower, mean, std = (self.part(x, "expression") for x in (self.lower, self.mean, self.std))
+        return torch.where(lower == mean, 1 / std, 0.0)
+
     def clamped(self, state: FitState) -> dict[str, Tensor]:
         """A state's expressions and joints within their bounds, as copies by name; no joints of a model without any."""
         values = {"expression": state.expression} | ({"joints": state.joints} if self.layout.joints else {})

@@ -38,7 +38,7 @@ def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, ti
     timings: seconds by stage, a fact too.
     """
     model, layout, state = fitter.model, fitter.layout, shared.state
-    facts = shared.plan.facts() | {"priors": fitter.unknowns.prior_stds()}
+    facts = shared.plan.facts() | {"priors": fitter.prior_stds(shared.plan.trust > 0)}
     if source := getattr(frames, "source", None):
         facts["source"] = source
     status = torch.tensor(rows.status)

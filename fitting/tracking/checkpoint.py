@@ -89,7 +89,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Progress:
+class FitProgress:
     """How far a fit is: all that it needs to go on to the same track."""
 
     rows: Rows
@@ -109,7 +109,7 @@ class Checkpoint:
         self.path, self.version = Path(folder) / "progress.safetensors", version
         self.signature = json.loads(json.dumps(signature))
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: FitProgress) -> None:
         rows, shared, previous = progress.rows, progress.shared, progress.previous
         known = [k for k, v in enumerate(rows.values) if v]
         tensors = {f"shared.{f.name}": getattr(shared.state, f.name) for f in fields(FitState)}
@@ -132,7 +132,7 @@ class Checkpoint:
         }
         write_tensors(self.path, self.KIND, self.version, tensors, table)
 
-    def load(self, device: str) -> Progress:
+    def load(self, device: str) -> FitProgress:
         """No rows and nothing shared where there is nothing to go on from; so, too, where the file is spoilt."""
         try:
             tensors, table = read_tensors(self.path, self.KIND, self.version, make="portrait fit")
@@ -140,10 +140,10 @@ class Checkpoint:
                 return self._progress(tensors, table, device)
         except (PortraitError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
             pass
-        return Progress(Rows())
+        return FitProgress(Rows())
 
     @staticmethod
-    def _progress(tensors: dict[str, Tensor], table: dict, device: str) -> Progress:
+    def _progress(tensors: dict[str, Tensor], table: dict, device: str) -> FitProgress:
         # Copies lie in memory as any other tensor does: products with them then round as they did before.
         tensors = {k: v.clone() for k, v in tensors.items()}
         rows = Rows(table["times"], table["status"], table["confidence"], energies=table["energies"])
@@ -158,6 +158,6 @@ class Checkpoint:
         if "previous.rotation" in tensors:
             own = {k.split(".")[1]: v.to(device) for k, v in tensors.items() if k.startswith("previous.")}
             previous = replace(state, **own)
-        return Progress(
+        return FitProgress(
             rows, shared, FollowerState.from_json(table["follower"]), previous, Memory.from_json(table["memory"])
         )

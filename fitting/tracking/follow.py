@@ -107,11 +107,15 @@ class FaceFollower:
                 face = look = None
         s.since_look += 1
         if face is None:
-            faces = self._look_around(picture, cut)
+            faces, others = self._look_around(picture, cut), [place[:3] for place in s.others]
+            if self._abrupt:
+                s.others = ()  # whoever is there now may be another
             face = self._find(picture, faces)
             s.upside_down = face is not None and face.confidence == UPSIDE_DOWN
-            if self._abrupt and face is None and not s.lost and not all(_lies_on(f, s.beside) for f in faces):
-                cut = True  # the picture changed at once, and somebody new is in it
+            if self._abrupt:  # is somebody new in the picture, or are those who were there gone?
+                gone = bool(others) and not any(_lies_on(f, others) for f in faces if f is not face)
+                came = not s.lost and not all(_lies_on(f, s.beside) for f in faces)
+                cut = cut or (came if face is None else s.lost and gone)
             if face is not None:
                 self._note(picture, face, faces)
         elif self.due and not self.waits:

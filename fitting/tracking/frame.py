@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look
+from facemodel.people import people_of
 from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
 from fitting.energy.landmark_points import landmark_points
 from fitting.energy.landmarks import Landmarks, landmark_rows
 from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric_rows
-from fitting.energy.priors import frame_prior, relative_sizes
+from fitting.energy.priors import IdentityPrior, frame_prior, relative_sizes
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import Shape, model_surface
+from fitting.energy.surface import ModelSurface, Shape, model_surface
 from fitting.energy.temporal import TemporalPrior
 from fitting.energy.visibility import in_picture, visible_samples
 from fitting.observation.crop import Observation
@@ -52,6 +54,16 @@ class Step:
     distances: Tensor  # (F, L) squared, of the landmarks before it
 
 
+@lru_cache(maxsize=2)
+def gathered(model: FaceModel, scheme: str, settings: Settings) -> ModelSurface:
+    """Where a model is looked at, and its bases there. Of many pictures, the first one's does for all."""
+    times = settings.joint.samples
+    with torch.inference_mode(False):  # else it could be used nowhere else
+        most = surface_samples(model, max(times) * settings.samples, settings.regions)
+        sets = {len(s): s for s in (most.every(max(times) // t) for t in times)}
+        return model_surface(model, sets, landmark_points(model, scheme), occluder(model, settings.thinning))
+
+
 @dataclass(frozen=True)
 class SolvedFrame:
     """A frame's solution, before anybody asks how good it is."""
@@ -83,16 +95,14 @@ class Fitter:
         self.model, self.settings = model, settings or Settings()
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
-        times = self.settings.joint.samples
-        most = surface_samples(model, max(times) * self.settings.samples, self.settings.regions)
-        sets = [most.every(max(times) // t) for t in times]
-        self.samples, self.sample_sets = sets[-1], {len(s): s for s in sets}
-        self.marks = landmark_points(model, scheme)
+        self.surface = gathered(model, scheme, self.settings).fresh()
+        self.sample_sets, self.marks, self.occluder = self.surface.samples, self.surface.marks, self.surface.occluder
+        self.samples = self.sample_sets[min(self.sample_sets)]
         self.regions = face_regions(model, self.marks, self.settings.hidden_parts)
-        self.occluder = occluder(model, self.settings.thinning)
-        self.surface = model_surface(model, self.sample_sets, self.marks, self.occluder)
-        self.sizes = relative_sizes(model)
-        self.unknowns = Unknowns.of(model)
+        self.unknowns, priors, people = Unknowns.of(model), self.settings.priors, people_of(model)
+        self.own_identities = IdentityPrior.of_model(self.unknowns, priors, relative_sizes(model))
+        self.identities = self.own_identities if people is None else IdentityPrior.of_people(people, priors)
+        self._usual_points = self.marks.gather(model.vertices(self.identities.mean))
         self.layout = self.unknowns.layout
         self.held_frame = torch.zeros(self.layout.frame, dtype=torch.bool, device=model.mean.device)
         # ARKit's eyeLook shapes follow the gaze and aren't unknowns of their own.
@@ -113,6 +123,12 @@ class Fitter:
         ``lights``: 1 where only those of skin count, 2 where only those of skin in its usual light do.
         """
         self.terms, self.lights = terms_at(self.settings, trust), lights
+
+    def prior_stds(self, trusted: bool) -> dict[str, float | list[float]]:
+        """Plain numbers by block; ``trusted``: colours were. Focal length in px, where it isn't given."""
+        identities = self.own_identities if trusted else self.identities
+        focal = {} if self.focal_known else {"focal": self.settings.priors.log_focal * self.focal_guess}
+        return self.unknowns.prior_stds() | {"identity": [round(s, 6) for s in identities.stds.tolist()]} | focal
 
     def near(self, samples: int) -> Tensor:
         """`neighbours` of the set of so many samples."""
@@ -152,7 +168,7 @@ class Fitter:
     def start(self, seen: Observation, like: FitState | None = None) -> FitState:
         """A first estimate of each frame from its landmarks; identity and light from ``like`` where it's given."""
         if like is None:
-            return self._initial(self.marks.mean, seen, self.focal_guess)
+            return replace(self._initial(self._usual_points, seen, self.focal_guess), identity=self.identities.mean)
         rest = self._initial(self.marks.mean, seen.frame(0), self.focal_guess)
         known = {n: getattr(like, n) for n in ("identity", "reflectance", "detail", "brows", "log_focal")}
         points = self.shape(like if self.model.linear else replace(rest, **known)).marks.at(rest.motion[:1])[0]
@@ -257,7 +273,7 @@ class Fitter:
             held = held.clone()
             held[self.layout.own("light")] = True
         equations = NormalEquations.of(rows)
-        prior = frame_prior(state, s.priors, self.unknowns)
+        prior = frame_prior(state, s.priors, self.unknowns, seen.exposure, alone=before is None)
         if before is not None:
             hold = before.at(state)
             prior.precision.diagonal(dim1=1, dim2=2).add_(hold.precision)

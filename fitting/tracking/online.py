@@ -136,12 +136,15 @@ class OnlineTracker:
                 if look.crop is not None:
                     self._solve_identity(look.crop, time)
                 return OnlineFrame(look.status, None)  # where identity was solved just now, the frame is old by now
-            if look.seen is None:
+            seen = look.seen
+            if seen is None and look.crop is not None:  # looked at just before identity was known
+                seen = look.crop.observe(self.fitter.settings.levels, self.device)
+            if seen is None:
                 return OnlineFrame(look.status, None)
             before = self._previous if look.shot == self._previous_shot else None
-            start = self.fitter.start(look.seen, self._shared) if before is None else before
+            start = self.fitter.start(seen, self._shared) if before is None else before
             elapsed = max(time - self._time, 1e-3)
-            self._previous = self.fitter.solve(look.seen, before, start, elapsed).state
+            self._previous = self.fitter.solve(seen, before, start, elapsed).state
             self._previous_shot, self._time = look.shot, time
             return OnlineFrame(look.status, _clip(self._previous)[0])
 

@@ -57,6 +57,7 @@ class Stage:
     detail: float  # standard deviation of the samples' own albedo
     damping: float
     level: int | None = None  # px of the pyramid; None: landmarks alone
+    own: bool = False  # identities are the model's own, not people's
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class _KeyFrames:
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
         self.few = len(seen) <= j.few
         self.landmark_share = min(1.0, self.side / j.landmark_side) ** 2 if self.few else 1.0
-        self.weights = self._sized(s.joint_weights)
+        self.weights = self._sized(j.few_weights if self.few else s.joint_weights)
         fine = sum(steps for _, steps in self.levels)
         self.done, self.total = 0, j.pose_steps + j.shape_steps + (j.coarse_steps + fine if self.levels else 0)
 
@@ -129,7 +130,8 @@ class _KeyFrames:
         hidden = segmented.hidden > s.occlusion.hidden
         masked = self._coarse(segmented) if hidden else None
         coarse = masked or self._coarse(placed)
-        if self.side > s.trust.least_side[self.few] and (result := self._trusting(coarse)) is not None:
+        large, bright = self.side > s.trust.least_side[self.few], self.seen.exposure.median() > s.trust.least_exposure
+        if large and bright and (result := self._trusting(coarse)) is not None:
             return result
         if hidden and (segmented.shade is not None or any_hidden(self.seen)):
             return self._usual(masked)
@@ -148,7 +150,8 @@ class _KeyFrames:
 
     def _coarse(self, x: _Solution, steps: int | None = None) -> _Solution:
         j = self._joint
-        weights = replace(self.weights, colour_scale=j.coarse_scale)
+        colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
+        weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
         stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
@@ -192,19 +195,19 @@ class _KeyFrames:
 
     def _fine(self, x: _Solution, trusted: bool) -> _Solution:
         fitter, j, trust = self.fitter, self._joint, self.fitter.settings.trust
-        times = j.samples[0] if self.few else j.samples[1] if trusted else j.samples[2]
+        times = j.samples[2] if not trusted else j.samples[0] if self.few else j.samples[1]
         x = replace(x, state=replace(x.state, detail=x.state.detail.new_zeros(times * len(fitter.samples), 3)))
         last = len(self.levels) - 1
         for n, (level, steps) in enumerate(self.levels):
             # By and by: trusted at once, colours that are still off would count as occluders.
             share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
             terms = terms_at(fitter.settings, share)
-            weights = self._sized(terms.joint)
+            weights = self._sized(terms.joint) if trusted else self.weights
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
             damping = trust.damping if trusted else j.damping
-            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level))
+            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
 
     def _absorbed(self, x: _Solution) -> _Solution:
@@ -266,7 +269,8 @@ class _KeyFrames:
         f, state, weights = self.fitter, x.state, stage.weights
         s, shared, own = f.settings, f.layout.shared, f.layout.frame
         terms, _ = landmark_rows(f.landmarks(state), state, self.seen, weights, f.layout, shared=True)
-        prior = frame_prior(state, s.priors, f.unknowns)
+        prior = frame_prior(state, s.priors, f.unknowns, self.seen.exposure, alone=True)
+        identities = f.own_identities if stage.own else f.identities
         held, held_frame = self._held(stage.free)
         bounds = [f.unknowns.shared_bounds(state, held), f.unknowns.frame_bounds(state, held_frame)]
         rows, detail, shade = [terms], None, x.shade if stage.level is not None else None
@@ -284,7 +288,7 @@ class _KeyFrames:
             detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
         step, matrix = solve_joint(
             NormalEquations.of(rows),
-            shared_prior(state, f.focal_guess, s.priors, f.unknowns, f.sizes),
+            shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
             prior,
             tuple(bounds),
             stage.damping,

@@ -45,7 +45,7 @@ def initial_state(
     rotations, translations = zip(*poses)
     tensor = lambda a: torch.tensor(np.stack(a), dtype=torch.float32, device=device)  # noqa: E731
     light = torch.zeros(frames, 9, 3, device=device)
-    light[:, 0] = policy.light
+    light[:, 0] = policy.light * seen.exposure[:, None]
     rest = lambda name: unknowns.part(unknowns.mean, name).float()  # noqa: E731
     return FitState(
         identity=rest("identity"),

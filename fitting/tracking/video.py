@@ -26,7 +26,7 @@ from fitting.occlusion.regions import Visibility, jumped, without_hidden
 from fitting.policy.settings import Settings
 from fitting.solver.state import FitState
 from fitting.tracking.assembly import VISIBILITY, as_track
-from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
+from fitting.tracking.checkpoint import Checkpoint, FitProgress, Rows, Shared
 from fitting.tracking.confidence import confidence, face_brightness
 from fitting.tracking.follow import FaceFollower, FollowerState, FollowPolicy
 from fitting.tracking.frame import Fitter
@@ -40,7 +40,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-SOLVER = 9  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 10  # counts up where a checkpoint of before can't be gone on from
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def fit_video(
         "person": hashlib.sha256(person.tobytes()).hexdigest() if isinstance(person, np.ndarray) else person,
     }
     store = Checkpoint(checkpoint, SOLVER, signature) if checkpoint is not None else None
-    progress = store.load(device) if store else Progress(Rows())
+    progress = store.load(device) if store else FitProgress(Rows())
     with torch.inference_mode(), _one_thread():
         if progress.shared is None:
             progress = _solve_shared(frames, fitter, detector, device, report, timings, person)
@@ -240,7 +240,7 @@ def _solve_shared(
     report: Report,
     timings: dict[str, float],
     person: int | np.ndarray | None,
-) -> Progress:
+) -> FitProgress:
     begun, settings = time.perf_counter(), fitter.settings
     count, ordered = getattr(frames, "frame_count", None), getattr(frames, "ordered", True)
     size = max(settings.joint_levels or (64,))
@@ -278,7 +278,7 @@ def _solve_shared(
     # A small face isn't found again by looking at the whole picture.
     first, small = faces[0].face, FollowPolicy().small * max(frames.width, frames.height)
     follower = FollowerState(tuple(first.centre.tolist()), first.size) if first.size < small else FollowerState()
-    return Progress(Rows(), Shared(result.state, spread, plan), follower, None, Memory(pictures(chosen)))
+    return FitProgress(Rows(), Shared(result.state, spread, plan), follower, None, Memory(pictures(chosen)))
 
 
 def _least(finder, frames) -> float:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
 from foundation.errors import PortraitError
 from neural_render.losses.base import LOSSES, Context, Options, Term
+
+FILES = ("vgg",)
+"""Options that name files, whether or not a loss among those that are wanted reads them."""
 
 
 def check_losses(weights: Mapping[str, float], options: Options) -> None:
@@ -18,6 +22,9 @@ def check_losses(weights: Mapping[str, float], options: Options) -> None:
             raise PortraitError(f"loss '{name}': expected a weight of at least 0, got {weight}")
         if weight:
             loss.check(options)
+    for name, value in options.items():
+        if name in FILES and value is not None and not os.path.isfile(value):
+            raise PortraitError(f"{name} '{value}': expected a file, found none; check the name")
 
 
 class Objective:

@@ -114,5 +114,7 @@ def export(
         from portrait.services.animation import AnimationOptions, export_track
 
         run(export_track, input, output, AnimationOptions(format, pixels, video, check), setup=setup)
+    elif video is not None or check:
+        raise typer.BadParameter("--video, --check: are for all frames; add --animated or --format, or leave them out")
     else:
         run(export_frame, input, output, frame=frame or 0, texture=pixels, setup=setup)

@@ -131,7 +131,7 @@ def synthesize(
 
     Where that size is odd the last row or column is there twice, since H.264 needs even ones.
     """
-    files = [onnx, *inputs] if onnx or method else inputs
+    files = [onnx, *inputs] if onnx or method is not None else inputs
     if len(files) != 2:
         raise typer.BadParameter("expected WEIGHTS and TRACK, or --onnx FILE and TRACK")
 

@@ -77,7 +77,7 @@ def synthesize_dataset(
     """
     turned = degrees("--yaws", yaws)
     wanted = tuple(whole_pair("--pair", text, ":") for text in pair or ())
-    part = whole_pair("--shard", shard or "1/1", "/")
+    part = whole_pair("--shard", "1/1" if shard is None else shard, "/")
 
     from portrait.services.clips_dataset import ClipOptions, synthesize_clips
     from portrait.services.dataset import DatasetOptions
@@ -93,6 +93,8 @@ def synthesize_dataset(
     if clips is not None:
         run(synthesize_clips, output, of_clips, setup=setup)
         return
+    if form != "mp4" or tracks or pair or shard is not None:
+        raise typer.BadParameter("--form, --track, --pair, --shard: are for clips; add --clips, or leave them out")
     of_clips.check_numbers()  # what says something of clips alone
     options = DatasetOptions(
         1000 if identities is None else identities, pictures, seed, max_yaw, turned, lights, expressions, test, size,

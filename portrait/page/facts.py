@@ -18,7 +18,7 @@ from facemodel.editing.curves import ANGLES, BLINKS, SWAPPED
 from facemodel.editing.edits_file import track_fingerprint
 from facemodel.editing.neutral import neutral_expression, neutral_frame
 from facemodel.gaze import FULL_LOOK
-from portrait.page.surface import Surface, blocks, person_surface
+from portrait.page.surface import PageSurface, blocks, person_surface
 
 A, B = "a ", "b "  # before the names of arrays: the track's, and those of the one it's compared with
 
@@ -97,7 +97,7 @@ def with_texture(content: Content, model: FaceModel, path: Path) -> Content:
     return Content(content.facts | facts, content.arrays | arrays)
 
 
-def _common(model: FaceModel, surface: Surface, title: str, subtitle: str) -> dict:
+def _common(model: FaceModel, surface: PageSurface, title: str, subtitle: str) -> dict:
     names = list(model.blocks["identity"].names[: surface.facts["components"]])
     return {
         "title": title,

@@ -26,7 +26,7 @@ MOST_NUMBERS = 60_000_000  # of all targets together: 240 MB, which a browser st
 
 
 @dataclass(frozen=True)
-class Surface:
+class PageSurface:
     """Arrays and facts of one person's surface, by name."""
 
     arrays: dict[str, np.ndarray]
@@ -34,7 +34,9 @@ class Surface:
     notes: tuple[str, ...] = field(default=())
 
 
-def person_surface(model: FaceModel, identity: Tensor, reflectance: Tensor | None, first: Surface | None) -> Surface:
+def person_surface(
+    model: FaceModel, identity: Tensor, reflectance: Tensor | None, first: PageSurface | None
+) -> PageSurface:
     """What is one person's: identity (I,), reflectance (A,) or None.
 
     first: the surface of a page's first person, whose targets, bones and regions this one shares where they can be.
@@ -57,7 +59,7 @@ def person_surface(model: FaceModel, identity: Tensor, reflectance: Tensor | Non
         arrays |= {"triangles": model.triangles.numpy(), "look": looks.numpy().astype(np.uint8)}
     else:
         bones = {k: v for k, v in bones.items() if k == "bone rest"}
-    return Surface(arrays | bones, {"components": components, "exact": exact, "rig": rig}, notes)
+    return PageSurface(arrays | bones, {"components": components, "exact": exact, "rig": rig}, notes)
 
 
 def blocks(model: FaceModel) -> dict:

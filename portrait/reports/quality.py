@@ -46,4 +46,7 @@ def quality_lines(track: Track) -> dict[str, str]:
     if shares := undetermined(track):
         text = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
         lines["open"] = f"{text}: coefficients whose spread is more than {WIDE:.0%} of the prior's"
+    prior = track.facts.get("priors", {}).get("focal")
+    if prior and "focal" in track.spread and float(track.spread["focal"]) > WIDE * prior:
+        lines["focal"] = "not determined by these pictures; it's about what is usual"
     return lines

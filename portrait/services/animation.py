@@ -28,12 +28,11 @@ from foundation.progress import Report, ignore
 from neural_render import FrameCursor
 from portrait.matte import PersonMatte
 from portrait.pictures import as_bytes
-from portrait.services.checks import check_number, check_output
+from portrait.services.checks import check_output
 from portrait.services.events import Notes
-from portrait.services.exporting import albedo_texture
+from portrait.services.exporting import check_texture, texture_of
 from portrait.services.setup import Setup
 from portrait.tracks import check_video, load_track
-from portrait.video import is_image, read_image
 from portrait.video.writer import check_writable
 from renderer import render
 
@@ -49,17 +48,12 @@ class AnimationOptions:
     video: Path | None = None  # the clip, for formats that have its pictures
     check: bool = False  # whether what was written is read again and compared
 
-    def check_values(self) -> None:
-        """Raises PortraitError for what can't be."""
-        if isinstance(self.texture, int):
-            check_number("texture", self.texture, 0, 8192, unit=" pixels")
-            if self.texture:
-                check_number("texture", self.texture, 16, 8192, unit=" pixels, or 0 for none")
-        elif not self.texture.is_file() or not is_image(self.texture):
-            raise PortraitError(
-                f"--texture '{self.texture}': expected a number of pixels, or a picture such as the texture.png that "
-                "'portrait uv' writes"
-            )
+    def check_for(self, name: str) -> None:
+        """Raises PortraitError for what can't be of that format."""
+        form = ANIMATED[name]
+        check_texture(self.texture, form.textured)
+        if self.video is not None and not form.pictures:
+            raise PortraitError(f"--video '{self.video}': '{name}' has no pictures of the clip; leave it out")
 
 
 @dataclass(frozen=True)
@@ -88,8 +82,8 @@ def export_track(
     report: Report = ignore,
 ) -> ExportedAnimation:
     """Writes a whole clip; see `facemodel.export.animated.base`. PortraitError for what can't be written."""
-    options.check_values()
     name = format_of(output, options.format)
+    options.check_for(name)
     form = ANIMATED[name]
     place = place_of(output, form)
     if form.folder is None:
@@ -102,7 +96,7 @@ def export_track(
     if note := gaps_note(track):
         notes.add(note)
     pictures = None
-    if form.pictures and options.video is not None:
+    if options.video is not None:
         pictures = ClipPictures(model, track, check_video(options.video, track, notes.add))
     texture, unlit = texture_of(model, track, options.texture, notes) if form.textured else (None, False)
     clip = Performance(track, model, texture, unlit, place.stem or "face", pictures)
@@ -111,20 +105,6 @@ def export_track(
         notes.add(note)
     checked = form.check(clip, place) if options.check else None
     return ExportedAnimation(place, name, form.title, len(track), checked, tuple(notes))
-
-
-def texture_of(model, track: Track, wanted: int | Path, notes: Notes) -> tuple[np.ndarray | None, bool]:
-    """The texture (H, W, 3) uint8, if there is one, and whether it has its light in it: pictures do."""
-    if wanted == 0:
-        return None, False
-    if model.atlas is None:
-        if not isinstance(wanted, int):
-            model.require("atlas", "a texture on the mesh")
-        notes.add(f"the model '{model.name}' has no UV atlas: colours are the vertices'")
-        return None, False
-    if isinstance(wanted, int):
-        return albedo_texture(model, track, wanted), False
-    return read_image(wanted), True
 
 
 def gaps_note(track: Track) -> str:

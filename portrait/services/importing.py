@@ -22,46 +22,47 @@ from portrait.tracks import check_new_folder, describe_track, load_track
 
 
 @dataclass(frozen=True)
-class ImportedTrack:
-    """A track that was somebody else's."""
+class Imported:
+    """A file that was written, and what it was made of."""
 
     path: Path
-    track: Track
-    title: str
-    notes: tuple[str, ...] = ()
+    title: str  # of the format
+    notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """What there is to say of it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ImportedTrack(Imported):
+    """A track that was somebody else's."""
+
+    track: Track
+
+    def lines(self) -> list[str]:
         return [f"{self.path}: {describe_track(self.track)}, from {self.title}"]
 
 
 @dataclass(frozen=True)
-class ImportedEdits:
+class ImportedEdits(Imported):
     """What a table of curves makes of a track, as 'portrait edit --edits' takes it."""
 
-    path: Path
     track: Path
     count: int
-    title: str
-    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """What there is to say of it."""
         how = f"'portrait edit {self.track} --edits {self.path} -o TRACK2' applies them"
         return [f"{self.path}: {self.count} curves of '{self.track}', from {self.title}; {how}"]
 
 
 @dataclass(frozen=True)
-class ImportedCurves:
+class ImportedCurves(Imported):
     """A table of ARKit's curves, as 'portrait edit --csv' takes it."""
 
-    path: Path
     curves: Curves
-    title: str
-    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """What there is to say of it."""
         count, seconds = len(self.curves.times), self.curves.times[-1]
         shapes = sum(name in ARKIT_NAMES for name in self.curves.values)
         what = f"{count} rows, {seconds:.2f} s, {shapes} of ARKit's shapes, from {self.title}"
@@ -77,7 +78,7 @@ def import_file(
     track: Path | None = None,
     setup: Setup = Setup(),
     report: Report = ignore,
-) -> ImportedTrack | ImportedCurves | ImportedEdits:
+) -> Imported:
     """A tracker's files become a track, a table of curves Live Link Face's, or edits of a track.
 
     format: a name of `TRACKERS` or `KINDS`; None finds it by content. fps: frames a second where the files don't say.
@@ -87,6 +88,7 @@ def import_file(
     check_number("fps", fps, 0, 1000, above=True, unit=" frames a second")
     if format is not None and format not in (*TRACKERS, *KINDS):
         raise PortraitError(f"--format '{format}': expected one of {', '.join((*TRACKERS, *KINDS))}")
+    setup = setup.started()
     if not path.exists():
         raise PortraitError(f"'{path}': no such file or folder; check the name")
     curves = format in KINDS or (format is None and path.is_file() and path.suffix.lower() in (".csv", ".json"))
@@ -104,14 +106,14 @@ def import_tracked(
     """A track folder of a tracker's files."""
     check_new_folder(output, path)
     name = format or find_tracker(path)
-    model = setup.started().face_model("cpu")
+    model = setup.face_model("cpu")
     track, found = import_track(path, model, name, fps)
     for note in found.notes:
         notes.add(note)
     if fps is None and found.fps is None and len(track) > 1:
         notes.add(f"frames are taken for {FPS:g} a second; --fps says otherwise")
     track.save(output)
-    return ImportedTrack(output, track, TRACKERS[name].title, tuple(notes))
+    return ImportedTrack(output, TRACKERS[name].title, tuple(notes), track)
 
 
 def import_curves(
@@ -127,7 +129,7 @@ def import_curves(
     curves, kind = read_any_curves(path, rate=fps, default_rate=30.0, kind=format)
     tell_of(curves, notes)
     write_table(curves, output, fps or rate_of(curves))
-    return ImportedCurves(output, curves, KINDS[kind], tuple(notes))
+    return ImportedCurves(output, KINDS[kind], tuple(notes), curves)
 
 
 def import_edits(
@@ -137,7 +139,7 @@ def import_edits(
     if output.suffix.lower() != ".json":
         raise PortraitError(f"output '{output}': edits are JSON; expected a name ending in .json")
     check_output(output, path, track)
-    model = setup.started().face_model("cpu")
+    model = setup.face_model("cpu")
     before = load_track(track, model)
     rate = max(1, round(before.fps))
     curves, kind = read_any_curves(path, rate=fps, default_rate=rate, default_rows=len(before), kind=format)
@@ -146,7 +148,7 @@ def import_edits(
         notes.add(note)
     after = apply_curves(before, model, curves, head=kind == "openface")
     count = write_edits(before, after, model, track.name, output)
-    return ImportedEdits(output, track, count, KINDS[kind], tuple(notes))
+    return ImportedEdits(output, KINDS[kind], tuple(notes), track, count)
 
 
 def tell_of(curves: Curves, notes: Notes) -> None:

@@ -34,6 +34,7 @@ from portrait.services.setup import Setup
 from portrait.services.synthesis import (
     Synthesized,
     check_picture_output,
+    check_sound,
     driver_of,
     frames_in,
     is_picture,
@@ -72,6 +73,7 @@ class ReenactOptions:
         self.mix.check()
         self.fit.check()
         self.method.made()
+        check_sound(self.sound)
         check_number("total-minutes", self.total_minutes, 0, LONGEST, above=True)
 
 

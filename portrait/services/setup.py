@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import facemodel
-from facemodel.registry import DEFAULT, MODELS
+from facemodel.registry import DEFAULT, MODELS, check_known
 from foundation.errors import PortraitError
 from renderer import rasterizers
 
@@ -29,8 +29,9 @@ class Setup:
         """
         device, model = pick_device(self.device), self.model
         rasterizers.choose(self.rasterizer, device)
-        if model is not None and model not in MODELS:
-            model = os.path.abspath(model)
+        if model is not None:
+            check_known(model)
+            model = model if model in MODELS else os.path.abspath(model)
         return replace(self, model=model, device=device)
 
     def face_model(self, device: str | None = None) -> facemodel.FaceModel:

@@ -75,6 +75,7 @@ def synthesize(
         check_picture_output(output, video, driver, weights, source, frames=frames_in(driver))
     else:
         check_video_output(output, video, driver, weights, source)
+    check_sound(sound)
     if weights is None and method is None:
         raise PortraitError("weights: expected a file that 'portrait train' wrote, got none")
     chosen = find(method) if weights is None else method_of(weights)
@@ -177,6 +178,16 @@ def weights_facts(path: Path, header: WeightsHeader) -> dict:
     return facts | ({"model": f"{header.model} ({header.fingerprint})"} if header.model else {}) | {"trained": trained}
 
 
+def check_sound(sound: str | Path | None) -> None:
+    """PortraitError for a ``sound`` that is neither one of the words of `sound_file` nor a file that has sound."""
+    if sound in (None, "source", "target", "none"):
+        return
+    if not str(sound).strip() or not Path(sound).is_file():
+        raise PortraitError(f"--sound '{sound}': expected source, target, none or a file, found no such file")
+    if not has_sound(Path(sound)):
+        raise PortraitError(f"--sound '{sound}': holds no sound that can be read; give another file, or none")
+
+
 def sound_file(
     sound: str | Path | None, track: Track, target: Path, source: Path | None, notes: Notes, *beside: Path
 ) -> Path | None:
@@ -184,7 +195,7 @@ def sound_file(
 
     sound: "source", "target", "none", or a file; None is the target's where its frames are in their own order, else
     the source's. source: the driver's video; None looks for it in the folders of ``target`` and of ``beside``.
-    Raises PortraitError for a file that isn't there, and for "source" where it isn't found.
+    Raises PortraitError for "source" where it isn't found.
     """
     chosen = sound or ("target" if in_order(track) else "source")
     if chosen == "source":
@@ -207,8 +218,6 @@ def _chosen_sound(chosen: str | Path, target: Path, source: Path | None, notes: 
     if chosen == "none":
         return None
     file = {"target": target, "source": source}.get(chosen) or Path(chosen)
-    if not file.exists():
-        raise PortraitError(f"--sound '{chosen}': expected source, target, none or a file, found no such file")
     if has_sound(file):
         return file
     if wanted:

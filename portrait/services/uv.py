@@ -123,6 +123,8 @@ def texture_file(
     """
     options.check()
     check_folder(output, "texture.png")
+    if video is not None and not is_track(input) and input.exists() and not input.is_dir():
+        raise PortraitError(f"--video '{video}': is for tracks, and '{input}' is none; leave it out")
     setup, notes, size = setup.started(), Notes(report), options.size
     model = setup.face_model()
     model.require("atlas", "unwrapping a texture")

@@ -24,6 +24,7 @@ IMAGE_SUFFIXES = {
 ORIENTATION = 0x0112  # EXIF's tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
 TELLING_ASPECT = 0.01  # a shape of pixels nearer to square is rounding
+PNG_PQ_PROFILE = b"ITUR_2100_PQ_FULL\0"  # name of a profile that means PQ, whatever is in it: the W3C's note "PNG HDR"
 WIDEST = 4  # a shape of pixels beyond is a slip of who wrote it
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, KeyError, TypeError, AttributeError,
           OverflowError, ZeroDivisionError, RuntimeError, NotImplementedError)  # fmt: skip
@@ -72,7 +73,7 @@ def read_image(path: Path) -> np.ndarray:
     """An image file as (H, W, 3) uint8 sRGB, upright, its pixels made square.
 
     Grey, 16-bit, CMYK and wide-gamut pictures are converted; of several pictures in a file the first (HEIF: primary)
-    one counts. HDR HEIF is tone-mapped. Raises PortraitError for what can't be read.
+    one counts. HDR HEIF and PNG are tone-mapped. Raises PortraitError for what can't be read.
     """
     with _opened(path) as image:
         aspect = _aspect(image)
@@ -170,16 +171,40 @@ def _avif_transfer(path: Path) -> int:
     return int.from_bytes(rest[2:4], "big") if found else 0
 
 
+def _png_transfer(path: Path) -> int:
+    """Code of a PNG's transfer function (ITU-T H.273): of its chunk cICP, or of the profile that stands for PQ."""
+    with open(path, "rb") as file:
+        file.seek(8)  # the signature
+        while len(header := file.read(8)) == 8:
+            length, kind = int.from_bytes(header[:4], "big"), header[4:]
+            if kind in (b"cICP", b"iCCP"):
+                data = file.read(length)
+                if kind == b"cICP":
+                    return data[1] if len(data) > 1 else 0
+                if data.startswith(PNG_PQ_PROFILE):
+                    return 16
+                length = 0
+            if kind == b"IDAT":
+                break
+            file.seek(length + 4, io.SEEK_CUR)
+    return 0
+
+
 def _turned(image, path: Path):
     """The decoded image upright."""
+    image.load()
+    return _upright(image, _orientation(image, path))
+
+
+def _upright(image, orientation: int):
+    """A Pillow image, turned and mirrored as EXIF's orientation says."""
     from PIL import Image
 
     turn = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
-    }.get(_orientation(image, path))  # fmt: skip
-    image.load()
+    }.get(orientation)  # fmt: skip
     return image if turn is None else image.transpose(turn)
 
 
@@ -223,19 +248,42 @@ def _to_srgb(image, profile: bytes):
 
 
 def _hdr(image, path: Path) -> np.ndarray | None:
-    """An HDR HEIF picture, upright, tone-mapped; None for any other. Pillow decodes no AVIF by more than 8 bits."""
-    import pillow_heif
+    """An HDR picture, HEIF or PNG, upright, tone-mapped; None for any other.
+
+    Pillow decodes no AVIF by more than 8 bits.
+    """
+    from PIL import Image
 
     from portrait.video.tonemap import TRANSFERS, to_sdr
 
     if image.format == "AVIF" and _avif_transfer(path) in TRANSFERS:
         raise PortraitError(f"image '{path}': HDR pictures can't be read from AVIF; save it as SDR, or as HEIC")
-    if image.format != "HEIF":
+    code = None
+    if image.format == "HEIF":
+        code = (image.info.get("nclx_profile") or {}).get("transfer_characteristics")
+    elif image.format == "PNG":
+        code = _png_transfer(path)
+    if code not in TRANSFERS:
         return None
-    transfer = TRANSFERS.get((image.info.get("nclx_profile") or {}).get("transfer_characteristics"))
-    if transfer is None:
-        return None
-    deep = np.asarray(pillow_heif.open_heif(path, convert_hdr_to_8bit=False))
-    deep = deep[..., :3] if deep.dtype == np.uint16 else deep[..., :3].astype(np.uint16) * 257
-    turns = {3: 2, 6: -1, 8: 1}.get(_orientation(image, path), 0)
-    return np.rot90(to_sdr(deep, transfer), turns)
+    deep = _deep_heif(path) if image.format == "HEIF" else _deep_png(path)
+    deep = deep if deep.dtype == np.uint16 else deep.astype(np.uint16) * 257
+    upright = _upright(Image.fromarray(to_sdr(deep, TRANSFERS[code])), _orientation(image, path))
+    return np.asarray(upright)
+
+
+def _deep_heif(path: Path) -> np.ndarray:
+    """(H, W, 3) uint16, or uint8 where there is no more."""
+    import pillow_heif
+
+    return np.asarray(pillow_heif.open_heif(path, convert_hdr_to_8bit=False))[..., :3]
+
+
+def _deep_png(path: Path) -> np.ndarray:
+    """The same of a PNG, whose 16 bits Pillow doesn't give."""
+    import cv2
+
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise ValueError("no picture")
+    return picture[..., ::-1]

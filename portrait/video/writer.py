@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -258,7 +259,7 @@ def check_no_input(what: str, path: Path, *inputs: Path | None) -> None:
 
 
 def check_writable(path: Path, *inputs: Path | None) -> None:
-    """Raises PortraitError where a file can't be made at ``path``, or is one of the inputs. Makes nothing."""
+    """Raises PortraitError where a file can't be made at ``path``, or is one of the inputs. Leaves nothing there."""
     check_no_input("output", path, *inputs)
     if path.is_dir():
         raise PortraitError(f"output '{path}': expected a file name, found a folder; give a name inside it")
@@ -267,5 +268,13 @@ def check_writable(path: Path, *inputs: Path | None) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise PortraitError(f"output '{path}': '{folder}' is a file, not a folder; choose another place")
-    if not os.access(folder, os.W_OK):
-        raise PortraitError(f"output '{path}': '{folder}' may not be written to (permissions); choose another place")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise PortraitError(
+            f"output '{path}': '{folder}' can't be written to ({reason}); choose another place"
+        ) from None
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PortraitError(f"output '{path}': is there and may not be written (permissions); choose another name")

@@ -10,8 +10,10 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from benchmarks import heads
-from benchmarks.heads import INNER, closest_points, distances, summary
+from benchmarks.heads import INNER, Person, closest_points, distances, summary
 from benchmarks.heads_pictures import GAP, PIXEL, colours, error_map
+
+OPTIONS = ("--quality", "fast", "--chosen-on", "0", "0")
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +62,15 @@ def test_size_place_and_a_tenth_of_outliers_do_not_count(head):
 
 
 def test_summary_pools_the_points_of_all_heads():
-    fitted, mean = [np.full(10, 1.0), np.full(30, 2.0)], [np.full(10, 4.0), np.full(30, 2.0)]
-    line = summary({kind: {"fitted": fitted, "mean": mean} for kind in ("single", "views")})
-    assert line["single_median"] == line["views_median"] == line["mean_shape_median"] == 2
-    assert (line["single_mean"], line["mean_shape_mean"]) == (1.75, 2.5)
-    assert (line["single_90"], line["views_90"], line["mean_shape_90"], line["mean_shape_views_90"]) == (2, 2, 4, 4)
-    assert line["single_ratio"] == line["views_ratio"] == 1
+    people = [
+        Person([], [np.full(10, 1.0)], [np.full(10, 4.0)]),
+        Person([], [np.full(30, 2.0)], [np.full(30, 2.0)]),
+    ]
+    line = summary({kind: people for kind in ("single", "views")})
+    assert line["single_fitted_median"] == line["views_fitted_median"] == line["single_mean_median"] == 2
+    assert (line["single_fitted_90"], line["views_mean_90"]) == (2, 4)
+    assert line["single_ratio"] == line["views_ratio"] == line["single_worst"] == 1
+    assert line["single_ratio_interval"] == [0.25, 1], "both people drawn alike at either end"
 
 
 def test_errors_are_drawn_where_they_are():
@@ -92,15 +97,15 @@ def test_the_command_on_heads_drawn_from_the_model(model, scene, tmp_path, monke
             cv2.imwrite(str(tmp_path / f"{name}.png"), scene.pictures[k][..., ::-1])
             np.savez(tmp_path / f"{name}.npz", scan=vertices[face].numpy(), landmarks=marks.double().numpy())
     out = tmp_path / "out"
-    monkeypatch.setattr(sys, "argv", ["heads", str(tmp_path), "--quality", "fast", "--pictures", str(out)])
+    monkeypatch.setattr(sys, "argv", ["heads", str(tmp_path), *OPTIONS, "--pictures", str(out)])
     heads.main()
     said = capsys.readouterr().out
     line = json.loads(said.splitlines()[-1])
-    assert 0 < line["single_median"] < 8 and 0 < line["views_median"] < 8
+    assert 0 < line["single_fitted_median"] < 8 and 0 < line["views_fitted_median"] < 8
     expected = [heads.score(model, None, None, np.load(tmp_path / "views" / f"a_view{k}.npz")) for k in range(2)]
-    assert line["mean_shape_median"] == pytest.approx(np.median(expected[0]), abs=1e-4)
-    assert line["mean_shape_views_90"] == pytest.approx(np.quantile(np.concatenate(expected), 0.9), abs=1e-4)
-    rows = [round(cv2.imread(str(out / f"{kind}.png")).shape[0] / 256) for kind in ("single", "views")]
+    assert line["single_mean_median"] == pytest.approx(np.median(expected[0]), abs=1e-4)
+    assert line["views_mean_90"] == pytest.approx(np.quantile(np.concatenate(expected), 0.9), abs=1e-4)
+    rows = [round(cv2.imread(str(out / f"{kind}_judging.png")).shape[0] / 256) for kind in ("single", "views")]
     assert rows == [1, 1]
     with pytest.raises(SystemExit):
         monkeypatch.setattr(sys, "argv", ["heads", str(out)])

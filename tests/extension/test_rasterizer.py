@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facemodel import FaceParameters
-from renderer import MAPS, Camera, atlas_values, render, render_textured, surface_points, unwrap
+from renderer import MAPS, Camera, atlas_values, render, render_textured, surface_points, unwrap_view
 from renderer.rasterizers import RASTERIZERS, names, using
 from tests.extension import toy_rasterizer
 from tests.renderer.test_unwrapping import cylinder_model
@@ -36,7 +36,8 @@ def drawn(tube) -> list[torch.Tensor]:
     points = surface_points(model, parameters)
     maps = render(model, parameters, CAMERA, MAPS, supersample=2)
     picture = maps["normals"][0]
-    texture, seen = unwrap(picture, points[0], model, CAMERA, (24, 40))
+    view = unwrap_view(picture, points[0], model, CAMERA, (24, 40))
+    texture, seen = view.texture, view.visible
     textured = render_textured(
         model, parameters, CAMERA, torch.rand(24, 40, 3, generator=torch.Generator().manual_seed(0))
     )

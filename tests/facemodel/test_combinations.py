@@ -44,6 +44,16 @@ def test_they_are_what_the_mesh_says(model):
             torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
 
 
+def test_derivatives_of_a_state_are_worked_out_once(model, monkeypatch):
+    calls, linearize = [], model.linearize
+    monkeypatch.setattr(model, "linearize", lambda *state: calls.append(1) or linearize(*state))
+    found = Gathered(model, rows(model))
+    for seed in (1, 1, 2):
+        at = place(model, seed)
+        found.by_identity(*at), found.by_motion(*at)
+    assert len(calls) == 2
+
+
 def test_where_they_hold_they_are_right(model):
     """A state nearby, by the derivatives of another one: to hundredths of a millimetre if `holds` says so."""
     ours = model.combinations(rows(model))

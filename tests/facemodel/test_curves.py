@@ -43,6 +43,23 @@ def test_round_trip(tmp_path, fps):
     assert torch.equal(kept.parameters.rotation, other.parameters.rotation)
 
 
+@pytest.mark.parametrize(
+    "codes, seconds",
+    [
+        (["10:00:59;29", "10:01:00;02"], 3 / 30),  # of a minute the frames 0 and 1 are dropped
+        (["23:59:59:29", "00:00:00:00"], 1 / 30),
+        (["00:00:59:29", "00:00:00:00"], None),  # a minute back isn't midnight
+    ],
+)
+def test_timecodes(tmp_path, codes, seconds):
+    (tmp_path / "c.csv").write_text("Timecode,JawOpen\n" + "".join(f"{code},0.5\n" for code in codes))
+    if seconds is None:
+        with pytest.raises(PortraitError, match="expected a later time than the row before"):
+            read_curves(tmp_path / "c.csv", rate=30)
+    else:
+        assert read_curves(tmp_path / "c.csv", rate=30).times == pytest.approx([0, seconds])
+
+
 def test_columns_may_be_missing_and_rates_differ(tmp_path):
     """Two seconds and a bit at 60 a second onto a track of 25."""
     rows = [f"10:00:{k // 60:02d}:{k % 60:02d}.000,1,{k / 150:.4f}" for k in range(150)]
@@ -54,6 +71,13 @@ def test_columns_may_be_missing_and_rates_differ(tmp_path):
     np.testing.assert_allclose(edited[:, jaw], expected, atol=1e-3)
     others = [k for k in range(52) if k != jaw]
     assert torch.equal(edited[:, others], track.parameters.expression[:, others])
+
+
+def test_a_take_over_midnight(tmp_path):
+    rows = ["23:59:59:48.000,0.1", "23:59:59:58.000,0.2", "00:00:00:08.000,0.3", "00:00:01:00.000,0.4"]
+    (tmp_path / "c.csv").write_text("\n".join(["Timecode,JawOpen", *rows]) + "\n")
+    times = read_curves(tmp_path / "c.csv", rate=60).times
+    np.testing.assert_allclose(times, np.array([0, 10, 20, 72]) / 60, atol=1e-9)
 
 
 def test_one_eye_look_column_leaves_the_other_directions(tmp_path):
@@ -78,6 +102,7 @@ def test_one_eye_look_column_leaves_the_other_directions(tmp_path):
         ("Timecode,JawOpen\n0.5,0.1\n", "row 2, column Timecode: expected hh:mm:ss:ff.fff, got '0.5'"),
         ("Timecode,JawOpen\n00:00:00:01.0,0.1\n00:00:00:00.0,0.1\n", "row 3, column Timecode: expected a later time"),
         ("Timecode,JawOpen\n00:00:00:01.0\n", "row 2: expected 2 cells, got 1"),
+        ('Timecode,JawOpen\n"0\n1",0.1\n', "row 2, column Timecode: expected hh:mm:ss:ff.fff, got '0 1'"),
     ],
 )
 def test_clear_errors(tmp_path, text, message):

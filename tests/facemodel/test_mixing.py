@@ -133,6 +133,14 @@ def test_a_source_that_begins_turned_doesnt_turn_the_target():
     assert reference["yaw"] == pytest.approx(-30, abs=0.1)
 
 
+def test_the_reference_s_roll_is_the_clip_s_usual_one():
+    """Though the most frontal frames, by whose yaw and pitch it goes, are rolled otherwise."""
+    angles = np.radians(np.stack([np.linspace(0, 30, 20), np.zeros(20), np.where(np.arange(20) < 4, 15, -2)], -1))
+    track = make_track(MODEL, 20)
+    track = track.with_parameters(track.parameters.replace(rotation=head_rotation(angles).float()))
+    assert PoseReference.of_track(track).facts()["roll"] == pytest.approx(-2, abs=0.1)
+
+
 def test_poses_turn_hardly_further_than_either_clip_unless_asked():
     source = turned(make_track(MODEL, 21, seed=1), np.linspace(-20, 20, 21))
     target = turned(make_track(MODEL, 5, seed=2), [30.0, 31, 32, 33, 34])
@@ -166,7 +174,9 @@ def test_gaze_is_relative_to_the_median_and_moves_the_lids():
 def test_frames_without_a_face_say_so():
     source = make_track(MODEL, 6, seed=1, status=[0, 1, 1, 9, 1, 1])
     target = make_track(MODEL, 6, seed=2, status=[1, 1, 0, 1, 3, 5])
-    assert mix(source, target, MODEL).status.tolist() == [0, 1, 0, 9, 3, 5]
+    mixed = mix(replace(source, confidence=torch.linspace(0.9, 0.4, 6)), target, MODEL)
+    assert mixed.status.tolist() == [0, 1, 0, 9, 3, 5]
+    assert torch.equal(mixed.confidence, torch.minimum(torch.linspace(0.9, 0.4, 6), target.confidence))
 
 
 def test_clear_errors():

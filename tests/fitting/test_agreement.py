@@ -9,12 +9,13 @@ import torch
 from fitting.energy.agreement import compiled_figures, figures
 from fitting.observation.crop import Observation
 from fitting.policy.agreement import AgreementPolicy
-from fitting.policy.settings import Settings
+from fitting.policy.settings import Settings, Thinning, Visibility
 from fitting.tracking.frame import Fitter
 from renderer.rasterizers import RASTERIZERS, using
 from tests.fitting.rendered import FAST, fit, observed
 
 SMALL = Settings(samples=300, levels=(64,), steps=(1,), joint_levels=(64,), joint_steps=(2,), key_frames=1)
+COARSE = replace(SMALL, thinning=Thinning(most=0, coarse=8.0, fine=4.0), visibility=Visibility(buffer=48))
 
 
 def test_both_rasterizers_lead_to_the_same_fit(model, clip):
@@ -27,7 +28,7 @@ def test_both_rasterizers_lead_to_the_same_fit(model, clip):
     try:
         for name in ("numba", "counted"):
             with using(name):
-                fits.append(fit(model, pictures[:1], points, focal=400.0, settings=SMALL))
+                fits.append(fit(model, pictures[:1], points, focal=400.0, settings=COARSE))
     finally:
         RASTERIZERS.remove("counted")
     ours, theirs = fits

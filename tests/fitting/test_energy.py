@@ -11,7 +11,7 @@ from fitting.energy.landmarks import Landmarks, landmarks
 from fitting.energy.occluder import occluder
 from fitting.energy.photometric import Look, photometric
 from fitting.energy.samples import surface_samples
-from fitting.energy.surface import MARKS, Affine, Surface, model_surface
+from fitting.energy.surface import MARKS, Affine, SampledSurface, model_surface
 from fitting.landmarks.base import Face
 from fitting.observation.crop import Level, Observation
 from fitting.policy.settings import Thinning
@@ -82,7 +82,7 @@ def shapes(model, samples=200, scheme="mediapipe478"):
     def shape(state):
         points, at = (Affine(w.neutral + w.identity @ state.identity, w.identity, w.motion) for w in whole)
         albedo = colours.albedo_mean + colours.albedo @ state.reflectance + state.detail
-        return SimpleNamespace(surface=Surface(points, albedo, colours.albedo), marks=at)
+        return SimpleNamespace(surface=SampledSurface(points, albedo, colours.albedo), marks=at)
 
     return shape
 

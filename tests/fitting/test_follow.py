@@ -7,6 +7,7 @@ import numpy as np
 from facemodel.track import FrameStatus
 from fitting.landmarks.base import UPSIDE_DOWN, Face, square_crop
 from fitting.tracking.follow import FaceFollower, FollowPolicy
+from fitting.tracking.people import Memory
 
 LOOK_AROUND = FollowPolicy().look_around
 
@@ -75,6 +76,21 @@ def test_a_lost_face_is_found_again_and_no_frame_goes_without_a_status():
         detector.faces = [] if k in (2, 3) else [((60, 40), 30)]
         labels.append(follower(picture(0))[1].label)
     assert labels == ["tracked", "tracked", "no_face", "no_face", "tracked", "tracked"]
+
+
+def test_who_it_is_is_asked_after_a_jump_or_a_change_of_size(monkeypatch):
+    asked, look = [], np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    monkeypatch.setattr("fitting.tracking.follow._look", lambda picture, face: look)
+    monkeypatch.setattr(FaceFollower, "_is_person", lambda self, picture, face: asked.append(face) or True)
+    for (centre, size), expected in ((((62, 40), 31), 0), (((72, 40), 30), 1), (((60, 40), 40), 1)):
+        detector = Discs()
+        detector.faces = [((60, 40), 30)]
+        follower = FaceFollower(detector, person=Memory([np.zeros((150, 150, 3), np.uint8)]))
+        same = np.full((96, 144, 3), 120, np.uint8)
+        follower(same)
+        asked.clear()
+        detector.faces = [(centre, size)]
+        assert follower(same)[0].size == size and len(asked) == expected
 
 
 def test_a_cut_is_seen_and_a_flash_is_not():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fitting.solver.state import FitState
-from fitting.tracking.checkpoint import Checkpoint, Progress, Rows, Shared
+from fitting.tracking.checkpoint import Checkpoint, FitProgress, Rows, Shared
 from fitting.tracking.follow import FollowerState
 from fitting.tracking.people import Memory
 from fitting.tracking.plan import ClipPlan, SharedSpread
@@ -37,7 +37,7 @@ def store(state, tmp_path) -> Checkpoint:
     follower = FollowerState((3.0, 4.0), 20.0, thumbnail=np.zeros((32, 48, 3), np.uint8), look=look)
     shared = Shared(state, SharedSpread([1.0], [1.0, 1.0], 3.0), ClipPlan(2, (0,), 1.0, False, 1, 0.02))
     checkpoint = Checkpoint(tmp_path, 1, {"of": "a.mp4"})
-    checkpoint.save(Progress(rows, shared, follower, state, Memory([look])))
+    checkpoint.save(FitProgress(rows, shared, follower, state, Memory([look])))
     return checkpoint
 
 

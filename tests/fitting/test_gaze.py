@@ -104,3 +104,5 @@ def test_closed_eyes_and_blank_pictures_say_nothing(model, people):
     assert torch.equal(refined(model, scene, closed), closed.gaze)
     blank = replace(scene, pictures=[np.full_like(scene.pictures[0], 128)])
     assert gaze_degrees(refined(model, blank, state), state.gaze).max() < 0.5
+    inverted = replace(scene, pictures=[255 - scene.pictures[0]])  # the white of an eye isn't its darker part
+    assert gaze_degrees(refined(model, inverted, state), state.gaze).max() < 0.5

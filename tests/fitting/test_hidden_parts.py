@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.occluders import hand, mask, sunglasses
 from fitting.energy.landmark_points import landmark_points
 from fitting.landmarks.base import Face
 from fitting.observation.crop import cut_out, observe
@@ -12,7 +13,6 @@ from fitting.occlusion.network import SIZE
 from fitting.occlusion.regions import any_hidden, face_regions, hidden_apart, jumped, without_hidden
 from fitting.policy.hidden_parts import HiddenParts
 from synthetic import make_scene
-from tests.fitting.occluders import hand, mask, sunglasses
 from tests.fitting.rendered import KnownLandmarks, fit
 
 POLICY = HiddenParts()

@@ -41,6 +41,15 @@ def test_few_frames_of_any_clip_are_looked_at_evenly(count, known):
     assert at[0] == 0
 
 
+def test_bystanders_are_left_out():
+    class Several(OneFace):
+        def detect(self, picture):
+            return [face(30.0), face(20.0), face(8.0)]
+
+    found = survey([(0, 0.0, np.zeros((96, 96, 3), np.uint8))], Several(), 16, 1)
+    assert [(c.face.size, c.rank) for c in found.candidates] == [(30.0, 0), (20.0, 1)]
+
+
 def test_the_chosen_are_of_one_shot_and_far_apart():
     candidates = [Candidate(k, int(k >= 6), face(40.0 if k >= 6 else 20.0), None) for k in range(14)]
     features = np.zeros((14, 2))

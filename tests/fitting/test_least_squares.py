@@ -80,14 +80,14 @@ def test_a_face_s_landmarks(model, clip):
         rows = terms(state)
         fixed = rows.weight if k == 10 else fixed
         rows = rows if fixed is None else replace(rows, weight=fixed)
-        prior, bounds = frame_prior(state, Priors(), unknowns), unknowns.frame_bounds(state, held)
+        prior, bounds = frame_prior(state, Priors(), unknowns, seen.exposure), unknowns.frame_bounds(state, held)
         step, _ = solve_frames(NormalEquations.of([rows.weighted()]), prior, bounds)
         state = within(state.stepped(None, step, layout))
     assert step.abs().max() < 1e-5
 
     weight = fixed[0].sqrt()
     own = slice(POSE, light.start)
-    root = torch.linalg.cholesky(frame_prior(start, Priors(), unknowns).precision[0, own, own]).T
+    root = torch.linalg.cholesky(frame_prior(start, Priors(), unknowns, seen.exposure).precision[0, own, own]).T
 
     def at_step(x):
         frame = torch.zeros(1, layout.frame, dtype=torch.float64)

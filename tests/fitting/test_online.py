@@ -122,6 +122,16 @@ def test_looks_that_are_not_fitted_do_no_harm(model, clip, monkeypatch):
     assert [previous is None for previous in before] == [False, True]
 
 
+def test_a_look_from_before_identity_was_known_is_fitted(model, clip):
+    """Where they are on two threads the last frames of a source may be looked at while identity is solved."""
+    pictures, detector, truth = clip
+    tracker = OnlineTracker(model, detector, SIZE, SIZE, collect=0.0, focal=400.0, settings=FAST)
+    first, second = tracker.look(pictures[0]), tracker.look(pictures[1])
+    assert tracker.fit(first, 0.0).parameters is None and tracker.first is not None
+    found = tracker.fit(second, 0.05).parameters
+    assert (found.rotation - truth.rotation[1]).norm().rad2deg() < 8
+
+
 def test_what_can_wait_is_looked_at_in_between(model, clip, monkeypatch):
     """Hidden parts, until one is, and the whole picture: never in the look itself, one of them after a frame."""
     pictures, detector, _ = clip

@@ -65,13 +65,17 @@ def with_faces(*placed, k=0):
     return picture
 
 
-def follow(clip, detector, **options):
-    """Centres (None where there's no face) and statuses, with the memory that a survey gives."""
+def seen_in(clip, detector):
+    """Who is in a clip, by a survey."""
     found = survey(clip, detector, 128, clip.frame_count)
-    who = people(found.candidates, found.stride)
-    _, mine = pick(who, options.pop("person", None), detector)
+    return people(found.candidates, found.stride)
+
+
+def follow(clip, who, detector, person=None):
+    """Faces (None where there's none) and statuses, with the memory that a survey gives."""
+    _, mine = pick(who, person, detector)
     follower = FaceFollower(detector, FollowerState(), True, Memory(pictures(mine)), len(who) == 1)
-    return [(face, status) for face, status in (follower(picture) for _, _, picture in clip)], who
+    return [follower(picture) for _, _, picture in clip]
 
 
 def test_after_a_cover_the_same_person_and_nobody_meanwhile(detector, faces):
@@ -80,32 +84,44 @@ def test_after_a_cover_the_same_person_and_nobody_meanwhile(detector, faces):
 
     def frame(k):
         picture = with_faces((her, 20, 1.0), (him, 260, 0.9), k=k)
-        if 8 <= k < 18:  # a board slides over her and back
-            picture[:, 0 : min(230, 50 * (k - 7), 50 * (18 - k))] = 90
+        if 4 <= k < 12:  # a board slides over her and back
+            picture[:, 0 : min(230, 60 * (k - 3), 60 * (12 - k))] = 90
         return picture
 
-    seen, who = follow(Clip(frame, 26), detector)
+    clip = Clip(frame, 16)
+    who = seen_in(clip, detector)
     assert len(who) == 2
+    seen = follow(clip, who, detector)
     centres = [None if face is None else face.centre[0] for face, _ in seen]
-    assert all(x is not None and x < 240 for x in centres[:8] + centres[19:])
-    assert centres[11:15] == [None] * 4 and all(x is None or x < 240 for x in centres)
+    assert all(x is not None and x < 240 for x in centres[:4] + centres[13:])
+    assert centres[7:9] == [None] * 2 and all(x is None or x < 240 for x in centres)
     assert not any(FrameStatus.CUT in status for _, status in seen)
-    # and he, by number and by photo
-    for person in (2, him):
-        seen, _ = follow(Clip(frame, 26), detector, person=person)
-        assert all(face is not None and face.centre[0] > 240 for face, _ in seen)
+    # and he, by a photo
+    seen = follow(clip, who, detector, person=him)
+    assert all(face is not None and face.centre[0] > 240 for face, _ in seen)
 
 
 def test_a_cut_between_two_people_in_one_room(detector, faces):
     """Nothing changes but who sits there; and changes back."""
     her, him = faces
-    clip = Clip(lambda k: with_faces((him if 10 <= k < 16 else her, 140, 1.0), k=k), 26)
-    seen, who = follow(clip, detector)
+    clip = Clip(lambda k: with_faces((him if 6 <= k < 12 else her, 140, 1.0), k=k), 16)
+    who = seen_in(clip, detector)
     assert len(who) == 2
-    assert [face is not None for face, _ in seen] == [not 10 <= k < 16 for k in range(26)]
-    assert [k for k, (_, status) in enumerate(seen) if FrameStatus.CUT in status] == [10, 16] or [
-        k for k, (_, status) in enumerate(seen) if FrameStatus.CUT in status
-    ] == [10]
+    seen = follow(clip, who, detector)
+    assert [face is not None for face, _ in seen] == [not 6 <= k < 12 for k in range(16)]
+    assert [k for k, (_, status) in enumerate(seen) if FrameStatus.CUT in status] == [6, 12]
+
+
+def test_whoever_comes_second_comes_by_a_cut(detector, faces):
+    """He is followed, and she was there before him; somebody who merely joins others doesn't cut."""
+    her, him = faces
+    clip = Clip(lambda k: with_faces((her if k < 8 else him, 140, 1.0), k=k), 16)
+    seen = follow(clip, seen_in(clip, detector), detector, person=him)
+    assert [face is not None for face, _ in seen] == [k >= 8 for k in range(16)]
+    assert [k for k, (_, status) in enumerate(seen) if FrameStatus.CUT in status] == [8]
+    clip = Clip(lambda k: with_faces((her, 20, 1.0), *[(him, 260, 0.9)] * (k >= 8), k=k), 16)
+    seen = follow(clip, seen_in(clip, detector), detector, person=him)
+    assert seen[9][0] is not None and not any(FrameStatus.CUT in status for _, status in seen)
 
 
 def test_one_person_alone_is_never_embedded(detector, faces, monkeypatch):
@@ -113,8 +129,9 @@ def test_one_person_alone_is_never_embedded(detector, faces, monkeypatch):
         raise AssertionError("nobody else is in the clip")
 
     monkeypatch.setattr(module, "shared_embedding", refuse)
-    seen, who = follow(Clip(lambda k: with_faces((faces[0], 100 + 3 * k, 1.0), k=k), 20), detector)
-    assert len(who) == 1 and all(face is not None for face, _ in seen)
+    clip = Clip(lambda k: with_faces((faces[0], 100 + 3 * k, 1.0), k=k), 10)
+    who = seen_in(clip, detector)
+    assert len(who) == 1 and all(face is not None for face, _ in follow(clip, who, detector))
 
 
 def test_who_is_not_there_is_refused(detector, faces):

@@ -7,7 +7,8 @@ import torch
 
 from facemodel.base import Block
 from facemodel.linear import LinearModel
-from fitting.energy.priors import frame_prior, relative_sizes, shade_prior, shared_prior
+from facemodel.people import People
+from fitting.energy.priors import IdentityPrior, frame_prior, relative_sizes, shade_prior, shared_prior
 from fitting.energy.temporal import TemporalPrior
 from fitting.policy.weights import Priors
 from fitting.solver.state import FitState, Layout, Unknowns
@@ -52,10 +53,10 @@ def random_state(seed, frames=2):
     )
 
 
-def energy_of_a_frame(motion, gaze, light, strength):
+def energy_of_a_frame(motion, gaze, light, strength, exposure):
     """Half the sum of squared offsets over stds; ``strength`` is what the light's bands are compared with."""
     p, square = PRIORS, lambda x, std: (x / std).square().sum()
-    mean, std = (x / C0 for x in p.light_strength)
+    mean, std = (exposure * x / C0 for x in p.light_strength)
     rest, spread = (torch.tensor(x, dtype=torch.float64) for x in (MEANS, STDS))
     apart = gaze[0] - gaze[1]
     colour = light - light.mean(1, keepdim=True)
@@ -73,7 +74,8 @@ def energy_of_a_frame(motion, gaze, light, strength):
 
 def test_frame_prior():
     state = random_state(0)
-    prior = frame_prior(state, PRIORS, UNKNOWNS)
+    exposure = torch.tensor([1.0, 0.3], dtype=torch.float64)
+    prior = frame_prior(state, PRIORS, UNKNOWNS, exposure)
     matrix, slope = prior.precision, prior.gradient
     at = LAYOUT.slices
     own = slice(at["motion"].start - LAYOUT.shared, None)
@@ -81,9 +83,9 @@ def test_frame_prior():
     for f in range(2):
         strength = state.light[f, 0].mean()
 
-        def energy(x, strength=strength):
+        def energy(x, strength=strength, exposure=exposure[f]):
             motion, gaze, light = x.split([4, 4, 27])
-            return energy_of_a_frame(motion, gaze.view(2, 2), light.view(3, 9).T, strength)
+            return energy_of_a_frame(motion, gaze.view(2, 2), light.view(3, 9).T, strength, exposure)
 
         x = torch.cat([state.motion[f], state.gaze[f].flatten(), state.light[f].T.flatten()])
         torch.testing.assert_close(slope[f, own], torch.autograd.functional.jacobian(energy, x))
@@ -94,13 +96,41 @@ def test_shared_prior():
     state = random_state(1)
     sizes = torch.zeros_like(state.identity)
     sizes[0] = -0.08
-    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, sizes)
-    precision, slope = prior.precision, prior.gradient
+    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, IdentityPrior.of_model(UNKNOWNS, PRIORS, sizes))
+    precision, slope = prior.precision.diagonal(), prior.gradient
+    torch.testing.assert_close(torch.diag(precision), prior.precision)
     expected = torch.tensor([1.0] * 5 + [16.0], dtype=torch.float64)
     expected[0] += (0.08 / PRIORS.size) ** 2
     torch.testing.assert_close(precision, expected)
     off = [state.identity, state.reflectance, (state.log_focal - torch.tensor(700.0, dtype=torch.float64).log())[None]]
     torch.testing.assert_close(slope, precision * torch.cat(off))
+
+
+def test_people_are_a_normal_distribution():
+    """Slope and precision are those of its density's logarithm."""
+    state, g = random_state(4), torch.Generator().manual_seed(5)
+    people = People(torch.randn(3, generator=g), torch.randn(2, 3, generator=g))
+    prior = shared_prior(state, 700.0, PRIORS, UNKNOWNS, IdentityPrior.of_people(people, PRIORS))
+    known = torch.distributions.MultivariateNormal(people.mean.double(), people.covariance(PRIORS.people_rest))
+    x = state.identity.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(-known.log_prob(x), x)
+    torch.testing.assert_close(prior.gradient[:3], slope)
+    torch.testing.assert_close(prior.precision[:3, :3], known.precision_matrix)
+
+
+def test_a_face_alone_is_likely_at_rest():
+    """What only goes one way from there has a slope; what goes both ways, and what rests elsewhere, hasn't."""
+    state, at = random_state(6), LAYOUT.slices["motion"].start
+    lower = UNKNOWNS.lower.clone()
+    lower[at : at + 2] = 0.0
+    one_way = replace(UNKNOWNS, lower=lower)
+    usual, alone = (frame_prior(state, PRIORS, one_way, torch.ones(2), x) for x in (False, True))
+    torch.testing.assert_close(alone.precision, usual.precision)
+    slope = (alone.gradient - usual.gradient)[:, LAYOUT.own("expression")]
+    expected = torch.tensor([PRIORS.at_rest / STDS[0], PRIORS.at_rest / STDS[1], 0.0], dtype=torch.float64)
+    torch.testing.assert_close(slope, expected.expand(2, 3))
+    rest = alone.gradient - usual.gradient
+    assert float(rest.abs().sum()) == pytest.approx(float(slope.abs().sum()))
 
 
 def test_sizes_are_by_what_a_face_grows():

@@ -84,7 +84,11 @@ def test_rows_and_priors_beside_the_usual_ones(scene):  # noqa: F811
     (wide,) = without_shade([r])
     torch.testing.assert_close(torch.cat([wide[:, :5], wide[:, -1:]], 1), r)
     assert wide.shape[1] == 6 + LIGHT and not wide[:, 5:-1].any()
-    usual, shade, policy = frame_prior(state, SETTINGS.priors, unknowns), 0.3 * state.light, SETTINGS.occlusion
+    usual, shade, policy = (
+        frame_prior(state, SETTINGS.priors, unknowns, torch.ones(len(state))),
+        0.3 * state.light,
+        SETTINGS.occlusion,
+    )
     joined = with_shade(usual, shade, state, SETTINGS, unknowns)
     precision, gradient = joined.precision, joined.gradient
     own = shade_prior(shade, state.light, (policy.begun_with, policy.shade_std), SETTINGS.priors, unknowns)

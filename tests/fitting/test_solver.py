@@ -79,7 +79,7 @@ def test_joint_step_solves_the_whole_system():
     equations, rows = problem(frames, shared, own)
     whole = (
         equations,
-        Quadratic(torch.full((shared,), 2.0), torch.zeros(shared)),
+        Quadratic(2 * torch.eye(shared), torch.zeros(shared)),
         Quadratic(torch.eye(own).expand(frames, own, own), torch.zeros(frames, own)),
         (unbounded(shared), unbounded(frames, own)),
     )

@@ -54,7 +54,7 @@ def test_same_input_same_track(model, clip):
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            tracks.append(fit(model, pictures[:4], points))
+            tracks.append(fit(model, pictures[:2], points))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -81,10 +81,16 @@ def test_frames_without_a_face_and_cuts_keep_their_place(model, clip):
 
 
 @pytest.fixture(scope="module")
-def whole(model, clip):
-    """The track of a fit that nothing stopped."""
+def short(clip):
+    """The clip's first frames."""
     _, pictures, points = clip
-    return fit(model, pictures, points)
+    return pictures[:5], points
+
+
+@pytest.fixture(scope="module")
+def whole(model, short):
+    """The track of a fit that nothing stopped."""
+    return fit(model, *short)
 
 
 def test_the_focal_length_s_spread_is_in_px(whole):
@@ -122,8 +128,8 @@ def test_nothing_binds_a_shot_to_the_one_before(clip):
     assert calls == [("before", "before"), (None, "start")]
 
 
-def test_a_stopped_fit_goes_on_to_the_same_track(model, clip, whole, tmp_path):
-    _, pictures, points = clip
+def test_a_stopped_fit_goes_on_to_the_same_track(model, short, whole, tmp_path):
+    pictures, points = short
     frames = Frames(pictures)
     frames.signature = "clip"
     passes = 0
@@ -135,7 +141,7 @@ def test_a_stopped_fit_goes_on_to_the_same_track(model, clip, whole, tmp_path):
             nonlocal passes
             passes += 1
             for item in super().__iter__():
-                if passes == 2 and item[0] == 5:
+                if passes == 2 and item[0] == 3:
                     raise KeyboardInterrupt
                 yield item
 
@@ -157,9 +163,9 @@ def test_a_stopped_fit_goes_on_to_the_same_track(model, clip, whole, tmp_path):
     same(whole, again)
 
 
-def test_identity_is_kept_as_soon_as_it_is_solved(model, clip, whole, tmp_path):
+def test_identity_is_kept_as_soon_as_it_is_solved(model, short, whole, tmp_path):
     """Stopped before the first frame is tracked, and long before a checkpoint of frames is due."""
-    _, pictures, points = clip
+    pictures, points = short
 
     class Stop(Exception):
         pass
@@ -178,9 +184,10 @@ def test_identity_is_kept_as_soon_as_it_is_solved(model, clip, whole, tmp_path):
 
 def test_a_broken_or_foreign_checkpoint_is_not_used(model, clip, tmp_path):
     _, pictures, points = clip
+    pictures = pictures[:3]
     (tmp_path / "progress.safetensors").write_bytes(b"not a checkpoint")
-    track = fit(model, pictures[:2], points, checkpoint=tmp_path)
-    assert len(track) == 2
+    track = fit(model, pictures[:1], points, checkpoint=tmp_path)
+    assert len(track) == 1
 
     class Stops(Frames):
         """Stops in the second pass, which is the one that tracks."""
@@ -190,7 +197,7 @@ def test_a_broken_or_foreign_checkpoint_is_not_used(model, clip, tmp_path):
         def __iter__(self):
             self.passes += 1
             for item in super().__iter__():
-                if self.passes == 2 and item[0] == 4:
+                if self.passes == 2 and item[0] == 2:
                     raise KeyboardInterrupt
                 yield item
 

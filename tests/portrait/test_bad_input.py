@@ -52,16 +52,16 @@ def test_missing_video(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_text_file_named_mp4(tmp_path):
+def test_text_file_named_mp4(tmp_path, capfd):
     (tmp_path / "a.mp4").write_text("this is no video\n" * 50)
-    check(run("fit", tmp_path / "a.mp4", "-o", tmp_path / "t"), "a.mp4", "can't be read as a video")
+    refuse(capfd, "fit", tmp_path / "a.mp4", "-o", tmp_path / "t", expected="a.mp4': can't be read as a video")
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_truncated_video(tmp_path):
+def test_truncated_video(tmp_path, capfd):
     whole = carphone().read_bytes()
     (tmp_path / "a.mp4").write_bytes(whole[: len(whole) * 2 // 3])
-    check(run("fit", tmp_path / "a.mp4", "-o", tmp_path / "t"), "truncated")
+    refuse(capfd, "fit", tmp_path / "a.mp4", "-o", tmp_path / "t", expected="truncated")
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -85,7 +85,8 @@ def test_one_frame_grey_and_ten_bit_clips_are_fitted(tmp_path):
             stream.height, stream.width, stream.pix_fmt = *frame.shape[:2], pix_fmt
             out.mux(stream.encode(av.VideoFrame.from_ndarray(frame).reformat(format=pix_fmt)))
             out.mux(stream.encode(None))
-        assert main(["fit", str(tmp_path / name), "-o", str(tmp_path / f"{name}.track"), "--device", "cpu"]) == 0
+        fast = "--quality", "fast", "--device", "cpu"
+        assert main(["fit", str(tmp_path / name), "-o", str(tmp_path / f"{name}.track"), *fast]) == 0
         table = json.loads((tmp_path / f"{name}.track" / "track.json").read_text())
         assert table["status"] == ["tracked"], name
 
@@ -242,12 +243,12 @@ def test_ctrl_c_in_the_middle_and_going_on(clip, track, tmp_path):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ},
     )  # fmt: skip
     cache = tmp_path / "w.safetensors.work" / "cache"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(cache.glob("*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130, error
     assert error == "interrupted; run the same command again to go on\n"
     assert not weights.exists()

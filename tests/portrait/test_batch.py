@@ -114,7 +114,7 @@ def test_workers_end_with_the_one_that_started_them(tmp_path, signal_sent):
     time.sleep(0.3)
     assert all(alive(worker) for worker in starts(clips[0]))  # Ctrl-C is the first process' business
     os.killpg(process.pid, signal_sent) if signal_sent == signal.SIGINT else process.kill()
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=120)
     wait_until(lambda: not any(alive(p) for p in starts(clips[0])), 5)
     assert error.count("KeyboardInterrupt") == (signal_sent == signal.SIGINT)  # the workers say nothing
 

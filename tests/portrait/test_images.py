@@ -1,5 +1,6 @@
 """Pictures and folders of them as frames: upright, sRGB, of square pixels."""
 
+import struct
 import zlib
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 
 from facemodel import PortraitError
 from portrait.video import ImageReader, VideoReader, VideoWriter, open_frames, read_image
+from portrait.video.tonemap import to_sdr
 from tests.portrait.raw_video import picture, write_raw
 
 TURNED = {
@@ -86,6 +88,40 @@ def test_wide_gamut_and_deep_pictures_become_srgb(tmp_path):
         colours = {"color_primaries": 9, "transfer_characteristics": code, "matrix_coefficients": 9}
         deep.save(tmp_path / "hdr.heic", quality=95, full_range_flag=1, **colours)
         assert abs(float(read_image(tmp_path / "hdr.heic").mean()) - expected) < 60
+
+
+def with_chunk(png, kind, data):
+    """A PNG's bytes with a chunk after its header, which ends at byte 33."""
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return png[:33] + chunk + png[33:]
+
+
+@pytest.mark.parametrize("kind, data, transfer", [
+    (b"cICP", bytes([9, 16, 0, 1]), "PQ"),
+    (b"cICP", bytes([9, 18, 0, 1]), "HLG"),
+    (b"iCCP", b"ITUR_2100_PQ_FULL\0\0" + zlib.compress(b"what is in it doesn't count"), "PQ"),
+    (b"cICP", bytes([1, 13, 0, 1]), None),
+])  # fmt: skip
+@pytest.mark.parametrize("depth", [8, 16])
+def test_hdr_png(tmp_path, kind, data, transfer, depth):
+    """As to_sdr has it, and turned as EXIF says; one that says it is sRGB stays as it is."""
+    import io
+
+    import cv2
+    from PIL import Image
+
+    code = picture(32, 48)
+    deep = code.astype(np.uint16) * 257
+    if depth == 8:
+        (exif := Image.Exif())[0x0112] = 6
+        buffer = io.BytesIO()
+        Image.fromarray(code).transpose(Image.Transpose.ROTATE_90).save(buffer, "png", exif=exif)
+        encoded = buffer.getvalue()
+    else:
+        encoded = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
+    (tmp_path / "hdr.png").write_bytes(with_chunk(encoded, kind, data))
+    expected = code if transfer is None else to_sdr(deep, transfer)
+    np.testing.assert_array_equal(read_image(tmp_path / "hdr.png"), expected)
 
 
 @pytest.mark.parametrize("name, aspect", [("a.png", Fraction(64, 45)), ("b.jpg", Fraction(8, 9))])

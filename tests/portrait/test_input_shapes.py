@@ -20,7 +20,8 @@ def fit(tmp_path_factory):
 
     def fit_picture(name, picture, rotation=0, **options):
         clip = write_raw(folder / f"{name}.mp4", [picture], rotation=rotation)
-        return fit_clip(clip, folder / f"{name}.track", FitOptions(**options), setup=Setup(device="cpu")).track
+        options = FitOptions(quality="fast", **options)
+        return fit_clip(clip, folder / f"{name}.track", options, setup=Setup(device="cpu")).track
 
     return fit_picture
 

@@ -120,9 +120,21 @@ def test_numbers_that_cannot_be(name, tmp_path, monkeypatch, capsys):
         (["render", "--size", "0x0"], "from 16 to 8192"),
         (["render", "-o", "out.txt"], "expected a folder, or a name ending in"),
         (["train", "--loss", "l1=nan"], "--loss"),
+        (["train", "--vgg", "none.pth"], "vgg 'none.pth': expected a file"),
+        (["reenact", "--sound", "none.wav"], "--sound 'none.wav': expected source, target, none or a file"),
+        (["reenact", "--sound", ""], "--sound ''"),
+        (["synthesize", "--sound", "."], "--sound '.'"),
+        (["render", "--model", ""], "got nothing"),
+        (["import", "--model", "none.model"], "neither a file nor a model"),
+        (["export", "--video", "none.mp4"], "are for all frames"),
+        (["export", "--texture", "none.png"], "--texture 'none.png': expected a number of pixels"),
+        (["export", "-o", "out.csv", "--video", "none.mp4"], "has no pictures of the clip"),
+        (["edit", "--to-csv", "/proc/none/a.csv"], "can't be written to"),
         (["uv", "--detector", "none"], "unknown landmark detector"),
+        (["uv", "--video", "clip.mp4"], "is for tracks"),
         (["recognize compare", "-o", "a.csv"], "ending in .html"),
         (["synthesize-dataset", "--yaws", "nan"], "--yaws"),
+        (["synthesize-dataset", "--form", "frames"], "are for clips"),
     ],
 )
 def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch, capsys):
@@ -131,7 +143,7 @@ def test_other_options_that_cannot_be(arguments, expected, tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     name, *options = arguments
-    given = [str(carphone()) if a in ("none.mp4", "none.track") else a for a in ARGUMENTS[name]]
+    given = [str(carphone()) if a in ("none.mp4", "none.track", "none.png") else a for a in ARGUMENTS[name]]
     assert main([*name.split(), *given, *options]) == 2
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1, error

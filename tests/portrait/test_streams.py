@@ -36,7 +36,7 @@ UNREAL_ORDER = ["JawForward", "JawLeft", "JawRight", "JawOpen"], ["MouthLeft", "
 def receiver():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
         found.bind(("127.0.0.1", 0))
-        found.settimeout(20)
+        found.settimeout(120)
         yield found
 
 

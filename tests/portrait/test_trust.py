@@ -102,6 +102,9 @@ def test_quality_lines_of_a_real_track(fitted):
     half = torch.tensor([1.0, 0.0] * (FRAMES // 2))
     assert quality_lines(replace(fitted, energies={"converged": half}))["converged"].startswith("50%")
     assert "of identity" in lines["open"]
+    wide, narrow = ({**fitted.spread, "focal": torch.tensor(s * fitted.facts["priors"]["focal"])} for s in (1.0, 0.2))
+    assert "not determined" in quality_lines(replace(fitted, spread=wide))["focal"]
+    assert "focal" not in quality_lines(replace(fitted, spread=narrow))
 
 
 def test_fit_with_a_report_and_a_quality(clip, tmp_path, capsys):

@@ -16,7 +16,7 @@ from recognition.settings import read_experiment
 from recognition.verification import RATES
 from tests.garbled import spoil_bytes, spoil_tensors
 from tests.recognition.conftest import MODEL, write_people
-from tests.recognition.test_command import SETTINGS
+from tests.recognition.test_command import NETWORK, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def faces(tmp_path_factory):
 
 def test_settings(tmp_path):
     path = tmp_path / "e.toml"
-    path.write_text(SETTINGS.format(head="softmax"), encoding="utf-8")
+    path.write_text(SETTINGS.format(head="softmax", network=NETWORK), encoding="utf-8")
     spoil_bytes(path, lambda: read_experiment(path))
     path.write_bytes(b"\xff\xfe[data]")
     with pytest.raises(PortraitError, match="not TOML"):

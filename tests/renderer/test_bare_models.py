@@ -8,7 +8,8 @@ import trimesh
 
 from facemodel import FaceParameters, PortraitError
 from facemodel.base import PLAIN_SKIN, Block, FaceModel
-from renderer import MAPS, Camera, atlas_values, main_island, render, render_textured, surface_points, unwrap
+from renderer import MAPS, Camera, atlas_values, main_island, render, render_textured, surface_points, unwrap_view
+from renderer.eyes import eye_shape
 from tests.renderer.conftest import surface
 
 CAMERA = Camera(torch.tensor([150.0, 160.0]), 64, 64)
@@ -75,10 +76,17 @@ def test_joints_move_what_is_drawn(bare):
 def test_textures_need_an_atlas(bare):
     p, texture = people(bare)[0], torch.ones(8, 8, 3)
     for call in (
-        lambda: unwrap(torch.ones(64, 64, 3), surface_points(bare, p), bare, Camera(150.0, 64, 64)),
+        lambda: unwrap_view(torch.ones(64, 64, 3), surface_points(bare, p), bare, Camera(150.0, 64, 64)),
         lambda: atlas_values(bare, bare.mean, 8),
         lambda: main_island(bare, 8),
         lambda: render_textured(bare, p, Camera(150.0, 64, 64), texture),
     ):
         with pytest.raises(PortraitError, match="model 'surface': .* needs a UV atlas, which this model doesn't have"):
             call()
+
+
+def test_an_iris_that_a_model_does_not_name_is_as_wide_as_an_adult_s(ball_model, monkeypatch):
+    """Of eyeballs of 15 mm, an iris of 0.49 of that about the axis."""
+    nowhere = torch.zeros(len(ball_model.mean), dtype=torch.bool)
+    monkeypatch.setattr(type(ball_model), "region", lambda self, name: nowhere)
+    assert 15 * float(eye_shape(ball_model).iris_angle.sin()) == pytest.approx(0.49 * 15, rel=1e-6)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facemodel import FaceParameters
-from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap
+from renderer import Camera, interpolate, project, rasterize, render, srgb_to_linear, to_camera, unwrap_view
 from renderer.scene import MouthDepth, behind_skin
 from renderer.unwrapping import uv_fragments
 from tests.renderer.test_maps import iris_center
@@ -100,7 +100,8 @@ def test_unwrap_then_render_gives_the_picture_back(model, neutral):
     """Light is white and even, so the picture's texture is the albedo; drawn again from the atlas it's the picture."""
     points = to_camera(model.vertices(), neutral.rotation, neutral.translation)
     picture = render(model, neutral, CAMERA)["diffuse"][0]
-    texture, visibility = unwrap(picture, points, model, CAMERA, (512, 512))
+    view = unwrap_view(picture, points, model, CAMERA, (512, 512))
+    texture, visibility = view.texture, view.visible
     assert visibility.float().mean() > 0.1
     atlas = uv_fragments(model, (512, 512))
     albedo = interpolate(atlas, model.albedo(), model.triangles)[0]
@@ -123,7 +124,7 @@ def test_turned_away_less_of_the_atlas_is_seen(model, neutral):
     shares = []
     for yaw in (0.0, 0.8):
         points = to_camera(model.vertices(), torch.tensor([0.0, yaw, 0]), neutral.translation)
-        _, visibility = unwrap(torch.ones(256, 256, 3), points, model, CAMERA, (128, 128))
+        visibility = unwrap_view(torch.ones(256, 256, 3), points, model, CAMERA, (128, 128)).visible
         u = (torch.arange(128) + 0.5) / 128
         shares.append(float((visibility.float().sum(0) * u).sum() / visibility.sum()))
     assert abs(shares[0] - 0.5) < 0.02  # the atlas is symmetric about its middle

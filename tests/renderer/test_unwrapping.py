@@ -7,7 +7,7 @@ import torch
 import trimesh
 
 from facemodel import PortraitError
-from renderer import Camera, interpolate, project, rasterize, to_camera, unwrap, unwrap_view
+from renderer import Camera, interpolate, project, rasterize, to_camera, unwrap_view
 from renderer.unwrapping import Sight, uv_fragments
 from tests.renderer.conftest import surface
 
@@ -51,7 +51,8 @@ def test_round_trip(tube):
     u, v = model.atlas.coordinates.unbind(-1)
     paint = torch.stack([u, v, (6 * u).sin() / 2 + 0.5], -1)
     picture = interpolate(rasterize(points, model.triangles, CAMERA), paint, model.triangles)[0]
-    texture, visibility = unwrap(picture, points, model, CAMERA, SIZE)
+    view = unwrap_view(picture, points, model, CAMERA, SIZE)
+    texture, visibility = view.texture, view.visible
     assert texture.shape == (64, 128, 3) and visibility.shape == (64, 128) and visibility.dtype == torch.bool
     expected = interpolate(uv_fragments(model, SIZE), paint, model.triangles)[0]
     assert visibility[:, 40:88].float().mean() > 0.95
@@ -66,8 +67,10 @@ def test_round_trip(tube):
 def test_bytes_and_crops(tube):
     model, points = tube
     picture = (torch.rand(200, 160, 3) * 255).byte()
-    whole, seen = unwrap(picture, points, model, CAMERA, SIZE)
-    crop, seen_crop = unwrap(picture[30:150, 20:140], points, model, CAMERA.cropped(20, 30, 120), SIZE)
+    view = unwrap_view(picture, points, model, CAMERA, SIZE)
+    whole, seen = view.texture, view.visible
+    view = unwrap_view(picture[30:150, 20:140], points, model, CAMERA.cropped(20, 30, 120), SIZE)
+    crop, seen_crop = view.texture, view.visible
     assert (seen_crop <= seen).all() and seen_crop.sum() < seen.sum()
     near = (crop - whole)[seen_crop].abs().amax(-1)
     assert float((near < 1e-3).float().mean()) > 0.97  # but for the crop's own border
@@ -86,18 +89,28 @@ def test_an_occluder_hides_what_is_behind(tube):
         uv_triangles=torch.cat([model.atlas.triangles, torch.full_like(extra, len(model.atlas.coordinates))]),
     )
     points = to_camera(model.mean, torch.zeros(3), torch.tensor([0.0, 0, 600]))
-    _, visibility = unwrap(torch.ones(200, 160, 3), points, model, CAMERA, SIZE)
+    visibility = unwrap_view(torch.ones(200, 160, 3), points, model, CAMERA, SIZE).visible
     assert not visibility[29:35, 61:67].any()  # behind the ball
     assert visibility[10, 64] and visibility[54, 64]
+
+
+def test_a_coarse_picture_shows_what_slopes_within_its_pixels(tube):
+    """Pixels of 12 mm, over which the tube's sides fall away by more than the depth buffer's tolerance."""
+    model, points = tube
+    coarse = Camera(CAMERA.focal / 10, 16, 20)
+    visibility = unwrap_view(torch.ones(20, 16, 3), points, model, coarse, SIZE).visible
+    assert visibility[8:56, 44:84].float().mean() > 0.95
 
 
 def test_grazing_angle_and_size(tube):
     model, points = tube
     picture = torch.ones(200, 160, 3)
-    counts = [int(unwrap(picture, points, model, CAMERA, SIZE, Sight(grazing=g))[1].sum()) for g in (30, 60, 80)]
+    counts = [
+        int(unwrap_view(picture, points, model, CAMERA, SIZE, Sight(grazing=g)).visible.sum()) for g in (30, 60, 80)
+    ]
     assert counts[0] < counts[1] < counts[2]
     with pytest.raises(PortraitError, match="unwrap image"):
-        unwrap(picture[:-1], points, model, CAMERA, SIZE)
+        unwrap_view(picture[:-1], points, model, CAMERA, SIZE)
 
 
 def test_how_far_from_the_outline_and_what_is_beyond(tube):

@@ -10,6 +10,7 @@ import torch
 
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.gaze import gaze_rotation
+from fitting.landmarks.calibration import EXPRESSIONS
 from geometry.camera import Camera, project, to_camera
 from geometry.color import linear_to_srgb
 from geometry.mesh import vertex_normals
@@ -23,17 +24,7 @@ DISTANCE = 680.0
 SEED = 20240302
 PEOPLE = 12
 YAWS, PITCHES = (-25, -12, 0, 12, 25), (-12, 0, 12)
-# Every person is seen neutral, and with each of these; gaze (yaw, pitch) in degrees, which the lids go with.
-EXPRESSIONS: tuple[dict[str, float], ...] = (
-    {"jawOpen": 0.3},
-    {"jawOpen": 0.6},
-    {"mouthSmileLeft": 0.7, "mouthSmileRight": 0.7, "jawOpen": 0.15},
-    {"mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6, "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6},
-    {"mouthFunnel": 0.6, "jawOpen": 0.1},
-    {"eyeWideLeft": 0.6, "eyeWideRight": 0.6, "browInnerUp": 0.6},
-    {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
-    {"eyeSquintLeft": 0.7, "eyeSquintRight": 0.7},
-)
+# Every person is seen neutral, and with each of the others; gaze (yaw, pitch) in degrees, which the lids go with.
 GAZES = ((0, 0), (18, 0), (-18, 0), (0, 10), (10, -8), (-10, -8))
 
 
@@ -75,7 +66,7 @@ class HeadPictures:
                 color = np.clip(color, 0.01, 0.95)
                 views = [({}, yaw, pitch) for yaw in YAWS for pitch in PITCHES] if person == 0 else []
                 views += [({}, *rng.uniform([-25, -12], [25, 12])) for _ in range(4)]
-                views += [(e, *rng.uniform([-20, -10], [20, 10])) for e in EXPRESSIONS]
+                views += [(e, *rng.uniform([-20, -10], [20, 10])) for e in EXPRESSIONS[1:]]
                 for expression, yaw, pitch in views:
                     gaze = np.radians(GAZES[rng.integers(len(GAZES))])
                     vertices = self._vertices(identity, expression, gaze)

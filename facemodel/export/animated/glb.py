@@ -17,7 +17,7 @@ import torch
 
 from facemodel.export.animated.base import ANIMATED, Animated, Checked, Performance
 from facemodel.export.animated.rig import Rig, rig_of
-from facemodel.export.gltf import BYTE, METRES, VERTICES, Buffer, Surface, add_surface, pack_glb
+from facemodel.export.gltf import BYTE, METRES, VERTICES, Buffer, GltfSurface, add_surface, pack_glb
 from facemodel.export.gltf_reading import Gltf
 from foundation.progress import Report
 from geometry.rotation import axis_angle
@@ -37,7 +37,7 @@ def write(clip: Performance, path: Path, report: Report) -> Sequence[str]:
 
 def animated_glb(rig: Rig, clip: Performance) -> bytes:
     """The file's bytes."""
-    b, surface = Buffer(), Surface.of(rig.mesh, clip.texture, clip.unlit)
+    b, surface = Buffer(), GltfSurface.of(rig.mesh, clip.texture, clip.unlit)
     table = add_surface(b, surface, rig.weights[0], skin_attributes(b, rig.skin[surface.source]))
     first = HEAD  # of the joints' nodes
     nodes: list[dict] = [{"name": "face", "mesh": 0, "skin": 0}]
@@ -120,7 +120,7 @@ def camera_facts(clip: Performance) -> dict:
 def check(clip: Performance, path: Path) -> Checked:
     """Every frame's vertices before the camera, by the file's own nodes, and its pixels by the camera's extras."""
     file, mm, px = Gltf(path.read_bytes()), 0.0, 0.0
-    source = Surface.of(rig_of(clip).mesh, clip.texture).source
+    source = GltfSurface.of(rig_of(clip).mesh, clip.texture).source
     camera = file.node("camera")["extras"]
     rotation, translation = clip.poses
     for k, vertices in enumerate(clip.vertices()):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import facemodel
 from facemodel.landmark_schemes import SCHEMES
+from neural_render.corpus.crops import AROUND
 from neural_render.methods.common.contours import Contours
 
 
@@ -77,17 +78,16 @@ class HeadFrame:
         return pose.scale[:, None, None] * (heads @ pose.rotation.mT)[..., :2] + pose.shift[:, None]
 
 
-def as_large(points: Tensor, own: Tensor) -> Tensor:
-    """Points (F, P, 2) of a clip, shifted and zoomed so that the face is where own ones (K, P, 2) are, and as large.
+def placed(heads: Tensor, pose: HeadPose, own: Tensor, contours: Contours) -> Tensor:
+    """(F, P, 2): a clip's heads (F, P, 3) as they are seen in these poses, in the crop that the clip would have.
 
-    A clip's crop is where its face is on the whole (`face_box`), so that another face in the same places would have
-    another crop.
+    A clip's crop is where its face is on the whole (`face_box`), and faces of other shapes have other ones. Points that
+    aren't drawn are as the person's own landmarks (K, L, 2) have them.
     """
-    (middle, side), (wanted, wanted_side) = (_box(p) for p in (points, own))
-    return (points - middle) * (wanted_side / side) + wanted
-
-
-def _box(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Medians over frames of the middle (2,) and of the longer side () of faces' boxes."""
-    low, high = points.amin(1), points.amax(1)
-    return ((low + high) / 2).median(0).values, (high - low).amax(1).median()
+    frame = HeadFrame.of(contours, whole=True)
+    whole = frame.split(own)[0].mean(0).repeat(len(heads), 1, 1)
+    whole[:, list(contours.points)] = heads
+    seen = frame.place(whole, pose)
+    low, high = seen.amin(1), seen.amax(1)
+    middle, side = ((low + high) / 2).quantile(0.5, 0), AROUND * (high - low).amax(1).quantile(0.5)
+    return (seen[:, list(contours.points)] - middle) * (2 / side)

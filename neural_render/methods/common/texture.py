@@ -61,11 +61,14 @@ def person_texture(
             break
     for frame in seen:
         merger.refine(frame)
-    delit, confidence = merger.result()
+    delit, _ = merger.result()
+    best = torch.stack([frame.confidence.cpu() for frame in seen]).amax(
+        0
+    )  # many views from the side don't make a good one
     albedo = seen[0].albedo.cpu()
     island = main_island(model, size).cpu()
     lids = atlas_values(model, model.region("eyelids").float()[:, None], size)[..., 0].cpu()
-    weight = blend_weight(confidence, island) * (1 - lids)  # what covers an eye isn't what is seen of one that is open
+    weight = blend_weight(best, island) * (1 - lids)  # what covers an eye isn't what is seen of one that is open
     if "symmetric atlas" in model.capabilities:
         whole = mirror_fill(delit, weight, albedo)
     else:

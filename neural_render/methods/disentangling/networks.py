@@ -50,19 +50,18 @@ class PoseEmbedder(nn.Module):
 
 
 class Fusion(nn.Module):
-    """A residual block whose features are normalised under a map, at twice the size: (N, a, s, s) -> (N, b, 2s, 2s)."""
+    """A residual block at twice the size, (N, a, s, s) -> (N, b, 2s, 2s), normalised under a map of that size."""
 
     def __init__(self, inputs: int, outputs: int, labels: int, hidden: int) -> None:
         super().__init__()
-        self.first, self.second = SPADE(inputs, labels, hidden), SPADE(outputs, labels, hidden)
+        self.modulate = SPADE(outputs, labels, hidden)
         self.narrow = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.refine = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        x = doubled(x)
-        y = self.narrow(F.leaky_relu(self.first(x, labels), 0.2))
-        return self.shortcut(x) + self.refine(F.leaky_relu(self.second(y, labels), 0.2))
+        x = doubled(F.leaky_relu(x, 0.2))
+        return self.shortcut(x) + self.refine(F.leaky_relu(self.modulate(self.narrow(x), labels), 0.2))
 
 
 class FusingGenerator(nn.Module):
@@ -81,7 +80,7 @@ class FusingGenerator(nn.Module):
         )
         finer = list(reversed(channels[:-1]))
         self.fusion = nn.ModuleList(
-            Fusion(a, b, labels=b + 3, hidden=2 * width) for a, b in zip([channels[-1], *finer[:-1]], finer)
+            Fusion(a, b, labels=b + 3, hidden=width) for a, b in zip([channels[-1], *finer[:-1]], finer)
         )
         self.to_picture = nn.Conv2d(channels[0], 4, 3, padding=1)
         nn.init.normal_(self.to_picture.weight, std=1e-2)

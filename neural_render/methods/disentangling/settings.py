@@ -50,7 +50,7 @@ class Settings:
     )
     adversarial_after: int = 1000  # steps without those of them that need a discriminator
     warped: float = 0.5  # weight of L1 and its pyramid on the face that is warped alone
-    embedded: float = 1.0  # weight of L1 between the faces embedded from different pictures of a person
+    embedded: float = 0.25  # weight of L1 between the faces embedded from different pictures of a person
     smooth: float = 0.05  # weight of the finest flow's total variation
     vgg: str | None = None
     bfloat16: bool = False

@@ -313,7 +313,7 @@ class Head(Canvas):
             return expression, ratio, np.zeros(self.head.shape, np.float32)
         similar = similarity(between, source.pixels, surface.marks.head > 0.5)
         beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
-        rim = step(self._distance(self.head), 0, policy.rim * height)[..., None]
+        rim = self.rim()
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
         hair = policy.hair * height * self._above_chin()
         rest = 1 - step(self.away - hair, 0, reach)
@@ -326,6 +326,10 @@ class Head(Canvas):
             ratio,
             self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
         )
+
+    def rim(self) -> np.ndarray:
+        """(h, w, 1) 0 to 1: from the head's outline inwards, to where its motion is its own."""
+        return step(self._distance(self.head), 0, self.policy.rim * self.surface.height)[..., None]
 
     def _above_chin(self) -> np.ndarray:
         """(h, w) 0 to 1: whether a place is beside the head, where hair goes along, or below it, where the body is."""
@@ -359,14 +363,13 @@ class Patch(Canvas):
         fields = self.of(
             np.concatenate([source.pixels - surface.pixels, surface.ratio(source), source.facing[:, None]], 1)
         )
-        known, unseen = self.mesh & (self.alpha > 0) & ~self.inside, hidden(fields[..., 5], self.front, self.policy)
-        if part.follows:
-            known &= fields[..., 5] > 0.05  # an eyeball behind a lid goes with what is seen of it
+        known = self.mesh & (self.alpha > 0) & ~self.inside
+        known &= fields[..., 5] > 0.05  # an eyeball behind a lid, a lip turned away go with what is seen beside them
         near = np.where(known[..., None], fields[..., :5], filled(fields[..., :5], known))
         taken = self.relit(self.sampled(source.picture, near[..., :2]), self.soft(near[..., 2:]))
-        cover = self.alpha * np.where(known, 1 - unseen, 1)
         if not part.follows:
-            return taken, self.full(cover)
+            return taken, self.full(self.alpha)  # drawn out it may be, but of the right shape: beneath is another mouth
+        cover = self.alpha * np.where(known, 1 - hidden(fields[..., 5], self.front, self.policy), 1)
         folded = self._folded(near[..., :2])
         if folded.sum() > 0.02 * folded.size:
             around = self.full(self.mesh & ~self.inner & (folded < 0.02)) > 0.9

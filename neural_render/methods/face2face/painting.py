@@ -77,12 +77,13 @@ class Painter:
 
 def textured(head: Head, picture: np.ndarray, missing: np.ndarray, texture: np.ndarray) -> None:
     """Puts the person's texture into a picture (h, w, 3) uint8 where it's ``missing`` (h', w') the skin."""
-    missing, inside = head.full(missing), head.full(head.head)
+    missing, inside, inner = head.full(missing), head.full(head.head), head.full(head.rim()[..., 0])
     policy = head.policy
     near = head.around(missing > policy.unseen, 0.1 * head.surface.height)
-    missing, inside, skin = missing[near], inside[near], head.textured(texture)[near]
+    missing, inside, inner, skin = missing[near], inside[near], inner[near], head.textured(texture)[near]
     made = picture[near].astype(np.float32)
-    skin = skin + np.clip(layers.filled(made - skin, (missing < 0.1) & (inside > 0.9)), -policy.tone, policy.tone)
+    known = (missing < 0.1) & (inner > 0.9)  # what is nearer to the outline may be the wall behind
+    skin = skin + np.clip(layers.filled(made - skin, known), -policy.tone, policy.tone)
     made += (missing * inside)[..., None] * (skin - made)
     picture[near] = np.clip(made + 0.5, 0, 255).astype(np.uint8)
 

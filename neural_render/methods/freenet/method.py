@@ -18,13 +18,14 @@ from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, dots, followed
-from neural_render.methods.common.head_frame import HeadFrame, as_large
+from neural_render.methods.common.head_frame import HeadFrame, placed
 from neural_render.methods.common.people import sources, to_pixels, train_on_faces
 from neural_render.methods.freenet.converter import LandmarkConverter
 from neural_render.methods.freenet.generator import GeometryGenerator
 from neural_render.methods.freenet.settings import Settings
 from neural_render.methods.freenet.trainer import Trainer
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
+from neural_render.training import bfloat16_helps
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class FReeNet(Method):
         o, base = options, Settings()
         settings = Settings(
             size=o.size, width=o.width, points=o.points, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
-            losses={**base.losses, **o.losses},
+            losses={**base.losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
         if not available(o.vgg):
             report(
@@ -90,7 +91,9 @@ class FReeNet(Method):
                 report(Event("faces", len(clips), len(clips), "clips", note))
             return Trainer(settings, faces, fabric)
 
-        return train_on_faces(self, make, clips, out, options, size=o.size, work=work, report=report)
+        return train_on_faces(
+            self, make, clips, out, options, size=o.size, work=work, bfloat16=settings.bfloat16, report=report
+        )
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""
@@ -102,21 +105,21 @@ class FReeNet(Method):
         contours = Contours.of(h.scheme)
         generator = load_network(GeometryGenerator(h.width), weights, "generator", device)
         found = sources(target, h.size, self.references, device)
-        own, wanted = (torch.from_numpy(contours.pick(p)).to(device) for p in (found.landmarks, followed(driver)))
+        own, wanted = (torch.from_numpy(p) for p in (found.landmarks, contours.pick(followed(driver))))
         if not target.person or target.person != driver.person:
-            frame = HeadFrame.of(contours)
-            converter = load_network(LandmarkConverter(frame.shape, h.points), weights, "converter", device)
-            wanted = fitted(converter, frame, wanted, own)
-        return frames(generator, found.pictures, own, wanted)
+            converter = load_network(LandmarkConverter(HeadFrame.of(contours).shape, h.points), weights, "converter")
+            wanted = fitted(converter, contours, wanted, own)
+        return frames(generator, found.pictures, own[:, list(contours.points)], wanted)
 
 
 @torch.no_grad()
-def fitted(converter: LandmarkConverter, frame: HeadFrame, driver: Tensor, own: Tensor) -> Tensor:
-    """(F, P, 2): a driver's landmarks (F, P, 2) on the face of a person whose own are (K, P, 2), in that one's crop."""
+def fitted(converter: LandmarkConverter, contours: Contours, driver: Tensor, own: Tensor) -> Tensor:
+    """(F, P, 2): a driver's landmarks (F, P, 2) on the face of a person whose own are (K, L, 2), in that one's crop."""
+    frame = HeadFrame.of(contours)
     heads, pose = frame.split(driver)
-    references = frame.split(own)[0]
+    references = frame.split(own[:, list(contours.points)])[0]
     made = torch.stack([converter(head.expand_as(references), references).mean(0) for head in heads])
-    return as_large(frame.place(made, pose), own)
+    return placed(made, pose, own, contours)
 
 
 @torch.no_grad()
@@ -124,4 +127,4 @@ def frames(generator: GeometryGenerator, pictures: Tensor, own: Tensor, wanted: 
     """For landmarks (F, P, 2), of a person's pictures (K, 3, S, S) the one whose landmarks are nearest, with those."""
     for points in wanted[:, None]:
         nearest = (own - points).square().sum((1, 2)).argmin()
-        yield to_pixels(generator(pictures[nearest][None], dots(points, pictures.shape[-1])))[0]
+        yield to_pixels(generator(pictures[nearest][None], dots(points.to(pictures), pictures.shape[-1])))[0]

@@ -24,4 +24,5 @@ class Settings:
         default_factory=lambda: {"truth": 100.0, "cycle": 10.0, "own": 10.0, "realness": 0.1, "likeness": 0.1}
     )
     vgg: str | None = None  # file of VGG-16's weights; None is torchvision's cache
+    bfloat16: bool = False
     seed: int = 0

@@ -19,13 +19,14 @@ from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, followed, picture
-from neural_render.methods.common.head_frame import HeadFrame, as_large
+from neural_render.methods.common.head_frame import HeadFrame, placed
 from neural_render.methods.common.people import Sources, sources, to_pixels, train_on_faces
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer
 from neural_render.methods.marionette.networks import Generator
 from neural_render.methods.marionette.settings import Settings
 from neural_render.methods.marionette.trainer import Trainer
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
+from neural_render.training import bfloat16_helps
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,12 @@ class MarioNETte(Method):
             report(Event("faces", 0, len(clips), "clips", note))
         settings = Settings(
             size=o.size, width=o.width, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
-            losses={**base.losses, **losses, **o.losses},
+            losses={**base.losses, **losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
         return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, report=report
-        )
+            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
+            bfloat16=settings.bfloat16, report=report,
+        )  # fmt: skip
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""
@@ -107,12 +109,12 @@ class MarioNETte(Method):
         network = LandmarkTransformer(contours.parts, len(contours.points), h.width)
         network = load_network(network, weights, "transformer", device)
         frame = HeadFrame.of(contours)
-        own = torch.from_numpy(contours.pick(target.landmarks))
-        identity = network.identity(target.pictures, frame.split(own)[0].to(device))
+        own = frame.split(torch.from_numpy(contours.pick(target.landmarks)))[0]
+        identity = network.identity(target.pictures, own.to(device))
         heads, pose = frame.split(torch.from_numpy(contours.pick(followed(driver))))
         shown = (picture[None].to(device) for _, picture, _ in cropped(driver, h.size))
         made = [network.transfer(identity, network(one, head[None].to(device))) for one, head in zip(shown, heads)]
-        return as_large(frame.place(torch.cat(made).cpu(), pose), own)
+        return placed(torch.cat(made).cpu(), pose, torch.from_numpy(target.landmarks), contours)
 
     @staticmethod
     @torch.no_grad()

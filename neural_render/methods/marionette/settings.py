@@ -21,6 +21,7 @@ class Settings:
     perceptual: float = 10.0
     adversarial_after: int = 100  # steps without the discriminator at the start
     vgg: str | None = None  # file of VGG-16's weights; None is torchvision's cache
+    bfloat16: bool = False
     seed: int = 0
 
     @property

@@ -23,6 +23,7 @@ from neural_render.methods.reenactgan.person_trainer import PersonTrainer
 from neural_render.methods.reenactgan.settings import Settings
 from neural_render.methods.reenactgan.trainer import CorpusTrainer
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
+from neural_render.training import bfloat16_helps
 
 FRAMES = 1024  # of a clip that a person is learnt from, at most
 
@@ -59,9 +60,13 @@ class ReenactGAN(Method):
     driver = Needs(landmarks=True)
     Options, Header = Options, Header
 
-    def settings(self, options: Options) -> Settings:
-        o, base = options, Settings()
-        return Settings(size=o.size, width=o.width, batch=o.batch or base.batch, vgg=o.vgg, seed=o.seed)
+    @staticmethod
+    def _settings(options: Options, size: int, width: int) -> Settings:
+        o = options
+        return Settings(
+            size=size, width=width, batch=o.batch or Settings.batch, vgg=o.vgg, seed=o.seed,
+            bfloat16=bfloat16_helps(o.device),
+        )  # fmt: skip
 
     def train(
         self,
@@ -73,8 +78,11 @@ class ReenactGAN(Method):
         report: Report = ignore,
     ) -> TrainingSummary:
         """The boundary encoder and a transformer between all people; `adapt` makes them a person's."""
-        make = partial(CorpusTrainer, self.settings(options))
-        return train_on_faces(self, make, clips, out, options, size=options.size, work=work, report=report)
+        settings = self._settings(options, options.size, options.width)
+        return train_on_faces(
+            self, partial(CorpusTrainer, settings), clips, out, options, size=options.size, work=work,
+            bfloat16=settings.bfloat16, report=report,
+        )  # fmt: skip
 
     def adapt(
         self,
@@ -96,12 +104,10 @@ class ReenactGAN(Method):
         if not available(options.vgg):
             note = "VGG-16's weights aren't there: the decoder's perceptual loss is left out"
             report(Event("faces", 0, len(references), "clips", note))
-        settings = Settings(
-            size=h.size, width=h.width, batch=options.batch or Settings.batch, vgg=options.vgg, seed=options.seed
-        )
+        settings = self._settings(options, h.size, h.width)
         return train_on_faces(
             self, partial(PersonTrainer, settings, weights), references, out, options, size=h.size, work=work,
-            frames_a_clip=FRAMES, facts={"from": [h.steps, h.seconds]}, report=report,
+            frames_a_clip=FRAMES, bfloat16=settings.bfloat16, facts={"from": [h.steps, h.seconds]}, report=report,
         )  # fmt: skip
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:

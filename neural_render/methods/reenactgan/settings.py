@@ -13,10 +13,12 @@ class Settings:
     width: int = 16  # channels of the first layers; the paper's have 64, and its hourglasses 256
     batch: int = 8
     encoder_rate: float = 1e-3  # Adam's
+    transformer_rate: float = 1e-3  # the paper's is 2e-4, for days
     rate: float = 2e-4
     judge_rate: float = 1e-4
     ema: float = 0.99
     clip: float = 0.0
+    truth: float = 300.0  # weight of the true boundary, in a corpus where people do the same
     cycle: float = 10.0  # weights of the transformer's losses beside the adversarial one
     shape: float = 10.0
     l1: float = 100.0  # of the decoder's
@@ -25,6 +27,7 @@ class Settings:
     shift: float = 0.16  # of the crop's 2
     zoom: float = 0.1
     vgg: str | None = None  # file of VGG-16's weights; None is torchvision's cache
+    bfloat16: bool = False
     seed: int = 0
 
     @property

@@ -13,13 +13,20 @@ from torch import Tensor
 from neural_render.corpus import Faces
 from neural_render.losses.adversarial import adversarial
 from neural_render.methods.common.contours import Contours
+from neural_render.methods.common.partners import partners
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.reenactgan.boundaries import Boundaries, components, jittered
 from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Judge, Transformer
 from neural_render.methods.reenactgan.settings import Settings
 from neural_render.training import BaseTrainer
 
+ON_LINES = 20.0  # how much more a line's pixel counts than the many beside them
 BANK = 2048  # landmarks of the corpus that a person's training gets, at most
+
+
+def missed(maps: Tensor, real: Tensor) -> Tensor:
+    """(N,): the mean squared difference of boundaries, in which lines count more than what is beside them."""
+    return ((maps - real).square() * (1 + ON_LINES * real)).mean((1, 2, 3))
 
 
 class TransformerTrainer(BaseTrainer):
@@ -38,20 +45,24 @@ class TransformerTrainer(BaseTrainer):
         lines = len(contours.lines)
         with self.random(-1):
             transformer, judge = Transformer(lines, settings.width), Judge(lines, settings.width)
-        self.add("transformer", transformer, self._adam(settings.rate), averaged=True)
+        self.add("transformer", transformer, self._adam(settings.transformer_rate), averaged=True)
         self.add("judge", judge, self._adam(settings.judge_rate, weight_decay=1e-4))
 
     @staticmethod
     def _adam(rate: float, beta: float = 0.5, **others):
         return lambda parameters: torch.optim.Adam(parameters, rate, (beta, 0.999), fused=True, **others)
 
-    def transform(self, points: Tensor, own: Tensor, wanted: Tensor, whose: Tensor) -> dict[str, Tensor]:
+    def transform(
+        self, points: Tensor, own: Tensor, wanted: Tensor, whose: Tensor, paired: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """A step, on boundaries of points (N, P, 2) that become other people's, and back.
 
-        own, whose: resting boundaries (N, K, H, H) of the people that points and wanted (N, P, 2) are of.
+        own, whose: resting boundaries (N, K, H, H) of the people that points and wanted (N, P, 2) are of. paired: (N,)
+        bool, where they do the same, so that the ones are the truth for the others.
         """
         s, draw = self.settings, np.random.default_rng([self.settings.seed, self.step, self.fabric.global_rank])
-        maps, real = (self.boundaries.drawn(jittered(p, s, draw)).to(self.device) for p in (points, wanted))
+        both = jittered(torch.cat([points, wanted], 1), s, draw).chunk(2, 1)
+        maps, real = (self.boundaries.drawn(p).to(self.device) for p in both)
         transformer, judge = self.networks["transformer"], self.networks["judge"]
         made = transformer(maps, whose)
         self.update("judge", self.adversarial.discriminator(judge(real, whose), judge(made.detach(), whose)))
@@ -61,6 +72,9 @@ class TransformerTrainer(BaseTrainer):
             "shape": F.l1_loss(self.shape(made), self.shape(maps).detach()),
         }
         total = values["adversarial"] + s.cycle * values["cycle"] + s.shape * values["shape"]
+        if paired is not None:
+            values["truth"] = (missed(made, real) * paired.to(made)).mean()
+            total = total + s.truth * values["truth"]
         self.update("transformer", total)
         return values
 
@@ -90,12 +104,10 @@ class CorpusTrainer(TransformerTrainer):
     def losses(self) -> dict[str, Tensor]:
         s, people = self.settings, self.faces.person
         rows = self.share(self.faces.pairs(self.step, s.batch, s.seed, 1)[:, 0])
-        others = self.share(self.faces.pairs(self.step, s.batch, s.seed + 1, 1)[:, 0])
-        values = self.encode(rows)
-        whose = (self.resting[people[r]].to(self.device) for r in (rows, others))
-        points = (self.landmarks[r] for r in (rows, others))
-        (own, theirs), (of_own, of_theirs) = points, whose
-        return values | self.transform(own, of_own, theirs, of_theirs)
+        others, paired = partners(self.faces, rows, self.step, s.seed)
+        own, whose = (self.resting[people[r]].to(self.device) for r in (others, rows))
+        points, wanted = (self.landmarks[r] for r in (others, rows))
+        return self.encode(rows) | self.transform(points, own, wanted, whose, torch.from_numpy(paired))
 
     def encode(self, rows: np.ndarray) -> dict[str, Tensor]:
         """A step of the encoder, on the truth of the landmarks' lines, and of the aligner, on both's."""
@@ -103,7 +115,7 @@ class CorpusTrainer(TransformerTrainer):
         real = self.boundaries.drawn(points).to(self.device)
         self.modules["encoder"].train()
         found = self.networks["encoder"](self.faces.pictures(rows).to(self.device))
-        encoder = sum(F.mse_loss(maps, real) for maps in found)
+        encoder = sum(missed(maps, real).mean() for maps in found)
         self.update("encoder", encoder)
         both = torch.cat([found[-1].detach().clamp(0, 1), real])
         aligner = F.l1_loss(self.networks["aligner"](both), points.to(self.device).repeat(2, 1, 1))

@@ -102,7 +102,7 @@ def test_trainings_go_on_to_the_same_bits(trained, adapted, tmp_path):
     method, out, summary = trained
     method.train(people(3), tmp_path / "w", method.options(steps=2, **SMALL))
     assert (summary.resumed_at, summary.steps, summary.frames) == (1, 2, 36)
-    assert set(summary.losses) == {"encoder", "aligner", "adversarial", "cycle", "shape"}
+    assert set(summary.losses) == {"encoder", "aligner", "adversarial", "cycle", "shape", "truth"}
     weights, whole = method.load(out), method.load(tmp_path / "w")
     assert all(torch.equal(whole.tensors[k], t) for k, t in weights.tensors.items())
     assert weights.tensors["bank.points"].shape == (36, 68, 2) and weights.tensors["bank.people"].max() == 2

@@ -1,11 +1,14 @@
-"""Trains a toy and a small Deep Video Portraits network; run by torchrun with one or several processes.
+"""Trains a toy and a small Deep Video Portraits network, in this process or in two.
 
-    torchrun --nproc-per-node 2 -m tests.neural_render.training.one_training FILE
+    python -m tests.neural_render.training.one_training FILE
 
-The main process writes the losses of each step and some weights to FILE as JSON.
+is two processes with the environment that torchrun gives them, forks of one, so that nothing is imported twice. The
+main one writes the losses of each step and some weights to FILE as JSON.
 """
 
 import json
+import os
+import socket
 import sys
 from pathlib import Path
 
@@ -44,6 +47,23 @@ def main(path: Path) -> None:
         path.write_text(json.dumps(found | {"processes": fabric.world_size}))
 
 
+def in_two_processes(path: Path) -> int:
+    """The worse exit status."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ |= {"GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}
+    children = []
+    for rank in range(2):
+        children.append(os.fork())
+        if children[-1] == 0:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            main(path)
+            return 0
+    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]))
+    sys.exit(in_two_processes(Path(sys.argv[1])))

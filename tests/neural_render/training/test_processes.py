@@ -14,9 +14,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def two_trained(path: Path) -> dict:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*command, "-m", "tests.neural_render.training.one_training", str(path)],
+        [sys.executable, "-m", "tests.neural_render.training.one_training", str(path)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=170,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from neural_render.corpus.crops import face_box, in_crop
 from neural_render.methods.common.contours import Contours
-from neural_render.methods.common.head_frame import HeadFrame, HeadPose, as_large
+from neural_render.methods.common.head_frame import HeadFrame, HeadPose, placed
 from renderer import rotation_matrix
 
 TURNS = torch.tensor([[0.1, 0.6, -0.2], [0.0, 0.0, 0.0], [-0.3, -0.4, 0.5]])
@@ -36,12 +37,15 @@ def test_what_is_taken_apart_is_as_it_was_and_looks_ahead():
     assert frame.shape[:17, 1].max() > 0.8 and frame.shape[27:31, 2].min() < -0.3  # the chin is below, the nose near
 
 
-def test_a_face_is_brought_to_where_anothers_is():
-    g = torch.Generator().manual_seed(0)
-    points, own = torch.randn(5, 9, 2, generator=g), 0.3 * torch.randn(2, 9, 2, generator=g) + 0.1
-    found = as_large(points, own)
-    torch.testing.assert_close(as_large(3 * points - 1, own), found)
-    low, high = found.amin(1), found.amax(1)
-    wanted = (own.amin(1) + own.amax(1)).median(0).values / 2
-    torch.testing.assert_close(((low + high) / 2).median(0).values, wanted)
-    torch.testing.assert_close((high - low).amax(1).median(), (own.amax(1) - own.amin(1)).amax(1).median())
+def test_heads_are_placed_in_the_crop_that_their_clip_would_have():
+    contours = Contours.of("mediapipe478")
+    whole, drawn = HeadFrame.of(contours, whole=True), HeadFrame.of(contours)
+    pose = HeadPose(
+        rotation_matrix(TURNS), torch.tensor([40.0, 41, 42]), torch.tensor([[90.0, 80], [100, 90], [95, 85]])
+    )
+    wide = torch.tensor([1.1, 1.0, 1.0])
+    points = whole.place((whole.shape * wide).expand(3, -1, -1), pose)  # px of some frame
+    truth = torch.from_numpy(in_crop(points.numpy(), face_box(points.numpy())))
+    heads, found = drawn.split(truth[:, list(contours.points)])
+    made = placed(heads, HeadPose(found.rotation, 3 * found.scale, 3 * found.shift + 0.3), truth[1:2], contours)
+    assert (made - truth[:, list(contours.points)]).abs().max() < 0.03  # a crop's pixels are whole ones

@@ -75,6 +75,19 @@ def test_beyond_the_clip_nothing_tears(model, target, track):
     assert max(jumps) < 3 * max(np.abs(a - b).mean() for a, b in zip(real, real[1:]))
 
 
+def test_what_turns_into_view_takes_no_colour_from_the_wall(model, target, track):
+    """A white wall behind a face that turns 25 degrees further than the clip does."""
+    truth, where = drawn(model, track.parameters)
+    white = [np.where(w[..., None], t, 255).astype(np.uint8) for t, w in zip(truth, where)]
+    p = track.parameters
+    rotation = p.rotation.clone()
+    rotation[:, 1] = torch.linspace(0, 0.3 + np.radians(25), len(track))
+    asked = track.with_parameters(p.replace(rotation=rotation))
+    before_white = Clip.of_track(track, [(k, k / 25, frame) for k, frame in enumerate(white)], model)
+    truth, where = drawn(model, asked.parameters)
+    assert error(made(model, before_white, asked)[-3:], truth[-3:], where[-3:]) < 16.5
+
+
 def test_mouths_come_from_frames_that_have_them(model, target, track):
     """The clip opens its jaw from end to end; asked the other way round, each frame takes another's mouth."""
     person = Person.of(target, SMALL)

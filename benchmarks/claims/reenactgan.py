@@ -1,0 +1,85 @@
+"""ReenactGAN: boundaries in the target's space know what is done more than by whom, and fit the target's face."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neural_render.corpus import Faces
+from neural_render.methods.clip import Clip
+from neural_render.methods.common.contours import Contours
+from neural_render.methods.reenactgan.method import ReenactGAN
+from neural_render.methods.reenactgan.networks import BoundaryEncoder, Transformer
+from neural_render.methods.reenactgan.settings import Settings
+from neural_render.methods.weights import Weights, load_network
+
+TARGETS = 3  # people that the weights are adapted to
+TOGETHER = 64
+
+
+def claims(weights: Weights, unseen: Faces, clips: Sequence[Clip], work: Path) -> dict[str, float]:
+    """Figures of the paper's claims, means over some of the unseen people as targets.
+
+    Each is adapted to with half of their clips, for a quarter of the time that the weights have learnt for, and asked
+    for what is in the others. clips: in the order of `Faces.clip`; everybody did the same performances.
+    """
+    method, found = ReenactGAN(), []
+    method.clock = time.process_time
+    for person in np.linspace(0, len(unseen.people) - 1, min(TARGETS, len(unseen.people))).round().astype(int):
+        own = np.unique(unseen.clip[unseen.person == person])
+        known, asked = own[: len(own) // 2], own[len(own) // 2 :]
+        out, options = work / f"adapted-{person}.safetensors", method.options(minutes=weights.header.seconds / 240)
+        method.adapt(weights, [clips[k] for k in known], out, options)
+        found.append(of_target(method.load(out), unseen, np.flatnonzero(np.isin(unseen.clip, asked))))
+    return {f"reenactgan.{name}": float(np.mean([f[name] for f in found])) for name in found[0]}
+
+
+@torch.no_grad()
+def of_target(weights: Weights, unseen: Faces, asked: np.ndarray) -> dict[str, float]:
+    """Where others do what the target does in the rows ``asked``: the error of their boundaries with the
+    transformer over without, and what their variance is from.
+    """
+    others = np.flatnonzero(unseen.person != unseen.person[asked[0]])
+    true = unseen.counterpart(others, unseen.person[asked[0]])
+    chosen = np.isin(true, asked)
+    others, true = others[chosen], true[chosen]
+    straight, made = boundaries(weights, unseen, others)
+    wanted = boundaries(weights, unseen, true)[0]
+    moment = unseen.performance[others] * (unseen.frame.max() + 1) + unseen.frame[others]
+    shares = [
+        spread_of(x.flatten(1).numpy(), unseen.person[others], moment)
+        for x in (made, straight, torch.from_numpy(unseen.landmarks[others]))
+    ]
+    return {
+        "boundary_error": float((made - wanted).abs().mean() / (straight - wanted).abs().mean()),
+        "expression_over_identity": shares[0] / shares[2],
+        "expression_over_identity_of_the_encoder": shares[1] / shares[2],
+    }
+
+
+def boundaries(weights: Weights, faces: Faces, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(N, K, H, H) of rows: as the encoder finds them, and made the target's."""
+    h, lines = weights.header, len(Contours.of(weights.header.scheme).lines)
+    side = Settings(size=h.size).side
+    encoder = load_network(BoundaryEncoder(lines, h.size, side, h.width), weights, "encoder")
+    transformer = load_network(Transformer(lines, h.width), weights, "transformer")
+    found = []
+    for some in np.array_split(rows, -(-len(rows) // TOGETHER)):
+        maps = encoder.boundary(faces.pictures(some))
+        found.append((maps, transformer(maps, weights.tensors["target"].expand(len(maps), -1, -1, -1))))
+    return torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
+
+
+def spread_of(codes: np.ndarray, person: np.ndarray, moment: np.ndarray) -> float:
+    """Variance of codes (N, M) between moments over that between people: of the means over people, over moments."""
+
+    def between(labels: np.ndarray) -> float:
+        means = np.stack([codes[labels == k].mean(0) for k in np.unique(labels)])
+        return float(means.var(0).sum())
+
+    return between(moment) / between(person)

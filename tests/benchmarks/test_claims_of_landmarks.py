@@ -1,0 +1,49 @@
+"""Measures of landmarks and boundaries, on made-up ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.claims.landmarks import crossings, error, shape_error
+from benchmarks.claims.reenactgan import spread_of
+from neural_render.corpus import Faces
+
+
+def test_a_shape_is_the_same_anywhere_turned_and_of_any_size():
+    g = torch.Generator().manual_seed(0)
+    true = torch.randn(3, 9, 2, generator=g)
+    c, s = np.cos(0.4), np.sin(0.4)
+    moved = 2 * true @ torch.tensor([[c, s], [-s, c]], dtype=torch.float32) + torch.tensor([0.5, -1])
+    assert shape_error(moved, true) == pytest.approx(0, abs=1e-6) and error(moved, true) > 0.5
+    assert error(true + torch.tensor([3.0, 4.0]), true) == pytest.approx(5)
+    mirrored = true * torch.tensor([-1.0, 1.0])
+    assert shape_error(mirrored, true) > 0.3
+    wide = true * torch.tensor([1.1, 1.0])
+    assert 0.01 < shape_error(wide, true) < error(wide, true) < 0.11
+
+
+def faces() -> Faces:
+    """Three people; two of them in performances 0 and 1, the third in 0 alone; of three frames each."""
+    person, performance = np.repeat([0, 0, 1, 1, 2], 3), np.repeat([0, 1, 0, 1, 0], 3)
+    clip, frame = np.repeat(np.arange(5), 3), np.tile(np.arange(3), 5)
+    return Faces("", 8, tuple("abc"), person, clip, performance, frame, np.ones(5), np.zeros((15, 4, 2)), "drawn")
+
+
+def test_a_crossing_is_another_person_doing_the_same_known_from_another_clip():
+    table, found = faces(), list(crossings(faces()))
+    assert len(found) == 5
+    for driver, true, target in found:
+        assert (table.person[driver] != table.person[true]).all()
+        assert (table.performance[driver] == table.performance[true]).all()
+        assert (table.frame[driver] == table.frame[true]).all()
+        assert (table.person[target] == table.person[true[0]]).all() and (
+            table.clip[target] != table.clip[true[0]]
+        ).all()
+
+
+def test_variances_between_moments_and_between_people():
+    person, moment = np.repeat(np.arange(4), 5), np.tile(np.arange(5), 4)
+    codes = np.stack([3.0 * moment, 1.0 * person, 0 * person], 1)
+    assert spread_of(codes, person, moment) == pytest.approx(9 * np.arange(5).var() / np.arange(4).var())
