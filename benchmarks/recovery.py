@@ -141,9 +141,10 @@ def off_by(track: Track, truth: FaceParameters) -> dict[str, np.ndarray]:
     """
     out = {}
     for name in BLOCKS:
-        std = track.spread[name]
+        std = track.spread.get(name, torch.zeros(()))
         known = std.isfinite() & (std > 0)
-        out[name] = ((getattr(track.parameters, name) - getattr(truth, name)).abs() / std)[known].numpy()
+        off = (getattr(track.parameters, name) - getattr(truth, name)).abs()
+        out[name] = (off / std)[known.expand_as(off)].numpy()
     return out
 
 

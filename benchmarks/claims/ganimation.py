@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.claims.unit_reader import correlations, read_units, trained_reader
+from benchmarks.claims.unit_reader import UnitReader, correlations
 from benchmarks.image_metrics import psnr
 from facemodel.action_units import STRONGEST
 from neural_render.corpus import Faces
@@ -17,6 +15,7 @@ from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, load_network
 
+TRUE = 800  # unseen pictures, at most, that say how well units can be read
 UNITS = 12  # those that move most where it was trained
 LEVELS = 4  # strengths asked for, from none to what is rare in the corpus
 RARE = 97  # percent of its frames that show less
@@ -24,10 +23,11 @@ KEPT = 0.9  # from which on a pixel is outside the attention's reach
 AROUND = 1.15  # times the landmarks' hull, beyond which is background
 
 
-def claims(weights: Weights, trained: Faces, unseen: Faces, work: Path) -> dict[str, float]:
+def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
     """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
-    reader = trained_reader(trained, work / "unit_reader.safetensors")
-    truth = correlations(unseen.units, read_units(reader, unseen.pictures(np.arange(len(unseen)))))
+    reader = UnitReader.fitted(trained)
+    some = np.arange(0, len(unseen), -(-len(unseen) // TRUE))
+    truth = correlations(unseen.units[some], reader(to_pixels(unseen.pictures(some))))
     chosen = np.argsort(-trained.units.std(0))[:UNITS]
     rows = [np.flatnonzero(unseen.person == p) for p in np.unique(unseen.person)]
     rows = np.array([r[unseen.units[r].sum(1).argmin()] for r in rows])
@@ -40,7 +40,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces, work: Path) -> dict[
         measured = []
         for value in asked:
             edit = edited(weights, photographs, name, float(value))
-            measured.append(read_units(reader, edit.picture)[:, column])
+            measured.append(reader(to_pixels(edit.picture))[:, column])
             kept = (edit.kept > KEPT).expand_as(edit.picture)
             changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
             quiet.append(psnr(to_pixels(edit.picture), to_pixels(photographs), outside))

@@ -1,71 +1,82 @@
-"""Reads action units from face crops: a small network of the bench's own, which no method is trained with."""
+"""Reads action units from face crops by the landmarks that MediaPipe finds there: no method is trained with it.
+
+A ridge regression of units from landmarks without place and size, fitted to people whose units are known.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from facemodel.action_units import STRONGEST
-from foundation.errors import PortraitError
-from foundation.tensors import read_tensors, write_tensors
+from benchmarks.methods_measures import ENLARGED, FACE, enlarged
+from fitting import make_detector
 from neural_render.corpus import Faces
-from neural_render.networks import make_norm
+from neural_render.methods.common.people import to_pixels
 
-STEPS, BATCH, RATE = 2000, 48, 2e-3
-WIDTHS = (24, 48, 96, 192)
+PICTURES = 3000  # of the training's, at most
+RIDGE = 1e-2  # of the features' variance
 
-
-class UnitReader(nn.Module):
-    """Pictures (N, 3, S, S) in [-1, 1] to units (N, K), 0 to 5."""
-
-    def __init__(self, units: int, size: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for a, b in zip((3, *WIDTHS), WIDTHS):
-            layers += [nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False), make_norm("group", b), nn.ReLU()]
-        places = (size // 2 ** len(WIDTHS)) ** 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(WIDTHS[-1] * places, units))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return STRONGEST * self.layers(pictures)
+Find = Callable[[np.ndarray], np.ndarray | None]
+"""A crop (S, S, 3) uint8 to landmarks (L, 2), in any unit; None where there is no face."""
 
 
-def trained_reader(faces: Faces, path: Path, steps: int = STEPS) -> UnitReader:
-    """One that has learnt from these faces' true units, from the file where it's there."""
-    reader = UnitReader(len(faces.unit_names), faces.size)
-    try:
-        tensors, _ = read_tensors(path, "unit reader", 1, "benchmarks.methods")
-        reader.load_state_dict(tensors)
-        return reader.eval()
-    except (PortraitError, RuntimeError):
-        pass
-    torch.manual_seed(0)
-    reader = UnitReader(len(faces.unit_names), faces.size).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(reader.parameters(), RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step in range(steps):
-        rows = faces.pairs(step, BATCH, 11, 1)[:, 0]
-        pictures, wanted = faces.pictures(rows), torch.from_numpy(faces.units[rows])
-        pictures = torch.where(torch.rand(len(rows), 1, 1, 1) < 0.5, pictures.flip(-1), pictures)
-        loss = (reader(pictures) - wanted).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    write_tensors(path, "unit reader", 1, reader.state_dict(), {})
-    return reader.eval()
+def mediapipe() -> Find:
+    """MediaPipe's landmarks of enlarged crops."""
+    detector = make_detector("mediapipe")
+
+    def find(picture: np.ndarray) -> np.ndarray | None:
+        large = enlarged(picture)
+        face = detector.refine(large, np.full(2, ENLARGED / 2), FACE) or next(iter(detector.detect(large)), None)
+        return None if face is None else face.points
+
+    return find
 
 
-@torch.no_grad()
-def read_units(reader: UnitReader, pictures: Tensor, at_once: int = 64) -> np.ndarray:
-    """(N, K) of pictures (N, 3, S, S)."""
-    return torch.cat([reader(part) for part in pictures.split(at_once)]).numpy()
+@dataclass(frozen=True)
+class UnitReader:
+    """See the module."""
+
+    find: Find
+    middle: np.ndarray  # (M,) of the features
+    spread: np.ndarray  # (M,)
+    weights: np.ndarray  # (M + 1, K)
+
+    @classmethod
+    def fitted(cls, faces: Faces, find: Find | None = None, most: int = PICTURES) -> UnitReader:
+        """To the units of evenly spread pictures in which a face is found."""
+        find = find or mediapipe()
+        rows = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int))
+        shapes = [shape_of(find(to_pixels(faces.pictures(np.array(row))))) for row in rows]
+        known = [k for k, shape in enumerate(shapes) if shape is not None]
+        x, y = np.stack([shapes[k] for k in known]), faces.units[rows[known]]
+        made = cls(find, x.mean(0), x.std(0).clip(1e-9), np.zeros((x.shape[1] + 1, y.shape[1])))
+        a = made.features(x)
+        return cls(
+            find, made.middle, made.spread, np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ y)
+        )
+
+    def features(self, shapes: np.ndarray) -> np.ndarray:
+        return np.concatenate([(shapes - self.middle) / self.spread, np.ones((len(shapes), 1))], 1)
+
+    def __call__(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """(N, K) units, 0 to 5 about, of crops (S, S, 3) uint8; NaN where no face is found."""
+        shapes = [shape_of(self.find(picture)) for picture in pictures]
+        nowhere = np.full(len(self.middle), np.nan)
+        return self.features(np.stack([nowhere if shape is None else shape for shape in shapes])) @ self.weights
+
+
+def shape_of(points: np.ndarray | None) -> np.ndarray | None:
+    """(2 L,) of landmarks (L, 2), about their middle and of one size."""
+    if points is None:
+        return None
+    centred = points - points.mean(0)
+    return (centred / np.linalg.norm(centred)).ravel()
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(K,) Pearson's, of columns (N, K); 0 of one that doesn't move."""
-    a, b = a - a.mean(0), b - b.mean(0)
+    """(K,) Pearson's, of columns (N, K) where both are known; 0 of one that doesn't move."""
+    known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
+    a, b = a[known] - a[known].mean(0), b[known] - b[known].mean(0)
     return (a * b).sum(0) / np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0), 1e-12)

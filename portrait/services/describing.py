@@ -83,7 +83,7 @@ def _track(path: Path) -> Iterator:
             yield name, FACTS.get(name, as_words)(value)
 
 
-UNTOLD = ("camera", "frames")
+UNTOLD = ("camera", "frames", "priors")
 """Facts of a track that are told otherwise, or that are for programs."""
 
 

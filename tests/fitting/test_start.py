@@ -12,7 +12,8 @@ from fitting.tracking.frame import Fitter
 def test_a_face_of_20_px_is_placed_whatever_its_angle(model, focal):
     """The closed form refuses faces that fill too small an angle."""
     fitter = Fitter(model, "mediapipe478", focal, focal)
-    points, depth = fitter.marks.mean.double().numpy() * [1, -1, -1], focal * 150 / 20
+    usual = fitter.marks.gather(model.vertices(fitter.identities.mean))
+    points, depth = usual.double().numpy() * [1, -1, -1], focal * 150 / 20
     pixels = points[:, :2] / (points[:, 2:] + depth) * focal + [960, 540]
     face = Face(pixels, "mediapipe478", 1.0)
     state = fitter.start(cut_out(np.zeros((1080, 1920, 3), np.uint8), face, 64).observe((64,)))

@@ -39,7 +39,7 @@ class Settings:
     rate: float = 4e-4  # Adam's, of both networks; the paper's is 1e-4
     beta1: float = 0.5
     beta2: float = 0.999
-    units_first: int = 400  # steps at the start in which the critic learns to read units, and nothing else is done
+    units_first: int = 1500  # steps at the start in which the critic learns to read units, and nothing else is done
     critic_steps: int = 3  # for each of the generator's; the paper has 5
     penalty: float = 10.0  # weight of the critic's gradient penalty; its score's is 1
     units: float = 160.0  # of the squared error of units; the released code's 4000 over its batch
