@@ -44,6 +44,7 @@ def methods() -> None:
     from portrait.services.catalogue import COLUMNS, catalogue
 
     found, table = run(catalogue), Table(*COLUMNS, show_lines=True)
+    table.columns[0].no_wrap = True  # a name is typed as it stands
     for entry in found.entries:
         table.add_row(*entry.cells())
     console = Console()

@@ -11,7 +11,7 @@ import neural_render.methods
 from foundation.progress import Report, ignore
 from neural_render.methods.base import METHODS, Method, Needs
 
-COLUMNS = ("method", "", "learns", "target", "driver", "expression", "identity", "bench")
+COLUMNS = ("method", "paper", "learns", "target", "driver", "expression", "identity", "bench")
 FIGURES = Path(neural_render.methods.__file__).with_name("figures.json")
 """What ``python -m benchmarks.methods --write`` measured."""
 
