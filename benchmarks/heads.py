@@ -1,6 +1,6 @@
 """How near fitted faces come to other people's heads: heads of another model, whose geometry is known.
 
-    python -m benchmarks.heads FOLDER [--pictures FOLDER] [--quality best] [--part judging]
+    python -m benchmarks.heads FOLDER [--pictures FOLDER] [--quality best] [--part judging] [--set joint.few=1]
 
 FOLDER has ``single/NAME.png`` with ``NAME.npz`` (scan (n, 3) mm, landmarks (68, 3) mm in iBUG order) and
 ``views/PERSON_viewK.png`` with theirs. Each picture of ``single`` is fitted alone, those of a person in ``views``
@@ -31,6 +31,7 @@ from scipy.spatial import cKDTree
 
 import facemodel
 import fitting
+from benchmarks.changes import add_option, changed
 from benchmarks.heads_pictures import save_errors
 from benchmarks.measures import rigid
 from foundation.errors import PortraitError
@@ -192,13 +193,15 @@ def main() -> None:
         "--chosen-on", type=int, nargs=2, default=CHOSEN_ON, metavar=("SINGLE", "VIEWS"),
         help="how many people settings were chosen on, the first by name; figures come from the others",
     )  # fmt: skip
+    add_option(parser)
     options = parser.parse_args()
     wanted = PARTS if options.part == "both" else (options.part,)
     try:
         kinds = persons(options.folder)
+        settings = changed(fitting.QUALITIES[options.quality], options.set)
     except PortraitError as error:
         parser.error(str(error))
-    model, settings, parts = facemodel.load(), fitting.QUALITIES[options.quality], {}
+    model, parts = facemodel.load(), {}
     for part in wanted:
         parts[part] = {}
         for (kind, people), count in zip(kinds.items(), options.chosen_on):

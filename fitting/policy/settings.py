@@ -37,10 +37,10 @@ class JointSchedule:
     skin_steps: int = 4  # of the reflectance in the end, over the skin alone
     damping: float = 1e-3  # share of the diagonal
     few: int = 2  # key frames, for which there is time for the most samples
-    # There landmarks, off alike over a third of a face, are as little as 20 independent ones, and in one picture a
+    # There landmarks, off alike over a third of a face, are as little as 30 independent ones, and in one picture a
     # sample's own albedo looks like shading (docs/accuracy.md).
     few_weights: TermWeights = field(
-        default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=30.0, pairs=30.0, brows=0.0)
     )
     samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully

@@ -29,7 +29,7 @@ class Priors:
 
     size: float = 0.04  # relative, of grown-ups' heads; a picture tells nothing of it, and the model's have all ages
     people_rest: float = 0.2  # variance of an identity coefficient beyond the directions that were measured
-    at_rest: float = 0.5  # rate of an expression's exponential distribution, a standard deviation; of a face alone
+    at_rest: float = 0.1  # rate of an expression's exponential distribution, a standard deviation; of a face alone
     detail: float = 0.35  # linear RGB, of a sample's own albedo; each sample counts as the photometric term counts it
     log_focal: float = 0.25
     light_strength: tuple[float, float] = (0.75, 0.15)  # radiance of a white surface in even light: mean and std

@@ -96,9 +96,10 @@ def test_after_a_cover_the_same_person_and_nobody_meanwhile(detector, faces):
     assert all(x is not None and x < 240 for x in centres[:4] + centres[13:])
     assert centres[7:9] == [None] * 2 and all(x is None or x < 240 for x in centres)
     assert not any(FrameStatus.CUT in status for _, status in seen)
-    # and he, by a photo
-    seen = follow(clip, who, detector, person=him)
-    assert all(face is not None and face.centre[0] > 240 for face, _ in seen)
+    # and he, by number and by photo
+    for person in (2, him):
+        seen = follow(clip, who, detector, person=person)
+        assert all(face is not None and face.centre[0] > 240 for face, _ in seen)
 
 
 def test_a_cut_between_two_people_in_one_room(detector, faces):

@@ -97,10 +97,7 @@ def test_bad_questions_are_told_in_a_line(server, question, line):
 
 
 def test_a_frame_is_fitted_again(server, loaded, model):
-    """From a head that was turned away and lost its expression: back to where the fit had it, about.
-
-    A frame alone is held at rest more than one that others lead to.
-    """
+    """From a head that was turned away and lost its expression: back to where the fit had it, about."""
     p = loaded.parameters.expanded()
     zero = {name: [{"start": 3, "values": [0.0]}] for name in model.expression_names}
     spoilt = edits(loaded, expression=zero, head={"x": [{"start": 3, "values": [float(p.translation[3, 0]) + 6]}]})
@@ -110,7 +107,7 @@ def test_a_frame_is_fitted_again(server, loaded, model):
     assert abs(values["place"]["x"] - float(p.translation[3, 0])) < 4
     found = np.array([values["expression"][n] for n in model.expression_names])
     exact = p.expression[3].numpy()
-    assert np.abs(found - exact).mean() < 0.7 * np.abs(exact).mean()
+    assert np.abs(found - exact).mean() < 0.6 * np.abs(exact).mean()
     away = edits(loaded, head={"x": [{"start": 3, "values": [900.0]}]})
     status, body = ask(server.address + "fit", {"frame": 3, "edits": away})
     assert status == 400 and "frame 3: no face is found" in json.loads(body)["error"]

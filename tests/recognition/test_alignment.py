@@ -163,7 +163,7 @@ def test_turned_faces_look_to_the_front(aligned, tmp_path, capsys):
     assert turned.shape == (112, 96, 3) and asymmetry(turned) < 0.5 * asymmetry(seen)
     assert abs(float(table(frontal / "yaw.csv")["a/turned.png"])) > 25  # the photograph's
     before, after = (cv2.imread(str(f / "a" / "face.png"))[40:100, 25:71].ravel() for f in (output, frontal))
-    assert np.corrcoef(before, after)[0, 1] > 0.75  # still that face
+    assert np.corrcoef(before, after)[0, 1] > 0.8  # still that face
     capsys.readouterr()
     assert main(["recognize", "align", str(raw), "-o", str(frontal)]) == 2
     assert "were made with another --frontalize (mirror, not None)" in capsys.readouterr().err

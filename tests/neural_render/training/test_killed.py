@@ -1,4 +1,4 @@
-"""A training that is killed again and again is the training that was never killed."""
+"""A training that is killed twenty times is the training that was never killed."""
 
 import json
 import os
@@ -26,16 +26,16 @@ def one_thread():
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(tmp_path, one_thread):
+def test_killed_twenty_times(tmp_path, one_thread):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.neural_render.training.killed_training", str(tmp_path), "9", "3"],
+        [sys.executable, "-m", "tests.neural_render.training.killed_training", str(tmp_path), "20", "3"],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["code"] == 0
     assert found["steps"] == sorted(found["steps"])
-    assert found["steps"][-1] >= 3  # every third kill came after a step that was saved
+    assert found["steps"][-1] >= 6  # every third kill came after a step that was saved
     names = {path.name for path in tmp_path.iterdir()}
     assert names <= {"checkpoint.safetensors", "checkpoint.safetensors.partial", "losses"}
     lines = [line.split() for line in (tmp_path / "losses").read_text().splitlines()]
