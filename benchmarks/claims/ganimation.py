@@ -12,6 +12,7 @@ from benchmarks.image_metrics import psnr
 from facemodel.action_units import STRONGEST
 from neural_render.corpus import Faces
 from neural_render.methods.common.people import to_pixels
+from neural_render.methods.ganimation.editing import read
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, load_network
 
@@ -39,7 +40,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
         asked = np.linspace(0, most, LEVELS)
         measured = []
         for value in asked:
-            edit = edited(weights, photographs, name, float(value))
+            edit = edited(weights, photographs, unseen.landmarks[rows], name, float(value))
             measured.append(reader(to_pixels(edit.picture))[:, column])
             kept = (edit.kept > KEPT).expand_as(edit.picture)
             changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
@@ -56,12 +57,15 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
 
 
 @torch.no_grad()
-def edited(weights: Weights, photographs: Tensor, name: str, value: float) -> Edit:
-    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them."""
+def edited(weights: Weights, photographs: Tensor, landmarks: np.ndarray, name: str, value: float) -> Edit:
+    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them.
+
+    landmarks: (N, L, 2) in the photographs.
+    """
     h = weights.header
     critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic")
     generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator")
-    wanted = critic(photographs)[1].clamp(0, 1)
+    wanted = read(critic, weights, photographs, landmarks)
     wanted[:, h.units.index(name)] = value / STRONGEST
     return generator(photographs, wanted)
 

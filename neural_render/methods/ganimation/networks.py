@@ -68,6 +68,10 @@ class UnitCritic(nn.Module):
 
     Halves the picture down to 2 px by 4 x 4 convolutions with leaky ReLU 0.01, ``width`` * (1, 2, 4, ...) channels and
     no normalisation; two heads, without biases (the paper's six layers are for 128 px).
+
+    Units are told as differences from their mean in standard deviations, over the root of how many features tell them:
+    a step of Adam's moves all of those features' weights, and what it moves the reading by is otherwise many times what
+    there is to read.
     """
 
     def __init__(self, units: int, size: int = 128, width: int = 64) -> None:
@@ -82,6 +86,8 @@ class UnitCritic(nn.Module):
         last = width * 2 ** (levels - 1)
         self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
         self.to_units = nn.Conv2d(last, units, 2, bias=False)
+        self.register_buffer("middle", torch.zeros(units))
+        self.register_buffer("spread", torch.ones(units))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
                 nn.init.kaiming_normal_(layer.weight, 0.01)
@@ -89,7 +95,8 @@ class UnitCritic(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
         x = self.body(pictures)
-        return self.to_score(x).float(), self.to_units(x).float().flatten(1)
+        told = self.to_units(x).float().flatten(1) / self.to_units.weight[0].numel() ** 0.5
+        return self.to_score(x).float(), self.middle + self.spread * told
 
     def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.
