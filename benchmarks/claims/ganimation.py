@@ -28,7 +28,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
     """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
     reader = UnitReader.fitted(trained)
     some = np.arange(0, len(unseen), -(-len(unseen) // TRUE))
-    truth = correlations(unseen.units[some], reader(to_pixels(unseen.pictures(some))))
+    truth = correlations(unseen.units[some], reader(unseen.pictures(some), unseen.landmarks[some]))
     chosen = np.argsort(-trained.units.std(0))[:UNITS]
     rows = [np.flatnonzero(unseen.person == p) for p in np.unique(unseen.person)]
     rows = np.array([r[unseen.units[r].sum(1).argmin()] for r in rows])
@@ -41,7 +41,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
         measured = []
         for value in asked:
             edit = edited(weights, photographs, unseen.landmarks[rows], name, float(value))
-            measured.append(reader(to_pixels(edit.picture))[:, column])
+            measured.append(reader(edit.picture, unseen.landmarks[rows])[:, column])
             kept = (edit.kept > KEPT).expand_as(edit.picture)
             changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
             quiet.append(psnr(to_pixels(edit.picture), to_pixels(photographs), outside))
