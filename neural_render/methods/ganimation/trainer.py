@@ -49,7 +49,9 @@ class Trainer(BaseTrainer):
         with self.random(-1):
             generator = EditGenerator(len(columns), s.width)
             critic = UnitCritic(len(columns), s.size, s.critic)
-        critic.middle, critic.spread = self.units.mean(0), self.units.std(0)
+        for network in (generator, critic):
+            network.scale.middle.copy_(self.units.mean(0))
+            network.scale.spread.copy_(self.units.std(0))
         self.add("generator", generator, self._adam, averaged=True, methods=("there_and_back",))
         self.add("critic", critic, self._adam, methods=("compare",))
 
@@ -85,7 +87,7 @@ class Trainer(BaseTrainer):
 
     def missed(self, read: Tensor, wanted: Tensor) -> Tensor:
         """The mean squared error of units, each in its own standard deviations."""
-        return ((read - wanted) / self.modules["critic"].spread).square().mean()
+        return ((read - wanted) / self.modules["critic"].scale.spread).square().mean()
 
     def _read(self, patches: Tensor, own: Tensor) -> dict[str, Tensor]:
         """The critic's step on units alone; its scores are held near zero meanwhile."""
