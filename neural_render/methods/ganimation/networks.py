@@ -42,8 +42,8 @@ class EditGenerator(nn.Module):
     the paper. H and W are multiples of four.
 
     Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
-    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: that convolution
-    has no instance normalisation, which would take just such a number away, and units are on their `UnitScale`.
+    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: no instance
+    normalisation follows, which would take just such a number away, and units are on their `UnitScale`.
     """
 
     def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from foundation.progress import Event, Report, ignore
+from foundation.progress import Report, ignore
 from neural_render.corpus import cropped
 from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours
-from neural_render.methods.common.people import to_pixels, train_on_faces
+from neural_render.methods.common.people import to_pixels, train_on_faces, vgg_there
 from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Transformer
 from neural_render.methods.reenactgan.person_trainer import PersonTrainer
 from neural_render.methods.reenactgan.settings import Settings
@@ -102,9 +102,7 @@ class ReenactGAN(Method):
         people = dict.fromkeys(clip.person for clip in references)
         if len(people) > 1:
             raise PortraitError(f"references: expected clips of one person, got those of {len(people)}: {list(people)}")
-        if not available(options.vgg):
-            note = "VGG-16's weights aren't there: the decoder's perceptual loss is left out"
-            report(Event("faces", 0, len(references), "clips", note))
+        vgg_there(options.vgg, "the decoder's perceptual loss", report)
         settings = self._settings(options, h.size, h.width)
         return train_on_faces(
             self, partial(PersonTrainer, settings, weights), references, out, options, size=h.size, work=work,
