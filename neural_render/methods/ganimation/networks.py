@@ -19,6 +19,11 @@ class Edit(NamedTuple):
     colours: Tensor  # (N, 3, H, W) in [-1, 1]: what takes the rest's place
 
 
+SLOW = (
+    0.1  # times what the heads say: a step of Adam's changes all their weights, and would close a mask in tens of steps
+)
+
+
 class UnitScale(nn.Module):
     """Units (N, K), 0 to 1, as networks get and give them: less their mean in a corpus, in standard deviations."""
 
@@ -43,7 +48,9 @@ class EditGenerator(nn.Module):
 
     Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
     it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: no instance
-    normalisation follows, which would take just such a number away, and units are on their `UnitScale`.
+    normalisation follows, which would take just such a number away; units are on their `UnitScale`; and colours are the
+    picture with something added, which begins at nothing. Colours that have to be painted first are nowhere as good as
+    the picture, and the mask closes over them.
     """
 
     def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:
@@ -65,12 +72,14 @@ class EditGenerator(nn.Module):
         self.to_colours = nn.Conv2d(width, 3, 7, padding=3, bias=False)
         self.to_kept = nn.Conv2d(width, 1, 7, padding=3, bias=False)
         initialize_normal(self)
+        nn.init.zeros_(self.to_colours.weight)
         nn.init.normal_(self.from_units.weight, 0.0, 0.03)  # so that picture and units say as much at first
 
     def forward(self, picture: Tensor, units: Tensor) -> Edit:
         """picture (N, 3, H, W) in [-1, 1]; units (N, K), 0 to 1."""
         x = self.body(self.from_picture(picture) + self.from_units(self.scale.told(units))[..., None, None])
-        kept, colours = torch.sigmoid(self.to_kept(x).float()), torch.tanh(self.to_colours(x).float())
+        kept, painted = torch.sigmoid(SLOW * self.to_kept(x).float()), torch.tanh(SLOW * self.to_colours(x).float())
+        colours = (picture.float() + painted).clamp(-1, 1)
         return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
 
     def there_and_back(self, picture: Tensor, wanted: Tensor, own: Tensor) -> tuple[Edit, Edit]:

@@ -36,7 +36,8 @@ class Settings:
     critic: int = 32
     batch: int = 8  # the paper's is 25
     more: int = 32  # pictures, beside the batch, whose units alone the critic reads in a step: that costs little
-    rate: float = 4e-4  # Adam's, of both networks; the paper's is 1e-4
+    rate: float = 4e-4  # Adam's, of the generator; the paper's is 1e-4
+    critic_rate: float = 1e-3  # of the critic
     beta1: float = 0.5
     beta2: float = 0.999
     units_first: int = 1200  # steps at the start in which the critic learns to read units, and nothing else is done

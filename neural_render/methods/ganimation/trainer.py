@@ -52,12 +52,12 @@ class Trainer(BaseTrainer):
         for network in (generator, critic):
             network.scale.middle.copy_(self.units.mean(0))
             network.scale.spread.copy_(self.units.std(0))
-        self.add("generator", generator, self._adam, averaged=True, methods=("there_and_back",))
-        self.add("critic", critic, self._adam, methods=("compare",))
+        self.add("generator", generator, self._adam(s.rate), averaged=True, methods=("there_and_back",))
+        self.add("critic", critic, self._adam(s.critic_rate), methods=("compare",))
 
-    def _adam(self, parameters) -> torch.optim.Optimizer:
-        s = self.settings
-        return torch.optim.Adam(parameters, lr=s.rate, betas=(s.beta1, s.beta2), fused=True)
+    def _adam(self, rate: float):
+        betas = self.settings.beta1, self.settings.beta2
+        return lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures (N + M, 3, S, S), half of them mirrored, the places of their faces, their units, and those (N, K)

@@ -8,15 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neural_render.methods.common.carrying import carried
 from neural_render.methods.common.linear_map import applied, linear_map
 from neural_render.networks import (
     PatchDiscriminator,
     RefinementUNet,
     ResNetGenerator,
     StackedHourglass,
-    identity_grid,
     make_norm,
-    warp,
 )
 
 REACH = 0.05  # of half a crop, by which an output of 1 moves a point: a step of Adam's is not to move it further
@@ -100,16 +99,9 @@ class Transformer(nn.Module):
     def forward(self, maps: Tensor, points: Tensor, whose: Tensor, resting: Tensor) -> Moved:
         """maps (N, K, H, H) whose lines go through points (N, P, 2); whose and resting: the others' at rest."""
         wanted = self.moved(points, resting)
-        carried = warp(maps, led(points, wanted, maps.shape[-1]))
-        made = carried + self.generator(torch.cat([carried, whose], 1)).float()
+        moved = carried(maps, points, wanted, NEAR)
+        made = moved + self.generator(torch.cat([moved, whose], 1)).float()
         return Moved(made if self.training else made.clamp(0, 1), wanted)
-
-
-def led(points: Tensor, wanted: Tensor, side: int) -> Tensor:
-    """A flow (N, side, side, 2) that brings points (N, P, 2) to the wanted places, and what is around with them."""
-    at = identity_grid(side, side, device=points.device).view(1, -1, 1, 2)
-    near = torch.softmax((at - wanted[:, None]).square().sum(-1) / (-2 * NEAR**2), -1)
-    return (near @ (points - wanted)).view(len(points), side, side, 2)
 
 
 class Judge(nn.Module):

@@ -12,7 +12,7 @@ from foundation.errors import PortraitError
 from neural_render.methods.base import METHODS
 from neural_render.methods.common.contours import Contours
 from neural_render.methods.reenactgan.boundaries import Boundaries, components, jittered
-from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Judge, Transformer, led
+from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Judge, Transformer
 from neural_render.methods.reenactgan.settings import Settings
 from tests.neural_render.methods.landmarked import clip_of, people, points_of
 
@@ -61,15 +61,6 @@ def test_a_transformer_that_knows_pairs_carries_lines_to_the_others_points():
     made, points = network(maps, given[:4], maps, resting[:4])
     assert (points - wanted[:4]).abs().max() < 0.01
     assert (made - true).abs().mean() < 0.3 * (maps - true).abs().mean()
-
-
-def test_a_flow_leads_points_to_the_wanted_places():
-    torch.manual_seed(0)
-    wanted = torch.tensor([[[-0.5, -0.5], [0.5, 0.5]]])
-    points = wanted + torch.tensor([[[0.1, 0.0], [0.0, -0.2]]])
-    flow = led(points, wanted, 32)
-    at = torch.nn.functional.grid_sample(flow.movedim(-1, 1), wanted[:, None], align_corners=False)[:, :, 0].mT
-    torch.testing.assert_close(wanted + at, points)
 
 
 def test_a_judge_sees_edges_alone():
