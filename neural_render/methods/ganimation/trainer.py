@@ -35,7 +35,7 @@ def moving_units(faces: Faces) -> list[int]:
 class Trainer(BaseTrainer):
     """See the module. Units are 0 to 1 here, 5 being 1."""
 
-    watched = ("cycle",)
+    watched = ("units-real",)
     shown = 6  # columns of a sheet of samples
 
     def __init__(self, settings: Settings, faces: Faces, fabric) -> None:
