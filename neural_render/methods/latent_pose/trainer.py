@@ -74,11 +74,12 @@ class Trainer(BaseTrainer):
         total, values = self.objective(Context(made, real), self.direct)
         values["dice"] = dice(foreground, mask)
         total = total + s.dice * values["dice"]
-        direction, others, known = self._discriminate(made.detach(), real, self.embedded(rows[:, 0]))
-        total, values = total + (made * direction).sum(), {**values, **others}
-        if first is not None:
-            values["match"] = l1(first, known)
-            total = total + s.match * values["match"]
+        if self.step >= s.adversarial_after:
+            direction, others, known = self._discriminate(made.detach(), real, self.embedded(rows[:, 0]))
+            total, values = total + (made * direction).sum(), {**values, **others}
+            if first is not None:
+                values["match"] = l1(first, known)
+                total = total + s.match * values["match"]
         self.update("networks", total)
         return values
 

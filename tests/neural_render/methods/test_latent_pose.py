@@ -15,7 +15,10 @@ from neural_render.methods.latent_pose.augmentation import disguised, placed
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.method import background, composed
 from neural_render.methods.latent_pose.networks import LatentPoseNetworks
+from neural_render.methods.latent_pose.settings import Settings
+from neural_render.methods.latent_pose.trainer import Trainer
 from neural_render.networks.projection import ProjectionDiscriminator
+from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import clip_of, people
 
 
@@ -118,7 +121,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     method, out = trained
     whole = tmp_path / "whole"
     summary = method.train(people(2), whole, method.options(steps=2, **options))
-    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+    assert set(summary.losses) == {"l1", "dice"}  # the discriminator joins later
     weights, other = method.load(out), method.load(whole)
     assert all(torch.equal(weights.tensors[k], t) for k, t in other.tensors.items())
     target, driver = clip_of(8, frames=3), clip_of(9, 1, frames=3)
@@ -129,6 +132,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     adapted = tmp_path / "adapted"
     summary = method.adapt(weights, [clip_of(8, k, frames=1) for k in range(2)], adapted, method.options(steps=2))
     assert summary.steps == 2
+    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator"}
     own = method.load(adapted)
     assert own.header.adapted and own.tensors["person"].shape == (1, 128)
     for name, tensor in own.tensors.items():
@@ -140,6 +144,15 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
         method.adapt(own, [target], tmp_path / "b", method.options())
     with pytest.raises(PortraitError, match="references: expected one person's, got 2"):
         method.adapt(weights, people(2), tmp_path / "b", method.options())
+
+
+def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
+    faces = gather(people(2), tmp_path, 64)
+    settings = Settings(pose=8, pictures=2, batch=2, adversarial_after=1)
+    trainer = Trainer(settings, faces, Foregrounds.of(faces), make_fabric("cpu"))
+    first, second = trainer.advance(), trainer.advance()
+    assert set(first) == {"l1", "dice"}
+    assert set(second) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
 
 
 def test_steps_of_an_adaptation():
