@@ -31,6 +31,8 @@ class Options(TrainingBudget):
         for name in ("pose", "pictures"):
             if getattr(self, name) < 1:
                 raise PortraitError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.batch == 1:
+            raise PortraitError("batch: expected at least 2, got 1; codes are normalised over it")
         check_losses(self.losses, {"vgg": self.vgg})
 
 

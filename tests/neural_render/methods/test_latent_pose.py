@@ -54,8 +54,16 @@ def test_networks_are_the_papers():
     assert networks.generator.constant.shape == (1, 512, 4, 4) and len(networks.generator.blocks) == 2 + 6
     count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
     # torchvision's ResNeXt-50 32x4d and MobileNetV2 have 25,028,904 and 3,504,872, with 1000 outputs each.
-    assert count(networks.of_person) == 25_028_904 - 1000 * 2049 + 512 * 2049
-    assert count(networks.of_pose) == 3_504_872 - 1000 * 1281 + 256 * 1281
+    assert count(networks.of_person.encoder) == 25_028_904 - 1000 * 2049 + 512 * 2049
+    assert count(networks.of_pose.encoder) == 3_504_872 - 1000 * 1281 + 256 * 1281
+
+
+def test_codes_of_a_new_network_differ_between_pictures():
+    torch.manual_seed(0)
+    networks, pictures = LatentPoseNetworks(64, 16, 8), torch.rand(6, 3, 64, 64)
+    for codes in (networks.of_pose(pictures), networks.people(pictures[None])[0]):
+        torch.testing.assert_close(codes.mean(0), torch.zeros(codes.shape[1]), atol=1e-4, rtol=0)
+        assert codes.std(0, correction=0).min() > 0.5
 
 
 def test_dice_of_masks():
@@ -163,5 +171,7 @@ def test_bad_input(options):
     method = METHODS["latent-pose"]()
     with pytest.raises(PortraitError, match="width: expected 16, 32, 64, got 20"):
         method.options(**{**options, "width": 20})
+    with pytest.raises(PortraitError, match="batch: expected at least 2, got 1"):
+        method.options(**{**options, "batch": 1})
     with pytest.raises(PortraitError, match="pose: expected at least 1"):
         method.options(pose=0)
