@@ -103,7 +103,7 @@ class Trainer(BaseTrainer):
     def final(self, batches: int = 24) -> LatentPoseNetworks:
         """The averaged networks, whose normalisation knows their own statistics."""
         s, networks = self.settings, copy.deepcopy(self.averages["networks"])
-        with gathering_statistics(networks), self.fabric.autocast():
+        with self.random(-1), gathering_statistics(networks), self.fabric.autocast():
             for step in range(batches):
                 rows = self.share(self.faces.pairs(step, s.batch, s.seed, 1 + s.pictures))
                 shown = self.faces.pictures(rows).to(self.device)

@@ -46,7 +46,7 @@ def halves(monkeypatch):
 
 def test_networks_are_the_papers():
     with torch.device("meta"):
-        networks, critic = LatentPoseNetworks(), ProjectionDiscriminator(10)
+        networks, critic = LatentPoseNetworks().eval(), ProjectionDiscriminator(10)
         made, foreground, first = networks(torch.empty(1, 2, 3, 256, 256), torch.empty(1, 3, 256, 256))
         found = critic.features(torch.empty(1, 3, 256, 256), torch.empty(1, 512))
     assert (made.shape, foreground.shape, first.shape) == ((1, 3, 256, 256), (1, 1, 256, 256), (1, 512))
