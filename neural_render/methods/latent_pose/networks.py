@@ -33,8 +33,8 @@ class StyledGenerator(nn.Module):
     """Codes (N, codes) to pictures (N, 3, size, size) in [-1.5, 1.5] and foregrounds (N, 1, size, size) in [0, 1].
 
     A learned constant of 4 x 4, two residual blocks, then a block for each doubling; channels are at most 8 * width,
-    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer (Burkov et al., CVPR
-    2020, Sec. 3.2). The paper has spectral norm throughout, which bounds how much of the codes is heard, too.
+    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer (Burkov et al.,
+    CVPR 2020, Sec. 3.2). The paper has spectral norm throughout, which bounds how much of the codes is heard, too.
     """
 
     def __init__(self, codes: int, size: int = 256, width: int = 64) -> None:
