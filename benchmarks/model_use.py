@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 import torch
+from scipy.sparse.csgraph import dijkstra
 
 import facemodel
 import fitting
@@ -32,10 +34,29 @@ def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
     scale = EYES_APART / np.linalg.norm(middles[0] - middles[1])
     vertices = (mesh.vertices - middles.mean(0)) * scale + (0, 25, 28)
     centers = np.stack([vertices[e].mean(0) for e in eyes])
-    written = write_flame(scratch, Head(vertices, mesh.triangles, eyes, centers, np.zeros(68, int)))
+    jaw = _jaw(vertices, mesh.triangles, np.asarray(masks["face"]).ravel())
+    written = write_flame(scratch, Head(vertices, mesh.triangles, eyes, centers, np.zeros(68, int), jaw))
     names = ("landmark_embedding.npy", "mediapipe_landmark_embedding.npz", "FLAME_masks.pkl", "head_template.obj",
              "l_eyelid.npy", "r_eyelid.npy")  # fmt: skip
     return written.path, [real / n for n in names]
+
+
+def _jaw(vertices: np.ndarray, triangles: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much a jaw carries of each vertex (V,): what lies nearer to the chin than to the nose's tip, along the mesh,
+    so that lips which touch are told apart; and where it turns, (3,) mm, between the ears. ``face``: its vertices."""
+    ends = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).T
+    lengths = np.linalg.norm(vertices[ends[0]] - vertices[ends[1]], axis=1)
+    edges = scipy.sparse.csr_matrix((lengths, ends), (len(vertices),) * 2)
+    tip, chin = face[vertices[face, 2].argmax()], face[vertices[face, 1].argmin()]
+    to_tip, to_chin = np.minimum(dijkstra(edges, directed=False, indices=[tip, chin]), 1000.0)  # eyeballs lie apart
+
+    def beyond(x: np.ndarray, width: float) -> np.ndarray:
+        return 1 / (1 + np.exp(-x / width))
+
+    y, z = vertices[:, 1], vertices[:, 2]
+    ears, under = vertices[face, 2].min(), vertices[chin, 1] - 15
+    weights = beyond(to_tip - to_chin, 3.0) * beyond(z - ears - 15, 8.0) * beyond(y - under, 5.0)
+    return weights, np.array([0.0, 0.6 * vertices[tip, 1] + 0.4 * vertices[chin, 1] + 35, ears + 5])
 
 
 def imported(source: Path, extras: list[Path], output: Path) -> FaceModel:

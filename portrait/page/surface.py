@@ -112,6 +112,7 @@ def _bones(model: FaceModel, identity: Tensor, components: int) -> tuple[dict[st
             "bone identity": model.joint_identity_basis[:components].numpy(),
         }
         rig = {"kind": "skeleton", "parents": list(skeleton.parents), "free": list(skeleton.free)}
+        rig["drives"] = [[k, *model.joint_drive[k].tolist()] for k in model.driving]
         return arrays, rig | {"eyes": list(skeleton.eyes or ()), "correcting": correcting}
     eyes = model.eyes
     if eyes is None:
