@@ -85,8 +85,8 @@ def require_own(p: FaceParameters, model: FaceModel) -> None:
         names = [n for n, u in zip(model.expression_names[own:], used.tolist()) if u]
         raise PortraitError(
             f"track: moves by {len(names)} shapes that '{model.name}' was given at its import ({', '.join(names[:3])}, "
-            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --to flame.model --npz "
-            "flame.npz -o TRACK2' has FLAME's own move instead"
+            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --model flame.model --to "
+            "flame.model --npz flame.npz -o TRACK2' has FLAME's own move instead"
         )
 
 
