@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from neural_render.networks import AdaIN, add_spectral_norm
 from neural_render.networks.encoders import MobileEncoder, ResNeXtEncoder
+from neural_render.networks.norms import SharedBatchNorm2d
 
 
 class StyledBlock(nn.Module):
@@ -60,6 +61,21 @@ class StyledGenerator(nn.Module):
         return 1.5 * x[:, :3], (x[:, 3:] + 1) / 2
 
 
+class SpreadCodes(nn.Module):
+    """An encoder's codes, less their mean over pictures and in standard deviations, by batch normalisation.
+
+    A new encoder's codes are nearly the same whatever it sees. A generator that is told those learns the mean face, and
+    stays there.
+    """
+
+    def __init__(self, encoder: nn.Module, codes: int) -> None:
+        super().__init__()
+        self.encoder, self.spread = encoder, SharedBatchNorm2d(codes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.spread(self.encoder(pictures).float()[..., None, None]).flatten(1)
+
+
 class LatentPoseNetworks(nn.Module):
     """Both encoders and the generator.
 
@@ -68,8 +84,8 @@ class LatentPoseNetworks(nn.Module):
 
     def __init__(self, size: int = 256, width: int = 64, pose: int = 256) -> None:
         super().__init__()
-        self.of_person = ResNeXtEncoder(8 * width, width)
-        self.of_pose = MobileEncoder(pose, width)
+        self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch"), 8 * width)
+        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch"), pose)
         self.generator = StyledGenerator(8 * width + pose, size, width)
 
     def people(self, pictures: Tensor) -> Tensor:
