@@ -15,7 +15,6 @@ from torch import Tensor
 from fitting.solver import factorization
 from fitting.solver.bounds import solve_bounded
 
-
 BLOCK = 48
 """Columns, of which a product with all of the others is as fast as larger ones are."""
 
