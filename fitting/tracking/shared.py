@@ -29,7 +29,7 @@ from fitting.occlusion.regions import any_hidden, hidden_apart
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
 from fitting.policy.colour_trust import ColourTrust, terms_at
 from fitting.policy.weights import TermWeights
-from fitting.solver.detail import Elimination, absorb
+from fitting.solver.detail import Elimination, RowByRow, absorb
 from fitting.solver.normal_equations import NormalEquations, solve_joint, spread
 from fitting.solver.state import FitState
 from fitting.tracking.frame import Fitter
@@ -273,7 +273,7 @@ class _KeyFrames:
         identities = f.own_identities if stage.own else f.identities
         held, held_frame = self._held(stage.free)
         bounds = [f.unknowns.shared_bounds(state, held), f.unknowns.frame_bounds(state, held_frame)]
-        rows, detail, shade = [terms], None, x.shade if stage.level is not None else None
+        rows, detail, reduction, shade = [terms], None, None, x.shade if stage.level is not None else None
         if shade is not None:
             rows, prior = [without_shade(terms)], with_shade(prior, shade, state, s, f.unknowns)
             shade_size = prior.gradient.shape[1] - own
@@ -283,16 +283,21 @@ class _KeyFrames:
             )
         if stage.level is not None:
             colour = self._colour(x, stage.level, weights)
-            rows.append(colour.rows)
             precision = weights.colour / (3 * len(state.detail)) / stage.detail**2
-            detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
+            if len(state) == 1:
+                detail = RowByRow.of(colour.rows[0], colour.by_detail[0], state.detail, precision, colour.seen[0])
+                rows.append([detail.rows])
+            else:
+                detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
+                rows.append(colour.rows)
+                reduction = detail.reduction()
         step, matrix = solve_joint(
             NormalEquations.of(rows),
             shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
             prior,
             tuple(bounds),
             stage.damping,
-            detail and detail.reduction(),
+            reduction,
         )
         frame = step[shared:].view(len(state), -1)
         after = state.stepped(step[:shared], frame[:, :own], f.layout)
