@@ -148,11 +148,12 @@ class _KeyFrames:
             x = self._run(x, Stage(steps, free, self.weights, 1.0, j.damping))
         return x
 
-    def _coarse(self, x: _Solution, steps: int | None = None) -> _Solution:
+    def _coarse(self, x: _Solution, steps: int | None = None, own: bool = False) -> _Solution:
         j = self._joint
         colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
         weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
-        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
+        level = self.levels[0][0]
+        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, level, own)
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
@@ -175,7 +176,7 @@ class _KeyFrames:
         policy = self.fitter.settings.trust
         limits = policy.whole if x.parts is None else policy.masked
         if x.parts is not None:
-            x = self._coarse(x, policy.masked_steps)
+            x = self._coarse(x, policy.masked_steps, own=True)
         if not x.unexplained < limits.coarse:
             return None
         x = self._fine(x, trusted=True)
