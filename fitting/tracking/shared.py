@@ -55,6 +55,7 @@ class Stage:
     free: Free
     weights: TermWeights
     detail: float  # standard deviation of the samples' own albedo
+    damping: float  # share of the diagonal
     level: int | None = None  # px of the pyramid; None: landmarks alone
     own: bool = False  # identities are the model's own, not people's
 
@@ -144,14 +145,15 @@ class _KeyFrames:
         """By landmarks alone."""
         j, x = self._joint, _Solution(self.fitter.start(self.seen))
         for steps, free in ((j.pose_steps, Free.POSE), (j.shape_steps, Free.SHAPE)):
-            x = self._run(x, Stage(steps, free, self.weights, 1.0))
+            x = self._run(x, Stage(steps, free, self.weights, 1.0, j.damping))
         return x
 
-    def _coarse(self, x: _Solution, steps: int | None = None, own: bool = False) -> _Solution:
+    def _coarse(self, x: _Solution, steps: int | None = None) -> _Solution:
         j = self._joint
         colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
         weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
-        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, self.levels[0][0], own)
+        level = self.levels[0][0]
+        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, level)
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
@@ -174,7 +176,7 @@ class _KeyFrames:
         policy = self.fitter.settings.trust
         limits = policy.whole if x.parts is None else policy.masked
         if x.parts is not None:
-            x = self._coarse(x, policy.masked_steps, own=True)
+            x = self._coarse(x, policy.masked_steps)
         if not x.unexplained < limits.coarse:
             return None
         x = self._fine(x, trusted=True)
@@ -205,7 +207,7 @@ class _KeyFrames:
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
-            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, level, own=trusted))
+            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, j.fine_damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
 
     def _absorbed(self, x: _Solution) -> _Solution:
@@ -294,7 +296,7 @@ class _KeyFrames:
             shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
             prior,
             tuple(bounds),
-            s.joint.damping,
+            stage.damping,
             reduction,
         )
         frame = step[shared:].view(len(state), -1)

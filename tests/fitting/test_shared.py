@@ -18,7 +18,7 @@ from fitting.policy.colour_trust import ColourTrust, TrustLimits, terms_at
 from fitting.policy.settings import JointSchedule, Occlusion, Settings
 from fitting.policy.weights import Priors
 from fitting.tracking.frame import Fitter
-from fitting.tracking.shared import Free, Stage, implausibility, solve_shared
+from fitting.tracking.shared import implausibility, solve_shared
 from synthetic import make_scene
 
 SIZE = 384
@@ -140,22 +140,6 @@ def test_several_frames_solution_is_at_rest_after_its_steps(model):
             state = solve_shared(Fitter(model, "mediapipe478", 1.2 * size, None, settings), seen).state
         found.append(model.vertices(state.identity)[face])
     assert (found[0] - found[1]).norm(dim=-1).median() < 0.005  # mm
-
-
-def test_whether_colours_behind_a_hand_are_trusted_is_asked_of_the_model_s_own_people(model, monkeypatch):
-    """A start with people as they are is too far from the others that the model knows."""
-    stages = []
-
-    def noted(*args, **options):
-        stages.append(Stage(*args, **options))
-        return stages[-1]
-
-    monkeypatch.setattr("fitting.tracking.shared.Stage", noted)
-    scene = make_scene(model, 312, 1, SIZE, PICTURE_FAULTS["occluder"])
-    solved(model, scene.pictures[0], scene.landmarks[0], Settings(samples=300))
-    coloured = [s for s in stages if s.free == Free.ALL]
-    assert not coloured[0].own and coloured[1].own
-    assert [s.detail for s in coloured[:2]] == [JointSchedule().coarse_detail] * 2
 
 
 def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model):
