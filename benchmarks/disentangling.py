@@ -8,7 +8,7 @@ head's angles, on people whom the probe never saw; how often it names the person
 it never saw; and how much of a code stays where light or pose alone change (1 all, 0 none).
 
 Methods' weights are what `benchmarks.methods` left in its --work; ways whose weights aren't there are left out, and
-said. The last line is JSON.
+said. What is measured is kept there, and not measured again for the same people and weights. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from rich.table import Table
 from benchmarks.disentangling_people import VERSIONS, Shown, draw_people
 from benchmarks.disentangling_ways import Way, plain_ways, ways_of_methods
 from benchmarks.probes import explained, recognized, stability
+from foundation.atomic import write_file
 
 COLUMNS = {
     "numbers": "{:.0f}", "expression_r2": "{:.2f}", "pose_r2": "{:.2f}", "person": "{:.2f}", "light": "{:.2f}",
@@ -53,6 +55,24 @@ def score(way: Way, shown: Mapping[str, Shown], clips: int) -> dict[str, float]:
         "turned": stability(codes, way.codes(turned)),
         "ms": 1000 * spent / len(plain),
     }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Scores of ways in a file, of people of the same settings."""
+
+    path: Path
+    settings: Mapping[str, int]
+
+    def read(self, ways: Sequence[Way]) -> dict[str, dict[str, float]]:
+        """By name, of those ways that were measured with the weights they have now."""
+        told = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        known = told.get("ways", {}) if told.get("settings") == self.settings else {}
+        return {way.name: known[way.name]["scores"] for way in ways if known.get(way.name, {}).get("of") == way.of}
+
+    def write(self, ways: Sequence[Way], scores: Mapping[str, Mapping[str, float]]) -> None:
+        told = {way.name: {"of": way.of, "scores": scores[way.name]} for way in ways if way.name in scores}
+        write_file(self.path, json.dumps({"settings": self.settings, "ways": told}, indent=1), "scores")
 
 
 def draw(scores: Mapping[str, Mapping[str, float]], holds: Mapping[str, str]) -> np.ndarray:
@@ -101,21 +121,26 @@ def main() -> None:
     console = Console(stderr=True)
     for name in missing:
         console.print(f"{name}: no weights, its ways are left out")
-    shown, seconds = draw_people(given.people, given.clips, given.frames, given.size)
-    console.print(f"drawn in {seconds:.0f} s of the processor")
-    ways = [*plain_ways(), *learnt]
-    scores = {}
-    for way in ways:
-        scores[way.name] = score(way, shown, given.clips)
-        console.print(f"{way.name}: " + ", ".join(f"{k} {v:.3g}" for k, v in scores[way.name].items()))
+    settings = {name: getattr(given, name) for name in ("people", "clips", "frames", "size")}
+    ways, kept = [*plain_ways(), *learnt], Kept(given.work / "ways.json", settings)
+    scores = kept.read(ways)
+    if missed := [way for way in ways if way.name not in scores]:
+        shown, seconds = draw_people(**settings)
+        console.print(f"drawn in {seconds:.0f} s of the processor")
+        for way in missed:
+            scores[way.name] = score(way, shown, given.clips)
+            kept.write(ways, scores)
+            console.print(f"{way.name}: " + ", ".join(f"{k} {v:.3g}" for k, v in scores[way.name].items()))
     holds = {way.name: way.holds for way in ways}
     table = Table("way", "to hold", *COLUMNS)
+    scores = {way.name: scores[way.name] for way in ways}
     for name, values in scores.items():
         table.add_row(name, holds[name], *(shape.format(values[k]) for k, shape in COLUMNS.items()))
     Console().print(table)
     if given.picture:
         cv2.imwrite(str(given.picture), draw(scores, holds)[..., ::-1])
-    facts = {"people": given.people, "pictures": len(shown[VERSIONS[0]]), "chance": 1 / given.people}
+    pictures = given.people * given.clips * given.frames
+    facts = {"people": given.people, "pictures": pictures, "chance": 1 / given.people}
     print(json.dumps({"ways": scores, "left_out": missing, **facts}))
 
 

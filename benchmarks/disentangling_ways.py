@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from neural_render.methods.base import METHODS, header_of
 from neural_render.methods.clip import Clip, action_units_of_track
 from neural_render.methods.finding import detected
 from neural_render.methods.weights import Weights, load_network
+from portrait.video.source import file_hash
 
 TEXELS = 32  # of a UV map, a side
 COARSE = 16  # px that flows, masks and faces are averaged to
@@ -39,6 +40,7 @@ class Way:
     holds: str  # "expression" or "identity"
     codes: Callable[[Shown], np.ndarray]  # (N, D)
     fits: Fits | None = None  # that it reads, whose time is its own too
+    of: str = ""  # a digest of the weights that it needs
 
 
 def chunked(pictures: Tensor, network: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -242,7 +244,12 @@ OF_METHODS: dict[str, Callable[[Weights], list[Way]]] = {
 def ways_of_methods(files: Sequence[Path]) -> tuple[list[Way], list[str]]:
     """Those of the methods that weights files are of, and the names of the methods that none is of."""
     by_name = {header_of(path)["method"]: path for path in files}
-    ways = [way for name, make in OF_METHODS.items() if name in by_name for way in make(load(name, by_name[name]))]
+    ways = [
+        replace(way, of=file_hash(by_name[name]))
+        for name, make in OF_METHODS.items()
+        if name in by_name
+        for way in make(load(name, by_name[name]))
+    ]
     return ways, [name for name in OF_METHODS if name not in by_name]
 
 

@@ -36,13 +36,31 @@ def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
             cell(figures["same"].get(m), figures["across"].get(m), 100 if HEADS[m].endswith("%") else 1) for m in HEADS
         ]
         rows.append([method, str(figures.get("steps") or ""), cell(over["same"], over["across"]), *cells])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, f"| --- |{' --- |' * (len(rows[0]) - 1)}")
     what = (
         f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
         f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."
     )
-    return "\n".join([what, "", *lines, *curves(methods)])
+    return "\n".join([what, "", *table(rows), *curves(methods), *on_videos(methods)])
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table; the first row is its head."""
+    head, *rest = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, f"| --- |{' --- |' * (len(rows[0]) - 1)}", *rest]
+
+
+def on_videos(methods: Mapping[str, Mapping]) -> list[str]:
+    """Lines: what was measured on real clips."""
+    told = {name: figures["real"] for name, figures in methods.items() if "real" in figures}
+    heads = {name: head for name, head in HEADS.items() if name != "identity"}  # of two or three people it says little
+    rows = [["", "landmarks over still", *heads.values()]]
+    for name, figures in told.items():
+        cells = [single(figures["real"].get(m), 100 if heads[m].endswith("%") else 1) for m in heads]
+        rows.append([name, single(figures["over_still"]["real"]), *cells])
+    if not told:
+        return []
+    pairs = next(iter(told.values()))["pairs"]
+    return ["", f"Real people, driven by a later stretch of their own video ({pairs} pairs).", "", *table(rows)]
 
 
 def curves(methods: Mapping[str, Mapping]) -> list[str]:
@@ -58,7 +76,11 @@ def curves(methods: Mapping[str, Mapping]) -> list[str]:
 
 
 def cell(same: float | None, across: float | None, times: float = 1) -> str:
-    return " / ".join("-" if value is None else f"{times * value:.3g}" for value in (same, across))
+    return f"{single(same, times)} / {single(across, times)}"
+
+
+def single(value: float | None, times: float = 1) -> str:
+    return "-" if value is None else f"{times * value:.3g}"
 
 
 def put_into(path: Path, text: str) -> None:

@@ -25,6 +25,16 @@ def learns_from_many(name: str) -> bool:
     return METHODS[name].training is not None and METHODS[name].training.several
 
 
+def shows_one(method: Method) -> bool:
+    """Whether a method's weights show one person: whom they were adapted to, or whose clip they were trained on."""
+    return method.training is not None and not (method.training.several and method.target.pictures)
+
+
+def weights_path(method: Method, work: Path, name: str = "weights") -> Path:
+    """Where a training's weights are."""
+    return work / method.name / name / "weights.safetensors"
+
+
 def train(
     method: Method, clips: Sequence[Clip], work: Path, size: int, minutes: float, *,
     values: Mapping[str, object] | None = None, name: str = "weights", report: Report = ignore,
@@ -37,12 +47,13 @@ def train(
     known = {f.name for f in fields(method.Options)}
     given = {"size": size} if "size" in known else {}
     options = method.options(minutes=minutes, **given, **(values or {}))
-    folder = work / method.name / name
+    out = weights_path(method, work, name)
+    folder = out.parent
     folder.mkdir(parents=True, exist_ok=True)
     units = method.training.action_units or getattr(options, "units", False) is True
     shared = work / f"faces-{size}-{'units' if units else 'plain'}"
     shared.mkdir(exist_ok=True)
     if not (folder / "faces").exists():
         (folder / "faces").symlink_to(shared.resolve())
-    method.train(clips, folder / "weights.safetensors", options, work=folder, report=report)
-    return folder / "weights.safetensors"
+    method.train(clips, out, options, work=folder, report=report)
+    return out

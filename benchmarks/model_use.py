@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 import torch
+from scipy.sparse.csgraph import dijkstra
 
 import facemodel
 import fitting
+from benchmarks.changes import changed
 from benchmarks.heads import CHOSEN_ON, score
 from benchmarks.model_files import Head, write_flame
 from benchmarks.real import eye_distance, projected_landmarks
@@ -17,11 +21,13 @@ from facemodel.bridge.pairs import pair
 from facemodel.formats._assemble import MEDIAPIPE
 from facemodel.formats._containers import read_arrays, read_obj
 from fitting.conversion import convert_track
+from fitting.landmarks import Face
 from portrait.services.models import import_file
 from portrait.video.images import read_image
 from renderer import to_camera
 
 EYES_APART = 62.0  # mm
+EXACT = 300.0  # measurements that landmarks without errors count as
 
 
 def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
@@ -32,10 +38,29 @@ def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
     scale = EYES_APART / np.linalg.norm(middles[0] - middles[1])
     vertices = (mesh.vertices - middles.mean(0)) * scale + (0, 25, 28)
     centers = np.stack([vertices[e].mean(0) for e in eyes])
-    written = write_flame(scratch, Head(vertices, mesh.triangles, eyes, centers, np.zeros(68, int)))
+    jaw = _jaw(vertices, mesh.triangles, np.asarray(masks["face"]).ravel())
+    written = write_flame(scratch, Head(vertices, mesh.triangles, eyes, centers, np.zeros(68, int), jaw))
     names = ("landmark_embedding.npy", "mediapipe_landmark_embedding.npz", "FLAME_masks.pkl", "head_template.obj",
              "l_eyelid.npy", "r_eyelid.npy")  # fmt: skip
     return written.path, [real / n for n in names]
+
+
+def _jaw(vertices: np.ndarray, triangles: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much a jaw carries of each vertex (V,): what lies nearer to the chin than to the nose's tip, along the mesh,
+    so that lips which touch are told apart; and where it turns, (3,) mm, between the ears. ``face``: its vertices."""
+    ends = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).T
+    lengths = np.linalg.norm(vertices[ends[0]] - vertices[ends[1]], axis=1)
+    edges = scipy.sparse.csr_matrix((lengths, ends), (len(vertices),) * 2)
+    tip, chin = face[vertices[face, 2].argmax()], face[vertices[face, 1].argmin()]
+    to_tip, to_chin = np.minimum(dijkstra(edges, directed=False, indices=[tip, chin]), 1000.0)  # eyeballs lie apart
+
+    def beyond(x: np.ndarray, width: float) -> np.ndarray:
+        return 1 / (1 + np.exp(-x / width))
+
+    y, z = vertices[:, 1], vertices[:, 2]
+    ears, under = vertices[face, 2].min(), vertices[chin, 1] - 15
+    weights = beyond(to_tip - to_chin, 3.0) * beyond(z - ears - 15, 8.0) * beyond(y - under, 5.0)
+    return weights, np.array([0.0, 0.6 * vertices[tip, 1] + 0.4 * vertices[chin, 1] + 35, ears + 5])
 
 
 def imported(source: Path, extras: list[Path], output: Path) -> FaceModel:
@@ -67,13 +92,38 @@ def _face(track: Track, model: FaceModel) -> torch.Tensor:
         return to_camera(model.vertices(p.identity, p.expression)[:, face], p.rotation, p.translation)
 
 
-def single_ratio(model: FaceModel, heads: Path) -> float:
-    """Median distance to the scans of the heads that nothing was chosen on, over that of the model's mean shape."""
-    fitted, mean = [], []
+class TrueLandmarks:
+    """See `fitting.landmarks.LandmarkDetector`: where a head's landmarks are, of one picture with known geometry."""
+
+    name, scheme = "true", "ibug68"
+
+    def __init__(self, truth: Mapping[str, np.ndarray]) -> None:
+        seen = (truth["landmarks"] @ truth["R"].T + truth["t"]) @ truth["K"].T
+        self.face = Face(seen[:, :2] / seen[:, 2:], self.scheme, 1.0)
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        return [self.face]
+
+    def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
+        return self.face
+
+    def close(self) -> None:
+        pass
+
+
+def single_ratio(model: FaceModel, heads: Path, exact: bool = False) -> float:
+    """Median distance to the scans of the heads that nothing was chosen on, over that of the model's mean shape.
+
+    exact: with the heads' own landmarks in place of the detector's, which count as many then.
+    """
+    settings, fitted, mean = fitting.Settings(), [], []
+    if exact:
+        settings = changed(settings, [f"joint.few_weights.landmarks={EXACT}"])
     with torch.inference_mode():
         for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON[0] :]:
             truth = np.load(path.with_suffix(".npz"))
-            p = fitting.fit_image(read_image(path), model=model).parameters
-            fitted.append(score(model, p.identity, p.expression[0], truth))
+            detector = TrueLandmarks(truth) if exact else "mediapipe"
+            track = fitting.fit_image(read_image(path), model=model, settings=settings, detector=detector)
+            fitted.append(score(model, track.parameters.identity, track.parameters.expression[0], truth))
             mean.append(score(model, None, None, truth))
     return float(np.median(np.concatenate(fitted)) / np.median(np.concatenate(mean)))

@@ -19,6 +19,8 @@ made-up statistics.
   on the way there;
 - ``ict_single_ratio``: ICT-FaceKit fitted to the pictures of ``--heads`` that nothing was chosen on, median distance to
   the scans over its mean shape's; beside the models' folder, ``heads`` is found without being named.
+  ``ict_single_ratio_exact``: the same with the heads' own landmarks in place of the detector's, which leaves what the
+  reader and the solver do.
 """
 
 from __future__ import annotations
@@ -217,6 +219,7 @@ def use(models: Path, scratch: Path, heads: Path) -> dict:
     Console(width=100).print(table)
     if "ict" in faces and heads.is_dir():
         figures["ict_single_ratio"] = round(model_use.single_ratio(faces["ict"], heads), 3)
+        figures["ict_single_ratio_exact"] = round(model_use.single_ratio(faces["ict"], heads, exact=True), 3)
     return figures
 
 

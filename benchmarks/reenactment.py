@@ -1,7 +1,7 @@
 """How well a person is re-enacted: unseen frames of the clip made again from their parameters, and another's driving.
 
-    python -m benchmarks.reenactment --video V [--minutes 20 | --steps 2000] [--size 256] [--methods dvp,face2face]
-        [--ablations] [--driver V2] [--pictures DIR]
+    python -m benchmarks.reenactment --video V [--minutes 20 | --steps 2000] [--size 256 [--shown 512]]
+        [--methods dvp,face2face] [--ablations] [--driver V2] [--pictures DIR]
 
 The clip is fitted whole, so that its identity comes from all of it; the network trains on the first 75 % of its frames
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
@@ -9,7 +9,8 @@ trained on, beside the ``nearest`` training frame by parameters, the training ``
 over the nearest frame. Methods are ``face2face``, which isn't trained either, ``dvp``, Deep Video Portraits with the
 paper's three maps, and ``dvp-textured``, with the person's texture as a fourth. ``beyond``: see ``reenactment_beyond``.
 With --ablations, variants of the training take --ablation-minutes each, ``full`` among them: see
-``reenactment_methods.ABLATIONS``. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
+``reenactment_methods.ABLATIONS``. With --shown, pictures are scored at so many px, networks' ones with Face2Face's
+detail, as users get them. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
 both, ``cross_ablations`` has the correlations of ``DRIVEN``.
 Minutes are of processor time, all threads together; --steps trains all for as many steps instead.
 
@@ -22,8 +23,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -52,6 +54,8 @@ from facemodel import PortraitError, Track
 from facemodel.editing.mixing import TAKE
 from fitting import make_detector
 from neural_render import Clip, Crop
+from neural_render.compositing import detailed
+from neural_render.images import resize_square
 from neural_render.methods.deep_video_portraits.conditioning import render_maps
 from neural_render.methods.deep_video_portraits.method import Options
 from portrait.commands.progress import Progress
@@ -80,6 +84,7 @@ class Bench:
     model: object
     options: Options
     work: Path
+    shown: int  # px at which pictures are scored
 
     @property
     def crop(self) -> Crop:
@@ -92,13 +97,20 @@ class Bench:
             return train_variant(name, self.target, self.work, options, named(report, name))
 
     def crops_of(self, name: str, weights, track: Track) -> np.ndarray:
-        """(F, S, S, 3) uint8: what a method makes of a track over the target's clip."""
+        """(F, S, S, 3) uint8, S shown: what a method makes of a track over the target's clip."""
         if weights is None:
-            return face2face(self.target, track, self.crop, self.options.size)
-        return crops_of(name, weights, track, model=self.model, device=self.options.device)
+            return face2face(self.target, track, self.crop, self.shown)
+        made = crops_of(name, weights, track, model=self.model, device=self.options.device)
+        return self.finer(made, partial(face2face, self.target, track, self.crop, self.shown))
+
+    def finer(self, made: np.ndarray, sharp: Callable[[], np.ndarray]) -> np.ndarray:
+        """A network's pictures as they are shown."""
+        if self.shown == self.options.size:
+            return made
+        return np.stack([detailed(picture, other) for picture, other in zip(made, sharp())])
 
 
-def prepare(video: Path, work: Path, options: Options, frames: int | None = None) -> Bench:
+def prepare(video: Path, work: Path, options: Options, frames: int | None = None, shown: int | None = None) -> Bench:
     """Fits the clip, cuts it, and draws the maps of the part that is trained on. frames: looked at, at most."""
     model = facemodel.load(device=options.device)
     track = fit_clip(video, work / "target.track", setup=Setup(device=options.device), replace_own=True).track
@@ -106,13 +118,13 @@ def prepare(video: Path, work: Path, options: Options, frames: int | None = None
     target = Clip.of_track(track.frames(0, int(len(track) * TRAINED)), VideoReader(video), model)
     if not track.tracked[len(target.track) :].any():
         raise PortraitError(f"video '{video}': no face in its last quarter, which is kept for the test; use another")
-    cache = OverSharedCache(work / f"data-{options.size}").prepare(target, work, options)
-    return Bench(video, track, target, cache, model, options, work)
+    samples = OverSharedCache(work / f"data-{options.size}").prepare(target, work, options)
+    return Bench(video, track, target, samples, model, options, work, shown or options.size)
 
 
 def held_out(bench: Bench) -> Held:
     """The tracked frames of the clip's last part."""
-    first, size = len(bench.target.track), bench.options.size
+    first, size = len(bench.target.track), bench.shown
     frames = first + torch.nonzero(bench.track.tracked[first:]).flatten().numpy()
     maps = [
         render_maps(bench.model, bench.track, chunk, bench.crop, size, gains={})
@@ -126,12 +138,13 @@ def held_out(bench: Bench) -> Held:
 
 def baselines(bench: Bench, held: Held) -> dict[str, np.ndarray]:
     """Pictures that no network made, by name."""
-    nearest = bench.cache.images(nearest_frames(bench.track, held.frames, bench.cache.frames))
+    chosen = nearest_frames(bench.track, held.frames, bench.cache.frames)
+    nearest = cross.crops(bench.video, bench.crop, bench.shown, chosen.tolist())
     known = bench.cache.frames
     total = sum(
         bench.cache.images(chunk).astype(np.float64).sum(0) for chunk in np.array_split(known, -(-len(known) // 64))
     )
-    mean = (total / len(known)).round().astype(np.uint8)
+    mean = resize_square((total / len(known)).round().astype(np.uint8), bench.shown)
     return {
         "nearest": nearest,
         "mean": np.broadcast_to(mean, nearest.shape),
@@ -179,6 +192,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, help="of the video, at most")
     parser.add_argument("--methods", default=",".join(METHODS), help="which of these")
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--shown", type=int, help="px of the pictures that are scored; default: as --size")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--ablation-minutes", type=float, default=5.0)
@@ -195,7 +209,7 @@ def main() -> None:
     o = parsed()
     options = Options(size=o.size, width=o.width, steps=o.steps, device=pick_device(o.device))
     minutes = LONGEST if o.steps else o.minutes
-    bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options, o.frames)
+    bench = prepare(o.video, o.work or Path(o.video.name + ".reenactment"), options, o.frames, o.shown)
     held = held_out(bench)
     detector, embedding = make_detector(), FaceEmbedding()
     score = Scorer(held, detector, embedding)
@@ -203,15 +217,16 @@ def main() -> None:
     chosen = [name for name in METHODS if name in o.methods.split(",")]
     trained = {name: bench.train(name, minutes) for name in chosen if name != "face2face"}
     trained |= {name: bench.train(name, o.ablation_minutes) for name in ABLATIONS if o.ablations}
-    pictures = {
-        name: synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
-        for name, weights in trained.items()
-    } | baselines(bench, held)
+    pictures = baselines(bench, held)
+    sharp = cache(partial(held_by_face2face, bench.target, bench.track, held.frames, bench.crop, bench.shown))
+    for name, weights in trained.items():
+        made = synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
+        pictures[name] = bench.finer(made, sharp)
     if "face2face" in chosen:
-        pictures["face2face"] = held_by_face2face(bench.target, bench.track, held.frames, bench.crop, o.size)
+        pictures["face2face"] = sharp()
     methods = {name: score(made) for name, made in pictures.items()}
     show(methods)
-    real = cross.crops(o.video, bench.crop, o.size, list(range(len(bench.target.track))))
+    real = cross.crops(o.video, bench.crop, bench.shown, list(range(len(bench.target.track))))
     turned = {}
     for name in chosen:
         make = partial(bench.crops_of, name, trained.get(name))
@@ -228,7 +243,8 @@ def main() -> None:
             made = {name: pictures[name] for name in ABLATIONS}
             write_sheet(o.pictures / "ablations.png", {"real": held.pictures} | made)
     result = {
-        "methods": methods, "video": o.video.name, "size": o.size, "width": o.width, "minutes": o.minutes,
+        "methods": methods, "video": o.video.name, "size": o.size, "shown": bench.shown,
+        "width": o.width, "minutes": o.minutes,
         "training": {
             name: {"steps": w.header.steps, "ms": 1e3 * w.header.seconds / max(w.header.steps, 1)}
             for name, w in trained.items()

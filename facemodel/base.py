@@ -233,6 +233,11 @@ class FaceModel(torch.nn.Module, ABC):
                 "use the default model, or one that has it ('portrait model info MODEL' says)"
             )
 
+    @property
+    def driven(self) -> Tensor:
+        """(J,) bool: which of the joints' numbers expressions add to."""
+        return torch.zeros(self.count("joints"), dtype=torch.bool, device=self.mean.device)
+
     # -- what follows from these ----------------------------------------------------------------------------------
 
     @property

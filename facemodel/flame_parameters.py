@@ -76,16 +76,17 @@ def lid_indices(model: FaceModel) -> list[int | None]:
 
 
 def require_own(p: FaceParameters, model: FaceModel) -> None:
-    """PortraitError where a performance moves by shapes that FLAME was given at its import."""
+    """PortraitError where a performance moves by shapes that FLAME was given at its import, not by its jaw."""
     own = own_expressions(model)
     rest = model.blocks["expression"].mean[own:]
     used = (p.expression[:, own:] - rest).abs().amax(0) > STILL
+    used[[k - own for k in model.driving if k >= own]] = False
     if used.any():
         names = [n for n, u in zip(model.expression_names[own:], used.tolist()) if u]
         raise PortraitError(
             f"track: moves by {len(names)} shapes that '{model.name}' was given at its import ({', '.join(names[:3])}, "
-            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --to flame.model --npz "
-            "flame.npz -o TRACK2' has FLAME's own move instead"
+            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --model flame.model --to "
+            "flame.model --npz flame.npz -o TRACK2' has FLAME's own move instead"
         )
 
 
@@ -112,7 +113,7 @@ def to_flame(p: FaceParameters, model: JointedModel) -> Flame:
     translation = origin - root + np.einsum("fab,fb->fa", turn, root)
     lids = [np.zeros(len(turn)) if k is None else _array(p.expression[:, k]) for k in lid_indices(model)]
     eyes = _array(axis_angle(gaze_rotation(p.gaze.double()))).reshape(-1, 6)
-    joints = _array(p.joints)
+    joints = _array(model.angles(p.expression, p.joints))
     return Flame(
         _array(p.identity[0]), _array(p.expression[:, :EXPRESSION]), _array(p.rotation), translation, joints[:, :3],
         joints[:, 3:], eyes, np.stack(lids, 1),
@@ -122,7 +123,8 @@ def to_flame(p: FaceParameters, model: JointedModel) -> Flame:
 def to_parameters(flame: Flame, model: JointedModel, focal: float) -> FaceParameters:
     """A row a frame, identity, reflectance and focal length (px) once; reflectance and light are the mean's.
 
-    Gaze is where an eye looks: a turn of it about that direction is lost.
+    Gaze is where an eye looks: a turn of it about that direction is lost. The jaw is open by the expression that opens
+    it, where there is one.
     """
     frames, tensor = len(flame), lambda a: torch.from_numpy(np.ascontiguousarray(a)).float()
     p = FaceParameters.neutral(model, (frames,), focal=focal)
@@ -136,6 +138,7 @@ def to_parameters(flame: Flame, model: JointedModel, focal: float) -> FaceParame
     root = root_joint(model, tensor(flame.shape), expression)
     turn = rotation_matrix(torch.from_numpy(flame.rotation)).numpy()
     origin = flame.translation + root - np.einsum("fab,fb->fa", turn, root)
+    expression, joints = model.by_name(expression, tensor(np.concatenate([flame.neck, flame.jaw], 1)))
     return p.replace(
         identity=tensor(flame.shape),
         reflectance=p.reflectance[0],
@@ -144,7 +147,7 @@ def to_parameters(flame: Flame, model: JointedModel, focal: float) -> FaceParame
         rotation=tensor(flame.rotation),
         translation=tensor(origin / METRES * np.array(FLIP)),
         gaze=torch.stack([yaw, pitch], -1).float(),
-        joints=tensor(np.concatenate([flame.neck, flame.jaw], 1)),
+        joints=joints,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
+from facemodel.jointed import JointedModel
 from facemodel.landmark_schemes import SCHEMES
 from foundation.errors import PortraitError
 
@@ -179,8 +180,10 @@ def moved(model: FaceModel, block: str, limits: Limits = LIMITS) -> Tensor:
 
     Of expressions that go from 0 to 1: how far 1 moves it.
     """
-    basis = model.identity_basis if block == "identity" else model.expression_basis
-    part = model.blocks[block]
+    part, basis = model.blocks[block], model.identity_basis if block == "identity" else model.expression_basis
+    if block == "expression" and isinstance(model, JointedModel) and model.driving:
+        turned = torch.eye(len(part)).to(basis)[model.driving]
+        basis = basis.index_copy(0, torch.tensor(model.driving), model.vertices(None, turned) - model.mean)
     reach = torch.where(part.lower < 0, 3 * part.std, torch.ones_like(part.std)).to(basis)
     lengths = basis.norm(dim=-1) * reach[:, None]
     there = lengths >= limits.share * lengths.amax(1, keepdim=True).clamp_min(1e-12)

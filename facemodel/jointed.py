@@ -1,7 +1,8 @@
 """Models with joints: the linear surface, pose correctives, then linear blend skinning (FLAME, GNM).
 
 The chain's root doesn't turn: the head's pose does that (`FaceParameters.rotation`). The eyes' joints follow gaze, and
-the rest (neck, jaw) are the block "joints", three axis-angle numbers each. Li et al., "Learning a model of facial shape
+the rest (neck, jaw) are the block "joints", three axis-angle numbers each. An expression may turn joints, too: jawOpen
+of a model that has a jaw (`JointedModel.angles`). Li et al., "Learning a model of facial shape
 and expression from 4D scans" (SIGGRAPH Asia 2017); Loper et al., "SMPL" (2015).
 """
 
@@ -56,7 +57,7 @@ class Pose:
     own: Tensor  # (..., J, 3, 3) each one's rotation in its parent's frame
     turned: Tensor  # (..., J, 3, 3) in the model's frame
     at: Tensor  # (..., J, 3) mm, where it is
-    angles: dict[int, Tensor]  # (..., 3) by free joint
+    angles: dict[int, Tensor]  # (..., 3) by free joint, with what expressions turn it by
 
     @cached_property
     def moved(self) -> Tensor:
@@ -76,6 +77,7 @@ class JointedModel(LinearModel):
 
     - ``joint_mean`` (J, 3) mm, ``joint_identity_basis`` (I, J, 3), ``joint_expression_basis`` (E, J, 3): where the
       joints are at rest; ``skinning_weights`` (V, J), each vertex's adding up to 1;
+    - ``joint_drive`` (E, 3 F) rad, or none: what a unit of an expression adds to the F free joints' numbers;
     - ``pose_correctives`` (9 C, V, 3) mm a unit of (R - I), row by row, of the joints ``corrective_joints`` (C,): both
       or none.
     """
@@ -101,24 +103,55 @@ class JointedModel(LinearModel):
             at = at + combine("expression", expression, self.joint_expression_basis)
         return at
 
-    def _rotations(self, gaze: Tensor | None, joints: Tensor | None) -> Tensor:
-        """(..., J, 3, 3) of each joint in its parent's frame."""
-        turns = {}
-        if joints is not None:
-            if joints.shape[-1:] != (3 * len(self.skeleton.free),):
-                raise PortraitError(
-                    f"joints: expected {3 * len(self.skeleton.free)} angles in the last dimension, got shape "
-                    f"{tuple(joints.shape)}; was it made with another model?"
-                )
-            angles = joints.unflatten(-1, (-1, 3))
-            turns |= {k: rotation_matrix(angles[..., i, :]) for i, k in enumerate(self.skeleton.free)}
-        if gaze is not None and self.skeleton.eyes is not None:
+    @property
+    def driving(self) -> list[int]:
+        """The expressions that turn joints."""
+        return self.joint_drive.abs().amax(1).nonzero().ravel().tolist() if self._has("joint_drive") else []
+
+    @property
+    def driven(self) -> Tensor:
+        """See `FaceModel.driven`."""
+        return self.joint_drive.abs().amax(0) > 0 if self._has("joint_drive") else super().driven
+
+    def angles(self, expression: Tensor | None, joints: Tensor | None) -> Tensor | None:
+        """(..., 3 F): what the free joints are turned by, their own numbers and what expressions add; None of none."""
+        if joints is not None and joints.shape[-1:] != (3 * len(self.skeleton.free),):
+            raise PortraitError(
+                f"joints: expected {3 * len(self.skeleton.free)} angles in the last dimension, got shape "
+                f"{tuple(joints.shape)}; was it made with another model?"
+            )
+        if expression is None or not self._has("joint_drive"):
+            return joints
+        driven = expression @ self.joint_drive
+        return driven if joints is None else joints + driven
+
+    def by_name(self, expression: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+        """The same face (..., E), (..., 3 F) whose joints are turned by expressions as far as these go."""
+        block, expression, joints = self.blocks["expression"], expression.clone(), joints.clone()
+        for k in self.driving:
+            way = self.joint_drive[k]
+            wanted = expression[..., k] + joints @ way / (way @ way)
+            found = wanted.clamp(block.lower[k], block.upper[k])
+            joints -= (found - expression[..., k])[..., None] * way
+            expression[..., k] = found
+        return expression, joints
+
+    def _rotations(self, gaze: Tensor | None, angles: Tensor | None) -> Tensor:
+        """(..., J, 3, 3) of each joint in its parent's frame. ``angles``: see there."""
+        skeleton, still = self.skeleton, torch.eye(3, dtype=self.mean.dtype, device=self.mean.device)
+        parts, order = [still[None]], [0] * len(skeleton.names)  # that don't turn
+        if angles is not None:
+            parts.append(rotation_matrix(angles.unflatten(-1, (-1, 3))))
+            for k in skeleton.free:
+                order[k] = max(order) + 1
+        if gaze is not None and skeleton.eyes is not None:
             if gaze.shape[-2:] != (2, 2):
                 raise PortraitError(f"gaze: expected shape (..., 2 eyes, 2 angles), got {tuple(gaze.shape)}")
-            turns |= {k: gaze_rotation(gaze[..., i, :]) for i, k in enumerate(self.skeleton.eyes)}
-        still = torch.eye(3, dtype=self.mean.dtype, device=self.mean.device)
-        batch = torch.broadcast_shapes(*(t.shape[:-2] for t in turns.values()))
-        return torch.stack([turns.get(k, still).expand(*batch, 3, 3) for k in range(len(self.skeleton.names))], dim=-3)
+            parts.append(gaze_rotation(gaze))
+            for k in skeleton.eyes:
+                order[k] = max(order) + 1
+        batch = torch.broadcast_shapes(*(p.shape[:-3] for p in parts))
+        return torch.cat([p.expand(*batch, *p.shape[-3:]) for p in parts], -3)[..., order, :, :]
 
     def _chain(self, rest: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """World rotations (..., J, 3, 3) and positions (..., J, 3) of the joints."""
@@ -147,9 +180,10 @@ class JointedModel(LinearModel):
     ) -> Tensor:
         """See `FaceModel.vertices`; ``joints`` (..., 3 F), axis-angle of the F free joints."""
         shaped = super().vertices(identity, expression, None if self.skeleton.eyes else gaze)
-        if joints is None and (gaze is None or self.skeleton.eyes is None):
+        angles = self.angles(expression, joints)
+        if angles is None and (gaze is None or self.skeleton.eyes is None):
             return shaped
-        rotations = self._rotations(gaze, joints)
+        rotations = self._rotations(gaze, angles)
         rest = self.rest_joints(identity, expression)
         turned, at = self._chain(rest, rotations)
         moved = at - (turned @ rest[..., None])[..., 0]
@@ -159,26 +193,27 @@ class JointedModel(LinearModel):
 
     def pose(self, identity: Tensor, expression: Tensor, joints: Tensor, gaze: Tensor | None = None) -> Pose:
         """The joints at states (..., I), (..., E), (..., J), with the eyes straight ahead or turned by gaze."""
-        rotations, rest = self._rotations(gaze, joints), self.rest_joints(identity, expression)
+        angles = self.angles(expression, joints)
+        rotations, rest = self._rotations(gaze, angles), self.rest_joints(identity, expression)
         turned, at = self._chain(rest, rotations)
-        angles = joints.unflatten(-1, (-1, 3)).unbind(-2)
-        return Pose(rest, rotations, turned, at, dict(zip(self.skeleton.free, angles)))
+        each = angles.unflatten(-1, (-1, 3)).unbind(-2)
+        return Pose(rest, rotations, turned, at, dict(zip(self.skeleton.free, each)))
 
     def shifts(self, pose: Pose, of_joints: Tensor) -> Tensor:
         """(K, J, 3): derivatives of `Pose.moved` by what moves the resting joints by (K, J, 3)."""
         _, positions = self._chain(of_joints, pose.own)  # linear in the joints, so it is its own derivative
         return positions - torch.einsum("jab,kjb->kja", pose.turned, of_joints)
 
-    def bending(self, pose: Pose, joint: int) -> tuple[slice, Tensor] | None:
-        """Which of the correctives a free joint drives, and the derivatives (3, 9) of their coefficients by its three
-        numbers; None of a joint that drives none."""
-        correcting = self.corrective_joints.tolist() if "pose_correctives" in self._buffers else []
-        if joint not in correcting:
-            return None
-        first = 9 * correcting.index(joint)
+    @property
+    def correcting(self) -> list[int]:
+        """The joints that have correctives, nine each, in their order."""
+        return self.corrective_joints.tolist() if self._has("pose_correctives") else []
+
+    def bending(self, pose: Pose, joint: int) -> Tensor:
+        """Derivatives (3, 9) of the coefficients of a free joint's correctives by its three numbers."""
         axes = pose.axes[joint][:, None, :].expand(3, 3, 3)
         bent = torch.linalg.cross(axes, pose.own[joint].T.expand(3, 3, 3), dim=-1).mT  # [axis] x R, column by column
-        return slice(first, first + 9), bent.flatten(1)
+        return bent.flatten(1)
 
     def combinations(self, rows: sparse.csr_matrix) -> Combinations:
         """See `FaceModel.combinations`."""
@@ -202,12 +237,11 @@ class JointedModel(LinearModel):
 
         slopes = [self._turning(i, pose, shaped, blended) for i in self.skeleton.free]
         by_joint = torch.cat(slopes) if slopes else shaped.new_zeros(0, *shaped.shape)
-        return Linearization(
-            surface,
-            carried(self.identity_basis, self.joint_identity_basis),
-            carried(self.expression_basis, self.joint_expression_basis),
-            by_joint,
-        )
+        by_expression = carried(self.expression_basis, self.joint_expression_basis)
+        if self._has("joint_drive"):
+            by_expression = by_expression + torch.einsum("ej,jva->eva", self.joint_drive, by_joint)
+        by_identity = carried(self.identity_basis, self.joint_identity_basis)
+        return Linearization(surface, by_identity, by_expression, by_joint)
 
     def _turning(self, joint: int, pose: Pose, shaped: Tensor, blended: Tensor) -> Tensor:
         """Derivatives (3, V, 3) by the three numbers of one joint."""
@@ -218,9 +252,9 @@ class JointedModel(LinearModel):
         blend = torch.einsum("vj,jab->vab", weights, pose.turned[below])
         arm = (blend @ shaped[..., None])[..., 0] + weights @ (pose.moved[below] - pose.at[joint])
         slopes = torch.linalg.cross(world[:, None].expand(3, *arm.shape), arm.expand(3, *arm.shape), dim=-1)
-        if (bending := self.bending(pose, joint)) is not None:
-            which, bent = bending
-            corrected = torch.einsum("kc,cva->kva", bent, self.pose_correctives[which])
+        if joint in self.correcting:
+            first = 9 * self.correcting.index(joint)
+            corrected = torch.einsum("kc,cva->kva", self.bending(pose, joint), self.pose_correctives[first : first + 9])
             slopes = slopes + torch.einsum("vab,kvb->kva", blended, corrected)
         return slopes
 

@@ -117,7 +117,7 @@ class Track:
             visibility={name: value[rows] for name, value in self.visibility.items()},
         )  # fmt: skip
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """ValueError where parts don't fit each other."""
         frames = (len(self),)
         if not (isinstance(self.facts, dict) and isinstance(self.model, str) and isinstance(self.landmark_scheme, str)):
@@ -216,7 +216,7 @@ class Track:
                 visibility=_group(tensors, "visibility."),
                 facts=table["facts"],
             )
-            track._check()
+            track.check()
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
         if model is not None:

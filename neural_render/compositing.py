@@ -72,12 +72,34 @@ def paste(frame: np.ndarray, image: np.ndarray, crop: Crop, mask: np.ndarray) ->
     return result
 
 
-def composite(frame: np.ndarray, image: np.ndarray, head: np.ndarray, crop: Crop, feather: np.ndarray) -> np.ndarray:
+def detailed(image: np.ndarray, sharp: np.ndarray, *, low: float = 16.0, high: float = 48.0) -> np.ndarray:
+    """A picture (S, S, 3) uint8 at the size of a sharper one (T, T, 3) uint8, with its detail where both show the same.
+
+    Detail is what S pixels don't hold. There is all of it up to ``low`` levels of difference, none from ``high`` on,
+    where it would be a second outline beside the first.
+    """
+    size = sharp.shape[:2]
+    small = resize_square(sharp, len(image))
+    apart = cv2.GaussianBlur(cv2.absdiff(image, small).max(-1).astype(np.float32), (0, 0), 1.0)
+    share = cv2.resize(np.clip((high - apart) / (high - low), 0, 1), size, interpolation=cv2.INTER_LINEAR)
+    coarse, under = (cv2.resize(p.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) for p in (image, small))
+    return np.clip(coarse + share[..., None] * (sharp - under) + 0.5, 0, 255).astype(np.uint8)
+
+
+def composite(
+    frame: np.ndarray,
+    image: np.ndarray,
+    head: np.ndarray,
+    crop: Crop,
+    feather: np.ndarray,
+    finer: np.ndarray | None = None,
+) -> np.ndarray:
     """The original frame (H, W, 3) uint8 with a synthesised crop (S, S, 3) uint8 where that is needed.
 
-    head: (S, S) bool, where the model is seen. feather: of ``feather_mask``. A new array; see ``changed_mask``.
+    head: (S, S) bool, where the model is seen. feather: of ``feather_mask``. finer: of `detailed`, which is shown in
+    the picture's place. A new array; see ``changed_mask``.
     """
     original = cut_out(frame, crop)
     needed = changed_mask(image, resize_square(original, image.shape[0]), head)
     needed = cv2.resize(needed, (crop.side, crop.side), interpolation=cv2.INTER_LINEAR)
-    return paste(frame, image, crop, needed * feather)
+    return paste(frame, image if finer is None else finer, crop, needed * feather)

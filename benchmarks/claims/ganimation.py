@@ -12,6 +12,7 @@ from benchmarks.image_metrics import psnr
 from facemodel.action_units import STRONGEST
 from neural_render.corpus import Faces
 from neural_render.methods.common.people import to_pixels
+from neural_render.methods.ganimation.editing import read
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, load_network
 
@@ -27,7 +28,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
     """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
     reader = UnitReader.fitted(trained)
     some = np.arange(0, len(unseen), -(-len(unseen) // TRUE))
-    truth = correlations(unseen.units[some], reader(to_pixels(unseen.pictures(some))))
+    truth = correlations(unseen.units[some], reader(unseen.pictures(some), unseen.landmarks[some]))
     chosen = np.argsort(-trained.units.std(0))[:UNITS]
     rows = [np.flatnonzero(unseen.person == p) for p in np.unique(unseen.person)]
     rows = np.array([r[unseen.units[r].sum(1).argmin()] for r in rows])
@@ -39,8 +40,8 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
         asked = np.linspace(0, most, LEVELS)
         measured = []
         for value in asked:
-            edit = edited(weights, photographs, name, float(value))
-            measured.append(reader(to_pixels(edit.picture))[:, column])
+            edit = edited(weights, photographs, unseen.landmarks[rows], name, float(value))
+            measured.append(reader(edit.picture, unseen.landmarks[rows])[:, column])
             kept = (edit.kept > KEPT).expand_as(edit.picture)
             changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
             quiet.append(psnr(to_pixels(edit.picture), to_pixels(photographs), outside))
@@ -56,12 +57,15 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
 
 
 @torch.no_grad()
-def edited(weights: Weights, photographs: Tensor, name: str, value: float) -> Edit:
-    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them."""
+def edited(weights: Weights, photographs: Tensor, landmarks: np.ndarray, name: str, value: float) -> Edit:
+    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them.
+
+    landmarks: (N, L, 2) in the photographs.
+    """
     h = weights.header
     critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic")
     generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator")
-    wanted = critic(photographs)[1].clamp(0, 1)
+    wanted = read(critic, weights, photographs, landmarks)
     wanted[:, h.units.index(name)] = value / STRONGEST
     return generator(photographs, wanted)
 

@@ -12,11 +12,8 @@ from torch import Tensor
 
 from neural_render.corpus import Faces
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.contours import Contours
-from neural_render.methods.reenactgan.method import ReenactGAN
-from neural_render.methods.reenactgan.networks import BoundaryEncoder, Transformer
-from neural_render.methods.reenactgan.settings import Settings
-from neural_render.methods.weights import Weights, load_network
+from neural_render.methods.reenactgan.method import ReenactGAN, Transfer
+from neural_render.methods.weights import Weights
 
 TARGETS = 3  # people that the weights are adapted to
 TOGETHER = 64
@@ -64,14 +61,10 @@ def of_target(weights: Weights, unseen: Faces, asked: np.ndarray) -> dict[str, f
 
 def boundaries(weights: Weights, faces: Faces, rows: np.ndarray) -> tuple[Tensor, Tensor]:
     """(N, K, H, H) of rows: as the encoder finds them, and made the target's."""
-    h, lines = weights.header, len(Contours.of(weights.header.scheme).lines)
-    side = Settings(size=h.size).side
-    encoder = load_network(BoundaryEncoder(lines, h.size, side, h.width), weights, "encoder")
-    transformer = load_network(Transformer(lines, h.width), weights, "transformer")
-    found = []
+    networks, found = Transfer.of(weights), []
     for some in np.array_split(rows, -(-len(rows) // TOGETHER)):
-        maps = encoder.boundary(faces.pictures(some))
-        found.append((maps, transformer(maps, weights.tensors["target"].expand(len(maps), -1, -1, -1))))
+        maps = networks.encoder.boundary(faces.pictures(some))
+        found.append((maps, networks.transferred(maps)))
     return torch.cat([a for a, _ in found]), torch.cat([b for _, b in found])
 
 

@@ -1,82 +1,79 @@
-"""Reads action units from face crops by the landmarks that MediaPipe finds there: no method is trained with it.
+"""Reads action units from face crops: no method is trained with it, and it shares nothing with GANimation's critic.
 
-A ridge regression of units from landmarks without place and size, fitted to people whose units are known.
+A small network with batch normalisation, fitted to people whose units are known, on faces that their landmarks bring to
+one place. Landmarks that MediaPipe finds in enlarged crops of 64 px say too little of units to measure with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from benchmarks.methods_measures import ENLARGED, FACE, enlarged
-from fitting import make_detector
 from neural_render.corpus import Faces
-from neural_render.methods.common.people import to_pixels
+from neural_render.methods.ganimation.alignment import cut, mean_face, places
 
-PICTURES = 3000  # of the training's, at most
-RIDGE = 1e-2  # of the features' variance
-
-Find = Callable[[np.ndarray], np.ndarray | None]
-"""A crop (S, S, 3) uint8 to landmarks (L, 2), in any unit; None where there is no face."""
+STEPS, BATCH, RATE = 1500, 48, 2e-3
+WIDTH = 24
+TOGETHER = 64
 
 
-def mediapipe() -> Find:
-    """MediaPipe's landmarks of enlarged crops."""
-    detector = make_detector("mediapipe")
-
-    def find(picture: np.ndarray) -> np.ndarray | None:
-        large = enlarged(picture)
-        face = detector.refine(large, np.full(2, ENLARGED / 2), FACE) or next(iter(detector.detect(large)), None)
-        return None if face is None else face.points
-
-    return find
+def network(units: int) -> nn.Sequential:
+    """Pictures (N, 3, 64, 64) to units (N, K), less their mean and in standard deviations."""
+    layers: list[nn.Module] = []
+    widths = [3, WIDTH, WIDTH, 2 * WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH, 4 * WIDTH]
+    for k, (a, b) in enumerate(zip(widths[:-1], widths[1:])):
+        stride = 2 if k % 2 == 0 else 1
+        layers += [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.1)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(units))
 
 
 @dataclass(frozen=True)
 class UnitReader:
     """See the module."""
 
-    find: Find
-    middle: np.ndarray  # (M,) of the features
-    spread: np.ndarray  # (M,)
-    weights: np.ndarray  # (M + 1, K)
+    network: nn.Module
+    face: Tensor  # (L, 2) as `places` has it
+    middle: np.ndarray  # (K,) of the units
+    spread: np.ndarray  # (K,)
 
     @classmethod
-    def fitted(cls, faces: Faces, find: Find | None = None, most: int = PICTURES) -> UnitReader:
-        """To the units of evenly spread pictures in which a face is found."""
-        find = find or mediapipe()
-        rows = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).round().astype(int))
-        shapes = [shape_of(find(to_pixels(faces.pictures(np.array(row))))) for row in rows]
-        known = [k for k, shape in enumerate(shapes) if shape is not None]
-        x, y = np.stack([shapes[k] for k in known]), faces.units[rows[known]]
-        made = cls(find, x.mean(0), x.std(0).clip(1e-9), np.zeros((x.shape[1] + 1, y.shape[1])))
-        a = made.features(x)
-        return cls(
-            find, made.middle, made.spread, np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ y)
-        )
+    def fitted(cls, faces: Faces, steps: int = STEPS, seed: int = 1) -> UnitReader:
+        """To the pictures and their units, half of them mirrored."""
+        landmarks = torch.from_numpy(faces.landmarks)
+        face = mean_face(landmarks)
+        middle, spread = faces.units.mean(0), faces.units.std(0).clip(1e-6)
+        units = torch.from_numpy((faces.units - middle) / spread)
+        draw = np.random.default_rng(seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            made = network(units.shape[1])
+            made(torch.zeros(2, 3, faces.size, faces.size))
+        made[-1].weight.data *= 0.1
+        optimiser = torch.optim.Adam(made.parameters(), RATE)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(steps):
+            rows = draw.integers(len(faces), size=BATCH)
+            patches = cut(faces.pictures(rows), places(face, landmarks[rows]))
+            patches = patches.flip(-1) if draw.random() < 0.5 else patches
+            optimiser.zero_grad()
+            F.mse_loss(made(patches), units[rows]).backward()
+            optimiser.step()
+            falling.step()
+        return cls(made.eval(), face, middle, spread)
 
-    def features(self, shapes: np.ndarray) -> np.ndarray:
-        return np.concatenate([(shapes - self.middle) / self.spread, np.ones((len(shapes), 1))], 1)
-
-    def __call__(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """(N, K) units, 0 to 5 about, of crops (S, S, 3) uint8; NaN where no face is found."""
-        shapes = [shape_of(self.find(picture)) for picture in pictures]
-        nowhere = np.full(len(self.middle), np.nan)
-        return self.features(np.stack([nowhere if shape is None else shape for shape in shapes])) @ self.weights
-
-
-def shape_of(points: np.ndarray | None) -> np.ndarray | None:
-    """(2 L,) of landmarks (L, 2), about their middle and of one size."""
-    if points is None:
-        return None
-    centred = points - points.mean(0)
-    return (centred / np.linalg.norm(centred)).ravel()
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor, landmarks: np.ndarray) -> np.ndarray:
+        """(N, K) units, 0 to 5 about, of pictures (N, 3, S, S) of faces with landmarks (N, L, 2)."""
+        found = places(self.face, torch.from_numpy(landmarks))
+        told = [self.network(cut(p, at)) for p, at in zip(pictures.split(TOGETHER), found.split(TOGETHER))]
+        return torch.cat(told).numpy() * self.spread + self.middle
 
 
 def correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(K,) Pearson's, of columns (N, K) where both are known; 0 of one that doesn't move."""
-    known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
-    a, b = a[known] - a[known].mean(0), b[known] - b[known].mean(0)
+    """(K,) Pearson's, of columns (N, K); 0 of one that doesn't move."""
+    a, b = a - a.mean(0), b - b.mean(0)
     return (a * b).sum(0) / np.maximum(np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0), 1e-12)

@@ -24,6 +24,7 @@ class Head:
     eyes: tuple[np.ndarray, np.ndarray]  # vertices of the left eyeball, of the right
     centers: np.ndarray  # (2, 3)
     marks: np.ndarray  # (68,) vertices
+    jaw: tuple[np.ndarray, np.ndarray] | None = None  # how much it carries of each vertex (V,); its joint (3,) mm
 
     def basis(self, count: int, size: float, seed: int, decay: float = 0.97) -> np.ndarray:
         """(K, V, 3) smooth offsets, mm, of decreasing size."""

@@ -72,16 +72,22 @@ def flame_arrays(head: Head, seed: int = 1) -> dict[str, np.ndarray]:
     shapes = np.concatenate([head.basis(300, 3.0, seed), head.basis(100, 1.5, seed + 1)]) / 1000
     below = 1 / (1 + np.exp(-(-60 - head.vertices[:, 1]) / 12))  # the neck's weight
     front = (1 - below) / (1 + np.exp((head.vertices[:, 1] + 30) / 10)) * (head.vertices[:, 2] > 0)
+    places = np.array([[0, -90, -10], [0, -60, -20], [0, -20, 20], *head.centers]) / 1000
+    if head.jaw is not None:
+        front, places[2] = head.jaw[0], head.jaw[1] / 1000
+        below = below * (1 - front)
     weights = np.stack([below * 0.6, below * 0.4 + (1 - below - front), front, below * 0, below * 0], 1)
     for k, eye in enumerate(head.eyes):
         weights[eye] = np.eye(5)[3 + k]
         shapes[300:, eye] = 0
     weights /= weights.sum(1, keepdims=True)
-    places = np.array([[0, -90, -10], [0, -60, -20], [0, -20, 20], *head.centers]) / 1000
     regressor = np.zeros((5, count))
     for k, place in enumerate(places[:3]):
         near = np.argsort(((vertices - place) ** 2).sum(-1))[:6]
         regressor[k, near] = rng.dirichlet(np.ones(6))
+    if head.jaw is not None:  # between the ears is nothing: from both sides
+        regressor[2] = 0
+        regressor[2, np.argsort(((vertices - places[2])[:, 1:] ** 2).sum(-1))[:8]] = 1 / 8
     for k, eye in enumerate(head.eyes):
         regressor[3 + k, eye] = 1 / len(eye)
     correctives = head.basis(36, 0.6, seed + 2, decay=1.0) / 1000

@@ -19,6 +19,7 @@ from facemodel.bilinear import BilinearModel
 from facemodel.bridge import surfaces
 from facemodel.bridge.expressions import transfer
 from facemodel.bridge.eyes import with_eyes
+from facemodel.bridge.jaw import with_jaw
 from facemodel.bridge.lids import close_lids
 from facemodel.bridge.meshes import with_additions
 from facemodel.bridge.registration import SOCKET, correspond, lay
@@ -84,6 +85,8 @@ def carry_over(
     names = [n for n in default.expression_names if n not in model.arkit]
     names, moves = expressions(default, model, found, names)
     model = with_expressions(model, default.blocks["expression"], names, moves)
+    if isinstance(model, JointedModel):
+        model = with_jaw(model, names)
     carried += names
     if model.provenance is not None:
         model.provenance = dataclasses.replace(model.provenance, carried=tuple(carried), **own)

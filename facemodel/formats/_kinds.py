@@ -28,6 +28,7 @@ GROUPS: tuple[dict[str, tuple[str | int | None, ...]], ...] = (
         "skinning_weights": ("V", "J"),
     },
     {"pose_correctives": ("9 C", "V", 3), "corrective_joints": ("C",)},
+    {"joint_drive": ("E", "3 F")},
     {
         "core": ("rank 1", "rank 2", "rank 3"),
         "vertex_factor": ("rank 3", "V", 3),
@@ -95,7 +96,8 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
         "symmetric_atlas": bool(facts.get("symmetric_atlas", False)),
         "registered": None if facts.get("registered") is None else str(facts["registered"]),
     }
-    kind, has = facts["kind"], {"jointed": "joint_mean" in tensors, "bilinear": "core" in tensors}
+    jointed = "joint_mean" in tensors or "joint_drive" in tensors
+    kind, has = facts["kind"], {"jointed": jointed, "bilinear": "core" in tensors}
     if kind not in ("linear", *has) or has != {k: k == kind for k in has}:
         raise ValueError(f"kind {kind!r} with other tensors")
     if kind == "jointed":
@@ -105,6 +107,8 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
             raise ValueError(f"{len(joints)} angles of {len(skeleton.free)} joints")
         if "pose_correctives" in tensors and len(tensors["pose_correctives"]) != 9 * len(tensors["corrective_joints"]):
             raise ValueError("pose correctives of other joints")
+        if "joint_drive" in tensors and tensors["joint_drive"].shape[1] != len(joints):
+            raise ValueError("expressions that turn other joints")
         model = JointedModel(tensors, skeleton=skeleton, joints=joints, **about)
     else:
         model = (BilinearModel if kind == "bilinear" else LinearModel)(tensors, **about)

@@ -20,6 +20,7 @@ from facemodel.base import FaceModel
 from facemodel.bridge.pairs import Pairs
 from facemodel.combinations import Place, gather
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look, gaze_direction
+from facemodel.jointed import JointedModel
 from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from fitting.conversion.steps import POSE, Basis, Prior, pose_slopes, rigid
@@ -107,6 +108,8 @@ class _Converter:
         self.prior = Prior.of(expression) if joints is None else Prior.of(expression, joints)
         if own and (known := getattr(target.provenance, "own_expressions", None)) is not None:
             self.prior.held[known : len(expression)] = True
+        else:
+            self.prior.held[len(expression) :] |= target.driven
         index = {name: k for k, name in enumerate(source.expression_names)}
         named = [(index[n], k) for k, n in enumerate(target.expression_names) if n in index and not self.prior.held[k]]
         named = [(a, b) for a, b in named if source.arkit.get(source.expression_names[a]) == a]
@@ -137,16 +140,19 @@ class _Converter:
             if f in told:
                 surface.append(distance), motion.append(off.norm(dim=-1)[self.pairs.face])
         turns, moved = torch.stack(poses).float(), torch.stack(motions).float()
+        expression, joints = moved.split((self.target.count("expression"), self.target.count("joints")), 1)
+        if isinstance(self.target, JointedModel):
+            expression, joints = self.target.by_name(expression, joints)
         parameters = FaceParameters(
             identity=rest.identity.float(),
             reflectance=self._reflectance(),
-            expression=moved[:, : self.target.count("expression")],
+            expression=expression,
             rotation=axis_angle(turns),
             translation=torch.stack(shifts).float() * flip,
             illumination=made.illumination,
             gaze=torch.stack(looks),
             focal=self.track.parameters.focal,
-            joints=moved[:, self.target.count("expression") :] if self.target.count("joints") else torch.zeros(0),
+            joints=joints if self.target.count("joints") else torch.zeros(0),
         )
         residuals = [_residual(torch.cat(x)) for x in (surface, motion)]
         energies = self.track.energies | {"converted": torch.stack(each).float()}

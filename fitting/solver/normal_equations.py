@@ -15,6 +15,9 @@ from torch import Tensor
 from fitting.solver import factorization
 from fitting.solver.bounds import solve_bounded
 
+BLOCK = 48
+"""Columns, of which a product with all of the others is as fast as larger ones are."""
+
 
 @dataclass(frozen=True)
 class NormalEquations:
@@ -27,9 +30,20 @@ class NormalEquations:
     @classmethod
     def of(cls, terms: list[Sequence[Tensor]]) -> NormalEquations:
         """``terms``: for each term F tensors (R, C + 1), rows times the root of their weight, the residual last."""
-        products = [torch.stack([r.T @ r for r in rows]) for rows in terms]
+        products = [torch.stack([squared(r) for r in rows]) for rows in terms]
         total = sum(products[1:], products[0])
         return cls(total[:, :-1, :-1], total[:, :-1, -1], 0.5 * total[:, -1, -1])
+
+
+def squared(rows: Tensor) -> Tensor:
+    """R' R of rows (N, C): by blocks of columns, and those below the diagonal are those above it, turned over."""
+    count = rows.shape[1]
+    out = rows.new_empty(count, count)
+    for first in range(0, count, BLOCK):
+        last = min(first + BLOCK, count)
+        out[first:last, first:] = rows[:, first:last].T @ rows[:, first:]
+        out[last:, first:last] = out[first:last, last:].T
+    return out
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ class Fitter:
         elif None not in look:
             self.eye_look = torch.tensor(look, device=model.mean.device)
             self.held_frame[self.layout.own("expression").start + self.eye_look] = True
+        # Joints that expressions turn, as jawOpen does a jaw, have no numbers of their own beside.
+        self.held_frame[self.layout.own("joints")] |= model.driven
         self._gaze = None if model.eyes is None else GazeRefiner(model, self.occluder, self.settings.gaze)
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)

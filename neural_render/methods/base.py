@@ -31,6 +31,8 @@ from neural_render.methods.clip import Clip
 from neural_render.methods.weights import WeightsHeader, load_weights, weights_header
 
 DEFAULT = "deep-video-portraits"
+UNSAID = ("kind", "version", "format", "picture", "tensors")
+"""What headers have for programs alone."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class Method(ABC):
 
     def describe(self, header: Mapping) -> list[tuple[str, Any]]:
         """What there is to say of weights with that header, by name."""
-        return [(name, value) for name, value in header.items() if name not in ("kind", "version", "format", "picture")]
+        return [(name, value) for name, value in header.items() if name not in UNSAID]
 
     # -- what follows from that -----------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from foundation.atomic import replace_file
@@ -28,12 +30,12 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 def write_onnx(
     path: str | os.PathLike, network: nn.Module, example: Tensor, header: WeightsHeader, names: tuple[str, str],
-    picture: Tensor | None = None,
+    picture: Tensor | None = None, tensors: Mapping[str, Tensor] | None = None,
 ) -> Path:  # fmt: skip
     """Writes a network of one input and one output, (N, ...), N free, in float32.
 
     example: an input of at least two. names: of input and output. picture: (H, W, 3) uint8 that goes with it, for
-    `onnx_picture`. PortraitError where it can't be written.
+    `onnx_picture`. tensors: others that do, for `onnx_tensors`. PortraitError where it can't be written.
     """
     import onnx
 
@@ -48,6 +50,8 @@ def write_onnx(
     told = {"kind": KIND, **header.to_json()}
     if picture is not None:
         told["picture"] = base64.b64encode(cv2.imencode(".png", picture.numpy()[..., ::-1])[1]).decode()
+    if tensors:
+        told["tensors"] = base64.b64encode(save({k: v.contiguous() for k, v in tensors.items()})).decode()
     entry = proto.metadata_props.add()
     entry.key, entry.value = HEADER, json.dumps(told)
     return replace_file(path, lambda partial: onnx.save(proto, partial), "output")
@@ -92,6 +96,14 @@ def onnx_picture(header: Mapping) -> Tensor | None:
     except (ValueError, TypeError, cv2.error):
         return None
     return None if found is None else torch.from_numpy(np.ascontiguousarray(found[..., ::-1]))
+
+
+def onnx_tensors(header: Mapping) -> dict[str, Tensor]:
+    """The tensors in a file's header; none where there are none, or broken ones."""
+    try:
+        return load(base64.b64decode(header.get("tensors", ""), validate=True))
+    except (ValueError, TypeError, SafetensorError):
+        return {}
 
 
 class OnnxNetwork(nn.Module):

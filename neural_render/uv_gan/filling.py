@@ -1,6 +1,8 @@
-"""Holes of a texture filled without a network: smoothly, or from the mirrored side (of a symmetric UV atlas)."""
+"""Holes of a texture filled without a network: smoothly, or from the mirrored side."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.errors import PortraitError
+from renderer.mirroring import turned_over
 
 DARKEST = 0.004  # linear RGB: least colour of which a logarithm is taken
 
@@ -80,7 +83,9 @@ def mirror_fill_batch(textures: Tensor, known: Tensor, mean: Tensor) -> Tensor:
     return push_pull(joined, either) + mean
 
 
-def mirror_fill(texture: Tensor, weight: Tensor, model_texture: Tensor) -> Tensor:
+def mirror_fill(
+    texture: Tensor, weight: Tensor, model_texture: Tensor, mirrored: Callable[[Tensor], Tensor] = turned_over
+) -> Tensor:
     """(S, S, 3): the texture where it's known, else its mirrored side, else the fitted model; no seams.
 
     The mirrored side is first brought to this side's tone: their logarithmic difference, smooth from where both are
@@ -90,11 +95,12 @@ def mirror_fill(texture: Tensor, weight: Tensor, model_texture: Tensor) -> Tenso
         texture: (S, S, 3) linear RGB.
         weight: (S, S) 0 to 1, how far each texel is known; between, it is blended.
         model_texture: (S, S, 3) linear RGB, complete: the fitted model's, under the same light as the texture.
+        mirrored: of an atlas that isn't symmetric about u = 0.5, see `renderer.mirroring`.
     """
     log = lambda t: t.clamp_min(DARKEST).log()  # noqa: E731
     # Against the model, since the model's own asymmetry (light, above all) isn't to be mirrored.
     own = log(texture) - log(model_texture)
-    other, other_weight = own.flip(1), weight.flip(1)
+    other, other_weight = mirrored(own), mirrored(weight)
     both = weight * other_weight
     if bool((both > 0.01).any()):
         other = other + smooth_fill(own - other, both)

@@ -112,6 +112,7 @@ def _bones(model: FaceModel, identity: Tensor, components: int) -> tuple[dict[st
             "bone identity": model.joint_identity_basis[:components].numpy(),
         }
         rig = {"kind": "skeleton", "parents": list(skeleton.parents), "free": list(skeleton.free)}
+        rig["drives"] = [[k, *model.joint_drive[k].tolist()] for k in model.driving]
         return arrays, rig | {"eyes": list(skeleton.eyes or ()), "correcting": correcting}
     eyes = model.eyes
     if eyes is None:
@@ -129,7 +130,7 @@ def _bones(model: FaceModel, identity: Tensor, components: int) -> tuple[dict[st
         "bone expression": np.zeros((0, 3, 3), np.float32),
         "bone identity": moves.numpy(),
     }
-    return arrays, {"kind": "eyes", "parents": [-1, 0, 0], "free": [], "eyes": [1, 2], "correcting": []}
+    return arrays, {"kind": "eyes", "parents": [-1, 0, 0], "free": [], "drives": [], "eyes": [1, 2], "correcting": []}
 
 
 def _albedo(model: FaceModel, reflectance: Tensor | None) -> np.ndarray:

@@ -37,6 +37,7 @@ from portrait.tracks import check_video, is_track, load_track
 from portrait.video import is_image, open_frames, read_image
 from portrait.video.png import write_picture
 from renderer import extend, main_island
+from renderer.mirroring import mirroring
 from renderer.unwrapping import uv_fragments
 
 SIZES = (128, 256, 512, 1024)
@@ -179,8 +180,7 @@ def load_completer(complete: str | None, model, device: str):
     if complete is None:
         return None
     if complete == MIRROR:
-        model.require("symmetric atlas", "completing a texture from its mirrored side")
-        return mirror_fill
+        return lambda seen, weight, modelled: mirror_fill(seen, weight, modelled, mirroring(model, len(seen)))
     from neural_render.uv_gan.weights import CompletionWeights
 
     return CompletionWeights.load(Path(complete), model).completer(device)

@@ -1,12 +1,13 @@
 """The comparison of ways to express expressions and persons, on ways of which is known what they hold."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.disentangling import draw, score
+from benchmarks.disentangling import Kept, draw, score
 from benchmarks.disentangling_people import VERSIONS, Shown
 from benchmarks.disentangling_ways import OF_METHODS, Way, of_clips
 from neural_render.methods.common.contours import Contours
@@ -49,6 +50,16 @@ def test_each_column_says_what_a_way_holds():
     assert found["light"]["light"] < 0.1 and found["pose"]["turned"] < 0.5
     picture = draw(found, {name: way.holds for name, way in ways.items()})
     assert picture.shape == (640, 840, 3) and (picture != 255).any()
+
+
+def test_what_was_measured_is_kept_for_its_people_and_weights(tmp_path):
+    ways = [Way("a", "expression", lambda s: s.pose), Way("b", "expression", lambda s: s.pose, of="1")]
+    kept = Kept(tmp_path / "ways.json", {"people": 8})
+    assert kept.read(ways) == {}
+    kept.write(ways, {"a": {"pose_r2": 1.0}, "b": {"pose_r2": 0.5}})
+    assert kept.read(ways) == {"a": {"pose_r2": 1.0}, "b": {"pose_r2": 0.5}}
+    assert kept.read([ways[0], replace(ways[1], of="2")]) == {"a": {"pose_r2": 1.0}}
+    assert Kept(kept.path, {"people": 9}).read(ways) == {}
 
 
 def untrained(name: str) -> tuple[SimpleNamespace, torch.nn.Module, str]:

@@ -7,15 +7,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import methods as bench
 from benchmarks.methods_measures import MEASURES, expression_error, landmark_error, summary
-from benchmarks.methods_people import SEEN, Unseen
+from benchmarks.methods_people import SEEN, Unseen, joined
+from benchmarks.methods_real import FPS, FRAMES, real_pairs, stretches
 from benchmarks.methods_report import BEGIN, END, contact_sheet, markdown, put_into, write_figures
+from facemodel import FaceParameters, FrameStatus, Track
 from neural_render.corpus import Faces
 from neural_render.methods.base import METHODS
+from neural_render.methods.clip import Clip
 from portrait.services.clips_dataset import ClipOptions
-from portrait.video import read_image
+from portrait.services.setup import Setup
+from portrait.video import VideoWriter, read_image
 from tests.extension.toy_method import ToyMethod, register
 
 
@@ -41,6 +46,55 @@ def test_the_truth_is_the_target_doing_what_the_driver_did(unseen, kind, whose):
         assert (faces.person[pair.truth] == who).all() and faces.person[pair.still] == who
         assert {str(p) for p in faces.performance[pair.truth]} == {pair.driver.performance}
         assert str(faces.performance[pair.still]) == pair.target.performance and faces.frame[pair.still] == 0
+
+
+def test_clips_of_a_person_as_one(model):
+    """Frames and what is known of them go on where the clip before ended, and a shot begins there."""
+
+    def clip(count: int, turn: float) -> Clip:
+        p = FaceParameters.neutral(model)
+        turned = torch.zeros(count, 3)
+        turned[:, 1] = turn + torch.arange(count)
+        track = Track(
+            model.name, model.fingerprint, 8, 8, p.replace(rotation=turned), torch.arange(count).double() / 5,
+            torch.ones(count, dtype=torch.int64), torch.ones(count), torch.full((count, 478, 2), turn),
+        )  # fmt: skip
+        frames = [(k, k / 5, np.full((8, 8, 3), turn + k, np.uint8)) for k in range(count)]
+        return Clip.of_track(track, frames, model, person="ada")
+
+    whole = joined([clip(3, 10), clip(4, 20)])
+    assert [(k, int(rgb[0, 0, 0])) for k, _, rgb in whole.frames] == list(enumerate([10, 11, 12, 20, 21, 22, 23]))
+    assert [seconds for _, seconds, _ in whole.frames] == pytest.approx(np.arange(7) / 5)
+    assert whole.track.times.tolist() == pytest.approx((np.arange(7) / 5).tolist())
+    assert whole.track.parameters.rotation[:, 1].tolist() == [10, 11, 12, 20, 21, 22, 23]
+    assert whole.track.parameters.identity.dim() == 1 and whole.track.parameters.focal.dim() == 0
+    assert whole.track.landmarks[:, 0, 0].tolist() == [10] * 3 + [20] * 4
+    assert torch.nonzero(whole.track.where(FrameStatus.CUT)).flatten().tolist() == [3]
+    assert whole.person == "ada" and whole.count == whole.frames.frame_count == 7
+
+
+def test_stretches_of_videos(tmp_path):
+    """Of 7 s at 20 frames a second two stretches of 3 s are kept, at 8 a second; large frames are made smaller."""
+    path = tmp_path / "ada.mp4"
+    with VideoWriter(path, 128, 720, 20.0) as writer:
+        for k in range(140):
+            writer.write(np.full((720, 128, 3), k, np.uint8))
+    found = list(stretches([path], Setup(device="cpu")))
+    assert [clip.source["first"] for clip in found] == [0, 24] and {clip.person for clip in found} == {"ada"}
+    assert all((clip.width, clip.height, clip.fps) == (64, 360, FPS) for clip in found)
+    shown = [int(rgb.mean()) for clip in found for _, _, rgb in clip.frames]
+    assert len(shown) == 2 * FRAMES
+    assert np.abs(np.array(shown) - np.arange(2 * FRAMES) * 20 / FPS).max() < 5  # the first frame from a time on
+
+
+def test_a_real_person_is_driven_by_the_next_stretch_of_theirs(unseen):
+    """Clips 0 to 3 are a's, 4 to 7 b's, 8 to 11 c's."""
+    pairs = real_pairs(unseen)
+    assert [unseen.clips.index(pair.driver) for pair in pairs] == [1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8]
+    assert [unseen.clips.index(pair.target) for pair in pairs] == list(range(12))
+    for pair in pairs:
+        assert pair.truth.tolist() == pair.driven.tolist()
+        assert unseen.faces.frame[pair.driven].tolist() == list(SEEN)
 
 
 def test_errors_in_closed_form():
@@ -70,6 +124,9 @@ def test_the_report(tmp_path):
     table = markdown(SETTINGS, {"mine": FIGURES})
     assert "| mine | 7 | 0.5 / 0.75 | 0.5 / - | 0.5 / 0.25 | 50 / 25 |" in table
     assert "minutes |" not in table
+    of_videos = FIGURES | {"real": {"pairs": 4, "real": dict.fromkeys(MEASURES, 0.125), "over_still": {"real": 0.75}}}
+    told = markdown(SETTINGS, {"mine": of_videos, "of a single person": FIGURES}).splitlines()
+    assert told[-5].endswith("(4 pairs).") and told[-1] == "| mine | 0.75 | 0.125 | 0.125 | 12.5 | 0.125 | 12.5 |"
     along = FIGURES | {"curve": [{"minutes": 0.5, "steps": 3, "same": 0.9, "across": 0.8}]}
     assert markdown(SETTINGS, {"mine": along}).endswith("| mine | 0.5 | 3 | 0.9 / 0.8 |")
     page = tmp_path / "page.md"

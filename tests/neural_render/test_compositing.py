@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from foundation.errors import PortraitError
-from neural_render.compositing import changed_mask, composite, feather_mask, paste
+from neural_render.compositing import changed_mask, composite, detailed, feather_mask, paste
 from neural_render.frames import FrameCursor
+from neural_render.images import resize_square
 from neural_render.methods.deep_video_portraits.conditioning import Crop
 
 
@@ -57,6 +58,17 @@ def test_background_that_agrees_keeps_its_own_pixels():
     assert np.array_equal(result[:40], frame[:40])
     assert np.array_equal(result[:, 276:], frame[:, 276:])
     assert np.abs(result[112:144, 132:164].astype(int) - (220, 180, 160)).max() <= 2
+
+
+def test_detail_comes_where_both_show_the_same():
+    sharp = noise(96, 96) // 6 + 100
+    image = resize_square(sharp, 32)
+    assert np.abs(detailed(image, sharp).astype(int) - sharp).max() <= 1
+    elsewhere = image.copy()
+    elsewhere[:, 16:] = 20  # another thing is there
+    found = detailed(elsewhere, sharp).astype(int)
+    assert np.abs(found[:, :36] - sharp[:, :36]).max() <= 1
+    assert np.abs(found[:, 60:] - 20).max() <= 1
 
 
 def test_the_originals_head_is_covered_where_the_new_one_is_elsewhere():

@@ -97,7 +97,7 @@ def dots(points: Tensor, size: int) -> Tensor:
     """
     place = (points + 1) * (size / 2) - 0.5
     first = place.floor()
-    out = torch.zeros(len(points), size * size, device=points.device)
+    out = points.new_zeros(len(points), size * size)
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         x, y = (first + first.new_tensor([dx, dy])).unbind(-1)
         weight = (1 - (place[..., 0] - x).abs()) * (1 - (place[..., 1] - y).abs())

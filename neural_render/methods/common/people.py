@@ -86,10 +86,15 @@ def train_on_faces(
 
 def with_perceptual(losses: Mapping[str, float], weight: float, vgg: str | None, report: Report) -> dict[str, float]:
     """The losses, with the perceptual one of that weight where VGG-16's weights are there; where not, that is said."""
-    if available(vgg):
-        return {**losses, "perceptual": weight}
-    report(Event("faces", 0, 1, "clips", "VGG-16's weights aren't there: the perceptual loss is left out"))
-    return dict(losses)
+    return {**losses, "perceptual": weight} if vgg_there(vgg, "the perceptual loss", report) else dict(losses)
+
+
+def vgg_there(vgg: str | None, loss: str, report: Report) -> bool:
+    """Whether VGG-16's weights are there; where not, it is said that the loss is left out."""
+    there = available(vgg)
+    if not there:
+        report(Event("faces", 0, 1, "clips", f"VGG-16's weights aren't there: {loss} is left out"))
+    return there
 
 
 def corpus_facts(faces: Faces, clips: Sequence[Clip]) -> dict[str, Any]:

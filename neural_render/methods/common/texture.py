@@ -19,8 +19,9 @@ from foundation.progress import Report, counted, ignore
 from foundation.tensors import read_tensors, write_tensors
 from geometry.color import linear_to_srgb, srgb_to_linear, to_uint8
 from neural_render.methods.clip import Clip
-from neural_render.uv_gan.filling import DARKEST, blend_weight, mirror_fill, smooth_fill
+from neural_render.uv_gan.filling import blend_weight, mirror_fill
 from renderer import atlas_values, extend, main_island
+from renderer.mirroring import mirroring
 from renderer.unwrapping import uv_fragments
 
 
@@ -69,11 +70,8 @@ def person_texture(
     island = main_island(model, size).cpu()
     lids = atlas_values(model, model.region("eyelids").float()[:, None], size)[..., 0].cpu()
     weight = blend_weight(best, island) * (1 - lids)  # what covers an eye isn't what is seen of one that is open
-    if "symmetric atlas" in model.capabilities:
-        whole = mirror_fill(delit, weight, albedo)
-    else:
-        log = lambda t: t.clamp_min(DARKEST).log()  # noqa: E731
-        whole = (smooth_fill(log(delit) - log(albedo), weight) + log(albedo)).exp()
+    mirrored = mirroring(model, size)
+    whole = mirror_fill(delit, weight, albedo, lambda t: mirrored(t.to(model.mean)).cpu())
     inside = island[..., None] & (atlas_values(model, torch.ones(len(model.mean), 1), size).cpu() > 0)
     whole = torch.where(inside, whole, albedo).clamp(0, 1)
     return extend(whole, uv_fragments(model, (size, size)).mask[0].cpu()), chosen

@@ -25,11 +25,11 @@ from neural_render.methods.deep_video_portraits.panels import map_panels
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import synthesize
 from neural_render.methods.deep_video_portraits.trainer import Trainer
-from neural_render.methods.deep_video_portraits.weights import Header, Weights
+from neural_render.methods.deep_video_portraits.weights import Header, Weights, own_track
 from neural_render.training import bfloat16_helps, make_fabric, resume, run
 
 TEXTURED_NEEDS = ("atlas", "reflectance")
-"""Capabilities of a face model without which the three maps have to do."""
+"""Capabilities of a face model without which the three maps have to do, and without Face2Face's detail."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ class DeepVideoPortraits(Method):
         with trainer.on_threads():
             generator = trainer.final_generator().state_dict()
         if fabric.is_global_zero:
-            Weights(header, generator, cache.head_region(), cache.texture).save(out)
+            own = own_track(track) if all(c in model.capabilities for c in TEXTURED_NEEDS) else None
+            Weights(header, generator, cache.head_region(), cache.texture, own).save(out)
         fabric.barrier()
         return TrainingSummary(
             out, done.steps, trainer.seconds, len(trainer.trained_on), excluded, resumed_at, done.losses,

@@ -10,8 +10,8 @@ from torch import nn
 from facemodel.base import check_same_model
 from foundation.errors import PortraitError
 from neural_render.methods.deep_video_portraits.conditioning import inputs
-from neural_render.methods.deep_video_portraits.weights import Header, Weights
-from neural_render.methods.onnx_file import OnnxNetwork, onnx_picture, open_onnx, write_onnx
+from neural_render.methods.deep_video_portraits.weights import Header, Weights, track_of, track_tensors
+from neural_render.methods.onnx_file import OnnxNetwork, onnx_picture, onnx_tensors, open_onnx, write_onnx
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 
@@ -32,7 +32,8 @@ def export_onnx(weights: Weights, path: str | os.PathLike) -> str:
     """
     network, shape = weights.network(), shapes(weights.header)
     fold_norms(network)
-    write_onnx(path, network, torch.zeros(2, *shape["condition"]), weights.header, NAMES, weights.texture)
+    example = torch.zeros(2, *shape["condition"])
+    write_onnx(path, network, example, weights.header, NAMES, weights.texture, track_tensors(weights.own))
     condition, image = (", ".join(str(n) for n in shape[name]) for name in NAMES)
     return f"condition (N, {condition}) to image (N, {image})"
 
@@ -56,7 +57,7 @@ class OnnxWeights(Weights):
         found = {v.name: list(v.shape[1:]) for v in [*session.get_inputs(), *session.get_outputs()]}
         if found != expected:
             raise PortraitError(f"onnx '{path}': expected inputs and outputs {expected}, found {found}; export again")
-        super().__init__(header, {}, None, texture)
+        super().__init__(header, {}, None, texture, track_of(onnx_tensors(told), header, path))
         object.__setattr__(self, "session", session)
 
     def network(self, device: str = "cpu") -> nn.Module:

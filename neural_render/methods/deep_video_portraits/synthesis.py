@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ import torch
 from facemodel.base import check_same_model
 from facemodel.track import Track
 from foundation.errors import PortraitError
-from neural_render.compositing import composite, feather_mask
+from neural_render.compositing import composite, detailed, feather_mask
 from neural_render.frames import FrameCursor
+from neural_render.images import cut_out
+from neural_render.methods.clip import Clip
 from neural_render.methods.common.order import target_frames
 from neural_render.methods.common.texture import linear
 from neural_render.methods.deep_video_portraits.conditioning import (
@@ -25,9 +28,13 @@ from neural_render.methods.deep_video_portraits.conditioning import (
     window_frames,
 )
 from neural_render.methods.deep_video_portraits.weights import Weights
+from neural_render.methods.face2face.method import Face2Face
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 from neural_render.training import bfloat16_helps
+
+COARSER = 1.25
+"""How many times as many pixels a side as the network's a crop has at least for Face2Face to give its detail."""
 
 
 def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
@@ -76,6 +83,7 @@ def synthesize(
 
     weights: of the target clip, or ``OnnxWeights``. track: edited, or mixed from a driver; in the target's camera.
     frames: the target clip, re-iterable of (index, time, (H, W, 3) uint8); see ``target_frames`` for which goes where.
+    Where the crop has more pixels than the network's pictures, Face2Face makes the same frames, and gives its detail.
     A frame whose status says that there is no face is given back as it is. Memory doesn't grow with the clip.
     Raises PortraitError, before the first frame, where weights, model and track don't belong together.
     """
@@ -90,23 +98,28 @@ def synthesize(
             f"got {track.width} x {track.height}; use a track of that clip"
         )
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
-    network = inference_network(weights, device)
-    return _composite(weights, track, order, FrameCursor(frames), network, model=model, device=device, batch=batch)
+    network, sharp = inference_network(weights, device), repeat(None)
+    if weights.own is not None and header.crop.side > COARSER * header.size:
+        target, driver = Clip.of_track(weights.own, frames, model), Clip.of_track(track, None, model)
+        sharp = Face2Face().animate(None, target, driver)
+    cursor = FrameCursor(frames)
+    return _composite(weights, track, order, cursor, sharp, network, model=model, device=device, batch=batch)
 
 
-def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCursor, network, **options):
+def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCursor, sharp, network, **options):
     header = weights.header
     feather = feather_mask(header.crop, header.frame_width, header.frame_height)
     crops = synthesize_crops(network, weights, track, **options)
     absent = (~track.tracked).tolist()
     try:
-        for (image, head), index, skip in zip(crops, order, absent):
+        for (image, head), index, skip, whole in zip(crops, order, absent, sharp):
             frame = cursor.at(index)
             if frame.shape[:2] != (header.frame_height, header.frame_width):
                 raise PortraitError(
                     f"video: expected frames of {header.frame_width} x {header.frame_height} as the weights were "
                     f"trained for, got {frame.shape[1]} x {frame.shape[0]}; give the target clip"
                 )
-            yield frame.copy() if skip else composite(frame, image, head, header.crop, feather)
+            finer = None if whole is None else detailed(image, cut_out(whole, header.crop))
+            yield frame.copy() if skip else composite(frame, image, head, header.crop, feather, finer)
     finally:
         cursor.close()

@@ -86,7 +86,7 @@ class FusingGenerator(nn.Module):
         nn.init.normal_(self.to_picture.weight, std=1e-2)
         nn.init.zeros_(self.to_picture.bias)
         with torch.no_grad():
-            self.to_picture.bias[3] = 2.0  # at first the warped face is shown, so that the flows learn first
+            self.to_picture.bias[3] = 2.0  # at first the warped face is shown
 
     def forward(self, face: Tensor, flows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The picture, and the face that was warped alone."""
@@ -104,22 +104,26 @@ class FusingGenerator(nn.Module):
         return torch.lerp(torch.tanh(painted), warped, torch.sigmoid(share)), warped
 
 
-class DisentanglingNetworks(nn.Module):
-    """All three. Pictures are (..., 3, size, size) in [-1, 1]."""
+class DeformingNetworks(nn.Module):
+    """Both deforming autoencoders. Pictures are (..., 3, size, size) in [-1, 1]."""
 
     def __init__(self, size: int, width: int, norm: Norm = "batch") -> None:
         super().__init__()
         self.embedder = FaceEmbedder(size, width, norm, floor=0.0)
         self.pose = PoseEmbedder(size, width, norm)
-        self.generator = FusingGenerator(width)
 
-    def forward(self, sources: Tensor, others: Tensor, frame: Tensor):
-        """What is made of sources (N, K, 3, S, S) in the pose of a frame (N, 3, S, S).
+    def forward(self, sources: Tensor, others: Tensor, frame: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Faces (N, 3, S, S) embedded of sources and of others (N, K, 3, S, S), as many pictures of the same people.
 
-        others: as many pictures of the frame's person. Returns the picture, the warped face, the faces embedded of
-        sources and of others, each (N, 3, S, S), and the finest flow (N, S, S, 2).
+        And the flows that give the first face the pose of a frame (N, 3, S, S), which is told against the other one.
         """
         face, other = self.embedder(torch.cat([sources, others])).face.chunk(2)
-        flows = self.pose.flows(self.pose.code(other, frame))
-        picture, warped = self.generator(face, flows)
-        return picture, warped, face, other, flows[-1]
+        return face, other, self.pose.flows(self.pose.code(other, frame))
+
+
+class DisentanglingNetworks(DeformingNetworks):
+    """All three."""
+
+    def __init__(self, size: int, width: int, norm: Norm = "batch") -> None:
+        super().__init__(size, width, norm)
+        self.generator = FusingGenerator(width)

@@ -37,7 +37,7 @@ class Settings:
     size: int = 64
     width: int = 16
     sources: int = 2  # pictures that a face is embedded from, at most: 1, 2, ... in turn
-    batch: int = 8
+    batch: int = 16
     rate: float = 1e-3  # Adam's, of the networks
     rate_discriminator: float = 2e-4
     beta1: float = 0.5
@@ -48,10 +48,10 @@ class Settings:
     losses: dict[str, float] = field(
         default_factory=lambda: {"l1": 1.0, "pyramid": 1.0, "adversarial": 0.02, "feature-matching": 0.2}
     )
-    adversarial_after: int = 1000  # steps without those of them that need a discriminator
-    warped: float = 0.5  # weight of L1 and its pyramid on the face that is warped alone
-    embedded: float = 0.25  # weight of L1 between the faces embedded from different pictures of a person
-    smooth: float = 0.05  # weight of the finest flow's total variation
+    generator_after: int = 600  # steps in which the deforming networks learn alone
+    adversarial_after: int = 2000  # steps without those losses that need a discriminator
+    embedded: float = 0.5  # weight of L1 between the faces embedded from different pictures of a person
+    smooth: float = 0.1  # weight of the finest flow's total variation
     vgg: str | None = None
     bfloat16: bool = False
     seed: int = 0

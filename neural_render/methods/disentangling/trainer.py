@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from neural_render.corpus import Faces
@@ -15,21 +17,31 @@ from neural_render.losses.base import Context
 from neural_render.losses.objective import Objective
 from neural_render.losses.terms import l1, pyramid_l1, total_variation
 from neural_render.methods.common.people import to_pixels
-from neural_render.methods.disentangling.networks import DisentanglingNetworks
+from neural_render.methods.disentangling.networks import DeformingNetworks, DisentanglingNetworks
 from neural_render.methods.disentangling.settings import Settings
-from neural_render.networks import PatchDiscriminator
+from neural_render.networks import PatchDiscriminator, warp
 from neural_render.networks.norms import gathering_statistics
 from neural_render.training import BaseTrainer
 
 
+def deformed(face: Tensor, flows: Sequence[Tensor], frame: Tensor) -> Tensor:
+    """Mean over the flows' sizes of L1 between the face, warped, and the frame, and L1's pyramid of the finest."""
+    found = []
+    for flow in flows:
+        shown, wanted = (F.interpolate(x, size=flow.shape[1:3], mode="area") for x in (face, frame))
+        found.append(l1(warp(shown, flow), wanted))
+    return sum(found) / len(found) + pyramid_l1(warp(face, flows[-1]), frame)
+
+
 class Trainer(BaseTrainer):
-    """All networks at once, on pictures of one clip; the discriminator joins later and sees the embedded face too.
+    """The deforming networks on pictures of one clip; after a while a generator learns from what they give.
 
     The face that a pose is told against is embedded from other pictures than the face that is posed, as it is of
-    another person when one drives another.
+    another person when one drives another. Deforming is learnt without the generator, whose pictures have no use for
+    flows that are far off, and which would paint what flows should carry.
     """
 
-    watched = ("l1",)
+    watched = ("warped",)
     shown = 6  # columns of a sheet
 
     def __init__(self, settings: Settings, faces: Faces, fabric) -> None:
@@ -41,7 +53,10 @@ class Trainer(BaseTrainer):
         self.direct = [name for name in self.objective.terms if name not in self.discriminated]
         with self.random(-1):
             networks, discriminator = DisentanglingNetworks(s.size, s.width), PatchDiscriminator(3, 3, s.width)
-        self.add("networks", networks, lambda p: self._adam(p, s.rate), averaged=True)
+        deforming = DeformingNetworks(s.size, s.width)
+        deforming.embedder, deforming.pose = networks.embedder, networks.pose
+        self.add("deforming", deforming, lambda p: self._adam(p, s.rate), averaged=True)
+        self.add("generator", networks.generator, lambda p: self._adam(p, s.rate), averaged=True)
         self.add("discriminator", discriminator, lambda p: self._adam(p, s.rate_discriminator), methods=("compare",))
 
     def _adam(self, parameters, rate: float) -> torch.optim.Optimizer:
@@ -58,17 +73,26 @@ class Trainer(BaseTrainer):
     def losses(self) -> dict[str, Tensor]:
         s = self.settings
         sources, others, frame = self.pictures(self.step)
-        self.modules["networks"].train()
-        made, warped, face, other, flow = self.networks["networks"](sources, others, frame)
+        self.modules["deforming"].train()
+        face, other, flows = self.networks["deforming"](sources, others, frame)
+        values = {
+            "warped": deformed(face, flows, frame),
+            "embedded": l1(face, other),
+            "smooth": total_variation(flows[-1].movedim(-1, 1)) / s.size**2,
+        }
+        self.update("deforming", values["warped"] + s.embedded * values["embedded"] + s.smooth * values["smooth"])
+        if self.step >= s.generator_after:
+            values |= self._paint(face.detach(), [flow.detach() for flow in flows], frame)
+        return values
+
+    def _paint(self, face: Tensor, flows: Sequence[Tensor], frame: Tensor) -> dict[str, Tensor]:
+        """The generator's step, from what the deforming networks gave."""
+        made, _ = self.networks["generator"](face, flows)
         total, values = self.objective(Context(made, frame), self.direct)
-        values["warped"] = l1(warped, frame) + pyramid_l1(warped, frame)
-        values["embedded"] = l1(face, other)
-        values["smooth"] = total_variation(flow.movedim(-1, 1)) / s.size**2
-        total = total + s.warped * values["warped"] + s.embedded * values["embedded"] + s.smooth * values["smooth"]
-        if self.discriminated and self.step >= s.adversarial_after:
-            direction, judged = self._discriminate(face.detach(), made.detach(), frame)
+        if self.discriminated and self.step >= self.settings.adversarial_after:
+            direction, judged = self._discriminate(face, made.detach(), frame)
             total, values = total + (made * direction).sum(), values | judged
-        self.update("networks", total)
+        self.update("generator", total)
         return values
 
     def _discriminate(self, face: Tensor, made: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -87,11 +111,13 @@ class Trainer(BaseTrainer):
     @torch.no_grad()
     def final(self, batches: int = 24) -> DisentanglingNetworks:
         """The averaged networks, whose normalisation knows their own statistics."""
-        networks = copy.deepcopy(self.averages["networks"])
-        with gathering_statistics(networks), self.fabric.autocast():
+        networks = DisentanglingNetworks(self.settings.size, self.settings.width).to(self.device)
+        averages = copy.deepcopy(self.averages["deforming"]), self.averages["generator"]
+        with gathering_statistics(averages[0]), self.fabric.autocast():
             for step in range(batches):
-                networks(*self.pictures(step))
-        return networks
+                averages[0](*self.pictures(step))
+        networks.embedder, networks.pose, networks.generator = averages[0].embedder, averages[0].pose, averages[1]
+        return networks.eval()
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {f"networks.{k}": v for k, v in self.final().state_dict().items()}
@@ -104,7 +130,7 @@ class Trainer(BaseTrainer):
         shown = self.faces.pictures(rows).to(self.device)
         sources, others, frame = shown[:, 1:3], shown[:, 3:], shown[:, 0]
         networks = self.final(4)
-        made, _, face, _, _ = networks(sources, others, frame)
-        crossed = networks(sources, others.roll(1, 0), frame.roll(1, 0))[0]
-        parts = (sources[:, 0], face, frame, made, crossed)
+        face, _, flows = networks(sources, others, frame)
+        _, _, crossed = networks(sources, others.roll(1, 0), frame.roll(1, 0))
+        parts = (sources[:, 0], face, frame, networks.generator(face, flows)[0], networks.generator(face, crossed)[0])
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])

@@ -46,6 +46,7 @@ class Marks:
 
     head: np.ndarray  # (V,) 1 on what moves as the head does, 0 on the neck
     inside: np.ndarray  # (V,) bool, the inside of the mouth
+    brows: np.ndarray  # (V,) bool
     inner: tuple[np.ndarray, ...]  # a part (V,) bool: what only shows when it's open
     parts: tuple[np.ndarray, ...]  # a part (V,): 0 to 1, how far it covers
 
@@ -65,7 +66,7 @@ class Marks:
             weights.append(weight.astype(np.float32))
         head = 1 - region(model, ("neck",)).astype(np.float32)
         inner = tuple(region(model, part.inside) for part in parts)
-        return cls(head, region(model, INSIDE), inner, tuple(weights))
+        return cls(head, region(model, INSIDE), region(model, ("brows",)), inner, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -353,9 +354,10 @@ class Patch(Canvas):
         self.part, marks = surface.policy.parts[number], surface.marks
         pixels = surface.pixels[marks.parts[number] > 0]
         super().__init__(surface, pixels.min(0), pixels.max(0), surface.policy.resolution)
-        fields = self.of(np.stack([marks.parts[number], marks.inside, surface.front, marks.inner[number]], 1))
+        shown = [marks.parts[number], marks.inside, surface.front, marks.inner[number], marks.brows]
+        fields = self.of(np.stack(shown, 1))
         self.alpha, self.inside = fields[..., 0], fields[..., 1] > 0.5
-        self.front, self.inner = fields[..., 2], fields[..., 3] > 0.1
+        self.front, self.inner, self.brows = fields[..., 2], fields[..., 3] > 0.1, fields[..., 4] > 0.1
 
     def of_source(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """What a source shows of it, relit: (h, w, 3) float32, 0 to 255, and (h, w) 0 to 1, how far it covers."""
@@ -372,7 +374,8 @@ class Patch(Canvas):
         cover = self.alpha * np.where(known, 1 - hidden(fields[..., 5], self.front, self.policy), 1)
         folded = self._folded(near[..., :2])
         if folded.sum() > 0.02 * folded.size:
-            around = self.full(self.mesh & ~self.inner & (folded < 0.02)) > 0.9
+            skin = self.mesh & ~self.inner & ~self.brows  # a lid isn't dark with the hair above it
+            around = self.full(skin & (folded < 0.02)) > 0.9
             smooth = self.policy.smoothed * self.full(folded)[..., None]
             taken = taken + smooth * (filled(taken, around) - taken)
         return taken, self.full(np.maximum(cover, folded))
@@ -385,7 +388,7 @@ class Patch(Canvas):
         place = self.place + motion
         down, right = (np.gradient(place, axis=axis) * np.float32(self.scale) for axis in (0, 1))
         area = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0])  # in the source, of a pixel here
-        folded = (self.mesh & ~self.inner) * (1 - step(area, *self.policy.folded))
+        folded = (self.mesh & ~self.inner) * self.alpha * (1 - step(area, *self.policy.folded))
         folded = cv2.dilate(folded.astype(np.float32), np.ones((3, 3), np.uint8))
         return cv2.GaussianBlur(folded, (0, 0), max(0.5, self.policy.lashes * self.surface.height * self.scale))
 

@@ -130,6 +130,7 @@ class Face2Face(Method):
                 with torch.inference_mode():
                     mine = person.own(own, picture)
                     vertices = layers.vertices_of(person.model, wanted[k])
-                    yield painter(wanted[k], vertices, mine, base[k], [shares[k] for shares in parts], inside)
+                    made = painter(wanted[k], vertices, mine, base[k], [shares[k] for shares in parts], inside)
+                yield made  # outside of the mode, which would be that of whoever takes the frame
         finally:
             cursor.close()

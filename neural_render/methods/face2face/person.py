@@ -86,6 +86,11 @@ class Person:
         frames = tracked.numpy()[rows]
         wanted, pictures = set(frames.tolist()), []
         for index, _time, rgb in clip.frames:
+            if rgb.shape[:2] != (track.height, track.width):
+                raise PortraitError(
+                    f"target: expected frames of {track.width} x {track.height} as in its track, "
+                    f"got {rgb.shape[1]} x {rgb.shape[0]}; give the target clip"
+                )
             if index in wanted:
                 small = rgb if scale == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
                 pictures.append(np.ascontiguousarray(small))

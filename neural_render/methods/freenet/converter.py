@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from neural_render.methods.common.linear_map import linear_map
 
+REACH = 0.1  # of a head's unit, by which the networks' 1 moves a point: a step of Adam's is not to move it further
+
 
 def layers(*widths: int, last: bool = False) -> nn.Sequential:
     """Linear layers of these widths with leaky ReLU 0.2 between them, and after the last one where ``last`` says so."""
@@ -54,7 +56,7 @@ class LandmarkConverter(nn.Module):
 
     def forward(self, driver: Tensor, person: Tensor) -> Tensor:
         x, own = (driver - self.shape).flatten(1), (person - self.shape).flatten(1)
-        offsets = self.to_offsets(torch.cat([self.of_driver(x), self.of_person(own)], 1))
+        offsets = REACH * self.to_offsets(torch.cat([self.of_driver(x), self.of_person(own)], 1))
         return person + (offsets + self.straight(torch.cat([x, own], 1))).view_as(person)
 
 

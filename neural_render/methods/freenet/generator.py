@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from neural_render.methods.common.carrying import carried
+from neural_render.methods.common.contours import dots
 from neural_render.networks import initialize_normal, make_norm
 
 MARKS = 16  # channels of the encoded landmarks
+NEAR = 0.1  # of half a crop, in which points lead what is around them
 GIVEN_AT = (2, 5, 8)  # the blocks, of nine, that see them: the third, sixth and ninth
 
 
@@ -28,11 +31,14 @@ class GeometryBlock(nn.Module):
 
 
 class GeometryGenerator(nn.Module):
-    """A reference (N, 3, S, S) in [-1, 1] and dots (N, 1, S, S) in [0, 1] -> (N, 3, S, S) in [-1, 1].
+    """A reference (N, 3, S, S) in [-1, 1], its points (N, P, 2) and the wanted ones -> (N, 3, S, S) in [-1, 1].
 
     Zhang et al., CVPR 2020, Sec. 3.3: c7s1-64, d128, d256, nine blocks of which three see the landmarks, u128, u64,
-    c7s1-3. Channels scale with ``width``, 64 in the paper. Where this departs from it: the landmarks are drawn at the
-    picture's size and halved twice by their encoder, as at a quarter of 64 px the dots would run into one.
+    c7s1-3. Channels scale with ``width``, 64 in the paper. Where this departs from it: the reference is carried along
+    with its points to the wanted ones before it is encoded, and the last layer says beside colours how much of that
+    shows through; the paper's heads look into three cameras, and where they turn freely the blocks, which add to what
+    lies at a place, have to paint all anew. And the landmarks are drawn at the picture's size and halved twice by their
+    encoder, as at a quarter of 64 px the dots would run into one.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -56,12 +62,14 @@ class GeometryGenerator(nn.Module):
         for a in (4 * width, 2 * width):
             up = nn.ConvTranspose2d(a, a // 2, 3, stride=2, padding=1, output_padding=1, bias=False)
             decoder += [up, *finish(a // 2)]
-        decoder += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7)]
+        decoder += [nn.ReflectionPad2d(3), nn.Conv2d(width, 4, 7)]
         self.decoder = nn.Sequential(*decoder)
         initialize_normal(self)
 
-    def forward(self, reference: Tensor, dots: Tensor) -> Tensor:
-        x, marks = self.encoder(reference), self.marks(dots)
+    def forward(self, reference: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+        moved = carried(reference, own, wanted, NEAR)
+        x, marks = self.encoder(moved), self.marks(dots(wanted, reference.shape[-1]))
         for k, block in enumerate(self.blocks):
             x = block(torch.cat([x, marks], 1) if k in GIVEN_AT else x)
-        return torch.tanh(self.decoder(x).float())
+        colours, shown = self.decoder(x).float().split([3, 1], 1)
+        return torch.lerp(torch.tanh(colours), moved, torch.sigmoid(shown))

@@ -14,12 +14,11 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from neural_render.corpus.faces import UNKNOWN, Faces
 from neural_render.losses.objective import check_losses
-from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.contours import Contours, check_scheme, dots, followed
+from neural_render.methods.common.contours import Contours, check_scheme, followed
 from neural_render.methods.common.head_frame import HeadFrame, placed
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces
+from neural_render.methods.common.people import sources, to_pixels, train_on_faces, vgg_there
 from neural_render.methods.freenet.converter import LandmarkConverter
 from neural_render.methods.freenet.generator import GeometryGenerator
 from neural_render.methods.freenet.settings import Settings
@@ -80,10 +79,7 @@ class FReeNet(Method):
             size=o.size, width=o.width, points=o.points, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
             losses={**base.losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
-        if not available(o.vgg):
-            report(
-                Event("faces", 0, len(clips), "clips", "VGG-16's weights aren't there: the triplet loss is left out")
-            )
+        vgg_there(o.vgg, "the triplet loss", report)
 
         def make(faces: Faces, fabric) -> Trainer:
             if (faces.performance == UNKNOWN).all():
@@ -127,4 +123,4 @@ def frames(generator: GeometryGenerator, pictures: Tensor, own: Tensor, wanted: 
     """For landmarks (F, P, 2), of a person's pictures (K, 3, S, S) the one whose landmarks are nearest, with those."""
     for points in wanted[:, None]:
         nearest = (own - points).square().sum((1, 2)).argmin()
-        yield to_pixels(generator(pictures[nearest][None], dots(points.to(pictures), pictures.shape[-1])))[0]
+        yield to_pixels(generator(pictures[nearest][None], own[nearest][None].to(pictures), points.to(pictures)))[0]

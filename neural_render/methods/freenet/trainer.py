@@ -122,7 +122,8 @@ class Trainer(BaseTrainer):
         rows = self.share(self.faces.pairs(self.step, s.batch, s.seed))
         reference, real = self.faces.pictures(rows).to(self.device).unbind(1)
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
-        made = generator(reference, dots(self.points(rows[:, 1]), s.size))
+        own, wanted = self.points(rows).unbind(1)
+        made = generator(reference, own, wanted)
         fake, true = discriminator.compare(reference, made.detach(), real)
         on_discriminator = self.picture_judge.discriminator(true[-1], fake[-1])
         self.update("discriminator", on_discriminator)
@@ -144,9 +145,9 @@ class Trainer(BaseTrainer):
                 self.frame.fitted(convert, driver, reference_of),
                 self.frame.fitted(convert, own, driver),
             )
-        generate, size = self.networks["generator"], self.settings.size
-        like = generate(reference, dots(as_own, size))
-        unlike = generate(self.faces.pictures(others).to(self.device), dots(as_others, size))
+        generate = self.networks["generator"]
+        like = generate(reference, reference_of, as_own)
+        unlike = generate(self.faces.pictures(others).to(self.device), driver, as_others)
         return triplet(self.vgg, made, like, unlike)
 
     def weights(self) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
@@ -162,7 +163,7 @@ class Trainer(BaseTrainer):
         own, driver = self.points(rows[:, 0]), self.points(np.roll(rows[:, 1], 1))
         fitted = self.frame.fitted(self.averages["converter"], driver, own)
         size = self.settings.size
-        made = self.averages["generator"](reference, dots(fitted, size))
+        made = self.averages["generator"](reference, own, fitted)
         shown = [(2 * dots(p, size) - 1).expand(-1, 3, -1, -1) for p in (driver, fitted)]
         parts = (reference, *shown, made)
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])

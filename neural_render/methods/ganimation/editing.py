@@ -15,6 +15,7 @@ from geometry.color import to_uint8
 from neural_render.images import Crop
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.common.people import sources
+from neural_render.methods.ganimation.alignment import cut, places
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
 
@@ -41,7 +42,7 @@ class Editor:
         self.crop, self.picture = seen.crop, seen.pictures
         self.photograph = next(rgb for index, _, rgb in target.frames if index == seen.frames[0])
         with torch.inference_mode():
-            self.own = critic(self.picture)[1][0].clamp(0, 1)  # (K,): the units that it shows, as the critic reads them
+            self.own = read(critic, weights, self.picture, seen.landmarks)[0]  # (K,): the units that it shows
 
     def wanted(self, driver: ActionUnits) -> Tensor:
         """(F, K), 0 to 1: a driver's units, those that it doesn't name or know being the photograph's own.
@@ -82,6 +83,12 @@ class Editor:
         made = torch.lerp((colours + 1) / 2, own, kept)
         out[rows, columns] = to_uint8(made).movedim(0, -1).cpu().numpy()
         return out
+
+
+def read(critic: UnitCritic, weights: Weights, pictures: Tensor, landmarks: np.ndarray) -> Tensor:
+    """(N, K), 0 to 1: the units of pictures (N, 3, S, S), as the critic reads them; landmarks: (N, L, 2) in these."""
+    found = places(weights.tensors["face"], torch.from_numpy(landmarks).float()).to(pictures.device)
+    return critic(cut(pictures, found))[1].clamp(0, 1)
 
 
 def rim(crop: Crop, device: torch.device) -> Tensor:

@@ -19,6 +19,26 @@ class Edit(NamedTuple):
     colours: Tensor  # (N, 3, H, W) in [-1, 1]: what takes the rest's place
 
 
+SLOW = (
+    0.1  # times what the heads say: a step of Adam's changes all their weights, and would close a mask in tens of steps
+)
+
+
+class UnitScale(nn.Module):
+    """Units (N, K), 0 to 1, as networks get and give them: less their mean in a corpus, in standard deviations."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(units))
+        self.register_buffer("spread", torch.ones(units))
+
+    def told(self, units: Tensor) -> Tensor:
+        return (units - self.middle) / self.spread
+
+    def meant(self, told: Tensor) -> Tensor:
+        return self.middle + self.spread * told
+
+
 class EditGenerator(nn.Module):
     """A picture and the units that it should show to an edit (Pumarola et al., ECCV 2018, Sec. 4.1 and 5.1).
 
@@ -27,8 +47,10 @@ class EditGenerator(nn.Module):
     the paper. H and W are multiples of four.
 
     Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
-    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: that
-    convolution has no instance normalisation, which would take just such a number away.
+    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: no instance
+    normalisation follows, which would take just such a number away; units are on their `UnitScale`; and colours are the
+    picture with something added, which begins at nothing. Colours that have to be painted first are nowhere as good as
+    the picture, and the mask closes over them.
     """
 
     def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:
@@ -39,6 +61,7 @@ class EditGenerator(nn.Module):
 
         self.from_picture = nn.Conv2d(3, width, 7, padding=3)
         self.from_units = nn.Linear(units, width, bias=False)
+        self.scale = UnitScale(units)
         layers: list[nn.Module] = [nn.ReLU(inplace=True)]
         for a in (width, 2 * width):
             layers += [nn.Conv2d(a, 2 * a, 4, stride=2, padding=1, bias=False), *finish(2 * a)]
@@ -49,12 +72,14 @@ class EditGenerator(nn.Module):
         self.to_colours = nn.Conv2d(width, 3, 7, padding=3, bias=False)
         self.to_kept = nn.Conv2d(width, 1, 7, padding=3, bias=False)
         initialize_normal(self)
-        nn.init.normal_(self.from_units.weight, 0.0, 7 * 0.02)  # the sum of 7 x 7 weights of the others' start
+        nn.init.zeros_(self.to_colours.weight)
+        nn.init.normal_(self.from_units.weight, 0.0, 0.03)  # so that picture and units say as much at first
 
     def forward(self, picture: Tensor, units: Tensor) -> Edit:
         """picture (N, 3, H, W) in [-1, 1]; units (N, K), 0 to 1."""
-        x = self.body(self.from_picture(picture) + self.from_units(units)[..., None, None])
-        kept, colours = torch.sigmoid(self.to_kept(x).float()), torch.tanh(self.to_colours(x).float())
+        x = self.body(self.from_picture(picture) + self.from_units(self.scale.told(units))[..., None, None])
+        kept, painted = torch.sigmoid(SLOW * self.to_kept(x).float()), torch.tanh(SLOW * self.to_colours(x).float())
+        colours = (picture.float() + painted).clamp(-1, 1)
         return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
 
     def there_and_back(self, picture: Tensor, wanted: Tensor, own: Tensor) -> tuple[Edit, Edit]:
@@ -68,6 +93,9 @@ class UnitCritic(nn.Module):
 
     Halves the picture down to 2 px by 4 x 4 convolutions with leaky ReLU 0.01, ``width`` * (1, 2, 4, ...) channels and
     no normalisation; two heads, without biases (the paper's six layers are for 128 px).
+
+    Units are told on their `UnitScale`, over the root of how many features tell them: a step of Adam's moves all those
+    features' weights, and what it moves the reading by is otherwise many times what there is to read.
     """
 
     def __init__(self, units: int, size: int = 128, width: int = 64) -> None:
@@ -82,6 +110,7 @@ class UnitCritic(nn.Module):
         last = width * 2 ** (levels - 1)
         self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
         self.to_units = nn.Conv2d(last, units, 2, bias=False)
+        self.scale = UnitScale(units)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
                 nn.init.kaiming_normal_(layer.weight, 0.01)
@@ -89,7 +118,8 @@ class UnitCritic(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
         x = self.body(pictures)
-        return self.to_score(x).float(), self.to_units(x).float().flatten(1)
+        told = self.to_units(x).float().flatten(1) / self.to_units.weight[0].numel() ** 0.5
+        return self.to_score(x).float(), self.scale.meant(told)
 
     def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.

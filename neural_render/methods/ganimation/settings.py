@@ -36,18 +36,21 @@ class Settings:
     critic: int = 32
     batch: int = 8  # the paper's is 25
     more: int = 32  # pictures, beside the batch, whose units alone the critic reads in a step: that costs little
-    rate: float = 4e-4  # Adam's, of both networks; the paper's is 1e-4
+    rate: float = 4e-4  # Adam's, of the generator; the paper's is 1e-4
+    critic_rate: float = 1e-3  # of the critic
     beta1: float = 0.5
     beta2: float = 0.999
-    units_first: int = 1500  # steps at the start in which the critic learns to read units, and nothing else is done
-    critic_steps: int = 3  # for each of the generator's; the paper has 5
+    units_first: int = 1200  # steps at the start in which the critic learns to read units, and nothing else is done
+    critic_steps: int = 1  # for each of the generator's; the paper has 5
     penalty: float = 10.0  # weight of the critic's gradient penalty; its score's is 1
-    units: float = 160.0  # of the squared error of units; the released code's 4000 over its batch
+    units: float = (
+        2.0  # of the squared error of units, in standard deviations; the released code's 160 for those of 0.11
+    )
     cycle: float = 10.0  # of L1 between a picture and its edit undone
     kept: float = 0.1  # of how much is kept on average
     smooth: float = 2.5e-4  # of a mask's summed differences; the released code's 1e-5 times its batch
     noise: float = 0.1  # wanted units are somebody's, up to so much more or less
     clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip
-    ema: float = 0.998  # decay of the averaged generator, which is the one that is kept
+    ema: float = 0.99  # decay of the averaged generator, which is the one that is kept
     bfloat16: bool = False
     seed: int = 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from neural_render.networks import AdaIN, DownModule, identity_grid, warp
 
 HIDDEN = 256  # of the motion encoder's layers
+CHANGES = 4.0  # times changes from frame to frame are as D_tmp sees them, about as large as pictures then
 FLOW = 1.0  # farthest that a pixel comes from, of a picture's half side
 
 
@@ -144,36 +145,44 @@ class Judge(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
+        self.layers = nn.ModuleList([
             DownModule(inputs, width, "none"), DownModule(width, 2 * width, "instance"),
             DownModule(2 * width, 4 * width, "instance"), nn.Conv2d(4 * width, 1, 3, padding=1),
-        )  # fmt: skip
+        ])  # fmt: skip
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).float()
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Each layer's activations, the logits last."""
+        found = []
+        for layer in self.layers:
+            x = layer(x)
+            found.append(x)
+        return [*found[:-1], x.float()]
 
 
 class Judges(nn.Module):
-    """The discriminators of pictures: D_I of one, D_id of one beside a target's, D_tmp of a sequence's frames."""
+    """The discriminators of pictures: D_I of one, D_id of one beside a target's, D_tmp of a sequence's changes."""
 
     def __init__(self, frames: int, width: int, *, temporal: bool) -> None:
         super().__init__()
         self.picture, self.who = Judge(3, width), Judge(6, width)
-        self.sequence = Judge(3 * frames, width) if temporal else None
+        self.sequence = Judge(3 * (frames - 1), width) if temporal else None
 
     def compare(
         self, made: Tensor, real: Tensor, target: Tensor, same: Tensor, other: Tensor
-    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    ) -> tuple[dict[str, tuple[Tensor, Tensor, Tensor]], tuple[list[Tensor], list[Tensor]]]:
         """Logits by name: of what is real, of what isn't, and those of the latter that the generator is told of.
+
+        And D_tmp's features, but for its logits, of made and of real sequences; none where there is no D_tmp.
 
         made, real (N, T, 3, S, S); target (N, 3, S, S), same another picture of that person, other one of another.
         """
-        of_made = self.picture(made.flatten(0, 1))
-        found = {"picture": (self.picture(real.flatten(0, 1)), of_made, of_made)}
-        who = lambda x: self.who(torch.cat([target, x], 1))  # noqa: E731
+        of_made = self.picture(made.flatten(0, 1))[-1]
+        found = {"picture": (self.picture(real.flatten(0, 1))[-1], of_made, of_made)}
+        who = lambda x: self.who(torch.cat([target, x], 1))[-1]  # noqa: E731
         of_made = who(made[:, 0])
         found["who"] = (who(same), torch.cat([of_made, who(other)]), of_made)
-        if self.sequence is not None:
-            of_made = self.sequence(made.flatten(1, 2))
-            found["sequence"] = (self.sequence(real.flatten(1, 2)), of_made, of_made)
-        return found
+        if self.sequence is None:
+            return found, ([], [])
+        of_made, of_real = (self.sequence(CHANGES * x.diff(dim=1).flatten(1, 2)) for x in (made, real))
+        found["sequence"] = (of_real[-1], of_made[-1], of_made[-1])
+        return found, (of_made[:-1], of_real[:-1])

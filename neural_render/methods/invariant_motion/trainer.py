@@ -15,6 +15,7 @@ from neural_render.corpus import Faces
 from neural_render.losses.adversarial import adversarial
 from neural_render.losses.base import Context
 from neural_render.losses.objective import Objective
+from neural_render.losses.terms import feature_matching
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.invariant_motion.networks import Judges, MotionNetworks, PeopleClassifier
 from neural_render.methods.invariant_motion.sampling import Sequences, moments, sequences
@@ -99,7 +100,7 @@ class Trainer(BaseTrainer):
             values["alike"] = told_apart(one, other, s.temperature)
             total = total + s.alike * values["alike"]
         if self.step >= s.adversarial_after:
-            direction, others = self._judge(made.detach(), picture(drawn.driver), target, picture(drawn.same))
+            direction, others = self._judge(made.detach(), real, known, target, picture(drawn.same))
             total, values = total + (made * direction).sum(), {**values, **others}
         self.update("networks", total)
         return values
@@ -110,14 +111,22 @@ class Trainer(BaseTrainer):
         self.update("classifier", loss)
         return loss
 
-    def _judge(self, made: Tensor, real: Tensor, target: Tensor, same: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Trains the judges; the gradient in ``made`` of what they say of it, and the losses."""
-        made = made.requires_grad_()
+    def _judge(
+        self, made: Tensor, real: Tensor, known: Tensor, target: Tensor, same: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Trains the judges; the gradient in ``made`` of what they say of it, and the losses.
+
+        real: true sequences, those that should have been made where ``known`` (N,).
+        """
+        made, pair, s = made.requires_grad_(), self.adversarial, self.settings
         with self.fabric.autocast():
-            found = self.networks["judges"].compare(made, real, target, same, target.roll(1, 0))
-        pair = self.adversarial
+            found, features = self.networks["judges"].compare(made, real, target, same, target.roll(1, 0))
         values = {name: pair.generator(on_made) for name, (_, _, on_made) in found.items()}
-        self.fabric.backward(self.settings.adversarial * sum(values.values()), inputs=[made], retain_graph=True)
+        total = s.adversarial * sum(values.values())
+        if s.temporal:
+            values["changes"] = feature_matching(*([f[known] for f in of] for of in features))
+            total = total + s.matching * values["changes"]
+        self.fabric.backward(total, inputs=[made], retain_graph=True)
         own = sum(pair.discriminator(on_real, on_fake) for on_real, on_fake, _ in found.values())
         self.update("judges", own)
         return made.grad, {**values, "judges": own.detach()}

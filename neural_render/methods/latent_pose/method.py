@@ -84,8 +84,10 @@ class LatentPose(Method):
         if len(people := {clip.person for clip in references}) > 1:
             raise PortraitError(f"references: expected one person's, got {len(people)} people's")
         settings = self._settings(
-            Settings(size=h.size, width=h.width, pose=h.pose, pictures=0, rate_discriminator=8e-4, ema=0.95),
-            options, report,
+            Settings(
+                size=h.size, width=h.width, pose=h.pose, pictures=0, rate=5e-4, rate_discriminator=8e-4, beta1=0.0,
+                adversarial_after=0, ema=0.95,
+            ), options, report,
         )  # fmt: skip
         frames = sum(clip.count or 1 for clip in references)
 

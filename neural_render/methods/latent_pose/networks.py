@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neural_render.networks import AdaIN, add_spectral_norm
+from neural_render.networks import AdaIN
 from neural_render.networks.encoders import MobileEncoder, ResNeXtEncoder
+from neural_render.networks.norms import SharedBatchNorm2d
 
 
 class StyledBlock(nn.Module):
@@ -32,8 +33,8 @@ class StyledGenerator(nn.Module):
     """Codes (N, codes) to pictures (N, 3, size, size) in [-1.5, 1.5] and foregrounds (N, 1, size, size) in [0, 1].
 
     A learned constant of 4 x 4, two residual blocks, then a block for each doubling; channels are at most 8 * width,
-    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer. Spectral norm
-    throughout (Burkov et al., CVPR 2020, Sec. 3.2).
+    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer (Burkov et al.,
+    CVPR 2020, Sec. 3.2). The paper has spectral norm throughout, which bounds how much of the codes is heard, too.
     """
 
     def __init__(self, codes: int, size: int = 256, width: int = 64) -> None:
@@ -49,7 +50,6 @@ class StyledGenerator(nn.Module):
         self.blocks = nn.ModuleList([*still, *up])
         self.last = AdaIN(width, codes)
         self.to_picture = nn.Conv2d(width, 4, 3, padding=1)
-        add_spectral_norm(self)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         style = self.to_style(codes)
@@ -60,6 +60,21 @@ class StyledGenerator(nn.Module):
         return 1.5 * x[:, :3], (x[:, 3:] + 1) / 2
 
 
+class SpreadCodes(nn.Module):
+    """An encoder's codes, less their mean over pictures and in standard deviations, by batch normalisation.
+
+    A new encoder's codes are nearly the same whatever it sees. A generator that is told those learns the mean face, and
+    stays there.
+    """
+
+    def __init__(self, encoder: nn.Module, codes: int) -> None:
+        super().__init__()
+        self.encoder, self.spread = encoder, SharedBatchNorm2d(codes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.spread(self.encoder(pictures).float()[..., None, None]).flatten(1)
+
+
 class LatentPoseNetworks(nn.Module):
     """Both encoders and the generator.
 
@@ -68,8 +83,8 @@ class LatentPoseNetworks(nn.Module):
 
     def __init__(self, size: int = 256, width: int = 64, pose: int = 256) -> None:
         super().__init__()
-        self.of_person = ResNeXtEncoder(8 * width, width)
-        self.of_pose = MobileEncoder(pose, width)
+        self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch"), 8 * width)
+        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch"), pose)
         self.generator = StyledGenerator(8 * width + pose, size, width)
 
     def people(self, pictures: Tensor) -> Tensor:

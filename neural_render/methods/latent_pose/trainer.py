@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from neural_render.methods.latent_pose.augmentation import disguised, shifted
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.networks import LatentPoseNetworks
 from neural_render.methods.latent_pose.settings import Settings
+from neural_render.networks.norms import gathering_statistics
 from neural_render.networks.projection import ProjectionDiscriminator
 from neural_render.training import BaseTrainer
 
@@ -67,6 +69,7 @@ class Trainer(BaseTrainer):
         s = self.settings
         rows = self.share(self.faces.pairs(self.step, s.batch, s.seed, 1 + s.pictures))
         posed, mask = self.faces.pictures(rows[:, 0]), self.foregrounds.masks(rows[:, 0])
+        self.modules["networks"].train()
         posed, mask = shifted(torch.cat([posed, mask], 1).to(self.device)).split([3, 1], 1)
         real = (posed + 1) * mask - 1
         made, foreground, first = self.draw(rows[:, 1:], disguised(posed))
@@ -74,11 +77,12 @@ class Trainer(BaseTrainer):
         total, values = self.objective(Context(made, real), self.direct)
         values["dice"] = dice(foreground, mask)
         total = total + s.dice * values["dice"]
-        direction, others, known = self._discriminate(made.detach(), real, self.embedded(rows[:, 0]))
-        total, values = total + (made * direction).sum(), {**values, **others}
-        if first is not None:
-            values["match"] = l1(first, known)
-            total = total + s.match * values["match"]
+        if self.step >= s.adversarial_after:
+            direction, others, known = self._discriminate(made.detach(), real, self.embedded(rows[:, 0]))
+            total, values = total + (made * direction).sum(), {**values, **others}
+            if first is not None:
+                values["match"] = l1(first, known)
+                total = total + s.match * values["match"]
         self.update("networks", total)
         return values
 
@@ -96,18 +100,30 @@ class Trainer(BaseTrainer):
         return made.grad, values, known.detach().float()
 
     @torch.no_grad()
+    def final(self, batches: int = 24) -> LatentPoseNetworks:
+        """The averaged networks, whose normalisation knows their own statistics."""
+        s, networks = self.settings, copy.deepcopy(self.averages["networks"])
+        with self.random(-1), gathering_statistics(networks), self.fabric.autocast():
+            for step in range(batches):
+                rows = self.share(self.faces.pairs(step, s.batch, s.seed, 1 + s.pictures))
+                shown = self.faces.pictures(rows).to(self.device)
+                networks.people(shown[:, 1:])
+                networks.of_pose(disguised(shown[:, 0]))
+        return networks
+
+    @torch.no_grad()
     def sheet(self) -> np.ndarray:
         """Rows: people, poses that others show, the people so."""
         rows = self.faces.pairs(0, self.shown, self.settings.seed, 1 + self.settings.pictures)
         posed = self.faces.pictures(rows[:, 0]).roll(1, 0).to(self.device)
         with self.fabric.autocast():
-            made, foreground, _ = self.averages["networks"](self.faces.pictures(rows[:, 1:]).to(self.device), posed)
+            made, foreground, _ = self.final(4)(self.faces.pictures(rows[:, 1:]).to(self.device), posed)
         parts = (self.faces.pictures(rows[:, 1]), posed, made, 2 * foreground.expand_as(made) - 1)
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         s = self.settings
-        tensors = {f"networks.{k}": v for k, v in self.averages["networks"].state_dict().items()}
+        tensors = {f"networks.{k}": v for k, v in self.final().state_dict().items()}
         tensors |= {f"discriminator.{k}": v for k, v in self.modules["discriminator"].state_dict().items()}
         del tensors["discriminator.embeddings.weight"]  # of clips that nobody asks for again
         return tensors, {"size": s.size, "width": s.width, "pose": s.pose}

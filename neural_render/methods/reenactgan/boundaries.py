@@ -26,13 +26,13 @@ class Boundaries:
         return heatmaps(points.cpu().numpy(), self.contours.lines, self.side).to(points.device)
 
     def resting(self, points: Tensor, people: Tensor) -> Tensor:
-        """(M, K, side, side): of each of M people, numbered in ``people`` (N,), the mean face without its poses."""
+        """(M, P, 2): of each of M people, numbered in ``people`` (N,), the mean face's points without its poses."""
         heads, _ = self.heads.split(points)
         count = int(people.max()) + 1
         sums = heads.new_zeros(count, *heads.shape[1:]).index_add_(0, people, heads)
         mean = sums / people.bincount(minlength=count).clamp_min(1)[:, None, None]
         front = HeadPose(torch.eye(3).expand(count, 3, 3), mean.new_full((count,), RESTING), mean.new_zeros(count, 2))
-        return self.drawn(self.heads.place(mean, front))
+        return self.heads.place(mean, front)
 
 
 def jittered(points: Tensor, settings: Settings, draw: np.random.Generator) -> Tensor:

@@ -9,16 +9,17 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from foundation.errors import PortraitError
-from foundation.progress import Event, Report, ignore
+from foundation.progress import Report, ignore
 from neural_render.corpus import cropped
 from neural_render.losses.perceptual import available
 from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours
-from neural_render.methods.common.people import to_pixels, train_on_faces
-from neural_render.methods.reenactgan.networks import BoundaryEncoder, Decoder, Transformer
+from neural_render.methods.common.people import to_pixels, train_on_faces, vgg_there
+from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Transformer
 from neural_render.methods.reenactgan.person_trainer import PersonTrainer
 from neural_render.methods.reenactgan.settings import Settings
 from neural_render.methods.reenactgan.trainer import CorpusTrainer
@@ -101,9 +102,7 @@ class ReenactGAN(Method):
         people = dict.fromkeys(clip.person for clip in references)
         if len(people) > 1:
             raise PortraitError(f"references: expected clips of one person, got those of {len(people)}: {list(people)}")
-        if not available(options.vgg):
-            note = "VGG-16's weights aren't there: the decoder's perceptual loss is left out"
-            report(Event("faces", 0, len(references), "clips", note))
+        vgg_there(options.vgg, "the decoder's perceptual loss", report)
         settings = self._settings(options, h.size, h.width)
         return train_on_faces(
             self, partial(PersonTrainer, settings, weights), references, out, options, size=h.size, work=work,
@@ -127,13 +126,38 @@ class ReenactGAN(Method):
     @torch.no_grad()
     def _frames(weights: Weights, driver: Clip, device: torch.device) -> Iterator[np.ndarray]:
         h, settings = weights.header, Settings(size=weights.header.size)
-        lines, side = len(Contours.of(h.scheme).lines), settings.side
-        encoder = load_network(BoundaryEncoder(lines, h.size, side, h.width), weights, "encoder", device)
-        transformer = load_network(Transformer(lines, h.width), weights, "transformer", device)
-        decoder = load_network(Decoder(lines, h.size, side, h.width), weights, "decoder", device)
-        whose = weights.tensors["target"].to(device)
+        networks = Transfer.of(weights, device)
+        contours = Contours.of(h.scheme)
+        decoder = Decoder(len(contours.lines), h.size, settings.side, h.width)
+        decoder = load_network(decoder, weights, "decoder", device)
         for _, picture, _ in cropped(driver, h.size):
-            maps = encoder.boundary(picture[None].to(device))
-            if driver.person != h.target:
-                maps = transformer(maps, whose)
-            yield to_pixels(decoder(maps))[0]
+            maps = networks.encoder.boundary(picture[None].to(device))
+            yield to_pixels(decoder(maps if driver.person == h.target else networks.transferred(maps)))[0]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A person's weights, without the decoder."""
+
+    encoder: BoundaryEncoder
+    aligner: Aligner
+    transformer: Transformer
+    whose: Tensor  # (1, K, H, H): the person's boundary at rest
+    resting: Tensor  # (1, P, 2)
+
+    @classmethod
+    def of(cls, weights: Weights, device: torch.device | str = "cpu") -> Transfer:
+        h, contours = weights.header, Contours.of(weights.header.scheme)
+        lines, points, side = len(contours.lines), len(contours.points), Settings(size=h.size).side
+        networks = {
+            "encoder": BoundaryEncoder(lines, h.size, side, h.width),
+            "aligner": Aligner(lines, points, side),
+            "transformer": Transformer(lines, points, h.width),
+        }
+        loaded = (load_network(network, weights, name, device) for name, network in networks.items())
+        return cls(*loaded, *(weights.tensors[name].to(device) for name in ("target", "target.points")))
+
+    def transferred(self, maps: Tensor) -> Tensor:
+        """(N, K, H, H): anybody's, as the person's."""
+        whose, resting = (t.expand(len(maps), *t.shape[1:]) for t in (self.whose, self.resting))
+        return self.transformer(maps, self.aligner(maps), whose, resting).maps

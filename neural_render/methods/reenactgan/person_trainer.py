@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from neural_render.corpus import Faces
 from neural_render.losses.perceptual import Perceptual, available
 from neural_render.methods.common.contours import Contours
 from neural_render.methods.common.people import to_pixels
+from neural_render.methods.reenactgan.boundaries import jittered
 from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder
 from neural_render.methods.reenactgan.settings import Settings
-from neural_render.methods.reenactgan.trainer import TransformerTrainer, shown
+from neural_render.methods.reenactgan.trainer import Boundary, TransformerTrainer, shown
 from neural_render.methods.weights import Weights, load_network
 from neural_render.networks import PatchDiscriminator
 from neural_render.training import order
@@ -26,6 +28,7 @@ class PersonTrainer(TransformerTrainer):
     """Goes on from weights of many people, with pictures of one (Wu et al., Sec. 3.3 and 3.5)."""
 
     watched = ("l1",)
+    pace = 0.1  # what many people's pairs taught isn't to be forgotten over one who has none
     columns = 6  # of a sheet
 
     def __init__(self, settings: Settings, weights: Weights, faces: Faces, fabric) -> None:
@@ -43,7 +46,7 @@ class PersonTrainer(TransformerTrainer):
         self.bank, self.bank_people = weights.tensors["bank.points"], weights.tensors["bank.people"]
         self.landmarks = torch.from_numpy(contours.pick(faces.landmarks))
         self.others = self.boundaries.resting(self.bank, self.bank_people)
-        self.target = self.boundaries.resting(self.landmarks, torch.zeros(len(faces), dtype=torch.long))
+        self.resting = self.boundaries.resting(self.landmarks, torch.zeros(len(faces), dtype=torch.long))
         self.perceptual = Perceptual(s.vgg).to(self.device) if s.perceptual and available(s.vgg) else None
         with self.random(-1):
             decoder = Decoder(lines, s.size, s.side, s.width)
@@ -55,12 +58,20 @@ class PersonTrainer(TransformerTrainer):
         s = self.settings
         mine = self.share(order(self.step, s.batch, len(self.faces), s.seed))
         bank = self.share(order(self.step, s.batch, len(self.bank), s.seed + 1))
-        people = self.bank_people[bank]
-        target, others = self.target.to(self.device).expand(len(mine), -1, -1, -1), self.others[people].to(self.device)
-        # There in one step, from the target to the others in the next.
-        sides = [(self.bank[bank], others), (self.landmarks[mine], target)]
-        (points, own), (wanted, whose) = sides if self.step % 2 == 0 else sides[::-1]
-        return self.transform(points, own, wanted, whose) | self.decode(mine)
+        own = partial(self.drawn, self.landmarks[mine], self.resting.expand(len(mine), -1, -1))
+        others = partial(self.drawn, self.bank[bank], self.others[self.bank_people[bank]])
+        draw = np.random.default_rng([s.seed, self.step, self.fabric.global_rank])
+        # From others to the target, in the next step back, and in the one after that nowhere: that has a truth.
+        to_own, away = self.step % 3 == 0, self.step % 3 == 1
+        given, real = (others(draw), own(draw)) if to_own else (own(draw), others(draw) if away else None)
+        paired, real = torch.full((len(mine),), real is None), real or given
+        return self.transform(given, real, real.points, paired) | self.decode(mine)
+
+    def drawn(self, points: Tensor, resting: Tensor, draw: np.random.Generator) -> Boundary:
+        """Of landmarks (N, P, 2), turned, zoomed and shifted by chance, of people with those at rest."""
+        shown = (points := jittered(points, self.settings, draw)), resting
+        maps, whose = (self.boundaries.drawn(p) for p in shown)
+        return Boundary(*(t.to(self.device) for t in (maps, points, whose, resting)))
 
     def decode(self, rows: np.ndarray) -> dict[str, Tensor]:
         """A step of the decoder, from what the encoder finds in the person's pictures."""
@@ -82,10 +93,10 @@ class PersonTrainer(TransformerTrainer):
 
     def weights(self) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         """Of the weights file: what is needed to show the person."""
-        s, parts = self.settings, {"encoder": self.encoder, **self.averages}
+        s, parts = self.settings, {"encoder": self.encoder, "aligner": self.aligner, **self.averages}
         tensors = {f"{n}.{k}": v for n, part in parts.items() for k, v in part.state_dict().items()}
         facts = {"size": s.size, "width": s.width, "scheme": self.contours.scheme, "target": self.faces.people[0]}
-        return tensors | {"target": self.target}, facts
+        return tensors | {"target": self.boundaries.drawn(self.resting), "target.points": self.resting}, facts
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
@@ -94,7 +105,9 @@ class PersonTrainer(TransformerTrainer):
         bank = np.linspace(0, len(self.bank) - 1, count).round().astype(int)
         others = self.boundaries.drawn(self.bank[bank]).to(self.device)
         transformer, decoder = self.averages["transformer"], self.averages["decoder"]
-        made = transformer(others, self.target.to(self.device).expand(count, -1, -1, -1))
+        resting = self.resting.expand(count, -1, -1)
+        own = (t.to(self.device) for t in (self.boundaries.drawn(resting), resting))
+        made = transformer(others, self.bank[bank].to(self.device), *own).maps
         mine = self.encoder.boundary(self.faces.pictures(order(0, count, len(self.faces), 0)).to(self.device))
         parts = (shown(others, size), shown(made, size), decoder(made), shown(mine, size), decoder(mine))
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])

@@ -12,13 +12,15 @@ class Settings:
     size: int = 64  # px of the pictures
     width: int = 16  # channels of the first layers; the paper's have 64, and its hourglasses 256
     batch: int = 8
+    moved: int = 64  # faces a step of whose points alone the transformer learns
     encoder_rate: float = 1e-3  # Adam's
     transformer_rate: float = 1e-3  # the paper's is 2e-4, for days
     rate: float = 2e-4
     judge_rate: float = 1e-4
     ema: float = 0.99
     clip: float = 0.0
-    truth: float = 300.0  # weight of the true boundary, in a corpus where people do the same
+    truth: float = 100.0  # of L1 to the true boundary, in a corpus where people do the same
+    points: float = 100.0  # and to the points that its lines go through
     cycle: float = 10.0  # weights of the transformer's losses beside the adversarial one
     shape: float = 10.0
     l1: float = 100.0  # of the decoder's

@@ -49,7 +49,10 @@ export class Face {
 
   turns(state) {
     const turns = Array.from({ length: this.bones }, () => IDENTITY);
-    this.rig.free.forEach((bone, i) => (turns[bone] = fromVector(...state.joints.subarray(3 * i, 3 * i + 3))));
+    const angles = Float64Array.from(state.joints);
+    for (const [k, ...drive] of this.rig.drives) // an expression may turn joints: jawOpen
+      if (state.expression[k]) drive.forEach((x, j) => (angles[j] += state.expression[k] * x));
+    this.rig.free.forEach((bone, i) => (turns[bone] = fromVector(...angles.subarray(3 * i, 3 * i + 3))));
     this.rig.eyes.forEach((bone, i) => (turns[bone] = fromGaze(state.gaze[2 * i], state.gaze[2 * i + 1])));
     return turns;
   }

@@ -57,13 +57,16 @@ def test_action_units_are_the_tracks_expressions(track, model):
     there = track.tracked.numpy()
     np.testing.assert_allclose(found[there], 5 * jaw[there], atol=1e-6)
     assert np.isnan(units.values[~there]).all()
+
+
+def test_a_blink_is_the_mean_of_both_eyes_and_whole_where_the_lids_meet(track, model):
     both = [model.arkit[name] for name in ("eyeBlinkLeft", "eyeBlinkRight")]
-    p = track.parameters
-    expression = p.expression.clone()
-    expression[:, both] = torch.tensor([1.0, 0.5])
-    winking = Clip.of_track(track.with_parameters(p.replace(expression=expression)), model=model).action_units
-    lids = winking.values[0, winking.names.index("AU45")]
-    assert 3.75 <= lids <= 5  # one is closed, and the other half closed or, where these lids meet sooner, more
+    for right, shown in ((0.0, 0.0), (0.5, 0.5), (0.8, 1.0)):  # these lids meet before the shape's end
+        p = track.parameters
+        expression = p.expression.clone()
+        expression[:, both] = torch.tensor([1.0, right])
+        winking = Clip.of_track(track.with_parameters(p.replace(expression=expression)), model=model).action_units
+        assert winking.values[0, winking.names.index("AU45")] == pytest.approx(5 * (1 + shown) / 2)
 
 
 def test_landmarks_of_a_detector_alone():

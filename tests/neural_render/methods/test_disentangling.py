@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from foundation.errors import PortraitError
 from neural_render.corpus import gather
+from neural_render.losses.terms import pyramid_l1
 from neural_render.methods.base import METHODS
 from neural_render.methods.disentangling.networks import DisentanglingNetworks
 from neural_render.methods.disentangling.settings import Settings
-from neural_render.methods.disentangling.trainer import Trainer
+from neural_render.methods.disentangling.trainer import Trainer, deformed
 from neural_render.networks import warp
 from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import clip_of, people
@@ -58,15 +60,31 @@ def test_at_first_the_warped_face_is_shown():
     assert (made - warped).abs().mean() < 0.2 * warped.abs().mean()
 
 
-def test_it_learns_drawn_people_and_then_meets_a_discriminator(tmp_path):
+def test_deforming_is_learnt_first_then_painting_then_a_discriminator(tmp_path):
     faces = gather(people(2, acts=1, frames=5), tmp_path, 64)
-    settings = Settings(**SMALL, rate=4e-3, sources=1, adversarial_after=10)
+    settings = Settings(**SMALL, rate=4e-3, sources=1, generator_after=20, adversarial_after=22)
     trainer = Trainer(settings, faces, make_fabric("cpu"))
-    history = [trainer.advance() for _ in range(12)]
-    assert np.mean([h["l1"] for h in history[-4:]]) < 0.9 * history[0]["l1"]
-    assert not {"adversarial", "discriminator"} & history[9].keys()
-    assert {"adversarial", "feature-matching", "discriminator"} <= history[10].keys()
+    begun = {k: v.clone() for k, v in trainer.modules["generator"].state_dict().items()}
+    history = [trainer.advance() for _ in range(20)]
+    assert np.mean([h["warped"] for h in history[-5:]]) < 0.9 * history[0]["warped"]
+    assert all(torch.equal(begun[k], v) for k, v in trainer.modules["generator"].state_dict().items())
+    history += [trainer.advance() for _ in range(3)]
+    assert "l1" not in history[19] and "l1" in history[20]
+    assert not {"adversarial", "discriminator"} & history[21].keys()
+    assert {"adversarial", "feature-matching", "discriminator"} <= history[22].keys()
     assert trainer.sheet().shape == (5 * 64, 6 * 64, 3)
+
+
+def test_deforming_is_judged_at_every_size():
+    face, frame = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    flows = [torch.zeros(1, s, s, 2) for s in (8, 16, 32, 64)]
+    assert deformed(face, flows, face).item() == pytest.approx(0, abs=1e-6)
+    for k in range(4):
+        moved = [f + 0.2 * (k == j) for j, f in enumerate(flows)]
+        assert deformed(face, moved, face) > 1e-3
+    means = [(F.avg_pool2d(face, n) - F.avg_pool2d(frame, n)).abs().mean() for n in (8, 4, 2, 1)]
+    expected = sum(means) / 4 + pyramid_l1(face, frame)
+    torch.testing.assert_close(deformed(face, flows, frame), expected)
 
 
 def test_no_face_is_expected_of_pictures_that_are_alike():
@@ -74,7 +92,7 @@ def test_no_face_is_expected_of_pictures_that_are_alike():
     torch.manual_seed(0)
     networks = DisentanglingNetworks(64, 4).eval()
     pictures = torch.rand(2, 2, 3, 64, 64)
-    _, _, face, other, _ = networks(pictures, pictures.flip(1), pictures[:, 0])
+    face, other, _ = networks(pictures, pictures.flip(1), pictures[:, 0])
     torch.testing.assert_close(face, other)
 
 

@@ -27,7 +27,8 @@ SMALL = dict(size=64, width=4, points=16, batch=2)
 def test_networks_are_the_papers():
     with torch.device("meta"):
         generator, converter, judge = GeometryGenerator(), LandmarkConverter(torch.empty(106, 3)), LandmarkJudge(106)
-        made = generator(torch.empty(1, 3, 256, 256), torch.empty(1, 1, 256, 256))
+        points = torch.empty(1, 106, 2)
+        made = generator(torch.empty(1, 3, 256, 256), points, points)
         reference = generator.encoder(torch.empty(1, 3, 256, 256))
         heads = torch.empty(2, 106, 3)
         moved, logits = converter(heads, heads), judge(heads, heads)

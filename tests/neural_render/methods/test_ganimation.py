@@ -84,7 +84,9 @@ def test_total_variation_of_a_step():
 def test_the_critic_learns_to_read_units(tmp_path):
     faces = gather(people(4), tmp_path, 64, action_units=True)
     trainer = Trainer(
-        Settings(width=4, critic=8, batch=4, more=12, rate=3e-3, units_first=15), faces, make_fabric("cpu")
+        Settings(width=4, critic=8, batch=4, more=12, critic_rate=3e-3, units_first=15, critic_steps=3),
+        faces,
+        make_fabric("cpu"),
     )
     history = [trainer.advance() for _ in range(18)]
     assert set(history[0]) == {"units-real"} < history[15].keys() < history[17].keys()

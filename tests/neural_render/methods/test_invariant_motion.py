@@ -54,13 +54,18 @@ def test_a_head_that_moves_takes_its_pixels_along():
     )
 
 
-def test_judges_see_pictures_pairs_and_sequences():
+def test_judges_see_pictures_pairs_and_the_changes_of_sequences():
     made, real, one = torch.rand(2, 3, 3, 64, 64), torch.rand(2, 3, 3, 64, 64), torch.rand(2, 3, 64, 64)
-    found = Judges(3, 4, temporal=True).compare(made, real, one, one, one)
+    judges = Judges(3, 4, temporal=True)
+    found, (of_made, of_real) = judges.compare(made, real, one, one, one)
     shapes = {name: [tuple(t.shape) for t in of] for name, of in found.items()}
     assert shapes["picture"] == [(6, 1, 8, 8)] * 3 and shapes["sequence"] == [(2, 1, 8, 8)] * 3
     assert shapes["who"] == [(2, 1, 8, 8), (4, 1, 8, 8), (2, 1, 8, 8)]
-    assert "sequence" not in Judges(3, 4, temporal=False).compare(made, real, one, one, one)
+    assert [tuple(f.shape) for f in of_real] == [(2, 4, 32, 32), (2, 8, 16, 16), (2, 16, 8, 8)]
+    _, (brighter, _) = judges.compare(made + 0.5, real, one, one, one)  # in all frames: nothing else changes
+    for a, b in zip(brighter, of_made):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+    assert "sequence" not in Judges(3, 4, temporal=False).compare(made, real, one, one, one)[0]
 
 
 def test_losses_of_who_it_is_and_of_what_is_done():
@@ -95,7 +100,9 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     history = [trainer.advance() for _ in range(26)]
     alike = [h["alike"] for h in history]
     assert np.median(alike[8:24]) < 0.8 * np.mean(alike[:3])
-    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "judges"} == set(history[-1])
+    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges"} == set(
+        history[-1]
+    )
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
 
 

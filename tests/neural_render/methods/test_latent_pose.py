@@ -15,7 +15,10 @@ from neural_render.methods.latent_pose.augmentation import disguised, placed
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.method import background, composed
 from neural_render.methods.latent_pose.networks import LatentPoseNetworks
+from neural_render.methods.latent_pose.settings import Settings
+from neural_render.methods.latent_pose.trainer import Trainer
 from neural_render.networks.projection import ProjectionDiscriminator
+from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import clip_of, people
 
 
@@ -43,7 +46,7 @@ def halves(monkeypatch):
 
 def test_networks_are_the_papers():
     with torch.device("meta"):
-        networks, critic = LatentPoseNetworks(), ProjectionDiscriminator(10)
+        networks, critic = LatentPoseNetworks().eval(), ProjectionDiscriminator(10)
         made, foreground, first = networks(torch.empty(1, 2, 3, 256, 256), torch.empty(1, 3, 256, 256))
         found = critic.features(torch.empty(1, 3, 256, 256), torch.empty(1, 512))
     assert (made.shape, foreground.shape, first.shape) == ((1, 3, 256, 256), (1, 1, 256, 256), (1, 512))
@@ -51,8 +54,16 @@ def test_networks_are_the_papers():
     assert networks.generator.constant.shape == (1, 512, 4, 4) and len(networks.generator.blocks) == 2 + 6
     count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
     # torchvision's ResNeXt-50 32x4d and MobileNetV2 have 25,028,904 and 3,504,872, with 1000 outputs each.
-    assert count(networks.of_person) == 25_028_904 - 1000 * 2049 + 512 * 2049
-    assert count(networks.of_pose) == 3_504_872 - 1000 * 1281 + 256 * 1281
+    assert count(networks.of_person.encoder) == 25_028_904 - 1000 * 2049 + 512 * 2049
+    assert count(networks.of_pose.encoder) == 3_504_872 - 1000 * 1281 + 256 * 1281
+
+
+def test_codes_of_a_new_network_differ_between_pictures():
+    torch.manual_seed(0)
+    networks, pictures = LatentPoseNetworks(64, 16, 8), torch.rand(6, 3, 64, 64)
+    for codes in (networks.of_pose(pictures), networks.people(pictures[None])[0]):
+        torch.testing.assert_close(codes.mean(0), torch.zeros(codes.shape[1]), atol=1e-4, rtol=0)
+        assert codes.std(0, correction=0).min() > 0.5
 
 
 def test_dice_of_masks():
@@ -118,7 +129,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     method, out = trained
     whole = tmp_path / "whole"
     summary = method.train(people(2), whole, method.options(steps=2, **options))
-    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+    assert set(summary.losses) == {"l1", "dice"}  # the discriminator joins later
     weights, other = method.load(out), method.load(whole)
     assert all(torch.equal(weights.tensors[k], t) for k, t in other.tensors.items())
     target, driver = clip_of(8, frames=3), clip_of(9, 1, frames=3)
@@ -129,6 +140,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     adapted = tmp_path / "adapted"
     summary = method.adapt(weights, [clip_of(8, k, frames=1) for k in range(2)], adapted, method.options(steps=2))
     assert summary.steps == 2
+    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator"}
     own = method.load(adapted)
     assert own.header.adapted and own.tensors["person"].shape == (1, 128)
     for name, tensor in own.tensors.items():
@@ -142,6 +154,15 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
         method.adapt(weights, people(2), tmp_path / "b", method.options())
 
 
+def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
+    faces = gather(people(2), tmp_path, 64)
+    settings = Settings(pose=8, pictures=2, batch=2, adversarial_after=1)
+    trainer = Trainer(settings, faces, Foregrounds.of(faces), make_fabric("cpu"))
+    first, second = trainer.advance(), trainer.advance()
+    assert set(first) == {"l1", "dice"}
+    assert set(second) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+
+
 def test_steps_of_an_adaptation():
     assert [steps_for(n) for n in (1, 8, 32, 200)] == [125, 149, 230, 230]
 
@@ -150,5 +171,7 @@ def test_bad_input(options):
     method = METHODS["latent-pose"]()
     with pytest.raises(PortraitError, match="width: expected 16, 32, 64, got 20"):
         method.options(**{**options, "width": 20})
+    with pytest.raises(PortraitError, match="batch: expected at least 2, got 1"):
+        method.options(**{**options, "batch": 1})
     with pytest.raises(PortraitError, match="pose: expected at least 1"):
         method.options(pose=0)

@@ -22,10 +22,17 @@ SMALL = dict(size=64, width=4, batch=2)
 def test_networks_are_the_papers():
     with torch.device("meta"):
         maps, picture = torch.empty(1, 15, 64, 64), torch.empty(1, 3, 256, 256)
-        encoder, transformer, judge = BoundaryEncoder(15, 256, 64, 64), Transformer(15), Judge(15)
+        encoder, transformer, judge = BoundaryEncoder(15, 256, 64, 64), Transformer(15, 106), Judge(15)
         decoder, aligner = Decoder(15, 256, 64), Aligner(15, 106, 64)
         assert [m.shape for m in encoder(picture)] == [maps.shape] * 2
-        assert transformer(maps, maps).shape == maps.shape and aligner(maps).shape == (1, 106, 2)
+        points = aligner(maps)
+        assert [t.shape for t in transformer(maps, points, maps, points)] == [maps.shape, (1, 106, 2)] and aligner(
+            maps
+        ).shape == (
+            1,
+            106,
+            2,
+        )
         assert decoder(maps).shape == picture.shape and judge(maps, maps).shape == (1, 1, 6, 6)
     assert encoder.hourglass.to_maps[0].in_channels == 256
     assert [m.out_channels for m in decoder.up if hasattr(m, "out_channels")] == [15, 15]
@@ -34,9 +41,26 @@ def test_networks_are_the_papers():
 
 def test_a_transformer_begins_at_the_boundary_as_it_was():
     torch.manual_seed(0)
-    maps = torch.rand(2, 3, 16, 16).clamp(0.03, 0.97)
-    network = Transformer(3, 4)
-    torch.testing.assert_close(network(maps, torch.rand_like(maps)), maps)
+    maps, points = torch.rand(2, 3, 16, 16).clamp(0.03, 0.97), torch.rand(2, 5, 2) - 0.5
+    made, found = Transformer(3, 5, 4)(maps, points, torch.rand_like(maps), torch.rand_like(points))
+    torch.testing.assert_close(made, maps)
+    torch.testing.assert_close(found, points)
+
+
+def test_a_transformer_that_knows_pairs_carries_lines_to_the_others_points():
+    """People who differ by where they sit: what has to be done to the points follows from those at rest."""
+    torch.manual_seed(0)
+    contours, count = Contours.of("ibug68"), 200
+    boundaries = Boundaries(contours, 32)
+    face = torch.from_numpy(contours.pick(points_of(1, 0, 1) / 32 - 1)).float()
+    acts, place, other = (s * torch.rand(count, 1, 2) for s in (0.1, 0.2, 0.2))
+    given, wanted, resting = face + acts + place, face + acts + other, face + other - place
+    network = Transformer(len(contours.lines), len(contours.points), 4)
+    network.begin(given, resting, wanted)
+    maps, true = (boundaries.drawn(p[:4]) for p in (given, wanted))
+    made, points = network(maps, given[:4], maps, resting[:4])
+    assert (points - wanted[:4]).abs().max() < 0.01
+    assert (made - true).abs().mean() < 0.3 * (maps - true).abs().mean()
 
 
 def test_a_judge_sees_edges_alone():
@@ -52,7 +76,9 @@ def test_resting_boundaries_say_whose_and_not_how():
     contours = Contours.of("ibug68")
     boundaries = Boundaries(contours, 32)
     points = [torch.from_numpy(contours.pick(points_of(p, a, 8) / 32 - 1)).float() for p in (1, 2) for a in (0, 1)]
-    rest = boundaries.resting(torch.cat(points), torch.arange(4).repeat_interleave(8))
+    resting = boundaries.resting(torch.cat(points), torch.arange(4).repeat_interleave(8))
+    assert resting.shape == (4, len(contours.points), 2)
+    rest = boundaries.drawn(resting)
     assert rest.shape == (4, 13, 32, 32) and 0.5 < rest.max() <= 1
     apart = lambda a, b: (rest[a] - rest[b]).abs().mean()  # noqa: E731
     assert max(apart(0, 1), apart(2, 3)) < 0.8 * min(apart(0, 2), apart(1, 3))
@@ -102,13 +128,13 @@ def test_trainings_go_on_to_the_same_bits(trained, adapted, tmp_path):
     method, out, summary = trained
     method.train(people(3), tmp_path / "w", method.options(steps=2, **SMALL))
     assert (summary.resumed_at, summary.steps, summary.frames) == (1, 2, 36)
-    assert set(summary.losses) == {"encoder", "aligner", "adversarial", "cycle", "shape", "truth"}
+    assert set(summary.losses) == {"encoder", "aligner", "moved", "adversarial", "cycle", "shape", "truth", "points"}
     weights, whole = method.load(out), method.load(tmp_path / "w")
     assert all(torch.equal(whole.tensors[k], t) for k, t in weights.tensors.items())
     assert weights.tensors["bank.points"].shape == (36, 68, 2) and weights.tensors["bank.people"].max() == 2
     mine, second = adapted
     assert (second.resumed_at, second.steps, second.frames) == (1, 2, 12)
-    assert set(second.losses) == {"adversarial", "cycle", "shape", "l1", "decoder adversarial"}
+    assert set(second.losses) == {"adversarial", "cycle", "shape", "truth", "points", "l1", "decoder adversarial"}
     again = method.adapt(weights, [clip_of(7), clip_of(7, 1)], tmp_path / "m", method.options(steps=2, batch=2))
     assert again.steps == 2
     one, two = method.load(mine), method.load(tmp_path / "m")

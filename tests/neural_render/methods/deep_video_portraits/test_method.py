@@ -6,8 +6,10 @@ import torch
 
 from foundation.errors import PortraitError
 from neural_render import Clip
+from neural_render.images import cut_out, resize_square
 from neural_render.methods.base import METHODS, method_of
 from neural_render.methods.common.order import target_frames
+from neural_render.methods.deep_video_portraits import synthesis
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits, Options
 from neural_render.methods.deep_video_portraits.settings import Settings
 from neural_render.methods.deep_video_portraits.synthesis import (
@@ -140,6 +142,25 @@ def test_synthesis_streams_whole_frames(trained, track, clip, model):
         assert frame.dtype == np.uint8
         assert np.array_equal(frame[outside], clip.frames[k][outside])
         assert np.array_equal(frame, clip.frames[k]) is (k == 5)  # no face there: as it was
+
+
+def test_what_the_network_is_too_coarse_for_comes_from_the_clips_own_frames(trained, track, clip, model, monkeypatch):
+    weights = Weights.load(trained.weights)
+    crop, size = weights.header.crop, weights.header.size
+    grain = np.random.default_rng(0).integers(-12, 13, (HEIGHT, WIDTH, 1))
+    fine = Frames((clip.frames.astype(int) + grain).clip(0, 255).astype(np.uint8))
+
+    def perfect(network, weights, track, **options):
+        for frame in fine.frames:
+            yield resize_square(cut_out(frame, crop), size), np.ones((size, size), bool)
+
+    monkeypatch.setattr(synthesis, "synthesize_crops", perfect)
+    inside = np.s_[:, crop.y0 + 20 : crop.y0 + crop.side - 20, crop.x0 + 20 : crop.x0 + crop.side - 20]
+    error = []
+    for own in (weights.own, None):
+        made = np.stack(list(synthesize(dataclasses.replace(weights, own=own), track, fine, model=model)))
+        error.append(np.abs(made.astype(int) - fine.frames)[inside].mean())
+    assert error[0] < 0.6 * error[1]
 
 
 def test_batches_do_not_change_the_result(trained, track, model):

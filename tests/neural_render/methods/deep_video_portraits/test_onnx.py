@@ -10,7 +10,7 @@ from neural_render import Crop
 from neural_render.methods.deep_video_portraits.conditioning import inputs
 from neural_render.methods.deep_video_portraits.onnx_network import OnnxWeights, export_onnx
 from neural_render.methods.deep_video_portraits.synthesis import synthesize_crops
-from neural_render.methods.deep_video_portraits.weights import Header, Weights
+from neural_render.methods.deep_video_portraits.weights import Header, Weights, own_track, track_tensors
 from neural_render.networks import RefinementUNet
 from tests.neural_render.conftest import HEIGHT, WIDTH
 
@@ -19,7 +19,7 @@ INPUTS = inputs(WINDOW, True)
 
 
 @pytest.fixture(scope="module")
-def weights(model) -> Weights:
+def weights(model, track) -> Weights:
     """A network whose normalisation has seen noise, so that folding it matters."""
     torch.manual_seed(0)
     net = RefinementUNet(INPUTS, SIZE, 8, beneath=True)
@@ -33,7 +33,7 @@ def weights(model) -> Weights:
         textured=True,
     )  # fmt: skip
     texture = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8)
-    return Weights(header, net.state_dict(), texture=texture)
+    return Weights(header, net.state_dict(), texture=texture, own=own_track(track))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ def test_everything_needed_is_in_the_file(weights, file, model):
     onnx.checker.check_model(str(file))
     loaded = OnnxWeights(file, model=model)
     assert loaded.header == weights.header and torch.equal(loaded.texture, weights.texture)
+    for name, value in track_tensors(weights.own).items():
+        assert torch.equal(track_tensors(loaded.own)[name], value)
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
 

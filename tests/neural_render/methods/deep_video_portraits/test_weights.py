@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,11 +6,12 @@ import torch
 from safetensors.torch import save, save_file
 
 from foundation.errors import PortraitError
-from foundation.tensors import write_tensors
+from foundation.tensors import read_tensors, write_tensors
 from neural_render import Crop
 from neural_render.methods.deep_video_portraits.conditioning import CONDITIONS
-from neural_render.methods.deep_video_portraits.weights import Header, Weights
+from neural_render.methods.deep_video_portraits.weights import Header, Weights, own_track
 from neural_render.networks import RefinementUNet
+from tests.facemodel.clips import make_track, small_model
 
 
 class Model:
@@ -32,6 +34,23 @@ def test_round_trip(tmp_path):
     assert loaded.header == saved.header
     assert all(torch.equal(v, loaded.generator[k]) for k, v in saved.generator.items())
     assert not loaded.network().training
+
+
+def test_the_clips_track_goes_with_them(tmp_path):
+    track = make_track(small_model(), 5)
+    saved = dataclasses.replace(weights(model=track.model, fingerprint=track.fingerprint), own=own_track(track))
+    own = Weights.load(saved.save(tmp_path / "w")).own
+    assert (own.width, own.height, len(own)) == (160, 120, 5) and own.facts == {}
+    for name in ("times", "status"):
+        assert torch.equal(getattr(own, name), getattr(track, name))
+    for field in dataclasses.fields(own.parameters):
+        found, expected = (getattr(t.parameters, field.name) for t in (own, track))
+        assert torch.equal(found, expected) or found.numel() == expected.numel() == 0
+    tensors, header = read_tensors(tmp_path / "w", "weights", 1, "again")
+    tensors["own.times"] = tensors["own.times"][:4]
+    write_tensors(tmp_path / "short", "weights", 1, tensors, header)
+    with pytest.raises(PortraitError, match="the clip's track isn't whole"):
+        Weights.load(tmp_path / "short")
 
 
 def test_another_model_is_refused(tmp_path):
