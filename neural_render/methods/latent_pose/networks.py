@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neural_render.networks import AdaIN, add_spectral_norm
+from neural_render.networks import AdaIN
 from neural_render.networks.encoders import MobileEncoder, ResNeXtEncoder
 from neural_render.networks.norms import SharedBatchNorm2d
 
@@ -33,8 +33,8 @@ class StyledGenerator(nn.Module):
     """Codes (N, codes) to pictures (N, 3, size, size) in [-1.5, 1.5] and foregrounds (N, 1, size, size) in [0, 1].
 
     A learned constant of 4 x 4, two residual blocks, then a block for each doubling; channels are at most 8 * width,
-    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer. Spectral norm
-    throughout (Burkov et al., CVPR 2020, Sec. 3.2).
+    and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer (Burkov et al.,
+    CVPR 2020, Sec. 3.2). The paper has spectral norm throughout, which bounds how much of the codes is heard, too.
     """
 
     def __init__(self, codes: int, size: int = 256, width: int = 64) -> None:
@@ -50,7 +50,6 @@ class StyledGenerator(nn.Module):
         self.blocks = nn.ModuleList([*still, *up])
         self.last = AdaIN(width, codes)
         self.to_picture = nn.Conv2d(width, 4, 3, padding=1)
-        add_spectral_norm(self)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         style = self.to_style(codes)
