@@ -18,7 +18,7 @@ of its time, on a few pairs.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
 stop; a method that is measured is not measured again for the same weights. --write puts the figures where `portrait
-methods` shows them, and table and contact sheet into docs/methods.md. The last line is one JSON object.
+methods` shows them, and table and contact sheet into docs/methods.md; that of real people stays in --work. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -117,11 +117,6 @@ def columns(bench: Bench) -> list[tuple[str, int]]:
     return [(kind, k) for kind, pairs in bench.pairs.items() for k in range(min(SHOWN, len(pairs)))]
 
 
-def real_sheet(path: Path) -> Path:
-    """The name of the real people's sheet beside the other."""
-    return path.with_stem(f"{path.stem}-real")
-
-
 def write_sheet(path: Path, bench: Bench, made: dict[str, dict[str, Pictures]]) -> None:
     """A contact sheet: a column a pair, rows who is driven, by whom, the truth, and what each method makes."""
     pairs, pictures = columns(bench), bench.unseen.faces.pictures
@@ -163,17 +158,15 @@ def main() -> None:
         "learnt_from": len(bench.trained.people),
     }  # fmt: skip
     Console().print(markdown(settings, found))
-    for sheet in (args.work / "sheet.jpg", *([SHEET] if args.write else [])):
-        write_sheet(sheet, bench, made)
-        if real is not None:
-            write_sheet(real_sheet(sheet), real, made_real)
+    write_sheet(args.work / "sheet.jpg", bench, made)
+    if real is not None:
+        write_sheet(args.work / "sheet-real.jpg", real, made_real)
     if args.write:
         write_figures(FIGURES, settings, found)
         told = json.loads(FIGURES.read_text())
-        sheets = [f"![what each makes of unseen pairs](images/{SHEET.name})"]
-        if real is not None:
-            sheets.append(f"![and of real people](images/{real_sheet(SHEET).name})")
-        put_into(PAGE, "\n\n".join([markdown(told["settings"], told["methods"]), *sheets]))
+        write_sheet(SHEET, bench, made)
+        shown = f"![what each makes of unseen pairs](images/{SHEET.name})"
+        put_into(PAGE, "\n\n".join([markdown(told["settings"], told["methods"]), shown]))
     print(json.dumps({"settings": settings, "methods": found}))
 
 

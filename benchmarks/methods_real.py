@@ -7,13 +7,14 @@ Landmarks are the detector's, tracks fitted, where a method asks for them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from benchmarks.methods_people import SEEN, Pair, Unseen
-from neural_render.methods.clip import Clip
+from neural_render.methods.clip import Clip, Frame
 from neural_render.methods.finding import detected, fitted
 from portrait.services.setup import Setup
 from portrait.video import VideoReader
@@ -22,6 +23,29 @@ from portrait.video.source import file_hash
 REAL = "real"  # the kind of pairs
 FRAMES, FPS = 24, 8.0  # of a stretch, as the corpus' clips have them
 HEIGHT = 360  # px that frames are brought to, at most: they are kept in memory
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames of a video in memory, (H, W, 3) uint8 each, as a fit reads them."""
+
+    pictures: Sequence[np.ndarray]
+    fps: float = FPS
+
+    def __iter__(self) -> Iterator[Frame]:
+        return ((k, k / self.fps, rgb) for k, rgb in enumerate(self.pictures))
+
+    @property
+    def height(self) -> int:
+        return self.pictures[0].shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.pictures[0].shape[1]
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.pictures)
 
 
 def stretches(paths: Sequence[Path], setup: Setup) -> Iterator[Clip]:
@@ -33,10 +57,10 @@ def stretches(paths: Sequence[Path], setup: Setup) -> Iterator[Clip]:
                 scale = min(1.0, HEIGHT / len(rgb))
                 taken.append(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
         for first in range(0, len(taken) - FRAMES + 1, FRAMES):
-            frames = [(k, k / FPS, rgb) for k, rgb in enumerate(taken[first : first + FRAMES])]
-            height, width = taken[first].shape[:2]
+            frames = Stretch(taken[first : first + FRAMES])
+            source = {"file": path.name, "digest": digest, "first": first}
             yield Clip(
-                frames, width, height, FPS, path.stem, {"file": path.name, "digest": digest, "first": first},
+                frames, frames.width, frames.height, FPS, path.stem, source,
                 setup.face_model(), fitted(device=setup.device), detected(device=setup.device),
             )  # fmt: skip
 

@@ -30,13 +30,14 @@ def write_figures(path: Path, settings: Mapping, methods: Mapping[str, Mapping])
 
 def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
     """A table: a row a method, each figure of the same person and across persons."""
-    rows = [["", "steps", "landmarks over still", *HEADS.values()]]
+    rows = [["", "minutes", "steps", "landmarks over still", *HEADS.values()]]
     for method, figures in methods.items():
         over = figures["over_still"]
         cells = [
             cell(figures["same"].get(m), figures["across"].get(m), 100 if HEADS[m].endswith("%") else 1) for m in HEADS
         ]
-        rows.append([method, str(figures.get("steps") or ""), cell(over["same"], over["across"]), *cells])
+        learnt = ("" if what not in figures else f"{figures[what]:g}" for what in ("minutes", "steps"))
+        rows.append([method, *learnt, cell(over["same"], over["across"]), *cells])
     what = (
         f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
         f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."

@@ -116,14 +116,14 @@ def test_a_picture_without_a_face_counts_as_the_still_one():
 
 
 FIGURES = {"same": dict.fromkeys(MEASURES, 0.5), "across": dict.fromkeys(MEASURES, 0.25) | {"psnr": None},
-           "over_still": {"same": 0.5, "across": 0.75}, "steps": 7}  # fmt: skip
+           "over_still": {"same": 0.5, "across": 0.75}, "steps": 7, "minutes": 1.5}  # fmt: skip
 SETTINGS = {"minutes": 2.0, "size": 64, "people": 3, "learnt_from": 5}
 
 
 def test_the_report(tmp_path):
     table = markdown(SETTINGS, {"mine": FIGURES})
-    assert "| mine | 7 | 0.5 / 0.75 | 0.5 / - | 0.5 / 0.25 | 50 / 25 |" in table
-    assert "minutes |" not in table
+    assert "| mine | 1.5 | 7 | 0.5 / 0.75 | 0.5 / - | 0.5 / 0.25 | 50 / 25 |" in table
+    assert "| | minutes | steps | landmarks over still |" not in table.splitlines()  # no curve
     of_videos = FIGURES | {"real": {"pairs": 4, "real": dict.fromkeys(MEASURES, 0.125), "over_still": {"real": 0.75}}}
     told = markdown(SETTINGS, {"mine": of_videos, "of a single person": FIGURES}).splitlines()
     assert told[-5].endswith("(4 pairs).") and told[-1] == "| mine | 0.75 | 0.125 | 0.125 | 12.5 | 0.125 | 12.5 |"
