@@ -18,7 +18,8 @@ of its time, on a few pairs.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
 stop; a method that is measured is not measured again for the same weights. --write puts the figures where `portrait
-methods` shows them, and table and contact sheet into docs/methods.md; that of real people stays in --work. The last line is one JSON object.
+methods` shows them, and table and contact sheet into docs/methods.md; that of real people stays in --work. The last
+line is one JSON object.
 """
 
 from __future__ import annotations
