@@ -163,7 +163,7 @@ def main() -> None:
         "learnt_from": len(bench.trained.people),
     }  # fmt: skip
     Console().print(markdown(settings, found))
-    for sheet in (args.work / SHEET.name, *([SHEET] if args.write else [])):
+    for sheet in (args.work / "sheet.jpg", *([SHEET] if args.write else [])):
         write_sheet(sheet, bench, made)
         if real is not None:
             write_sheet(real_sheet(sheet), real, made_real)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.claims.bars import judged
 from foundation.atomic import write_file
 
 BEGIN, END = "<!-- benchmarks.methods -->", "<!-- end -->"
@@ -40,7 +41,13 @@ def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
         f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
         f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."
     )
-    return "\n".join([what, "", *table(rows), *curves(methods), *on_videos(methods)])
+    return "\n".join([what, "", *table(rows), *claims(methods), *curves(methods), *on_videos(methods)])
+
+
+def claims(methods: Mapping[str, Mapping]) -> list[str]:
+    """Lines: the papers' claims, and what they come to."""
+    rows = list(judged(methods))
+    return ["", *table([("", "claim", "bar", "measured", "met"), *rows])] if rows else []
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -32,7 +32,6 @@ class ColourTrust:
     detail: float = 0.0025  # linear RGB: standard deviation of a sample's own albedo
     moving: float = 0.5  # share of the way there while tracking
     landmarks: float = 0.05  # share of the landmarks' weights that is left
-    damping: float = 1e-5  # share of the diagonal; what is flat moves slowly with more
     more_steps: tuple[int, int] = (3, 5)  # of the finest level: of whole faces, of those partly hidden or in a shadow
     masked_steps: int = 4  # more of the coarse solution, of the latter
     approach: float = 0.5  # share of the way there that is left after each level but the last, of `first`

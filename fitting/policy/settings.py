@@ -35,7 +35,8 @@ class JointSchedule:
     coarse_scale: float = 0.04  # of 1: scale of the robust colour term there
     coarse_detail: float = 0.02  # std of the samples' own albedo there: it shows what the basis alone explains
     skin_steps: int = 4  # of the reflectance in the end, over the skin alone
-    damping: float = 1e-3  # share of the diagonal
+    damping: float = 1e-3  # share of the diagonal; long steps lead astray at first
+    fine_damping: float = 1e-5  # the same of the fine solution: what is flat, as parallax is, moves slowly with more
     few: int = 2  # key frames, for which there is time for the most samples
     # There landmarks, off alike over a third of a face, are as little as 30 independent ones, and in one picture a
     # sample's own albedo looks like shading (docs/accuracy.md).
@@ -130,7 +131,7 @@ class Settings:
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=120.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)

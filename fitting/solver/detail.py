@@ -3,7 +3,8 @@
 A face has more colour than any basis holds: moles, beards, make-up, baked shadows. Left out, that colour is explained
 by moving the surface. So every sample has an albedo of its own beside the model's, shared by all key frames. It stands
 in rows of its own sample only, so it's eliminated exactly (Schur complement): what remains of the photometric term is
-how much the key frames disagree about a point's colour, which is parallax, and what the prior leaves of shading.
+how much the key frames disagree about a point's colour, which is parallax, and what the prior leaves of shading. Of a
+single frame each row has an albedo of its own, and the complement is that row, counting less.
 """
 
 from __future__ import annotations
@@ -51,6 +52,37 @@ class Elimination:
     def step(self, step: Tensor) -> Tensor:
         """The change (N, 3) of the detail that goes with a step (T,) of the unknowns."""
         return (-(self.slope + self.by_unknowns @ step) / self.precision).view(-1, 3)
+
+
+@dataclass(frozen=True)
+class RowByRow:
+    """The same of a single frame: ``rows`` stand for its own, and nothing has to be taken from their products.
+
+    Where a row with the residual r has the derivative d by its albedo a of precision p, the best albedo leaves
+    p / (d^2 + p) of the row's square, about a residual of r - d a.
+    """
+
+    rows: Tensor  # (R, C + 1), of the samples that are seen
+    used: Tensor  # (R,) int64: which of the 3 N rows they are
+    left: Tensor  # (R,) the root of what is left of each
+    pull: Tensor  # (R,) d / (d^2 + p)
+    detail: Tensor  # (N, 3) the current estimate
+
+    @classmethod
+    def of(cls, rows: Tensor, by: Tensor, detail: Tensor, prior: float, seen: Tensor) -> RowByRow:
+        """``rows`` (3 N, C + 1), ``by`` (3 N,), ``detail`` and ``prior`` as of `Elimination.of`; ``seen``: (N,)."""
+        used = (seen > 0).repeat_interleave(3).nonzero().flatten()
+        kept, d = rows[used], by[used]
+        precision = d.square() + prior
+        kept[:, -1] -= d * detail.flatten()[used]
+        left = (prior / precision).sqrt()
+        return cls(kept.mul_(left[:, None]), used, left, d / precision, detail)
+
+    def step(self, step: Tensor) -> Tensor:
+        """The change (N, 3) of the detail that goes with a step (C,) of the unknowns."""
+        after = torch.zeros_like(self.detail).flatten()
+        after[self.used] = -self.pull * (self.rows[:, :-1] @ step + self.rows[:, -1]) / self.left
+        return after.view(-1, 3) - self.detail
 
 
 def absorb(basis: Tensor, reflectance: Tensor, detail: Tensor, precision: float) -> tuple[Tensor, Tensor]:

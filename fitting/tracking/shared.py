@@ -29,7 +29,7 @@ from fitting.occlusion.regions import any_hidden, hidden_apart
 from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_shade
 from fitting.policy.colour_trust import ColourTrust, terms_at
 from fitting.policy.weights import TermWeights
-from fitting.solver.detail import Elimination, absorb
+from fitting.solver.detail import Elimination, RowByRow, absorb
 from fitting.solver.normal_equations import NormalEquations, solve_joint, spread
 from fitting.solver.state import FitState
 from fitting.tracking.frame import Fitter
@@ -55,7 +55,7 @@ class Stage:
     free: Free
     weights: TermWeights
     detail: float  # standard deviation of the samples' own albedo
-    damping: float
+    damping: float  # share of the diagonal
     level: int | None = None  # px of the pyramid; None: landmarks alone
     own: bool = False  # identities are the model's own, not people's
 
@@ -152,7 +152,8 @@ class _KeyFrames:
         j = self._joint
         colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
         weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
-        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
+        level = self.levels[0][0]
+        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, level)
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 
@@ -206,8 +207,7 @@ class _KeyFrames:
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
-            damping = trust.damping if trusted else j.damping
-            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, damping, level, own=trusted))
+            x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, j.fine_damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
 
     def _absorbed(self, x: _Solution) -> _Solution:
@@ -273,7 +273,7 @@ class _KeyFrames:
         identities = f.own_identities if stage.own else f.identities
         held, held_frame = self._held(stage.free)
         bounds = [f.unknowns.shared_bounds(state, held), f.unknowns.frame_bounds(state, held_frame)]
-        rows, detail, shade = [terms], None, x.shade if stage.level is not None else None
+        rows, detail, reduction, shade = [terms], None, None, x.shade if stage.level is not None else None
         if shade is not None:
             rows, prior = [without_shade(terms)], with_shade(prior, shade, state, s, f.unknowns)
             shade_size = prior.gradient.shape[1] - own
@@ -283,16 +283,21 @@ class _KeyFrames:
             )
         if stage.level is not None:
             colour = self._colour(x, stage.level, weights)
-            rows.append(colour.rows)
             precision = weights.colour / (3 * len(state.detail)) / stage.detail**2
-            detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
+            if len(state) == 1:
+                detail = RowByRow.of(colour.rows[0], colour.by_detail[0], state.detail, precision, colour.seen[0])
+                rows.append([detail.rows])
+            else:
+                detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
+                rows.append(colour.rows)
+                reduction = detail.reduction()
         step, matrix = solve_joint(
             NormalEquations.of(rows),
             shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
             prior,
             tuple(bounds),
             stage.damping,
-            detail and detail.reduction(),
+            reduction,
         )
         frame = step[shared:].view(len(state), -1)
         after = state.stepped(step[:shared], frame[:, :own], f.layout)

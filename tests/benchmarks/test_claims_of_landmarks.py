@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.claims import reenactgan
 from benchmarks.claims.landmarks import crossings, error, shape_error
 from benchmarks.claims.reenactgan import spread_of
-from neural_render.corpus import Faces
+from neural_render.corpus import Faces, gather
+from neural_render.methods.base import METHODS
+from tests.neural_render.methods.landmarked import people
 
 
 def test_a_shape_is_the_same_anywhere_turned_and_of_any_size():
@@ -47,3 +50,18 @@ def test_variances_between_moments_and_between_people():
     person, moment = np.repeat(np.arange(4), 5), np.tile(np.arange(5), 4)
     codes = np.stack([3.0 * moment, 1.0 * person, 0 * person], 1)
     assert spread_of(codes, person, moment) == pytest.approx(9 * np.arange(5).var() / np.arange(4).var())
+
+
+def test_people_who_were_adapted_to_are_asked_for_what_they_werent_shown_doing(tmp_path, monkeypatch):
+    """Of three people the second is adapted to, in the first of two performances, by networks that know nothing."""
+    method, clips = METHODS["reenactgan"](), people(3)
+    small = dict(steps=1, batch=2, size=64, width=4)
+    method.train(clips, tmp_path / "weights" / "weights.safetensors", method.options(**small))
+    weights = method.load(tmp_path / "weights" / "weights.safetensors")
+    method.adapt(weights, clips[2:3], tmp_path / "one" / "weights.safetensors", method.options(steps=1, batch=2))
+    faces, asked = gather(clips, tmp_path / "faces", 64), []
+    of_target = reenactgan.of_target
+    monkeypatch.setattr(reenactgan, "of_target", lambda w, f, rows: (asked.extend(rows), of_target(w, f, rows))[1])
+    found = reenactgan.claims(faces, clips, tmp_path)
+    assert set(faces.person[asked]) == {1} and set(faces.performance[asked]) == {1} and len(asked) == 6
+    assert len(found) == 3 and all(np.isfinite(value) for value in found.values())

@@ -129,6 +129,11 @@ def test_the_report(tmp_path):
     assert told[-5].endswith("(4 pairs).") and told[-1] == "| mine | 0.75 | 0.125 | 0.125 | 12.5 | 0.125 | 12.5 |"
     along = FIGURES | {"curve": [{"minutes": 0.5, "steps": 3, "same": 0.9, "across": 0.8}]}
     assert markdown(SETTINGS, {"mine": along}).endswith("| mine | 0.5 | 3 | 0.9 / 0.8 |")
+    claimed = FIGURES | {"claims": {"x2face.psnr_gain_of_4": 0.25}}
+    told = markdown(SETTINGS, {"x2face": claimed}).splitlines()[-3:]
+    assert [line.split(" | ")[2:] for line in told] == [
+        ["at most 0.6", "0.5", "yes |"], ["at most 0.75", "0.75", "yes |"], ["at least 0.5", "0.25", "no |"]
+    ]  # fmt: skip
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     put_into(page, table)

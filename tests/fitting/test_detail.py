@@ -2,7 +2,7 @@
 
 import torch
 
-from fitting.solver.detail import Elimination, absorb
+from fitting.solver.detail import Elimination, RowByRow, absorb
 
 
 def test_what_is_left_out_and_put_back_is_the_whole_solution():
@@ -30,6 +30,25 @@ def test_what_is_left_out_and_put_back_is_the_whole_solution():
     step = -torch.linalg.solve(matrix[:total, :total] - less, gradient[:total] - slope)
     torch.testing.assert_close(step, expected[:total])
     torch.testing.assert_close(e.step(step), expected[total:].view(samples, 3))
+
+
+def test_a_single_frame_s_rows_come_to_the_same_one_by_one():
+    samples, shared, own, prior = 40, 3, 2, 1.7
+    g = torch.Generator().manual_seed(3)
+    normal = lambda *s: torch.randn(*s, generator=g, dtype=torch.float64)  # noqa: E731
+    seen = torch.rand(samples, generator=g).sub(0.3).clamp_min(0)
+    shown = (seen > 0).repeat_interleave(3)
+    rows, by, detail = normal(3 * samples, shared + own + 1), normal(3 * samples), normal(samples, 3)
+    rows[~shown], by[~shown] = 0.0, 0.0
+    whole = Elimination.of([rows], by[None], detail, prior, shared)
+    less, slope = whole.reduction()
+    single = RowByRow.of(rows.clone(), by, detail, prior, seen)
+    matrix = single.rows.T @ single.rows
+    torch.testing.assert_close(matrix[:-1, :-1], rows[:, :-1].T @ rows[:, :-1] - less)
+    torch.testing.assert_close(matrix[:-1, -1], rows[:, :-1].T @ rows[:, -1] - slope)
+    assert len(single.rows) == int(shown.sum()) < len(rows)
+    step = normal(shared + own)
+    torch.testing.assert_close(single.step(step), whole.step(step))
 
 
 def test_absorbing_changes_no_colour_and_leaves_to_detail_what_the_model_cannot_say():

@@ -13,7 +13,7 @@ from benchmarks.measures import vertex_distances
 from facemodel.people import people_of
 from fitting.energy.priors import IdentityPrior, relative_sizes
 from fitting.landmarks.base import Face
-from fitting.observation.crop import observe
+from fitting.observation.crop import Observation, observe
 from fitting.policy.colour_trust import ColourTrust, TrustLimits, terms_at
 from fitting.policy.settings import JointSchedule, Occlusion, Settings
 from fitting.policy.weights import Priors
@@ -122,6 +122,24 @@ def test_what_is_hidden_or_in_a_shadow_has_no_say(model, fault, seeds):
             found = model.vertices(result.state.identity)[face]
             errors[masked] = np.median(vertex_distances(found, true, enlarge=True))
         assert errors[True] < 0.8 * errors[False]
+
+
+def test_several_frames_solution_is_at_rest_after_its_steps(model):
+    """What several views tell, parallax, is flat beside all else: twice as many steps lead nowhere else."""
+    scene, face, size = make_scene(model, 301, 3, 256), model.regions["face"], 256
+    seen = Observation.concatenate(
+        [
+            observe(picture, Face(points, "mediapipe478", 1.0), Settings().joint_levels)
+            for picture, points in zip(scene.pictures, scene.landmarks)
+        ]
+    )
+    found = []
+    for times in (1, 2):
+        settings = replace(NOT_TRUSTING, joint_steps=tuple(times * n for n in Settings().joint_steps))
+        with torch.inference_mode():
+            state = solve_shared(Fitter(model, "mediapipe478", 1.2 * size, None, settings), seen).state
+        found.append(model.vertices(state.identity)[face])
+    assert (found[0] - found[1]).norm(dim=-1).median() < 0.005  # mm
 
 
 def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,37 @@ class PeopleTrainer(Protocol):
         ...
 
 
+class PeopleMethod(Method):
+    """A method that learns from many people's faces: it says by which settings and steps, `train_on_faces` does it."""
+
+    @abstractmethod
+    def settings(self, options: TrainingBudget, report: Report = ignore) -> Any:
+        """All that decides a training with these options, ``size`` and ``bfloat16`` too; tells what is left out."""
+
+    @abstractmethod
+    def trainer(self, settings: Any, faces: Faces, fabric: Any, report: Report) -> PeopleTrainer: ...
+
+    def wants_units(self, options: TrainingBudget) -> bool:
+        """Whether faces come with action units."""
+        return self.training.action_units
+
+    def train(
+        self,
+        clips: Sequence[Clip],
+        out: str | os.PathLike,
+        options: TrainingBudget,
+        *,
+        work: str | os.PathLike | None = None,
+        report: Report = ignore,
+    ) -> TrainingSummary:
+        settings = self.settings(options, report)
+        return train_on_faces(
+            self, lambda faces, fabric: self.trainer(settings, faces, fabric, report), clips, out, options,
+            size=settings.size, work=work, bfloat16=settings.bfloat16, action_units=self.wants_units(options),
+            report=report,
+        )  # fmt: skip
+
+
 def train_on_faces(
     method: Method,
     make: Callable[[Faces, Any], PeopleTrainer],  # of the faces and a Fabric
@@ -45,7 +77,7 @@ def train_on_faces(
     work: str | os.PathLike | None = None,
     bfloat16: bool = False,
     frames_a_clip: int = 32,  # at most, evenly spread
-    action_units: bool = False,  # though the method's trainings don't need them
+    action_units: bool = False,
     facts: Mapping[str, Any] | None = None,  # what a checkpoint has to be of, beside settings and clips
     report: Report = ignore,
 ) -> TrainingSummary:
@@ -55,9 +87,11 @@ def train_on_faces(
     if out.is_dir():
         raise PortraitError(f"weights '{out}': expected a file to write to, found a folder; name a file in it")
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
-    fabric, units = make_fabric(options.device, bfloat16=bfloat16), action_units or method.training.action_units
+    fabric = make_fabric(options.device, bfloat16=bfloat16)
     with fabric.rank_zero_first():
-        faces = gather(clips, work / "faces", size, frames_a_clip=frames_a_clip, action_units=units, report=report)
+        faces = gather(
+            clips, work / "faces", size, frames_a_clip=frames_a_clip, action_units=action_units, report=report
+        )
     if faces.excluded:
         report(Event("faces", len(clips), len(clips), "clips", f"{faces.excluded} frames have no face, are left out"))
     trainer = make(faces, fabric)

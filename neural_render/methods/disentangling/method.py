@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from foundation.progress import Report, ignore
-from neural_render.corpus import cropped
+from neural_render.corpus import Faces, cropped
 from neural_render.images import resize_square
-from neural_render.methods.base import Method, Needs, TrainingSummary
+from neural_render.methods.base import Needs
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
+from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, with_perceptual
 from neural_render.methods.disentangling.networks import DisentanglingNetworks
 from neural_render.methods.disentangling.settings import Options, Settings
 from neural_render.methods.disentangling.trainer import Trainer
@@ -32,7 +30,7 @@ class Header(WeightsHeader):
     width: int
 
 
-class Disentangling(Method):
+class Disentangling(PeopleMethod):
     """See docs/methods/disentangling.md."""
 
     name = "disentangling"
@@ -45,26 +43,16 @@ class Disentangling(Method):
 
     pictures = 4  # that a face is embedded from, at most
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. Landmarks say where a face is; nothing else looks at them."""
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
         o, base = options, Settings()
         losses = with_perceptual(base.losses, PERCEPTUAL, o.vgg, report)
-        settings = Settings(
+        return Settings(
             size=o.size, width=o.width, batch=o.batch or base.batch, losses=losses | o.losses, vgg=o.vgg,
             bfloat16=bfloat16_helps(o.device), seed=o.seed,
         )  # fmt: skip
-        return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
-            bfloat16=settings.bfloat16, report=report,
-        )  # fmt: skip
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        return Trainer(settings, faces, fabric)
 
     @torch.no_grad()
     def embedded(self, networks: DisentanglingNetworks, clip: Clip, size: int) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +13,11 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from neural_render.corpus.faces import UNKNOWN, Faces
 from neural_render.losses.objective import check_losses
-from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
+from neural_render.methods.base import Needs, TrainingBudget, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, followed
 from neural_render.methods.common.head_frame import HeadFrame, placed
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces, vgg_there
+from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, vgg_there
 from neural_render.methods.freenet.converter import LandmarkConverter
 from neural_render.methods.freenet.generator import GeometryGenerator
 from neural_render.methods.freenet.settings import Settings
@@ -53,7 +52,7 @@ class Header(WeightsHeader):
     scheme: str  # of the landmarks
 
 
-class FReeNet(Method):
+class FReeNet(PeopleMethod):
     name = "freenet"
     title = "FReeNet (Zhang et al., CVPR 2020)"
     expression, identity = "landmarks, fitted to the target's face", "a picture and its landmarks"
@@ -64,32 +63,20 @@ class FReeNet(Method):
 
     references = 8  # frames of a target, of which each frame takes the one whose landmarks are nearest
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. The truth for the converter is people in one performance; without any it learns unpaired."""
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
         o, base = options, Settings()
-        settings = Settings(
+        vgg_there(o.vgg, "the triplet loss", report)
+        return Settings(
             size=o.size, width=o.width, points=o.points, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
             losses={**base.losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
-        vgg_there(o.vgg, "the triplet loss", report)
 
-        def make(faces: Faces, fabric) -> Trainer:
-            if (faces.performance == UNKNOWN).all():
-                note = "no performance is labelled: the converter has no pairs of people to learn from"
-                report(Event("faces", len(clips), len(clips), "clips", note))
-            return Trainer(settings, faces, fabric)
-
-        return train_on_faces(
-            self, make, clips, out, options, size=o.size, work=work, bfloat16=settings.bfloat16, report=report
-        )
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        """The truth for the converter is people in one performance; without any it learns unpaired."""
+        if (faces.performance == UNKNOWN).all():
+            note = "no performance is labelled: the converter has no pairs of people to learn from"
+            report(Event("faces", 0, 1, "clips", note))
+        return Trainer(settings, faces, fabric)
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""

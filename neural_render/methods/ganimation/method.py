@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from foundation.progress import Report, ignore
+from neural_render.corpus import Faces
 from neural_render.images import resize_square
-from neural_render.methods.base import Method, Needs, TrainingSummary
+from neural_render.methods.base import Needs
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import to_pixels, train_on_faces
+from neural_render.methods.common.people import PeopleMethod, to_pixels
 from neural_render.methods.ganimation.editing import Editor, Header
 from neural_render.methods.ganimation.settings import Options, Settings
 from neural_render.methods.ganimation.trainer import Trainer
@@ -19,7 +19,7 @@ from neural_render.methods.weights import Weights
 from neural_render.training import bfloat16_helps
 
 
-class GANimation(Method):
+class GANimation(PeopleMethod):
     """See docs/methods/ganimation.md."""
 
     name = "ganimation"
@@ -31,23 +31,15 @@ class GANimation(Method):
     Options = Options
     Header = Header
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        settings = Settings(
-            size=options.size, width=options.width, critic=options.critic, seed=options.seed,
-            batch=options.batch or Settings.batch, bfloat16=bfloat16_helps(options.device),
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
+        o = options
+        return Settings(
+            size=o.size, width=o.width, critic=o.critic, seed=o.seed, batch=o.batch or Settings.batch,
+            bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
-        return train_on_faces(
-            self, lambda faces, fabric: Trainer(settings, faces, fabric), clips, out, options, size=options.size,
-            work=work, bfloat16=settings.bfloat16, report=report,
-        )  # fmt: skip
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        return Trainer(settings, faces, fabric)
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """The target's photograph, or a clip's first frame with a face, under each frame's units.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.networks import ResidualBlock, initialize_normal, make_norm
@@ -124,10 +125,11 @@ class UnitCritic(nn.Module):
     def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.
 
-        Those of the N and of M more.
+        Those of the N and of M more. Scores teach their own head alone: what both heads look at is taught by units, and
+        the penalty on its slope would have it forget them.
         """
         real, made, more = real.float(), made.float(), more.float()
-        mixed, n = between(real, made), len(real)
-        scores, units = self(torch.cat([mixed, made, real, more]))
-        on_mixed, on_made, on_real = scores[: 3 * n].chunk(3)
-        return on_real, on_made, gradient_penalty(on_mixed, mixed), units[2 * n :]
+        mixed, body = between(real, made), {k: p.detach() for k, p in self.body.named_parameters()}
+        scores = self.to_score(functional_call(self.body, body, torch.cat([mixed, made, real]))).float()
+        on_mixed, on_made, on_real = scores.chunk(3)
+        return on_real, on_made, gradient_penalty(on_mixed, mixed), self(torch.cat([real, more]))[1]

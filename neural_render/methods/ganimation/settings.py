@@ -36,7 +36,7 @@ class Settings:
     critic: int = 32
     batch: int = 8  # the paper's is 25
     more: int = 32  # pictures, beside the batch, whose units alone the critic reads in a step: that costs little
-    rate: float = 4e-4  # Adam's, of the generator; the paper's is 1e-4
+    rate: float = 8e-4  # Adam's, of the generator; the paper's is 1e-4
     critic_rate: float = 1e-3  # of the critic
     beta1: float = 0.5
     beta2: float = 0.999
@@ -47,7 +47,7 @@ class Settings:
         2.0  # of the squared error of units, in standard deviations; the released code's 160 for those of 0.11
     )
     cycle: float = 10.0  # of L1 between a picture and its edit undone
-    kept: float = 0.1  # of how much is kept on average
+    open: float = 0.1  # of how much isn't kept, on average
     smooth: float = 2.5e-4  # of a mask's summed differences; the released code's 1e-5 times its batch
     noise: float = 0.1  # wanted units are somebody's, up to so much more or less
     clip: float = 0.0  # largest norm of a network's gradient; 0 doesn't clip

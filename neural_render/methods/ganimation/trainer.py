@@ -35,7 +35,7 @@ def moving_units(faces: Faces) -> list[int]:
 class Trainer(BaseTrainer):
     """See the module. Units are 0 to 1 here, 5 being 1."""
 
-    watched = ("cycle",)
+    watched = ("units-real",)
     shown = 6  # columns of a sheet of samples
 
     def __init__(self, settings: Settings, faces: Faces, fabric) -> None:
@@ -118,11 +118,11 @@ class Trainer(BaseTrainer):
         values = {
             "units-made": self.missed(read, wanted),
             "cycle": l1(back.picture, real),
-            "kept": (there.kept.mean() + back.kept.mean()) / 2,
+            "open": 1 - (there.kept.mean() + back.kept.mean()) / 2,
             "smooth": total_variation(there.kept) + total_variation(back.kept),
         }
         total = sum(w * values[name] for name, w in (("cycle", s.cycle), ("smooth", s.smooth), ("units-made", s.units)))
-        self.update("generator", total + 2 * s.kept * values["kept"] - scores.mean())
+        self.update("generator", total + 2 * s.open * values["open"] - scores.mean())
         return values
 
     @torch.no_grad()

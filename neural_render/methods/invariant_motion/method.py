@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,11 +11,11 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.corpus import face_box
+from neural_render.corpus import Faces, face_box
 from neural_render.corpus.crops import in_crop
-from neural_render.methods.base import Method, Needs, TrainingSummary
+from neural_render.methods.base import Needs
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
+from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, with_perceptual
 from neural_render.methods.invariant_motion.networks import MotionNetworks
 from neural_render.methods.invariant_motion.settings import Options, Settings
 from neural_render.methods.invariant_motion.trainer import Trainer
@@ -37,7 +35,7 @@ class Header(WeightsHeader):
     scheme: str  # of the landmarks
 
 
-class InvariantMotion(Method):
+class InvariantMotion(PeopleMethod):
     """See docs/methods/invariant-motion.md."""
 
     name = "invariant-motion"
@@ -49,26 +47,16 @@ class InvariantMotion(Method):
     Options = Options
     Header = Header
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. Where several people do one performance, that is learnt from as well."""
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
         o = options
         losses = with_perceptual(Settings().losses, PERCEPTUAL, o.vgg, report)
-        settings = Settings(
+        return Settings(
             size=o.size, width=o.width, frames=o.frames, motion=o.motion, temporal=o.temporal, seed=o.seed, vgg=o.vgg,
             batch=o.batch or Settings.batch, losses=losses | o.losses, bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
-        return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work, bfloat16=settings.bfloat16,
-            report=report,
-        )  # fmt: skip
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        return Trainer(settings, faces, fabric)
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size; a frame without landmarks is as the one before it."""

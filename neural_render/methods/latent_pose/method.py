@@ -16,9 +16,9 @@ from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
 from neural_render.corpus import Faces, cropped
 from neural_render.images import resize_square
-from neural_render.methods.base import Method, Needs, TrainingSummary
+from neural_render.methods.base import Needs, TrainingSummary
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
+from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, train_on_faces, with_perceptual
 from neural_render.methods.latent_pose.adaptation import Adaptation, Header, networks_of, steps_for
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.networks import drawn
@@ -32,7 +32,7 @@ PERCEPTUAL = 10.0  # weight of the loss that needs VGG-16's weights, where they 
 HIDDEN = 0.02  # a foreground of more hides what is behind
 
 
-class LatentPose(Method):
+class LatentPose(PeopleMethod):
     """See docs/methods/latent-pose.md."""
 
     name = "latent-pose"
@@ -44,28 +44,13 @@ class LatentPose(Method):
     Options = Options
     Header = Header
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. Landmarks say where the face is, and nothing more."""
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
         o = options
-        settings = self._settings(
-            Settings(size=o.size, width=o.width, pose=o.pose, pictures=o.pictures), options, report
-        )
+        return self._settings(Settings(size=o.size, width=o.width, pose=o.pose, pictures=o.pictures), options, report)
 
-        def make(faces: Faces, fabric) -> Trainer:
-            with fabric.rank_zero_first():
-                return Trainer(settings, faces, Foregrounds.of(faces, report), fabric)
-
-        return train_on_faces(
-            self, make, clips, out, options, size=o.size, work=work, bfloat16=settings.bfloat16, report=report
-        )
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        with fabric.rank_zero_first():
+            return Trainer(settings, faces, Foregrounds.of(faces, report), fabric)
 
     def adapt(
         self,

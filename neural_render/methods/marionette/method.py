@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from foundation.errors import PortraitError
-from foundation.progress import Event, Report, ignore
-from neural_render.corpus import cropped
+from foundation.progress import Report, ignore
+from neural_render.corpus import Faces, cropped
 from neural_render.losses.objective import check_losses
-from neural_render.losses.perceptual import available
-from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
+from neural_render.methods.base import Needs, TrainingBudget, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours, check_scheme, followed, picture
 from neural_render.methods.common.head_frame import HeadFrame, placed
-from neural_render.methods.common.people import Sources, sources, to_pixels, train_on_faces
+from neural_render.methods.common.people import PeopleMethod, Sources, sources, to_pixels, with_perceptual
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer
 from neural_render.methods.marionette.networks import Generator
 from neural_render.methods.marionette.settings import Settings
@@ -52,7 +49,7 @@ class Header(WeightsHeader):
     scheme: str  # of the landmarks
 
 
-class MarioNETte(Method):
+class MarioNETte(PeopleMethod):
     name = "marionette"
     title = "MarioNETte (Ha et al., AAAI 2020)"
     expression, identity = "landmarks, drawn, without the driver's shape", "up to eight pictures, attended to"
@@ -63,30 +60,16 @@ class MarioNETte(Method):
 
     pictures = 8  # of a target, at most
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. Two frames a clip at least, or two photographs of a person."""
-        o, base, losses = options, Settings(), {}
-        if available(o.vgg):
-            losses["perceptual"] = base.perceptual
-        else:
-            note = "VGG-16's weights aren't there: the perceptual loss is left out"
-            report(Event("faces", 0, len(clips), "clips", note))
-        settings = Settings(
-            size=o.size, width=o.width, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg,
-            losses={**base.losses, **losses, **o.losses}, bfloat16=bfloat16_helps(o.device),
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
+        o, base = options, Settings()
+        losses = with_perceptual(base.losses, base.perceptual, o.vgg, report)
+        return Settings(
+            size=o.size, width=o.width, batch=o.batch or base.batch, seed=o.seed, vgg=o.vgg, losses=losses | o.losses,
+            bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
-        return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
-            bfloat16=settings.bfloat16, report=report,
-        )  # fmt: skip
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        return Trainer(settings, faces, fabric)
 
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """See ``Method``: pictures of the networks' size. A person's own landmarks are taken as they are."""

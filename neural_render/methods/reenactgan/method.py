@@ -13,12 +13,12 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.corpus import cropped
+from neural_render.corpus import Faces, cropped
 from neural_render.losses.perceptual import available
-from neural_render.methods.base import Method, Needs, TrainingBudget, TrainingSummary, option
+from neural_render.methods.base import Needs, TrainingBudget, TrainingSummary, option
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import Contours
-from neural_render.methods.common.people import to_pixels, train_on_faces, vgg_there
+from neural_render.methods.common.people import PeopleMethod, to_pixels, train_on_faces, vgg_there
 from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Transformer
 from neural_render.methods.reenactgan.person_trainer import PersonTrainer
 from neural_render.methods.reenactgan.settings import Settings
@@ -52,7 +52,7 @@ class Header(WeightsHeader):
     target: str  # whose pictures the weights make; "" before `adapt`
 
 
-class ReenactGAN(Method):
+class ReenactGAN(PeopleMethod):
     name = "reenactgan"
     title = "ReenactGAN (Wu et al., ECCV 2018)"
     expression, identity = "boundary, a map a line of the face", "the weights, trained on one person"
@@ -69,21 +69,12 @@ class ReenactGAN(Method):
             bfloat16=bfloat16_helps(o.device),
         )  # fmt: skip
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """The boundary encoder and a transformer between all people; `adapt` makes them a person's."""
-        settings = self._settings(options, options.size, options.width)
-        return train_on_faces(
-            self, partial(CorpusTrainer, settings), clips, out, options, size=options.size, work=work,
-            bfloat16=settings.bfloat16, report=report,
-        )  # fmt: skip
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
+        """Of the boundary encoder and a transformer between all people; `adapt` makes them a person's."""
+        return self._settings(options, options.size, options.width)
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> CorpusTrainer:
+        return CorpusTrainer(settings, faces, fabric)
 
     def adapt(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -14,12 +12,12 @@ from torch import Tensor
 import facemodel
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.corpus import cropped
+from neural_render.corpus import Faces, cropped
 from neural_render.images import resize_square
-from neural_render.methods.base import Method, Needs, TrainingSummary
+from neural_render.methods.base import Needs
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.head_pose import ANGLES, landmark_angles
-from neural_render.methods.common.people import sources, to_pixels, train_on_faces, with_perceptual
+from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, with_perceptual
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
 from neural_render.methods.x2face.codes import Codes
 from neural_render.methods.x2face.network import X2Face
@@ -46,7 +44,7 @@ class Person:
     vector: Tensor  # (1, 128) of its first picture
 
 
-class X2FaceMethod(Method):
+class X2FaceMethod(PeopleMethod):
     name = "x2face"
     title = "X2Face (Wiles et al., ECCV 2018)"
     expression, identity = "driving vector of 128 numbers", "embedded face, a picture"
@@ -57,26 +55,19 @@ class X2FaceMethod(Method):
 
     pictures = 4  # of a target that are embedded, at most
 
-    def train(
-        self,
-        clips: Sequence[Clip],
-        out: str | os.PathLike,
-        options: Options,
-        *,
-        work: str | os.PathLike | None = None,
-        report: Report = ignore,
-    ) -> TrainingSummary:
-        """See ``Method``. Landmarks say where a face is, and at the end which codes its vector has; no more."""
+    def settings(self, options: Options, report: Report = ignore) -> Settings:
         o, base = options, Settings()
         losses = with_perceptual(base.losses, PERCEPTUAL, o.vgg, report)
-        settings = Settings(
+        return Settings(
             size=o.size, width=o.width, batch=o.batch or base.batch, losses=losses | o.losses, vgg=o.vgg,
             stage_two_after=o.stage_two_after, bfloat16=bfloat16_helps(o.device), seed=o.seed,
         )  # fmt: skip
-        return train_on_faces(
-            self, partial(Trainer, settings), clips, out, options, size=o.size, work=work,
-            bfloat16=settings.bfloat16, action_units=o.units, report=report,
-        )  # fmt: skip
+
+    def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
+        return Trainer(settings, faces, fabric)
+
+    def wants_units(self, options: Options) -> bool:
+        return options.units
 
     @torch.no_grad()
     def person(self, weights: Weights, target: Clip, *, device: str = "cpu", count: int | None = None) -> Person:
