@@ -36,6 +36,10 @@ COLUMNS = {
 }  # fmt: skip
 FEWEST = 4
 SIDE, MARGIN = 640, 70  # px of the picture
+PANELS = {
+    "expression_r2": "R2 of the 52 expressions, of people never seen",
+    "pose_r2": "R2 of the head's angles, of people never seen",
+}
 COLOURS = {"expression": (200, 90, 20), "identity": (30, 110, 200)}
 
 
@@ -76,7 +80,12 @@ class Kept:
 
 
 def draw(scores: Mapping[str, Mapping[str, float]], holds: Mapping[str, str]) -> np.ndarray:
-    """(H, W, 3) uint8: each way where its expression is read (right) and its person named (up)."""
+    """(H, W, 3) uint8: each way where its expression, and beside it the pose, is read, and its person named (up)."""
+    return np.concatenate([panel(scores, holds, column, title) for column, title in PANELS.items()], 1)
+
+
+def panel(scores: Mapping[str, Mapping[str, float]], holds: Mapping[str, str], column: str, title: str) -> np.ndarray:
+    """(H, W, 3) uint8, of one column."""
     picture = np.full((SIDE, SIDE + 200, 3), 255, np.uint8)
     inner = SIDE - 2 * MARGIN
 
@@ -91,11 +100,11 @@ def draw(scores: Mapping[str, Mapping[str, float]], holds: Mapping[str, str]) ->
         cv2.line(picture, at(0, tick), at(1, tick), (225, 225, 225))
         text(f"{tick:.1f}", (at(tick, 0)[0] - 10, SIDE - MARGIN + 18))
         text(f"{tick:.1f}", (MARGIN - 32, at(0, tick)[1] + 5))
-    text("R2 of the 52 expressions, of people never seen", (MARGIN + 90, SIDE - 24))
+    text(title, (MARGIN + 90, SIDE - 24))
     text("share of pictures whose person is named", (MARGIN, 40))
     taken: list[tuple[int, int]] = []
     for name, values in sorted(scores.items(), key=lambda item: -item[1]["person"]):
-        x, y = at(values["expression_r2"], values["person"])
+        x, y = at(values[column], values["person"])
         cv2.circle(picture, (x, y), 5, COLOURS[holds[name]], -1, cv2.LINE_AA)
         label = y + 4
         while any(abs(label - other) < 13 and abs(x - there) < 190 for there, other in taken):

@@ -49,7 +49,7 @@ def test_each_column_says_what_a_way_holds():
     assert found["expression"]["light"] == found["pose"]["light"] == found["person"]["turned"] == 1
     assert found["light"]["light"] < 0.1 and found["pose"]["turned"] < 0.5
     picture = draw(found, {name: way.holds for name, way in ways.items()})
-    assert picture.shape == (640, 840, 3) and (picture != 255).any()
+    assert picture.shape == (640, 2 * 840, 3) and (picture != 255).any()
 
 
 def test_what_was_measured_is_kept_for_its_people_and_weights(tmp_path):
