@@ -38,6 +38,14 @@ def told_apart(a: Tensor, b: Tensor, temperature: float) -> Tensor:
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
 
 
+def compared(made: Tensor, real: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Those of made and real (N, ...) whose truth is known (N,); made beside itself where none is, which is off by 0.
+
+    A process may get a share of a batch of which nothing is known, and its losses are averaged with the others'.
+    """
+    return (made[known], real[known]) if known.any() else (made, made.detach())
+
+
 class Trainer(BaseTrainer):
     """See the module."""
 
@@ -88,17 +96,17 @@ class Trainer(BaseTrainer):
         made, codes = made.float(), codes.float()
         values = {"people": self._learn_people(codes.detach(), both)}
         known = torch.from_numpy(drawn.known)
-        total, seen = self.objective(Context(made[known].flatten(0, 1), real[known].flatten(0, 1)))
+        pictures = (part.flatten(0, 1) for part in compared(made, real, known))
+        total, seen = self.objective(Context(*pictures))
         values |= seen
         values["anonymous"] = anonymity(self.networks["classifier"](codes))
         total = total + s.anonymous * values["anonymous"]
-        if same.any():
-            # Of each sequence one moment, so that no two are nearly the same.
-            when = torch.randint(s.frames, (len(same),))
-            one, other = codes.unflatten(0, (-1, 2)).unbind(1)
-            one, other = (c[torch.arange(len(c)), when][torch.from_numpy(same)] for c in (one, other))
-            values["alike"] = told_apart(one, other, s.temperature)
-            total = total + s.alike * values["alike"]
+        # Of each sequence one moment, so that no two are nearly the same.
+        when = torch.randint(s.frames, (len(same),))
+        one, other = codes.unflatten(0, (-1, 2)).unbind(1)
+        one, other = (c[torch.arange(len(c)), when][torch.from_numpy(same)] for c in (one, other))
+        values["alike"] = told_apart(one, other, s.temperature) if len(one) else codes.sum() * 0
+        total = total + s.alike * values["alike"]
         if self.step >= s.adversarial_after:
             direction, others = self._judge(made.detach(), real, known, target, picture(drawn.same))
             total, values = total + (made * direction).sum(), {**values, **others}
@@ -124,7 +132,8 @@ class Trainer(BaseTrainer):
         values = {name: pair.generator(on_made) for name, (_, _, on_made) in found.items()}
         total = s.adversarial * sum(values.values())
         if s.temporal:
-            values["changes"] = feature_matching(*([f[known] for f in of] for of in features))
+            pairs = [compared(of_made, of_real, known) for of_made, of_real in zip(*features, strict=True)]
+            values["changes"] = feature_matching(*zip(*pairs))
             total = total + s.matching * values["changes"]
         self.fabric.backward(total, inputs=[made], retain_graph=True)
         own = sum(pair.discriminator(on_real, on_fake) for on_real, on_fake, _ in found.values())

@@ -106,6 +106,20 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
 
 
+def test_a_share_of_which_nothing_is_known(tmp_path, monkeypatch):
+    """The second of two processes gets strangers' sequences alone, of which nobody knows how they would look."""
+    trainer = Trainer(
+        Settings(**(SMALL | {"batch": 4})),
+        gather([clip_of(person, person) for person in range(3)], tmp_path, 64),
+        make_fabric("cpu"),
+    )
+    monkeypatch.setattr(trainer, "share", lambda samples: samples[1::2])
+    trainer.step = trainer.settings.adversarial_after
+    found = trainer.advance()
+    assert np.isfinite(list(found.values())).all() and found["l1"] == found["changes"] == found["alike"] == 0
+    assert found["picture"] > 0 and trainer.finite()
+
+
 def test_from_clips_to_frames(tmp_path):
     method, out, whole = METHODS["invariant-motion"](), tmp_path / "w", tmp_path / "whole"
     clips = people(2)
