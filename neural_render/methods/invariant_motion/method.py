@@ -11,10 +11,10 @@ from torch import Tensor
 
 from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.corpus import Faces, face_box
-from neural_render.corpus.crops import in_crop
+from neural_render.corpus import Faces
 from neural_render.methods.base import Needs
 from neural_render.methods.clip import Clip
+from neural_render.methods.common.contours import followed
 from neural_render.methods.common.people import PeopleMethod, sources, to_pixels, with_perceptual
 from neural_render.methods.invariant_motion.networks import MotionNetworks
 from neural_render.methods.invariant_motion.settings import Options, Settings
@@ -72,17 +72,8 @@ class InvariantMotion(PeopleMethod):
         seen = sources(target, h.size, 1, device)
         with torch.no_grad():
             own = networks.motion(torch.from_numpy(seen.landmarks)[None].to(device))[:, 0]
-            codes = networks.motion(followed(driver)[None].to(device))
+            codes = networks.motion(torch.from_numpy(followed(driver))[None].to(device))
         return _frames(networks, seen.pictures, own, codes)
-
-
-def followed(clip: Clip) -> Tensor:
-    """(F, L, 2) in the clip's crop; where there is no face, those of the last frame with one, or of the first."""
-    points = clip.landmarks.points
-    known = np.isfinite(points).all((1, 2))
-    found = in_crop(points, face_box(points))
-    last = np.maximum.accumulate(np.where(known, np.arange(len(points)), -1))
-    return torch.from_numpy(found[np.where(last < 0, known.argmax(), last)])
 
 
 @torch.no_grad()

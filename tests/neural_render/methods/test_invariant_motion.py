@@ -10,7 +10,7 @@ from foundation.errors import PortraitError
 from neural_render.corpus import gather
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
-from neural_render.methods.invariant_motion.method import followed
+from neural_render.methods.common.contours import followed
 from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks, moved
 from neural_render.methods.invariant_motion.sampling import sequences
 from neural_render.methods.invariant_motion.settings import Settings
