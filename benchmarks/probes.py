@@ -9,14 +9,18 @@ COMPONENTS = 64  # a code is brought to at most so many numbers, those of greate
 
 
 class Scale:
-    """Codes (N, D) to (N, K): each number in its standard deviations, then the K <= 64 components that vary most."""
+    """Codes (N, D) to (N, K): each number in its standard deviations, then the K <= 64 components that vary most.
 
-    def __init__(self, codes: np.ndarray) -> None:
+    even: each component in its standard deviations, too; else they stay in proportion, and a ridge holds the weak ones.
+    """
+
+    def __init__(self, codes: np.ndarray, even: bool = True) -> None:
         self.mean, self.std = codes.mean(0), codes.std(0)
         self.std = np.where(self.std > 1e-6 * max(self.std.max(), 1e-12), self.std, np.inf)
         _, values, axes = np.linalg.svd((codes - self.mean) / self.std, full_matrices=False)
         kept = values[:COMPONENTS] > 1e-6 * max(values[0], 1e-12)
-        self.axes = axes[:COMPONENTS][kept].T / values[:COMPONENTS][kept] * len(codes) ** 0.5
+        over = values[:COMPONENTS][kept] if even else values[0]
+        self.axes = axes[:COMPONENTS][kept].T / over * len(codes) ** 0.5
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         return (codes - self.mean) / self.std @ self.axes
@@ -34,26 +38,32 @@ def applied(linear: np.ndarray, x: np.ndarray) -> np.ndarray:
     return x @ linear[:-1] + linear[-1]
 
 
-def chosen_ridge(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> float:
-    """The weight of least squared error on groups that were left out, a third of them at a time."""
-    parts = np.array_split(np.unique(groups), 3)
-    errors = np.zeros(len(RIDGES))
-    for part in parts:
+def left_out(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(RIDGES, T): squared errors of y (N, T) on groups that were left out, a fifth of them at a time."""
+    errors = np.zeros((len(RIDGES), y.shape[1]))
+    for part in np.array_split(np.unique(groups), 5):
         out = np.isin(groups, part)
-        for k, weight in enumerate(RIDGES):
-            errors[k] += np.square(applied(ridge(x[~out], y[~out], weight), x[out]) - y[out]).sum()
-    return float(RIDGES[errors.argmin()])
+        if out.any():
+            for k, weight in enumerate(RIDGES):
+                errors[k] += np.square(applied(ridge(x[~out], y[~out], weight), x[out]) - y[out]).sum(0)
+    return errors
 
 
-def read(codes: np.ndarray, wanted: np.ndarray, groups: np.ndarray, tested: np.ndarray) -> np.ndarray:
+def read(codes: np.ndarray, wanted: np.ndarray, groups: np.ndarray, tested: np.ndarray, names: bool) -> np.ndarray:
     """(M, T): what a probe reads of the tested rows, fitted on the others.
 
     codes (N, D), wanted (N, T), groups (N,) and tested (N,) bool. Scale and weight are chosen on the rows that the map
-    is fitted to, the weight by leaving out groups of them.
+    is fitted to, the weight by leaving out groups of them. names: whether the wanted numbers are one of T names, which
+    are compared, so that they share a weight, and a weak component may tell them; else each number is by itself.
     """
-    scale = Scale(codes[~tested])
-    x, y = scale(codes[~tested]), wanted[~tested]
-    return applied(ridge(x, y, chosen_ridge(x, y, groups[~tested])), scale(codes[tested]))
+    scale = Scale(codes[~tested], even=names)
+    x, y, shown = scale(codes[~tested]), wanted[~tested], scale(codes[tested])
+    errors = left_out(x, y, groups[~tested])
+    best = np.full(y.shape[1], errors.sum(1).argmin()) if names else errors.argmin(0)
+    found = np.empty((len(shown), y.shape[1]))
+    for k in np.unique(best):
+        found[:, best == k] = applied(ridge(x, y[:, best == k], RIDGES[k]), shown)
+    return found
 
 
 def explained(codes: np.ndarray, wanted: np.ndarray, people: np.ndarray) -> float:
@@ -64,7 +74,7 @@ def explained(codes: np.ndarray, wanted: np.ndarray, people: np.ndarray) -> floa
     halves = people % 2 == 1
     error = total = 0.0
     for tested in (halves, ~halves):
-        found = read(codes, wanted, people, tested)
+        found = read(codes, wanted, people, tested, names=False)
         error += np.square(found - wanted[tested]).sum()
         total += np.square(wanted[tested] - wanted[~tested].mean(0)).sum()
     return float(1 - error / total)
@@ -74,7 +84,10 @@ def recognized(codes: np.ndarray, people: np.ndarray, performances: np.ndarray) 
     """Share of the rows whose person a linear probe names, in performances that it never saw; both halves in turn."""
     names, index = np.unique(people, return_inverse=True)
     one_hot, halves = np.eye(len(names))[index], performances % 2 == 1
-    right = [read(codes, one_hot, performances, tested).argmax(1) == index[tested] for tested in (halves, ~halves)]
+    right = [
+        read(codes, one_hot, performances, tested, names=True).argmax(1) == index[tested]
+        for tested in (halves, ~halves)
+    ]
     return float(np.concatenate(right).mean())
 
 

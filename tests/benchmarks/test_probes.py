@@ -26,6 +26,9 @@ def test_scaled_codes_are_white_and_constants_do_not_count():
     white = Scale(codes)(codes)
     assert white.shape == (200, 3)
     np.testing.assert_allclose(white.T @ white / 200, np.eye(3), atol=1e-8)
+    kept = Scale(codes, even=False)(codes)  # turned, and as large as the strongest component allows
+    spread = np.sqrt(np.diag(kept.T @ kept) / 200)
+    assert spread[0] == pytest.approx(1) and (np.diff(spread) < 0).all() and spread[2] > 0.8
 
 
 def test_an_expression_is_read_of_what_is_linear_in_it(rows):
@@ -37,6 +40,17 @@ def test_an_expression_is_read_of_what_is_linear_in_it(rows):
     half = shown + g.normal(size=shown.shape) * shown.std(0)  # half of the variance is noise
     assert explained(half, shown, people) == pytest.approx(0.5, abs=0.1)
     assert recognized(mixed, people, performances) < 0.2
+
+
+def test_what_one_number_needs_is_not_asked_of_another(rows):
+    """A number that is read exactly beside forty that can't be read at all."""
+    people, _, shown = rows
+    noise = np.random.default_rng(7).normal(size=(len(people), 40))
+    wanted = np.c_[100 * shown[:, :1], noise]
+    tested = people > 5
+    found = read(shown, wanted, people, tested, names=False)
+    np.testing.assert_allclose(found[:, 0], wanted[tested][:, 0], atol=0.5)
+    assert np.square(found[:, 1:] - noise[tested]).mean() < 1.05 * noise[tested].var()
 
 
 def test_a_person_is_read_of_what_says_who_it_is(rows):
@@ -51,7 +65,7 @@ def test_what_is_tested_is_not_fitted(rows):
     people, _, shown = rows
     tested = people > 5
     spoilt = np.where(tested[:, None], 1e3, shown)
-    np.testing.assert_allclose(read(shown, spoilt, people, tested), shown[tested], atol=0.05)
+    np.testing.assert_allclose(read(shown, spoilt, people, tested, names=False), shown[tested], atol=0.05)
 
 
 def test_stability_is_one_of_the_same_and_nought_of_any_other():
