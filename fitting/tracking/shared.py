@@ -152,8 +152,7 @@ class _KeyFrames:
         j = self._joint
         colour = self.fitter.settings.joint_weights.colour  # it's asked what the colours can be explained by
         weights = replace(self.weights, colour=colour, colour_scale=j.coarse_scale)
-        level = self.levels[0][0]
-        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, level)
+        stage = Stage(steps or j.coarse_steps, Free.ALL, weights, j.coarse_detail, j.damping, self.levels[0][0])
         x = self._run(x, stage)
         return replace(x, unexplained=self._unexplained(x))
 

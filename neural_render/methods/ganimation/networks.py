@@ -20,9 +20,8 @@ class Edit(NamedTuple):
     colours: Tensor  # (N, 3, H, W) in [-1, 1]: what takes the rest's place
 
 
-SLOW = (
-    0.1  # times what the heads say: a step of Adam's changes all their weights, and would close a mask in tens of steps
-)
+SLOW = 0.1
+"""Times what the heads say: a step of Adam's changes all their weights, and would close a mask in tens of steps."""
 
 
 class UnitScale(nn.Module):

@@ -43,9 +43,7 @@ class Settings:
     units_first: int = 1200  # steps at the start in which the critic learns to read units, and nothing else is done
     critic_steps: int = 1  # for each of the generator's; the paper has 5
     penalty: float = 10.0  # weight of the critic's gradient penalty; its score's is 1
-    units: float = (
-        2.0  # of the squared error of units, in standard deviations; the released code's 160 for those of 0.11
-    )
+    units: float = 2.0  # of the squared error of units, in deviations; the released code's 160 for those of 0.11
     cycle: float = 10.0  # of L1 between a picture and its edit undone
     open: float = 0.1  # of how much isn't kept, on average
     smooth: float = 2.5e-4  # of a mask's summed differences; the released code's 1e-5 times its batch

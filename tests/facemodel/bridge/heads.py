@@ -6,6 +6,7 @@ import torch
 
 import facemodel
 from facemodel.base import LandmarkEmbedding
+from facemodel.correspondence import Correspondence
 from facemodel.linear import LinearModel
 from facemodel.provenance import Provenance
 
@@ -39,3 +40,18 @@ def other_head(landmarks: bool = True, scale: float = 0.94) -> tuple[LinearModel
     model = LinearModel(tensors, name="other", fingerprint="0", expression=facemodel.Block.activations(()))
     model.provenance = Provenance("test", ("other",), "0", "millimetres")
     return model, truth
+
+
+def assert_found(found: Correspondence, model: LinearModel, truth: torch.Tensor, within: float) -> None:
+    """The default's face is where it is known to be, both ways, and its neck, which the head lacks, nowhere."""
+    default = facemodel.load()
+    face = default.region("face") & ~default.region("neck")
+    assert (found.registered - truth).norm(dim=-1)[face].median() < within
+    there = found.on_model.pick(model.mean, model.triangles)
+    matched = face & (found.on_model.weights > 0.5)
+    assert matched[face].float().mean() > 0.95
+    assert (there - truth).norm(dim=-1)[matched].median() < within
+    back = found.on_default.pick(truth, default.triangles)
+    assert (back - model.mean).norm(dim=-1)[found.matched()].median() < within
+    neck = default.region("neck") & ~default.region("scalp")
+    assert found.on_model.weights[neck].median() == 0

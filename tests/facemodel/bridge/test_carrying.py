@@ -11,7 +11,7 @@ from facemodel.bridge.surface import Surface
 from facemodel.editing.contact import Contacts
 from facemodel.formats.default import write_model
 from facemodel.track import FrameStatus, Track
-from tests.facemodel.bridge.heads import other_head
+from tests.facemodel.bridge.heads import assert_found, other_head
 
 SCALE = 0.94
 
@@ -27,16 +27,7 @@ def test_the_face_is_where_it_is_known_to_be(heads):
     """To 0.6 mm, both ways, and the surfaces touch."""
     before, model, truth = heads
     default, found = facemodel.load(), model.correspondence
-    face = default.region("face") & ~default.region("neck")
-    assert (found.registered - truth).norm(dim=-1)[face].median() < 0.6
-    there = found.on_model.pick(model.mean, model.triangles)
-    matched = face & (found.on_model.weights > 0.5)
-    assert matched[face].float().mean() > 0.95
-    assert (there - truth).norm(dim=-1)[matched].median() < 0.6
-    back = found.on_default.pick(truth, default.triangles)
-    assert (back - model.mean).norm(dim=-1)[found.matched()].median() < 0.6
-    neck = default.region("neck") & ~default.region("scalp")
-    assert found.on_model.weights[neck].median() == 0
+    assert_found(found, model, truth, 0.6)
     surface = Surface(before.mean.double().numpy(), before.triangles.numpy())
     skin = (default.region("face") & ~default.region("eyelids")).numpy()
     assert np.median(surface.nearest(found.registered.double().numpy()[skin]).distance) < 0.2
