@@ -45,10 +45,10 @@ def test_an_expression_is_read_of_what_is_linear_in_it(rows):
 def test_what_one_number_needs_is_not_asked_of_another(rows):
     """A number that is read exactly beside forty that can't be read at all."""
     people, _, shown = rows
-    noise = np.random.default_rng(7).normal(size=(len(people), 40))
+    others, noise = np.random.default_rng(7).normal(size=(2, len(people), 40))
     wanted = np.c_[100 * shown[:, :1], noise]
     tested = people > 5
-    found = read(shown, wanted, people, tested, names=False)
+    found = read(np.c_[shown, others], wanted, people, tested, names=False)
     np.testing.assert_allclose(found[:, 0], wanted[tested][:, 0], atol=0.5)
     assert np.square(found[:, 1:] - noise[tested]).mean() < 1.05 * noise[tested].var()
 
