@@ -131,7 +131,7 @@ class Settings:
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
-    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=120.0, brows=0.0))
+    joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)
     start: FirstEstimate = field(default_factory=FirstEstimate)
     joint: JointSchedule = field(default_factory=JointSchedule)
