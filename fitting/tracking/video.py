@@ -144,7 +144,7 @@ def fit_video(
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(progress)
         shared = progress.shared
-        fitter.adapt(shared.plan.trust, shared.plan.lights)
+        fitter.adapt(shared.plan.trust, shared.plan.lights, len(shared.plan.key_frames) <= settings.joint.few)
         begun = time.perf_counter()
         follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
         ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings, pace)

@@ -1,5 +1,6 @@
 """The solution over key frames: when colours are trusted, what is hidden or in a shadow, and what that gives."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -206,3 +207,17 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     assert trusting.still.landmarks == pytest.approx(s.trust.landmarks * s.weights.landmarks)
     assert trusting.still.landmarks < trusting.moving.landmarks < usual.moving.landmarks
     assert trusting.detail < half.detail < usual.detail
+    alone = terms_at(s, 0.0, few=True)
+    assert alone.still == s.joint.few_weights and alone.moving == s.weights
+    assert terms_at(s, 1.0, few=True) == trusting
+
+
+def test_a_lone_photograph_keeps_the_expression_that_its_identity_was_found_with(model):
+    """Fitted again to its landmarks, it would explain by the expression what the identity leaves."""
+    picture = skimage.data.astronaut()[:300, 50:400]
+    with contextlib.closing(fitting.make_detector()) as detector:
+        points = detector.detect(picture)[0].points
+        track = fitting.fit_image(picture, model=model, detector=detector)
+    together = solved(model, picture, points).state.expression
+    assert together.abs().mean() > 0.05
+    assert (track.parameters.expression - together).abs().mean() < 0.01
