@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from fitting.policy.colour_trust import ColourTrust, TrustLimits, terms_at
 from fitting.policy.settings import JointSchedule, Occlusion, Settings
 from fitting.policy.weights import Priors
 from fitting.tracking.frame import Fitter
-from fitting.tracking.shared import implausibility, solve_shared
+from fitting.tracking.shared import directions_spread, implausibility, solve_shared
+from geometry.rotation import rotation_matrix
 from synthetic import make_scene
 
 SIZE = 384
@@ -221,3 +223,25 @@ def test_a_lone_photograph_keeps_the_expression_that_its_identity_was_found_with
     together = solved(model, picture, points).state.expression
     assert together.abs().mean() > 0.05
     assert (track.parameters.expression - together).abs().mean() < 0.01
+
+
+def test_landmarks_count_less_where_key_frames_show_a_head_from_many_sides(model):
+    """One of several frames; the coarse solution, which decides on the colours, has the usual weights."""
+    turn = lambda *angles: torch.tensor([[0.0, a, 0.0] for a in angles])  # noqa: E731
+    scene = make_scene(model, 310, 3, 192)
+    found = {}
+    for name, angles in (("turned", (-0.5, 0.0, 0.5)), ("facing", (0.0, 0.01, 0.02))):
+        state = SimpleNamespace(rotation=rotation_matrix(turn(*angles)))
+        found[name] = directions_spread(state)
+    assert found["turned"] == pytest.approx(np.sqrt((2 * np.sin(0.5) ** 2 + 2 / 3 * (1 - np.cos(0.5)) ** 2) / 3), 1e-4)
+    assert found["facing"] < 0.01
+    seen = Observation.concatenate(
+        [observe(p, Face(m, "mediapipe478", 1.0), (64,)) for p, m in zip(scene.pictures, scene.landmarks)]
+    )
+    identities = []
+    for parallax in (1e9, 1e-9):
+        joint = replace(JointSchedule(), parallax=parallax)
+        settings = replace(NOT_TRUSTING, joint=joint, joint_levels=(64,), joint_steps=(3,))
+        with torch.inference_mode():
+            identities.append(solve_shared(Fitter(model, "mediapipe478", 230.0, None, settings), seen).state.identity)
+    assert (identities[0] - identities[1]).abs().max() > 0.05
