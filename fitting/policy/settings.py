@@ -44,7 +44,7 @@ class JointSchedule:
         default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
     )
     samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
-    # Where key frames show a head from many sides, parallax knows its shape; landmarks err alike in all of them.
+    # Where separate pictures show a head from many sides, parallax knows its shape; landmarks err alike in all of them.
     parallax: float = 0.25  # rad, spread of the directions in which heads look, where that is half so
     parallax_landmarks: float = 20.0  # what the landmarks count at most where it's wholly so
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully

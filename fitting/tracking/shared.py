@@ -85,9 +85,9 @@ class _Solution:
     held: Tensor | None = None  # which of the system's unknowns were held
 
 
-def solve_shared(fitter: Fitter, seen: Observation, report: Report = ignore) -> SharedResult:
-    """``seen``: the key frames."""
-    return _KeyFrames(fitter, seen, report).solve()
+def solve_shared(fitter: Fitter, seen: Observation, report: Report = ignore, ordered: bool = True) -> SharedResult:
+    """``seen``: the key frames; ``ordered``: of a clip, not pictures taken one by one."""
+    return _KeyFrames(fitter, seen, report, ordered).solve()
 
 
 def implausibility(state: FitState, policy: ColourTrust) -> float:
@@ -111,8 +111,8 @@ def directions_spread(state: FitState) -> float:
 
 
 class _KeyFrames:
-    def __init__(self, fitter: Fitter, seen: Observation, report: Report) -> None:
-        self.fitter, self.report = fitter, report
+    def __init__(self, fitter: Fitter, seen: Observation, report: Report, ordered: bool) -> None:
+        self.fitter, self.report, self.ordered = fitter, report, ordered
         self.seen = hidden_apart(seen, fitter.regions, fitter.settings.hidden_parts)
         s, j = fitter.settings, fitter.settings.joint
         self._joint = j
@@ -148,11 +148,14 @@ class _KeyFrames:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
 
     def _with_parallax(self, x: _Solution) -> TermWeights:
-        """The usual weights, with fewer landmarks where the key frames show the head from many sides."""
+        """The usual weights, with fewer landmarks where separate pictures show the head from many sides.
+
+        Along a clip colours err alike, by its light, gloss and compression, so that what frames disagree about is less.
+        """
         w, j = self.weights, self._joint
         least = min(w.landmarks, j.parallax_landmarks)
         share = 1 / (1 + (directions_spread(x.state) / j.parallax) ** 4)  # steep: a head that nods tells no depth
-        return w if self.few else replace(w, landmarks=least + share * (w.landmarks - least))
+        return w if self.few or self.ordered else replace(w, landmarks=least + share * (w.landmarks - least))
 
     def _placed(self) -> _Solution:
         """By landmarks alone."""

@@ -258,7 +258,7 @@ def _solve_shared(
     begun = time.perf_counter()
     chosen = _key_frames(faces, fitter, device)
     seen = Observation.concatenate([c.crop.observe(settings.joint_levels, device) for c in chosen])
-    result = solve_shared(fitter, seen, report)
+    result = solve_shared(fitter, seen, report, ordered)
     timings["identity"] = time.perf_counter() - begun
     # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
     lights = 2 if result.trusted or len(chosen) <= settings.joint.few else 1

@@ -225,8 +225,8 @@ def test_a_lone_photograph_keeps_the_expression_that_its_identity_was_found_with
     assert (track.parameters.expression - together).abs().mean() < 0.01
 
 
-def test_landmarks_count_less_where_key_frames_show_a_head_from_many_sides(model):
-    """One of several frames; the coarse solution, which decides on the colours, has the usual weights."""
+def test_landmarks_count_less_where_photographs_show_a_head_from_many_sides(model):
+    """Those of a clip count as ever."""
     turn = lambda *angles: torch.tensor([[0.0, a, 0.0] for a in angles])  # noqa: E731
     scene = make_scene(model, 310, 3, 192)
     found = {}
@@ -238,10 +238,13 @@ def test_landmarks_count_less_where_key_frames_show_a_head_from_many_sides(model
     seen = Observation.concatenate(
         [observe(p, Face(m, "mediapipe478", 1.0), (64,)) for p, m in zip(scene.pictures, scene.landmarks)]
     )
-    identities = []
-    for parallax in (1e9, 1e-9):
-        joint = replace(JointSchedule(), parallax=parallax)
-        settings = replace(NOT_TRUSTING, joint=joint, joint_levels=(64,), joint_steps=(3,))
+    identities = {}
+    for parallax, ordered in ((1e9, True), (1e9, False), (1e-9, True), (1e-9, False)):
+        joint = replace(JointSchedule(), parallax=parallax, coarse_steps=1)
+        settings = replace(NOT_TRUSTING, joint=joint, joint_levels=(64,), joint_steps=(2,))
+        fitter = Fitter(model, "mediapipe478", 230.0, None, settings)
         with torch.inference_mode():
-            identities.append(solve_shared(Fitter(model, "mediapipe478", 230.0, None, settings), seen).state.identity)
-    assert (identities[0] - identities[1]).abs().max() > 0.05
+            identities[parallax, ordered] = solve_shared(fitter, seen, ordered=ordered).state.identity
+    assert torch.equal(identities[1e9, True], identities[1e-9, True])
+    assert torch.equal(identities[1e9, True], identities[1e9, False])
+    assert (identities[1e9, False] - identities[1e-9, False]).abs().max() > 0.05
