@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from facemodel.arkit import ARKIT_NAMES
 from foundation.errors import PortraitError
 
 FACE = 6706  # vertices, the first ones
@@ -31,7 +30,6 @@ class Expressions:
     identities: np.ndarray  # (I, V, 3)
     moves: np.ndarray  # (E, V, 3) of each expression at weight 1
     landmarks: np.ndarray  # (68,) vertices, in iBUG's order
-    names: tuple[str, ...] = ()  # E, ICT's: ``browDown_L``
     face: int = FACE  # the first of the vertices, of which scans are
 
     @classmethod
@@ -48,16 +46,7 @@ class Expressions:
         except (OSError, ValueError, KeyError) as error:
             what = f"expected ICT-FaceKit's folder FaceXModel ({error})"
             raise PortraitError(f"--expressions '{folder}': {what}") from None
-        return cls(neutral, identities, moves, marks, tuple(table["expressions"]))
-
-    def by_arkit(self, weights: np.ndarray) -> dict[str, float]:
-        """Weights (E,) by ARKit's names; what ICT-FaceKit has for either side, and ARKit for both, is their mean."""
-        sides: dict[str, list[float]] = {}
-        for name, weight in zip(self.names, weights):
-            plain, _, side = name.partition("_")
-            own = plain + {"L": "Left", "R": "Right"}.get(side, "")
-            sides.setdefault(own if own in ARKIT_NAMES else plain, []).append(float(weight))
-        return {name: sum(values) / len(values) for name, values in sides.items()}
+        return cls(neutral, identities, moves, marks)
 
     def neutralised(self, truth: Mapping) -> dict[str, np.ndarray]:
         """A head's ``scan`` (n, 3) and ``landmarks`` (68, 3), mm, at rest; ``truth`` has them with ``expression``."""

@@ -141,13 +141,6 @@ def test_points_keep_their_order_where_another_vertex_is_nearer():
     assert in_order(points[[0, 2, 3]], vertices).tolist() == [0, 2, 3]
 
 
-def test_expressions_go_by_arkits_names():
-    names = ("browInnerUp_L", "browInnerUp_R", "jawOpen", "mouthSmile_L", "mouthSmile_R")
-    known = Expressions(*4 * [np.zeros(0)], names)
-    found = known.by_arkit(np.array([0.2, 0.4, 0.5, 0.6, 0.8]))
-    assert found == pytest.approx({"browInnerUp": 0.3, "jawOpen": 0.5, "mouthSmileLeft": 0.6, "mouthSmileRight": 0.8})
-
-
 def test_heads_at_rest_have_a_ratio_of_their_own():
     rest = Person([], [np.full(10, 1.0)], [np.full(10, 2.0)])
     people = [Person([], [np.full(10, 3.0)], [np.full(10, 3.0)], rest)]
