@@ -2,8 +2,7 @@
 
 There an expression moves each vertex by the same vector on any person, so that a scan less those moves is the person at
 rest. A scan's points are vertices of ICT's face in their order, but for some: which they are is found against the face
-that the first identities give for its landmarks. Of one person's nine pictures the same neutral scan comes to within
-0.06 mm.
+that the first identities give for its landmarks.
 """
 
 from __future__ import annotations
