@@ -10,7 +10,6 @@ one; see `methods_measures`. Beside them are ``still``, the target's picture unm
 nothing and is given the true tracks, and ``truth``, which is what the measures say of the true picture. A method that
 shows only whom it was adapted to is adapted to four of the test people, in M minutes together; and one that learns a
 single person from a clip, Deep Video Portraits, is trained on the same four in as much time, with their true tracks.
-With --real people of videos are driven by a later stretch of their own video (`methods_real`).
 With --real those who learnt from many, and ``face2face``, are tried on videos of one person each and without cuts, too:
 somebody is driven by a later stretch of their own video (`methods_real`). Each paper's claims are in
 ``benchmarks/claims``. With --parts each training is also measured after so many equal parts

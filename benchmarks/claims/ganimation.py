@@ -12,8 +12,9 @@ from benchmarks.image_metrics import psnr
 from facemodel.action_units import STRONGEST
 from neural_render.corpus import Faces
 from neural_render.methods.common.people import to_pixels
-from neural_render.methods.ganimation.editing import read
-from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
+from neural_render.methods.ganimation.alignment import cut, places
+from neural_render.methods.ganimation.editing import pasted
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitReader
 from neural_render.methods.weights import Weights, load_network
 
 TRUE = 800  # unseen pictures, at most, that say how well units can be read
@@ -59,16 +60,20 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
 
 @torch.no_grad()
 def edited(weights: Weights, photographs: Tensor, landmarks: np.ndarray, name: str, value: float) -> Edit:
-    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them.
+    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the method's reader tells them.
 
     landmarks: (N, L, 2) in the photographs.
     """
     h = weights.header
-    critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic")
+    reader = load_network(UnitReader(len(h.units), h.size, h.critic), weights, "reader")
     generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator")
-    wanted = read(critic, weights, photographs, landmarks)
+    place = places(weights.tensors["face"], torch.from_numpy(landmarks).float())
+    patches = cut(photographs, place)
+    wanted = reader(patches).clamp(0, 1)
     wanted[:, h.units.index(name)] = value / STRONGEST
-    return generator(photographs, wanted)
+    kept, added = pasted(generator(patches, wanted), patches, place, photographs.shape[-1])
+    colours = photographs + added
+    return Edit((photographs + (1 - kept) * added).clamp(-1, 1), kept, colours)
 
 
 def background(points: np.ndarray, size: int) -> np.ndarray:

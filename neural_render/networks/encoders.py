@@ -40,15 +40,24 @@ class ResNeXtEncoder(nn.Module):
         return self.to_code(self.body(pictures).mean((2, 3)))
 
 
+STAGES = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
+"""MobileNetV2's (Sandler et al., CVPR 2018, Table 2): expansion, channels, blocks, stride of the first."""
+
+
 class MobileEncoder(nn.Module):
     """(N, 3, H, W) to codes (N, outputs): MobileNetV2 (Sandler et al., CVPR 2018), channels times ``width`` / 64.
 
-    Channels are multiples of eight, the last layer's 1280 whatever the width.
+    Channels are multiples of eight, the last layer's 1280 whatever the width. ``size`` px are halved five times, as
+    there; small pictures less often, so that at least 4 x 4 places are left, which say where things are.
     """
 
-    def __init__(self, outputs: int, width: int = 64, norm: Norm = "group") -> None:
+    def __init__(self, outputs: int, width: int = 64, norm: Norm = "group", size: int = 256) -> None:
         super().__init__()
-        self.body = MobileNetV2(outputs, width / 64, norm_layer=partial(make_norm, norm), dropout=0.0)
+        stages, extra = [list(stage) for stage in STAGES], max(0, 7 - (size.bit_length() - 1))
+        for stage in [stage for stage in stages if stage[3] == 2][:extra]:
+            stage[3] = 1
+        norm_layer = partial(make_norm, norm)
+        self.body = MobileNetV2(outputs, width / 64, stages, norm_layer=norm_layer, dropout=0.0)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.body(pictures)

@@ -1,4 +1,4 @@
-"""GANimation's generator, which says what stays and how the rest looks, and its critic, which reads action units."""
+"""GANimation's generator, which says what stays and how the rest looks; a reader of action units, a judge of pictures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.networks import ResidualBlock, initialize_normal, make_norm
+from neural_render.networks.blocks import Norm
 
 
 class Edit(NamedTuple):
@@ -88,11 +88,25 @@ class EditGenerator(nn.Module):
         return there, self(there.picture, own)
 
 
-class UnitCritic(nn.Module):
-    """Pictures (N, 3, S, S) to scores of patches, and to the units that they show (N, K).
+def halving(size: int, width: int, norm: Norm) -> tuple[nn.Sequential, int]:
+    """4 x 4 convolutions that halve pictures of ``size`` px down to 2 px, with leaky ReLU 0.01; and their channels.
 
-    Halves the picture down to 2 px by 4 x 4 convolutions with leaky ReLU 0.01, ``width`` * (1, 2, 4, ...) channels and
-    no normalisation; two heads, without biases (the paper's six layers are for 128 px).
+    ``width`` * (1, 2, 4, ...) channels, up to 32 times (the paper's six layers are for 128 px).
+    """
+    levels = size.bit_length() - 2
+    if 2 ** (levels + 1) != size or levels < 2:
+        raise ValueError(f"size: expected a power of two of at least 8, got {size}")
+    layers: list[nn.Module] = []
+    for a, b in zip([3, *(width * 2**k for k in range(levels - 1))], (width * 2**k for k in range(levels))):
+        layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), make_norm(norm, b), nn.LeakyReLU(0.01)]
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
+            nn.init.kaiming_normal_(layer.weight, 0.01)
+    return nn.Sequential(*layers), width * 2 ** (levels - 1)
+
+
+class UnitReader(nn.Module):
+    """Pictures (N, 3, S, S) to the units that they show (N, K).
 
     Units are told on their `UnitScale`, over the root of how many features tell them: a step of Adam's moves all those
     features' weights, and what it moves the reading by is otherwise many times what there is to read.
@@ -100,35 +114,31 @@ class UnitCritic(nn.Module):
 
     def __init__(self, units: int, size: int = 128, width: int = 64) -> None:
         super().__init__()
-        levels = size.bit_length() - 2
-        if 2 ** (levels + 1) != size or levels < 2:
-            raise ValueError(f"size: expected a power of two of at least 8, got {size}")
-        layers: list[nn.Module] = []
-        for a, b in zip([3, *(width * 2**k for k in range(levels - 1))], (width * 2**k for k in range(levels))):
-            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(0.01)]
-        self.body = nn.Sequential(*layers)
-        last = width * 2 ** (levels - 1)
-        self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
+        self.body, last = halving(size, width, "group")
         self.to_units = nn.Conv2d(last, units, 2, bias=False)
+        nn.init.kaiming_normal_(self.to_units.weight, 0.01)
         self.scale = UnitScale(units)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):  # pix2pix's start is for wide layers: without norms narrow ones go silent
-                nn.init.kaiming_normal_(layer.weight, 0.01)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 1, 2, 2), higher for real; units (N, K)."""
-        x = self.body(pictures)
-        told = self.to_units(x).float().flatten(1) / self.to_units.weight[0].numel() ** 0.5
-        return self.to_score(x).float(), self.scale.meant(told)
+    def forward(self, pictures: Tensor) -> Tensor:
+        told = self.to_units(self.body(pictures)).float().flatten(1) / self.to_units.weight[0].numel() ** 0.5
+        return self.scale.meant(told)
 
-    def compare(self, real: Tensor, made: Tensor, more: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores of N real pictures and of N made ones, the gradient penalty between them, and units of real ones.
 
-        Those of the N and of M more. Scores teach their own head alone: what both heads look at is taught by units, and
-        the penalty on its slope would have it forget them.
-        """
-        real, made, more = real.float(), made.float(), more.float()
-        mixed, body = between(real, made), {k: p.detach() for k, p in self.body.named_parameters()}
-        scores = self.to_score(functional_call(self.body, body, torch.cat([mixed, made, real]))).float()
-        on_mixed, on_made, on_real = scores.chunk(3)
-        return on_real, on_made, gradient_penalty(on_mixed, mixed), self(torch.cat([real, more]))[1]
+class Judge(nn.Module):
+    """Pictures (N, 3, S, S) to scores of patches (N, 1, 2, 2), higher for real ones."""
+
+    def __init__(self, size: int = 128, width: int = 64) -> None:
+        super().__init__()
+        self.body, last = halving(size, width, "none")
+        self.to_score = nn.Conv2d(last, 1, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.to_score.weight, 0.01)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.to_score(self.body(pictures)).float()
+
+    def compare(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of N real pictures and of N made ones, and the gradient penalty between them."""
+        real, made = real.float(), made.float()
+        mixed = between(real, made)
+        on_mixed, on_made, on_real = self(torch.cat([mixed, made, real])).chunk(3)
+        return on_real, on_made, gradient_penalty(on_mixed, mixed)

@@ -23,10 +23,10 @@ class StyledBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        y = F.relu(self.before(x, style))
+        y, x = F.relu(self.before(x, style)), self.shortcut(x)  # 1 x 1, which is cheaper before doubling
         if self.double:
             x, y = (F.interpolate(t, scale_factor=2, mode="nearest") for t in (x, y))
-        return self.two(F.relu(self.between(self.one(y), style))) + self.shortcut(x)
+        return self.two(F.relu(self.between(self.one(y), style))) + x
 
 
 class StyledGenerator(nn.Module):
@@ -84,7 +84,7 @@ class LatentPoseNetworks(nn.Module):
     def __init__(self, size: int = 256, width: int = 64, pose: int = 256) -> None:
         super().__init__()
         self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch"), 8 * width)
-        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch"), pose)
+        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch", size), pose)
         self.generator = StyledGenerator(8 * width + pose, size, width)
 
     def people(self, pictures: Tensor) -> Tensor:
