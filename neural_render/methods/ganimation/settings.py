@@ -16,7 +16,7 @@ class Options(TrainingBudget):
 
     size: int = option(64, "px of the network's pictures: 64, 128 (the paper's) or 256")
     width: int = option(16, "channels of the generator's first layer; the paper's has 64")
-    critic: int = option(32, "of the reader's and the judge's, which cost less; the paper's critic has 64")
+    critic: int = option(16, "of the reader's and the judge's, which cost less; the paper's critic has 64")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,7 +33,7 @@ class Settings:
 
     size: int = 64
     width: int = 16
-    critic: int = 32
+    critic: int = 16
     batch: int = 8  # the paper's is 25
     more: int = 40  # pictures whose units the reader learns from in a step
     rate: float = 4e-4  # Adam's, of the generator; the paper's is 1e-4

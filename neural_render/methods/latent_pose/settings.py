@@ -49,7 +49,7 @@ class Settings:
     rate_discriminator: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.999
-    epsilon: float = 1e-5
+    epsilon: float = 1e-8
     # by names of `losses.base.LOSSES`
     losses: dict[str, float] = field(
         default_factory=lambda: {"l1": 30.0, "pyramid": 10.0, "adversarial": 1.0, "feature-matching": 10.0}
