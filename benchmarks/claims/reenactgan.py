@@ -42,8 +42,8 @@ def of_target(weights: Weights, unseen: Faces, asked: np.ndarray) -> dict[str, f
     """Where others do what the target does in the rows ``asked``: the error of their boundaries with the
     transformer over without, and what their variance is from.
 
-    Boundaries are compared by the points that their lines go through, as the weights' aligner finds them: two thin lines
-    side by side are as different as two far apart, so maps say little of how far off a line is. ``_of_maps`` does.
+    Boundaries are compared by the points that their lines go through, as the weights' aligner finds them: two thin
+    lines side by side are as different as two far apart, so maps (``_of_maps``) say little of how far off a line is.
     """
     others = np.flatnonzero(unseen.person != unseen.person[asked[0]])
     true = unseen.counterpart(others, unseen.person[asked[0]])

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from facemodel.action_units import STRONGEST
 from foundation.errors import unknown_name
 from geometry.color import to_uint8
-from neural_render.images import Crop
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.common.people import sources
 from neural_render.methods.ganimation.alignment import cut, places, put_back, rim
-from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitReader
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
 
 
@@ -35,7 +33,7 @@ class Editor:
         h = weights.header
         self.names, self.device = h.units, torch.device(device)
         self.generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator", device)
-        reader = load_network(UnitReader(len(h.units), h.size, h.critic), weights, "reader", device)
+        reader = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "reader", device)
         seen = sources(target, h.size, 1, self.device)
         self.crop, self.picture = seen.crop, seen.pictures
         self.place = places(weights.tensors["face"].cpu(), torch.from_numpy(seen.landmarks).float()).to(self.device)

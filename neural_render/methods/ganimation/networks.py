@@ -1,4 +1,4 @@
-"""GANimation's generator, which says what stays and how the rest looks; a reader of action units, a judge of pictures."""
+"""GANimation's generator, which says what stays and how the rest looks, and its critics, of units and of looks."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def halving(size: int, width: int, norm: Norm) -> tuple[nn.Sequential, int]:
     return nn.Sequential(*layers), width * 2 ** (levels - 1)
 
 
-class UnitReader(nn.Module):
+class UnitCritic(nn.Module):
     """Pictures (N, 3, S, S) to the units that they show (N, K).
 
     Units are told on their `UnitScale`, over the root of how many features tell them: a step of Adam's moves all those

@@ -15,7 +15,7 @@ from neural_render.losses.terms import l1, total_variation
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.alignment import composed, cut, mean_face, mirrored, places
 from neural_render.methods.ganimation.disguise import disguised, shaken
-from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitReader
+from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
@@ -48,7 +48,7 @@ class Trainer(BaseTrainer):
         self.places = places(self.face, landmarks).to(self.device)
         with self.random(-1):
             generator = EditGenerator(len(columns), s.width)
-            reader = UnitReader(len(columns), s.size, s.critic)
+            reader = UnitCritic(len(columns), s.size, s.critic)
             judge = Judge(s.size, s.critic)
         for network in (generator, reader):
             network.scale.middle.copy_(self.units.mean(0))

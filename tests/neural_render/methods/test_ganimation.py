@@ -14,7 +14,7 @@ from neural_render.methods.base import METHODS
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.ganimation.alignment import composed, cut, inverse, mean_face, places, put_back, rim
 from neural_render.methods.ganimation.disguise import disguised
-from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitReader
+from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.methods.ganimation.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
@@ -29,7 +29,7 @@ def asking(names=("AU26",), values=((5.0,),)) -> Clip:
 
 def test_networks_are_the_papers():
     with torch.device("meta"):
-        generator, reader, judge = EditGenerator(17), UnitReader(17), Judge()
+        generator, reader, judge = EditGenerator(17), UnitCritic(17), Judge()
         made = generator(torch.empty(2, 3, 128, 128), torch.empty(2, 17))
         scores, units = judge(torch.empty(2, 3, 128, 128)), reader(torch.empty(2, 3, 128, 128))
     assert (made.picture.shape, made.kept.shape, made.colours.shape) == (
@@ -126,7 +126,7 @@ def test_wanted_units_are_somebody_elses_or_some_of_them(tmp_path):
     changed = wanted != 0
     assert ((wanted[changed] - 1).abs() <= 0.1).all()
     whole = changed.all(1).float().mean()
-    assert 0.5 < whole < 0.65 and 0.05 < (changed.any(1) & ~changed.all(1)).float().mean()
+    assert 0.5 < whole < 0.65 and (changed.any(1) & ~changed.all(1)).float().mean() > 0.05
 
 
 def test_the_reader_learns_units_and_the_generator_joins_later(tmp_path):

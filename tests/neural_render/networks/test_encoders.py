@@ -1,4 +1,4 @@
-"""Encoders of pictures: the papers' forms at full width, shallow where they are narrow, places where pictures are small."""
+"""Encoders of pictures: the papers' forms at full width, shallow where narrow, with places left of small pictures."""
 
 from __future__ import annotations
 
