@@ -15,7 +15,7 @@ from neural_render.losses.terms import l1, total_variation
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.ganimation.alignment import composed, cut, mean_face, mirrored, places
 from neural_render.methods.ganimation.disguise import disguised, shaken
-from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitCritic
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, Judge, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
@@ -86,11 +86,14 @@ class Trainer(BaseTrainer):
         drawn = self.faces.pairs(self.step, 3 * s.batch, s.seed, 1)[:, 0]
         rows, others, real = (self.share(part) for part in np.split(drawn, 3))
         pictures, own = self.patches(rows), self.units[rows]
-        wanted = self.wanted(own, self.units[others])
-        values |= self._judge(pictures, wanted, self.patches(real))
-        if (self.step + 1) % s.critic_steps == 0:
-            values |= self._edit(pictures, own, wanted)
-        return values
+        wanted, generator = self.wanted(own, self.units[others]), self.networks["generator"]
+        if (self.step + 1) % s.critic_steps:
+            with torch.no_grad():
+                made = generator(pictures, wanted).picture
+            return values | self._judge(made, self.patches(real))
+        there, back = generator.there_and_back(pictures, wanted, own)
+        values |= self._judge(there.picture.detach(), self.patches(real))
+        return values | self._edit(pictures, wanted, there, back)
 
     def missed(self, read: Tensor, wanted: Tensor) -> Tensor:
         """The mean squared error of units, each in its own standard deviations."""
@@ -105,17 +108,16 @@ class Trainer(BaseTrainer):
         self.update("reader", values["units-real"])
         return values
 
-    def _judge(self, pictures: Tensor, wanted: Tensor, real: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            made = self.networks["generator"](pictures, wanted).picture
+    def _judge(self, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """The judge's step, on edited and on other pictures."""
         on_real, on_made, penalty = self.networks["judge"].compare(real, made)
         values = {"distance": on_real.mean() - on_made.mean(), "penalty": penalty}
         self.update("judge", self.settings.penalty * penalty - values["distance"])
         return values
 
-    def _edit(self, real: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def _edit(self, real: Tensor, wanted: Tensor, there: Edit, back: Edit) -> dict[str, Tensor]:
+        """The generator's step."""
         s = self.settings
-        there, back = self.networks["generator"].there_and_back(real, wanted, own)
         values = {
             "units-made": self.missed(self.networks["reader"](disguised(there.picture.float())), wanted),
             "score": -self.networks["judge"](there.picture).mean(),
@@ -129,11 +131,13 @@ class Trainer(BaseTrainer):
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
-        """Rows: faces, the same with one of the units at its strongest, what is kept of them."""
+        """Rows: faces, the same with one of the units that move most at its strongest, what is kept of them."""
         rows = self.faces.pairs(0, self.shown, self.settings.seed, 1)[:, 0]
         real, wanted = cut(self.faces.pictures(rows).to(self.device), self.places[rows]), self.units[rows].clone()
+        most = self.units.std(0).argsort(descending=True)
         for k in range(len(rows)):
-            wanted[k, k % wanted.shape[1]] = self.units[:, k % wanted.shape[1]].max()
+            unit = most[k % len(most)]
+            wanted[k, unit] = self.units[:, unit].max()
         with self.fabric.autocast():
             made = self.averages["generator"](real, wanted)
         sheet = [to_pixels(p) for p in (real, made.picture, 2 * made.kept.expand_as(real) - 1)]
