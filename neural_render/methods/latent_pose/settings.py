@@ -46,7 +46,7 @@ class Settings:
     pictures: int = 1
     batch: int = 8
     rate: float = 1e-3  # Adam's, of encoders and generator; the paper's is 5e-5, for 2.5 million steps
-    rate_discriminator: float = 1e-3
+    rate_discriminator: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -56,7 +56,7 @@ class Settings:
     )
     vgg: str | None = None
     dice: float = 1.0
-    adversarial_after: int = 1200  # steps without the discriminator at the start
+    adversarial_after: int = 3000  # steps without the discriminator at the start
     match: float = 0.01  # of L1 between a person's code and the discriminator's embedding
     ema: float = 0.995  # decay of the averaged networks, which are what is kept
     clip: float = 0.0
