@@ -143,7 +143,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     adapted = tmp_path / "adapted"
     summary = method.adapt(weights, [clip_of(8, k, frames=1) for k in range(2)], adapted, method.options(steps=2))
     assert summary.steps == 2
-    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator"}
+    assert set(summary.losses) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator"}
     own = method.load(adapted)
     assert own.header.adapted and own.tensors["person"].shape == (1, 128)
     for name, tensor in own.tensors.items():
@@ -162,8 +162,8 @@ def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
     settings = Settings(pose=8, pictures=2, batch=2, adversarial_after=1)
     trainer = Trainer(settings, faces, Foregrounds(faces), make_fabric("cpu"))
     first, second = trainer.advance(), trainer.advance()
-    assert set(first) == {"l1", "dice"}
-    assert set(second) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+    assert set(first) == {"l1", "pyramid", "dice"}
+    assert set(second) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator", "match"}
 
 
 def test_steps_of_an_adaptation():
