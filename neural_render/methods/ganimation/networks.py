@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neural_render.losses.wasserstein import between, gradient_penalty
-from neural_render.networks import ResidualBlock, initialize_normal, make_norm
+from neural_render.networks import AdaIN, initialize_normal, make_norm
 from neural_render.networks.blocks import Norm
 
 
@@ -39,6 +40,19 @@ class UnitScale(nn.Module):
         return self.middle + self.spread * told
 
 
+class UnitBlock(nn.Module):
+    """A residual block whose instance normalisations get their scales and shifts from units (N, K) on their scale."""
+
+    def __init__(self, channels: int, units: int) -> None:
+        super().__init__()
+        self.one, self.two = (nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2))
+        self.after_one, self.after_two = AdaIN(channels, units), AdaIN(channels, units)
+
+    def forward(self, x: Tensor, units: Tensor) -> Tensor:
+        y = F.relu(self.after_one(self.one(x), units))
+        return x + self.after_two(self.two(y), units)
+
+
 class EditGenerator(nn.Module):
     """A picture and the units that it should show to an edit (Pumarola et al., ECCV 2018, Sec. 4.1 and 5.1).
 
@@ -47,10 +61,11 @@ class EditGenerator(nn.Module):
     the paper. H and W are multiples of four.
 
     Units enter as planes beside the picture. The first convolution's share of a plane is one number at every pixel, so
-    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: no instance
-    normalisation follows, which would take just such a number away; units are on their `UnitScale`; and colours are the
-    picture with something added, which begins at nothing. Colours that have to be painted first are nowhere as good as
-    the picture, and the mask closes over them.
+    it is kept as a linear layer (the zeros around the planes aside). Where this departs from the paper: instance
+    normalisation takes just such a number away, so there is none after the first convolution, and units also scale and
+    shift what the residual blocks have normalised; units are on their `UnitScale`; and colours are the picture with
+    something added, which begins at nothing. Colours that have to be painted first are nowhere as good as the picture,
+    and the mask closes over them.
     """
 
     def __init__(self, units: int, width: int = 64, blocks: int = 6) -> None:
@@ -62,13 +77,14 @@ class EditGenerator(nn.Module):
         self.from_picture = nn.Conv2d(3, width, 7, padding=3)
         self.from_units = nn.Linear(units, width, bias=False)
         self.scale = UnitScale(units)
-        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
+        down: list[nn.Module] = [nn.ReLU(inplace=True)]
         for a in (width, 2 * width):
-            layers += [nn.Conv2d(a, 2 * a, 4, stride=2, padding=1, bias=False), *finish(2 * a)]
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+            down += [nn.Conv2d(a, 2 * a, 4, stride=2, padding=1, bias=False), *finish(2 * a)]
+        up: list[nn.Module] = []
         for a in (4 * width, 2 * width):
-            layers += [nn.ConvTranspose2d(a, a // 2, 4, stride=2, padding=1, bias=False), *finish(a // 2)]
-        self.body = nn.Sequential(*layers)
+            up += [nn.ConvTranspose2d(a, a // 2, 4, stride=2, padding=1, bias=False), *finish(a // 2)]
+        self.down, self.up = nn.Sequential(*down), nn.Sequential(*up)
+        self.blocks = nn.ModuleList(UnitBlock(4 * width, units) for _ in range(blocks))
         self.to_colours = nn.Conv2d(width, 3, 7, padding=3, bias=False)
         self.to_kept = nn.Conv2d(width, 1, 7, padding=3, bias=False)
         initialize_normal(self)
@@ -77,10 +93,18 @@ class EditGenerator(nn.Module):
 
     def forward(self, picture: Tensor, units: Tensor) -> Edit:
         """picture (N, 3, H, W) in [-1, 1]; units (N, K), 0 to 1."""
-        x = self.body(self.from_picture(picture) + self.from_units(self.scale.told(units))[..., None, None])
+        x = self.features(picture, units)
         kept, painted = torch.sigmoid(SLOW * self.to_kept(x).float()), torch.tanh(SLOW * self.to_colours(x).float())
         colours = (picture.float() + painted).clamp(-1, 1)
         return Edit(torch.lerp(colours, picture.float(), kept), kept, colours)
+
+    def features(self, picture: Tensor, units: Tensor) -> Tensor:
+        """(N, width, H, W): what the heads are told."""
+        told = self.scale.told(units)
+        x = self.down(self.from_picture(picture) + self.from_units(told)[..., None, None])
+        for block in self.blocks:
+            x = block(x, told)
+        return self.up(x)
 
     def there_and_back(self, picture: Tensor, wanted: Tensor, own: Tensor) -> tuple[Edit, Edit]:
         """The edit, and the edit of its picture that should undo it."""
