@@ -34,7 +34,7 @@ class Settings:
     size: int = 64
     width: int = 16
     critic: int = 16
-    batch: int = 4  # the paper's is 25
+    batch: int = 6  # the paper's is 25
     more: int = 40  # pictures whose units the reader learns from in a step
     rate: float = 8e-4  # Adam's, of the generator; the paper's is 1e-4
     judge_rate: float = 4e-4
@@ -44,9 +44,10 @@ class Settings:
     units_first: int = 600  # steps at the start in which the reader learns, and nothing else is done
     units_every: int = 8  # steps after that from one in which it goes on to the next
     critic_steps: int = 1  # for each of the generator's; the paper has 5
-    penalty: float = 10.0  # weight of the judge's gradient penalty; its score's is 1
+    penalty: float = 10.0  # weight of the judge's gradient penalty; its score's is 1 there
+    score: float = 0.1  # weight of the judge's score in what the generator learns; the paper's is 1
     units: float = 20.0  # of the squared error of units, in deviations; the released code's come to 2
-    cycle: float = 10.0  # of L1 between a picture and its edit undone
+    cycle: float = 2.0  # of L1 between a picture and its edit undone; the paper's is 10
     open: float = 0.1  # of how much isn't kept, on average
     smooth: float = 2.5e-4  # of a mask's summed differences; the released code's 1e-5 times its batch
     noise: float = 0.1  # wanted units are somebody's, up to so much more or less

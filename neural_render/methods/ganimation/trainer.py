@@ -125,7 +125,7 @@ class Trainer(BaseTrainer):
             "open": 1 - (there.kept.mean() + back.kept.mean()) / 2,
             "smooth": total_variation(there.kept) + total_variation(back.kept),
         }
-        weights = {"units-made": s.units, "score": 1.0, "cycle": s.cycle, "open": 2 * s.open, "smooth": s.smooth}
+        weights = {"units-made": s.units, "score": s.score, "cycle": s.cycle, "open": 2 * s.open, "smooth": s.smooth}
         self.update("generator", sum(weights[name] * value for name, value in values.items()))
         return values
 
