@@ -1,11 +1,13 @@
 """What is done to faces before their units are read, so that nothing but their shape says them.
 
-A generator finds the cheapest change that a reader takes for a smile: without this, a tint of the whole face.
+A generator finds the cheapest change that a reader takes for a smile: without this, a tint of the whole face, or
+coloured stripes of a pixel.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SHIFT, ZOOM, TURN = 0.06, 0.06, 0.1  # at most: of half a patch's side, about 1, radians
@@ -13,6 +15,7 @@ BRIGHTNESS, TINT, CONTRAST = 0.4, 0.2, 0.4  # at most; tint is a channel's own b
 NOISE = 0.08  # largest standard deviation, of a range of 2
 PATCHES = 4  # squares a side whose brightness differs, bilinear between them
 UNEVEN = 0.25  # at most
+SHARP = 0.5  # of a picture's finest detail, that is left at most: stripes of a pixel or two say nothing
 
 
 def _between(shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -29,9 +32,14 @@ def shaken(count: int, device: torch.device) -> Tensor:
 
 
 def disguised(pictures: Tensor) -> Tensor:
-    """Pictures (N, 3, S, S) in [-1, 1] in another light, evenly and unevenly, of another tint, with noise."""
+    """Pictures (N, 3, S, S) in [-1, 1] blurred, less coloured, in another light, evenly and unevenly, with noise."""
     n, device = len(pictures), pictures.device
-    uneven = torch.nn.functional.interpolate(
+    half = F.avg_pool2d(pictures, 2)
+    blurred = F.interpolate(half, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+    pictures = torch.lerp(blurred, pictures, SHARP * torch.rand(n, 1, 1, 1, device=device))
+    grey = pictures.mean(1, keepdim=True)
+    pictures = torch.lerp(grey, pictures, torch.rand(n, 1, 1, 1, device=device))
+    uneven = F.interpolate(
         _between((n, 1, PATCHES, PATCHES), device), pictures.shape[-2:], mode="bilinear", align_corners=False
     )
     light = (1 + BRIGHTNESS) ** _between((n, 1, 1, 1), device) * (1 + TINT * _between((n, 3, 1, 1), device))

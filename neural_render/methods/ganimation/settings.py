@@ -41,11 +41,11 @@ class Settings:
     reader_rate: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.999
-    units_first: int = 600  # steps at the start in which the reader learns, and nothing else is done
+    units_first: int = 500  # steps at the start in which the reader learns, and nothing else is done
     units_every: int = 8  # steps after that from one in which it goes on to the next
     critic_steps: int = 1  # for each of the generator's; the paper has 5
     penalty: float = 10.0  # weight of the judge's gradient penalty; its score's is 1 there
-    score: float = 0.1  # weight of the judge's score in what the generator learns; the paper's is 1
+    score: float = 0.5  # weight of the judge's score in what the generator learns; the paper's is 1
     units: float = 20.0  # of the squared error of units, in deviations; the released code's come to 2
     cycle: float = 2.0  # of L1 between a picture and its edit undone; the paper's is 10
     open: float = 0.1  # of how much isn't kept, on average
