@@ -87,7 +87,7 @@ def tools() -> tuple[FaceModel, SkinAtlas, Fitter]:
 def fitted(fitter: Fitter, picture: np.ndarray, landmarks: np.ndarray) -> FaceParameters:
     """What a picture and its landmarks (478, 2) say of a face: the joint solution of this one frame."""
     seen = observe(picture, Face(landmarks, SCHEME, 1.0), QUICK.joint_levels)
-    p = solve_shared(fitter, seen).state.parameters()
+    p = fitter.parameters(solve_shared(fitter, seen).state)
     return p.replace(**{name: getattr(p, name)[0].clone() for name in OWN})
 
 

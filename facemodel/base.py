@@ -234,6 +234,13 @@ class FaceModel(torch.nn.Module, ABC):
             )
 
     @property
+    def own_identities(self) -> int:
+        """How many of identity's coefficients are the model's own, the first; the rest it was given at its import, so
+        that it can be who the default model is. Its statistics know nothing of those."""
+        own = getattr(self.provenance, "own_identities", None)
+        return self.count("identity") if own is None else own
+
+    @property
     def driven(self) -> Tensor:
         """(J,) bool: which of the joints' numbers expressions add to."""
         return torch.zeros(self.count("joints"), dtype=torch.bool, device=self.mean.device)

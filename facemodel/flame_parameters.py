@@ -58,7 +58,7 @@ def is_flame(model: FaceModel) -> bool:
     return (
         isinstance(model, JointedModel)
         and model.skeleton.names == JOINTS
-        and model.count("identity") == IDENTITY
+        and model.own_identities == IDENTITY
         and model.count("expression") >= EXPRESSION
     )
 
@@ -76,17 +76,22 @@ def lid_indices(model: FaceModel) -> list[int | None]:
 
 
 def require_own(p: FaceParameters, model: FaceModel) -> None:
-    """PortraitError where a performance moves by shapes that FLAME was given at its import, not by its jaw."""
+    """PortraitError where a face is or moves by what FLAME was given at its import, and not by its jaw."""
     own = own_expressions(model)
     rest = model.blocks["expression"].mean[own:]
     used = (p.expression[:, own:] - rest).abs().amax(0) > STILL
     used[[k - own for k in model.driving if k >= own]] = False
+    again = (
+        "which other programs' FLAME doesn't have; 'portrait model convert TRACK --model flame.model --to flame.model "
+        "--npz flame.npz -o TRACK2' has FLAME's own alone"
+    )
+    if (p.identity[..., model.own_identities :].abs() > STILL).any():
+        raise PortraitError(f"track: of a person by shapes that '{model.name}' was given at its import, {again}")
     if used.any():
         names = [n for n, u in zip(model.expression_names[own:], used.tolist()) if u]
         raise PortraitError(
             f"track: moves by {len(names)} shapes that '{model.name}' was given at its import ({', '.join(names[:3])}, "
-            "...), which other programs' FLAME doesn't have; 'portrait model convert TRACK --model flame.model --to "
-            "flame.model --npz flame.npz -o TRACK2' has FLAME's own move instead"
+            f"...), {again}"
         )
 
 
@@ -115,8 +120,8 @@ def to_flame(p: FaceParameters, model: JointedModel) -> Flame:
     eyes = _array(axis_angle(gaze_rotation(p.gaze.double()))).reshape(-1, 6)
     joints = _array(model.angles(p.expression, p.joints))
     return Flame(
-        _array(p.identity[0]), _array(p.expression[:, :EXPRESSION]), _array(p.rotation), translation, joints[:, :3],
-        joints[:, 3:], eyes, np.stack(lids, 1),
+        _array(p.identity[0, :IDENTITY]), _array(p.expression[:, :EXPRESSION]), _array(p.rotation), translation,
+        joints[:, :3], joints[:, 3:], eyes, np.stack(lids, 1),
     )  # fmt: skip
 
 
@@ -135,12 +140,13 @@ def to_parameters(flame: Flame, model: JointedModel, focal: float) -> FaceParame
             expression[:, k] = tensor(flame.lids[:, side])
     forward = rotation_matrix(torch.from_numpy(flame.eyes.reshape(-1, 2, 3)))[..., 2]  # where (0, 0, 1) goes
     yaw, pitch = torch.atan2(forward[..., 0], forward[..., 2]), torch.asin(forward[..., 1].clamp(-1, 1))
-    root = root_joint(model, tensor(flame.shape), expression)
+    identity = torch.nn.functional.pad(tensor(flame.shape), (0, model.count("identity") - IDENTITY))
+    root = root_joint(model, identity, expression)
     turn = rotation_matrix(torch.from_numpy(flame.rotation)).numpy()
     origin = flame.translation + root - np.einsum("fab,fb->fa", turn, root)
     expression, joints = model.by_name(expression, tensor(np.concatenate([flame.neck, flame.jaw], 1)))
     return p.replace(
-        identity=tensor(flame.shape),
+        identity=identity,
         reflectance=p.reflectance[0],
         focal=torch.tensor(float(focal)),
         expression=expression,

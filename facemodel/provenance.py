@@ -17,3 +17,4 @@ class Provenance:
     carried: tuple[str, ...] = ()  # capabilities, regions, landmark schemes of the default model's
     own_vertices: int | None = None  # how many of the vertices are its own: the first; None is all
     own_expressions: int | None = None  # the same of its expressions
+    own_identities: int | None = None  # the same of its identity's coefficients

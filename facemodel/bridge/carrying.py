@@ -19,6 +19,7 @@ from facemodel.bilinear import BilinearModel
 from facemodel.bridge import surfaces
 from facemodel.bridge.expressions import transfer
 from facemodel.bridge.eyes import with_eyes
+from facemodel.bridge.identities import with_identities
 from facemodel.bridge.jaw import with_jaw
 from facemodel.bridge.lids import close_lids
 from facemodel.bridge.meshes import with_additions
@@ -45,7 +46,11 @@ def carry_over(
     Args:
         landmarks: as `find_guides` takes them, where they are known better than by the model's own embeddings.
     """
-    own = {"own_vertices": len(model.mean), "own_expressions": model.count("expression")}
+    own = {
+        "own_vertices": len(model.mean),
+        "own_expressions": model.count("expression"),
+        "own_identities": model.count("identity"),
+    }
     carried: list[str] = []
     laid = lay(default, model, landmarks, report=report)
     if model.eyes is None:
@@ -88,6 +93,9 @@ def carry_over(
     if isinstance(model, JointedModel):
         model = with_jaw(model, names)
     carried += names
+    report(Event("carrying over", 1, None, "identities"))
+    model, count = with_identities(default, model, found)
+    carried.append(f"identity ({count})")
     if model.provenance is not None:
         model.provenance = dataclasses.replace(model.provenance, carried=tuple(carried), **own)
     return model

@@ -115,7 +115,7 @@ def build(tensors: dict[str, Tensor], facts: Mapping, fingerprint: str) -> Linea
     if "provenance" in facts:
         said = facts["provenance"]
         lists = {k: tuple(str(x) for x in said.get(k, ())) for k in ("files", "notes", "carried")}
-        counts = {k: said.get(k) for k in ("own_vertices", "own_expressions")}
+        counts = {k: said.get(k) for k in ("own_vertices", "own_expressions", "own_identities")}
         if any(n is not None and not isinstance(n, int) for n in counts.values()):
             raise ValueError("counts that aren't numbers")
         model.provenance = Provenance(**{k: str(said[k]) for k in ("format", "sha256", "unit")}, **lists, **counts)

@@ -168,7 +168,10 @@ def matched(path: Path, theirs: np.ndarray, uv: np.ndarray, ours: np.ndarray, co
         key = tuple(t[k:] + t[:k])
         u = rolled.get(key)
         if u is None:
-            raise PortraitError(f"extra file '{path}': a mesh of another topology (it has no triangle {t})")
+            raise PortraitError(
+                f"extra file '{path}': a mesh of another topology (it has no triangle {t}); give the head_template.obj "
+                "of this model"
+            )
         table.append(u[3 - k :] + u[: 3 - k] if k else u)
     return np.array(table)
 

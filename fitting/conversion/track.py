@@ -36,8 +36,9 @@ TOLD = 200  # frames at most that the residual is told of
 class ConversionPolicy:
     """How far points count, and how much the models' priors do."""
 
-    shape: float = 2.0  # mm: how near the other model comes to a person's shape
+    shape: float = 2.0  # mm: how near the other model comes to a person's shape, at first and at most
     noise: float = 0.3  # mm: the same to how it moves
+    kept: float = 0.4  # std of a model's own identities about what they alone come to, where more were carried over
     colour: float = 0.02  # of 1, linear: the same to its colours
     independent: float = 500.0  # points that count as independent measurements, of a surface's thousands
     named: float = 0.1  # std of an expression about that of the same name
@@ -102,7 +103,7 @@ class _Converter:
         self.share = policy.independent / float(self.weights.sum())
         self.given = track.parameters.expanded()
         self.person = track.parameters.identity.reshape(-1, source.count("identity"))[0]
-        self.count = len(track)
+        self.count, self.own = len(track), own
         self._moved: tuple[Place, Basis] | None = None
         expression, joints = target.blocks["expression"], target.blocks.get("joints")
         self.prior = Prior.of(expression) if joints is None else Prior.of(expression, joints)
@@ -174,18 +175,29 @@ class _Converter:
         """The identity of the other model that is nearest to the person's face at rest."""
         w = self.weights
         wanted = self.old.positions(self.person, self.source.blocks["expression"].mean, _still(self.source)).double()
-        block = self.target.blocks["identity"]
+        block, own = self.target.blocks["identity"], self.target.own_identities
         identity = block.mean.clone()
         state = self.target.blocks["expression"].mean, _still(self.target)
         turn, shift = rigid(self.new.positions(identity, *state).double(), wanted, w)
         prior = Prior.of(block)
-        for _ in range(self.policy.shape_steps):
-            points = self.new.positions(identity, *state).double()
-            basis = Basis.of(self.new.by_identity(identity, *state), w)
-            off, noise = points - (wanted - shift) @ turn, self.policy.shape
-            step = self._step(basis, points, off, noise, identity.double(), prior)
-            turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
-            identity = identity + step[POSE:].float()
+        prior.held[own:] = True
+        stages = [prior]
+        if own < len(block) and not self.own:  # what its own statistics don't hold
+            stages.append(Prior.of(block))
+        for stage, prior in enumerate(stages):
+            noise = self.policy.shape
+            if stage:
+                prior.mean[:own], prior.std[:own] = identity[:own].double(), self.policy.kept
+            for k in range(self.policy.shape_steps):
+                points = self.new.positions(identity, *state).double()
+                basis = Basis.of(self.new.by_identity(identity, *state), w)
+                off = points - (wanted - shift) @ turn
+                if k:  # how near the model comes is seen in what was left
+                    left = (w[:, None] * off.square()).sum() / (3 * w.sum())
+                    noise = min(max(float(left.sqrt()), self.policy.noise), self.policy.shape)
+                step = self._step(basis, points, off, noise, identity.double(), prior)
+                turn, shift = turn @ rotation_matrix(step[:3]), shift + turn @ step[3:POSE]
+                identity = identity + step[POSE:].float()
         points = self.new.positions(identity, *state).double()
         return _Rest(identity, turn, shift, (wanted - shift) @ turn - points)
 

@@ -131,7 +131,8 @@ def observe(
         fresh = rng.uniform(-1, 1, turns.shape) * policy.turned[:2]
         turns = turns * (1, -1) if person % 2 == 0 and person else fresh
         shots += [(person, e, tuple(turn)) for e, turn in zip(EXPRESSIONS, turns)]
-    people = [policy.strength * np.clip(rng.normal(size=model.count("identity")), -2, 2) for _ in range(policy.people)]
+    own, given = model.own_identities, model.count("identity") - model.own_identities
+    people = [np.pad(policy.strength * np.clip(rng.normal(size=own), -2, 2), (0, given)) for _ in range(policy.people)]
     skins = [0.6 * rng.normal(size=model.count("reflectance")) for _ in range(policy.people)]
     people[0], skins[0] = 0 * people[0], 0 * skins[0]
     found = []

@@ -39,15 +39,16 @@ def fit_again(
             raise PortraitError("no face is found where the head is; move it onto the face first")
         face = min(near, key=lambda f: np.linalg.norm(f.centre - guess.centre))
     with torch.inference_mode():
-        fitter = Fitter(model, detector.scheme, camera.focal, camera.focal, settings)
+        fitter = Fitter(model, detector.scheme, camera.focal, camera.focal, settings, anybody=True)
         levels = fitter.settings
         seen = observe(picture, face, levels.levels, "cpu", levels.eyes)
         state = fitter.track(seen, None, fitter.admissible(_state(parameters, fitter))).state
-        return state.parameters().expanded()[0].map(lambda t: t.clone())
+        return fitter.parameters(state).expanded()[0].map(lambda t: t.clone())
 
 
 def _state(p: FaceParameters, fitter: Fitter) -> FitState:
     """The solver's state of one frame's parameters."""
+    p = fitter.reduced.part(p)
     return FitState(
         identity=p.identity,
         reflectance=p.reflectance,

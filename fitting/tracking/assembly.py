@@ -44,12 +44,12 @@ def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, ti
     status = torch.tensor(rows.status)
     tracked = (status & int(FrameStatus.TRACKED)) != 0
     parameters = FaceParameters(
-        identity=state.identity.cpu().clone(),
+        identity=fitter.reduced.identity(state.identity).cpu().clone(),
         reflectance=state.reflectance.cpu().clone(),
         focal=state.log_focal.exp().cpu().clone(),
         rotation=rows.column("rotation", (3,)),
         translation=rows.column("translation", (3,)),
-        expression=rows.column("expression", (layout.expression,)),
+        expression=fitter.reduced.expression(rows.column("expression", (layout.expression,))),
         illumination=rows.column("illumination", (9, 3)),
         gaze=rows.column("gaze", (2, 2)),
         joints=rows.column("joints", (layout.joints,)),
@@ -78,7 +78,7 @@ def as_track(rows: Rows, shared: Shared, fitter: Fitter, frames, scheme: str, ti
         landmarks=rows.landmarks(),
         landmark_scheme=scheme,
         energies={k: rows.energy(k) for k in ENERGIES},
-        spread=_spread(rows, shared.spread, layout),
+        spread=fitter.reduced.spread(_spread(rows, shared.spread, layout)),
         visibility={r.name: rows.energy(VISIBILITY + r.name) for r in fitter.regions},
         facts={**facts, "timings": timings, "warnings": warnings},
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from facemodel.base import FaceModel
 from facemodel.gaze import EYE_LOOK_NAMES, eye_look
+from facemodel.parameters import FaceParameters
 from facemodel.people import people_of
 from fitting.energy.agreement import agreement
 from fitting.energy.gaze import GazeRefiner
@@ -31,6 +32,7 @@ from fitting.policy.settings import Settings
 from fitting.policy.weights import TermWeights
 from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, spread
 from fitting.solver.state import FitState, Unknowns
+from fitting.tracking.reduced import reduced
 from fitting.tracking.start import initial_state
 
 
@@ -82,6 +84,7 @@ class Fitter:
         model: on the device to work on.
         scheme: the detector's landmark scheme.
         focal: px, where it is known; None has it solved for about ``focal_guess``.
+        anybody: see `reduced`: states are of a person who is known already.
     """
 
     def __init__(
@@ -91,8 +94,11 @@ class Fitter:
         focal_guess: float,
         focal: float | None = None,
         settings: Settings | None = None,
+        anybody: bool = False,
     ) -> None:
-        self.model, self.settings = model, settings or Settings()
+        self.settings = settings or Settings()
+        self.reduced = reduced(model, self.settings.least_motion, anybody)
+        self.model = model = self.reduced.model
         self.focal_known = focal is not None
         self.focal_guess = focal or focal_guess
         self.surface = gathered(model, scheme, self.settings).fresh()
@@ -129,8 +135,13 @@ class Fitter:
     def prior_stds(self, trusted: bool) -> dict[str, float | list[float]]:
         """Plain numbers by block; ``trusted``: colours were. Focal length in px, where it isn't given."""
         identities = self.own_identities if trusted else self.identities
+        stds = self.reduced.identity(identities.stds, rest=1.0)
         focal = {} if self.focal_known else {"focal": self.settings.priors.log_focal * self.focal_guess}
-        return self.unknowns.prior_stds() | {"identity": [round(s, 6) for s in identities.stds.tolist()]} | focal
+        return Unknowns.of(self.reduced.whole).prior_stds() | {"identity": [round(s, 6) for s in stds.tolist()]} | focal
+
+    def parameters(self, state: FitState) -> FaceParameters:
+        """A state's, of the model as it was given."""
+        return self.reduced.parameters(state.parameters())
 
     def near(self, samples: int) -> Tensor:
         """`neighbours` of the set of so many samples."""

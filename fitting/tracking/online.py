@@ -146,7 +146,7 @@ class OnlineTracker:
             elapsed = max(time - self._time, 1e-3)
             self._previous = self.fitter.solve(seen, before, start, elapsed).state
             self._previous_shot, self._time = look.shot, time
-            return OnlineFrame(look.status, _clip(self._previous)[0])
+            return OnlineFrame(look.status, self._clip(self._previous)[0])
 
     def _without_hidden(self, seen: Observation) -> Observation:
         """Looks for hidden parts at a shot's first frame, and as long as one is hidden; else `look_around` does."""
@@ -171,10 +171,9 @@ class OnlineTracker:
         result = solve_shared(self.fitter, Observation.concatenate(crops))
         self.fitter.adapt(float(result.trusted))
         self._shared = result.state
-        self.first = _clip(self._shared)
+        self.first = self._clip(self._shared)
         self._collected = []
 
-
-def _clip(state: FitState) -> FaceParameters:
-    """A state's parameters as (F, ...), copied to the CPU."""
-    return state.parameters().expanded().map(lambda t: t.cpu().clone())
+    def _clip(self, state: FitState) -> FaceParameters:
+        """A state's parameters as (F, ...), copied to the CPU."""
+        return self.fitter.parameters(state).expanded().map(lambda t: t.cpu().clone())

@@ -59,7 +59,7 @@ class ModelReport:
             "from": self.format,
             "surface": f"{self.vertices:,} vertices, {self.triangles:,} triangles, {self.height:.0f} mm high",
             "lengths": self.unit,
-            "blocks": ", ".join(f"{count} {name}" for name, count in self.coefficients.items()),
+            "blocks": ", ".join(f"{count} {name}{self._given(name)}" for name, count in self.coefficients.items()),
             "joints": ", ".join(self.joints),
             "has": ", ".join(f"{c} ({self._whose(c)})" if self.carried else c for c in self.capabilities),
             "lacks": ", ".join(self.lacking),
@@ -87,6 +87,11 @@ class ModelReport:
             over = len(parts[capability])
             return "its own" if not over else "carried over" if over == whole else f"{over} of {whole} carried over"
         return "carried over" if capability.removeprefix("symmetric ") in self.carried else "its own"
+
+    def _given(self, block: str) -> str:
+        """How many of a block's coefficients are the default model's."""
+        said = [c.partition("(")[2].rstrip(")") for c in self.carried if c.startswith(f"{block} (")]
+        return f" ({said[0]} carried over)" if said else ""
 
     def _marks(self, scheme: str, count: int) -> str:
         said = [c for c in self.carried if c.split("(")[0].strip() == f"landmarks {scheme}"]
