@@ -1,6 +1,7 @@
 """How near fitted faces come to other people's heads: heads of another model, whose geometry is known.
 
-    python -m benchmarks.heads FOLDER [--pictures FOLDER] [--quality best] [--part judging] [--set joint.few=1]
+    python -m benchmarks.heads FOLDER [--expressions ICT] [--pictures FOLDER] [--quality best] [--part judging]
+                                      [--set joint.few=1]
 
 FOLDER has ``single/NAME.png`` with ``NAME.npz`` (scan (n, 3) mm, landmarks (68, 3) mm in iBUG order) and
 ``views/PERSON_viewK.png`` with theirs. Each picture of ``single`` is fitted alone, those of a person in ``views``
@@ -8,10 +9,12 @@ together (one identity, one camera). Nothing but the picture goes in.
 
 Scored as the NoW challenge does: similarity alignment on the 51 inner landmarks, refined point-to-plane on the scan's
 points (worst tenth left out), then the distance of every scan point to the predicted mesh, in mm, expression kept.
-The baseline is the model's mean shape, unfitted. Settings are chosen on the first people (``choosing``), and figures
-reported of the others (``judging``), with intervals by drawing people anew. ``--pictures`` writes pictures of where on
-each head the fit and the mean shape are off. The last line is one JSON object, of the judging part where that was asked
-for.
+The baseline is the model's mean shape, unfitted. ``--expressions`` names ICT-FaceKit's folder, for heads that were
+drawn from it with known expressions: the fitted face at rest is then scored against the scan at rest, too
+(`benchmarks.heads_neutral`; ``neutral_single_ratio``). Settings are chosen on the first people (``choosing``), and
+figures reported of the others (``judging``), with intervals by drawing people anew. ``--pictures`` writes pictures of
+where on each head the fit and the mean shape are off. The last line is one JSON object, of the judging part where that
+was asked for.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from scipy.spatial import cKDTree
 import facemodel
 import fitting
 from benchmarks.changes import add_option, changed
+from benchmarks.heads_neutral import Expressions
 from benchmarks.heads_pictures import save_errors
 from benchmarks.measures import rigid
 from foundation.errors import PortraitError
@@ -40,6 +44,7 @@ from portrait.video.images import read_image
 INNER = slice(17, 68)  # iBUG 68 without the jaw line
 PARTS = ("choosing", "judging")
 CHOSEN_ON = (11, 4)  # people, the first of ``single`` and of ``views``
+ALIGNED_BY = 4  # each so-manieth point of a scan aligns it: more don't move it, and take longer
 LEFT_OUT = 0.1  # share of the scan's points, the worst, that the alignment doesn't look at
 
 
@@ -77,12 +82,12 @@ def distances(vertices: np.ndarray, triangles: np.ndarray, inner: np.ndarray, tr
     marks = truth["landmarks"][INNER]
     rotation, _, scale = rigid(inner, marks)
     vertices = scale * (vertices - inner.mean(0)) @ rotation.T + marks.mean(0)
+    some, middle = scan[::ALIGNED_BY], scan.mean(0)
     for _ in range(8):
-        on, normal = closest_points(scan, vertices, triangles)
-        gap = ((scan - on) * normal).sum(-1)
-        distance = np.linalg.norm(scan - on, axis=1)
+        on, normal = closest_points(some, vertices, triangles)
+        gap = ((some - on) * normal).sum(-1)
+        distance = np.linalg.norm(some - on, axis=1)
         keep = distance <= np.quantile(distance, 1 - LEFT_OUT)
-        middle = scan.mean(0)
         x, n, g = (on - middle)[keep], normal[keep], gap[keep]
         # x moves by w x x + d + k x: n . of that is to equal the gap.
         rows = np.concatenate([np.cross(x, n), n, (x * n).sum(1, keepdims=True)], 1)
@@ -126,13 +131,14 @@ class Person:
     paths: list[Path]
     fitted: list[np.ndarray]
     mean: list[np.ndarray]  # to the mean shape
+    rest: Person | None = None  # the same at rest, of the fitted face and of the scan, where that is known
 
     @property
     def ratio(self) -> float:
         return float(np.median(np.concatenate(self.fitted)) / np.median(np.concatenate(self.mean)))
 
 
-def measure(model, people: dict[str, list[Path]], settings) -> list[Person]:
+def measure(model, people: dict[str, list[Path]], settings, expressions: Expressions | None = None) -> list[Person]:
     """Fits each person's pictures together."""
     out = []
     with torch.inference_mode():
@@ -140,7 +146,15 @@ def measure(model, people: dict[str, list[Path]], settings) -> list[Person]:
             p = fitting.fit_images([read_image(path) for path in paths], model=model, settings=settings).parameters
             truths = [np.load(path.with_suffix(".npz")) for path in paths]
             fitted = [score(model, p.identity, p.expression[k], t) for k, t in enumerate(truths)]
-            out.append(Person(paths, fitted, [score(model, None, None, t) for t in truths]))
+            mean, rest = [score(model, None, None, t) for t in truths], None
+            if expressions is not None:
+                neutral = [expressions.neutralised(t) for t in truths]
+                rest = Person(
+                    paths,
+                    [score(model, p.identity, None, t) for t in neutral],
+                    [score(model, None, None, t) for t in neutral],
+                )
+            out.append(Person(paths, fitted, mean, rest))
     return out
 
 
@@ -160,7 +174,8 @@ def interval(people: Sequence[Person], draws: int = 400) -> list[float]:
 def summary(people: dict[str, list[Person]]) -> dict:
     """Median and 90th percentile, mm, of all scan points of a kind, the ratios, their intervals, and the worst one."""
     line: dict = {}
-    for kind, found in people.items():
+    rest = {f"neutral_{kind}": [p.rest for p in found if p.rest] for kind, found in people.items()}
+    for kind, found in (people | {kind: found for kind, found in rest.items() if found}).items():
         for who in ("fitted", "mean"):
             pooled = np.concatenate([d for p in found for d in getattr(p, who)])
             line[f"{kind}_{who}_median"] = round(float(np.median(pooled)), 4)
@@ -173,13 +188,15 @@ def summary(people: dict[str, list[Person]]) -> dict:
 
 def print_part(name: str, people: dict[str, list[Person]]) -> None:
     table = Table(
-        "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", title=name
-    )
+        "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", "at rest",
+        title=name,
+    )  # fmt: skip
     for kind, found in people.items():
         for p in found:
             pooled = [np.concatenate(d) for d in (p.fitted, p.mean)]
             figures = [f"{np.quantile(d, share):.3f}" for d in pooled for share in (0.5, 0.9)]
-            table.add_row(f"{p.paths[0].stem.split('_view')[0]}, {kind}", *figures, f"{p.ratio:.3f}")
+            at_rest = f"{p.rest.ratio:.3f}" if p.rest else ""
+            table.add_row(f"{p.paths[0].stem.split('_view')[0]}, {kind}", *figures, f"{p.ratio:.3f}", at_rest)
     Console().print(table)
 
 
@@ -187,6 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of the errors on each head")
+    parser.add_argument("--expressions", type=Path, metavar="ICT", help="ICT-FaceKit's folder: heads at rest, too")
     parser.add_argument("--quality", choices=fitting.QUALITIES, default="balanced")
     parser.add_argument("--part", choices=(*PARTS, "both"), default="both")
     parser.add_argument(
@@ -199,6 +217,7 @@ def main() -> None:
     try:
         kinds = persons(options.folder)
         settings = changed(fitting.QUALITIES[options.quality], options.set)
+        expressions = Expressions.read(options.expressions) if options.expressions else None
     except PortraitError as error:
         parser.error(str(error))
     model, parts = facemodel.load(), {}
@@ -207,7 +226,7 @@ def main() -> None:
         for (kind, people), count in zip(kinds.items(), options.chosen_on):
             names = list(people)[:count] if part == "choosing" else list(people)[count:]
             if names:
-                parts[part][kind] = measure(model, {n: people[n] for n in names}, settings)
+                parts[part][kind] = measure(model, {n: people[n] for n in names}, settings, expressions)
         print_part(part, parts[part])
         print(json.dumps({part: summary(parts[part])}))
         for kind, found in parts[part].items() if options.pictures else ():

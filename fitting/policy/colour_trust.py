@@ -56,8 +56,12 @@ class FrameTerms:
     gaze: float  # rad, standard deviation of the landmarks' gaze
 
 
-def terms_at(settings: Settings, trust: float) -> FrameTerms:
-    """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there."""
+def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
+    """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there.
+
+    ``few``: there are hardly more pictures than one. Then expression and identity can't be told apart, and a frame that
+    kept closer to its landmarks than both together did would explain by the expression what the identity left.
+    """
     to, gaze = settings.trust, settings.gaze
 
     def between(usual: float, trusting: float) -> float:
@@ -71,7 +75,7 @@ def terms_at(settings: Settings, trust: float) -> FrameTerms:
         )
 
     return FrameTerms(
-        still=weights(settings.weights),
+        still=settings.joint.few_weights if few and not trust else weights(settings.weights),
         moving=weights(settings.weights, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),

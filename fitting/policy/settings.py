@@ -38,12 +38,15 @@ class JointSchedule:
     damping: float = 1e-3  # share of the diagonal; long steps lead astray at first
     fine_damping: float = 1e-5  # the same of the fine solution: what is flat, as parallax is, moves slowly with more
     few: int = 2  # key frames, for which there is time for the most samples
-    # There landmarks, off alike over a third of a face, are as little as 30 independent ones, and in one picture a
+    # There landmarks, off alike over a third of a face, are as little as 20 independent ones, and in one picture a
     # sample's own albedo looks like shading (docs/accuracy.md).
     few_weights: TermWeights = field(
-        default_factory=lambda: TermWeights(colour=90.0, landmarks=30.0, pairs=30.0, brows=0.0)
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
     )
     samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
+    # Where separate pictures show a head from many sides, parallax knows its shape; landmarks err alike in all of them.
+    parallax: float = 0.25  # rad, spread of the directions in which heads look, where that is half so
+    parallax_landmarks: float = 20.0  # what the landmarks count at most where it's wholly so
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
 

@@ -85,9 +85,9 @@ class _Solution:
     held: Tensor | None = None  # which of the system's unknowns were held
 
 
-def solve_shared(fitter: Fitter, seen: Observation, report: Report = ignore) -> SharedResult:
-    """``seen``: the key frames."""
-    return _KeyFrames(fitter, seen, report).solve()
+def solve_shared(fitter: Fitter, seen: Observation, report: Report = ignore, ordered: bool = True) -> SharedResult:
+    """``seen``: the key frames; ``ordered``: of a clip, not pictures taken one by one."""
+    return _KeyFrames(fitter, seen, report, ordered).solve()
 
 
 def implausibility(state: FitState, policy: ColourTrust) -> float:
@@ -104,9 +104,15 @@ def implausibility(state: FitState, policy: ColourTrust) -> float:
     return tinted + uneven if max(tinted, uneven) < 1 else math.inf
 
 
+def directions_spread(state: FitState) -> float:
+    """rad, standard deviation about their mean of the directions in which the frames' heads look."""
+    ahead = state.rotation[:, :, 2]
+    return float((ahead - ahead.mean(0)).square().sum(1).mean().sqrt())
+
+
 class _KeyFrames:
-    def __init__(self, fitter: Fitter, seen: Observation, report: Report) -> None:
-        self.fitter, self.report = fitter, report
+    def __init__(self, fitter: Fitter, seen: Observation, report: Report, ordered: bool) -> None:
+        self.fitter, self.report, self.ordered = fitter, report, ordered
         self.seen = hidden_apart(seen, fitter.regions, fitter.settings.hidden_parts)
         s, j = fitter.settings, fitter.settings.joint
         self._joint = j
@@ -140,6 +146,16 @@ class _KeyFrames:
 
     def _sized(self, w: TermWeights) -> TermWeights:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
+
+    def _with_parallax(self, x: _Solution) -> TermWeights:
+        """The usual weights, with fewer landmarks where separate pictures show the head from many sides.
+
+        Along a clip colours err alike, by its light, gloss and compression, so that what frames disagree about is less.
+        """
+        w, j = self.weights, self._joint
+        least = min(w.landmarks, j.parallax_landmarks)
+        share = 1 / (1 + (directions_spread(x.state) / j.parallax) ** 4)  # steep: a head that nods tells no depth
+        return w if self.few or self.ordered else replace(w, landmarks=least + share * (w.landmarks - least))
 
     def _placed(self) -> _Solution:
         """By landmarks alone."""
@@ -202,7 +218,7 @@ class _KeyFrames:
             # By and by: trusted at once, colours that are still off would count as occluders.
             share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
             terms = terms_at(fitter.settings, share)
-            weights = self._sized(terms.joint) if trusted else self.weights
+            weights = self._sized(terms.joint) if trusted else self._with_parallax(x)
             # Small pictures hold fewer measurements than there are samples.
             weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0

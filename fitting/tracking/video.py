@@ -144,7 +144,7 @@ def fit_video(
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(progress)
         shared = progress.shared
-        fitter.adapt(shared.plan.trust, shared.plan.lights)
+        fitter.adapt(shared.plan.trust, shared.plan.lights, len(shared.plan.key_frames) <= settings.joint.few)
         begun = time.perf_counter()
         follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
         ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings, pace)
@@ -258,7 +258,7 @@ def _solve_shared(
     begun = time.perf_counter()
     chosen = _key_frames(faces, fitter, device)
     seen = Observation.concatenate([c.crop.observe(settings.joint_levels, device) for c in chosen])
-    result = solve_shared(fitter, seen, report)
+    result = solve_shared(fitter, seen, report, ordered)
     timings["identity"] = time.perf_counter() - begun
     # Over a clip, what the network takes for a shadow comes and goes: one light for all skin is steadier.
     lights = 2 if result.trusted or len(chosen) <= settings.joint.few else 1

@@ -11,7 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks import heads
 from benchmarks.heads import INNER, Person, closest_points, distances, summary
+from benchmarks.heads_neutral import Expressions, in_order
 from benchmarks.heads_pictures import GAP, PIXEL, colours, error_map
+from foundation.errors import PortraitError
 
 OPTIONS = ("--quality", "fast", "--chosen-on", "0", "0")
 
@@ -111,3 +113,41 @@ def test_the_command_on_heads_drawn_from_the_model(model, scene, tmp_path, monke
         monkeypatch.setattr(sys, "argv", ["heads", str(out)])
         heads.main()
     assert "expected single/*.png" in capsys.readouterr().err
+
+
+def test_a_scan_at_rest_is_found_whatever_points_it_lacks(tmp_path):
+    """Heads of five identities of which the reader knows three; expressions move points by more than they are apart."""
+    g = np.random.default_rng(3)
+    x, y = (c.ravel() for c in np.meshgrid(np.arange(20.0), np.arange(20.0)))
+    neutral = np.stack([x, y, 0.1 * x * y], -1) * 2
+    smooth = lambda n, size: size * g.normal(0, 1, (n, 1, 3)) * np.sin(0.1 * x + 0.2 * y)[:, None]  # noqa: E731
+    identities, moves = smooth(5, 2.0), smooth(4, 9.0)
+    marks, kept = np.arange(0, 340, 5), np.sort(g.choice(len(x), 350, replace=False))
+    known = Expressions(neutral, identities[:3], moves, marks, face=len(x))
+    rest = neutral + np.tensordot([1.0, -0.5, 0.7, 0.1, -0.1], identities, 1)
+    weights = np.array([0.5, 0.0, 0.9, 0.3])
+    posed = rest + np.tensordot(weights, moves, 1)
+    found = known.neutralised({"scan": posed[kept], "landmarks": posed[marks], "expression": weights})
+    np.testing.assert_allclose(found["scan"], rest[kept], atol=1e-9)
+    np.testing.assert_allclose(found["landmarks"], rest[marks], atol=1e-9)
+    with pytest.raises(PortraitError, match="at most 400 points"):
+        known.neutralised({"scan": np.zeros((401, 3)), "landmarks": posed[marks], "expression": weights})
+
+
+def test_points_keep_their_order_where_another_vertex_is_nearer():
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0.9, 0, 0], [2, 0, 0]])
+    points = np.array([[0.0, 0, 0], [0.96, 0, 0], [0.9, 0, 0], [2, 0, 0]])
+    assert in_order(points, vertices).tolist() == [0, 1, 2, 3]
+    assert in_order(points[[0, 2, 3]], vertices).tolist() == [0, 2, 3]
+
+
+def test_heads_at_rest_have_a_ratio_of_their_own():
+    rest = Person([], [np.full(10, 1.0)], [np.full(10, 2.0)])
+    people = [Person([], [np.full(10, 3.0)], [np.full(10, 3.0)], rest)]
+    line = summary({"single": people, "views": people})
+    assert (line["single_ratio"], line["neutral_single_ratio"], line["neutral_views_worst"]) == (1, 0.5, 0.5)
+
+
+def test_a_folder_that_is_not_icts_is_told(tmp_path):
+    with pytest.raises(PortraitError, match="expected ICT-FaceKit's folder"):
+        Expressions.read(tmp_path)

@@ -1,6 +1,8 @@
 """The solution over key frames: when colours are trusted, what is hidden or in a shadow, and what that gives."""
 
+import contextlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from fitting.policy.colour_trust import ColourTrust, TrustLimits, terms_at
 from fitting.policy.settings import JointSchedule, Occlusion, Settings
 from fitting.policy.weights import Priors
 from fitting.tracking.frame import Fitter
-from fitting.tracking.shared import implausibility, solve_shared
+from fitting.tracking.shared import directions_spread, implausibility, solve_shared
+from geometry.rotation import rotation_matrix
 from synthetic import make_scene
 
 SIZE = 384
@@ -206,3 +209,42 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     assert trusting.still.landmarks == pytest.approx(s.trust.landmarks * s.weights.landmarks)
     assert trusting.still.landmarks < trusting.moving.landmarks < usual.moving.landmarks
     assert trusting.detail < half.detail < usual.detail
+    alone = terms_at(s, 0.0, few=True)
+    assert alone.still == s.joint.few_weights and alone.moving == s.weights
+    assert terms_at(s, 1.0, few=True) == trusting
+
+
+def test_a_lone_photograph_keeps_the_expression_that_its_identity_was_found_with(model):
+    """Fitted again to its landmarks, it would explain by the expression what the identity leaves."""
+    picture = skimage.data.astronaut()[:300, 50:400]
+    with contextlib.closing(fitting.make_detector()) as detector:
+        points = detector.detect(picture)[0].points
+        track = fitting.fit_image(picture, model=model, detector=detector)
+    together = solved(model, picture, points).state.expression
+    assert together.abs().mean() > 0.05
+    assert (track.parameters.expression - together).abs().mean() < 0.01
+
+
+def test_landmarks_count_less_where_photographs_show_a_head_from_many_sides(model):
+    """Those of a clip count as ever."""
+    turn = lambda *angles: torch.tensor([[0.0, a, 0.0] for a in angles])  # noqa: E731
+    scene = make_scene(model, 310, 3, 192)
+    found = {}
+    for name, angles in (("turned", (-0.5, 0.0, 0.5)), ("facing", (0.0, 0.01, 0.02))):
+        state = SimpleNamespace(rotation=rotation_matrix(turn(*angles)))
+        found[name] = directions_spread(state)
+    assert found["turned"] == pytest.approx(np.sqrt((2 * np.sin(0.5) ** 2 + 2 / 3 * (1 - np.cos(0.5)) ** 2) / 3), 1e-4)
+    assert found["facing"] < 0.01
+    seen = Observation.concatenate(
+        [observe(p, Face(m, "mediapipe478", 1.0), (64,)) for p, m in zip(scene.pictures, scene.landmarks)]
+    )
+    identities = {}
+    for parallax, ordered in ((1e9, True), (1e9, False), (1e-9, True), (1e-9, False)):
+        joint = replace(JointSchedule(), parallax=parallax, coarse_steps=1)
+        settings = replace(NOT_TRUSTING, joint=joint, joint_levels=(64,), joint_steps=(2,))
+        fitter = Fitter(model, "mediapipe478", 230.0, None, settings)
+        with torch.inference_mode():
+            identities[parallax, ordered] = solve_shared(fitter, seen, ordered=ordered).state.identity
+    assert torch.equal(identities[1e9, True], identities[1e-9, True])
+    assert torch.equal(identities[1e9, True], identities[1e9, False])
+    assert (identities[1e9, False] - identities[1e-9, False]).abs().max() > 0.05

@@ -1,0 +1,84 @@
+"""Scans of heads with their expressions taken out, where it's known which expressions they are: ICT-FaceKit's.
+
+There an expression moves each vertex by the same vector on any person, so that a scan less those moves is the person at
+rest. A scan's points are vertices of ICT's face in their order, but for some: which they are is found against the face
+that the first identities give for its landmarks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foundation.errors import PortraitError
+
+FACE = 6706  # vertices, the first ones
+RIDGE = 0.05  # mm a standard deviation: landmarks may be off by that much more for a coefficient to be smaller
+MILLIMETRES = 10.0  # a unit of ICT-FaceKit's files
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """What moves heads of ICT-FaceKit; in mm."""
+
+    neutral: np.ndarray  # (V, 3), of the face alone, but for landmarks
+    identities: np.ndarray  # (I, V, 3)
+    moves: np.ndarray  # (E, V, 3) of each expression at weight 1
+    landmarks: np.ndarray  # (68,) vertices, in iBUG's order
+    face: int = FACE  # the first of the vertices, of which scans are
+
+    @classmethod
+    def read(cls, folder: Path) -> Expressions:
+        """``folder``: ICT-FaceKit's FaceXModel, or the one that has it."""
+        inner = folder / "FaceXModel"
+        folder = inner if inner.is_dir() else folder
+        try:
+            table = json.loads((folder / "vertex_indices.json").read_text())
+            neutral = _vertices(folder / "generic_neutral_mesh.obj")
+            files = sorted(folder.glob("identity*.obj")), [folder / f"{n}.obj" for n in table["expressions"]]
+            marks = np.array(table["idx_to_landmark_verts"])
+            identities, moves = (np.stack([_vertices(f) - neutral for f in part]) for part in files)
+        except (OSError, ValueError, KeyError) as error:
+            what = f"expected ICT-FaceKit's folder FaceXModel ({error})"
+            raise PortraitError(f"--expressions '{folder}': {what}") from None
+        return cls(neutral, identities, moves, marks)
+
+    def neutralised(self, truth: Mapping) -> dict[str, np.ndarray]:
+        """A head's ``scan`` (n, 3) and ``landmarks`` (68, 3), mm, at rest; ``truth`` has them with ``expression``."""
+        moved = np.tensordot(truth["expression"], self.moves, 1)
+        marks = truth["landmarks"] - moved[self.landmarks]
+        basis = self.identities[:, self.landmarks].reshape(len(self.identities), -1).T
+        normal = basis.T @ basis + len(basis) * RIDGE**2 * np.eye(basis.shape[1])
+        found = np.linalg.solve(normal, basis.T @ (marks - self.neutral[self.landmarks]).ravel())
+        face = (self.neutral + np.tensordot(found, self.identities, 1) + moved)[: self.face]
+        return {"scan": truth["scan"] - moved[in_order(truth["scan"], face)], "landmarks": marks}
+
+
+def in_order(points: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(n,) growing numbers of the vertices (V, 3) that n points are nearest to, in the sum of squares; n <= V.
+
+    By dynamic programming over how many vertices were passed over so far.
+    """
+    spare = len(vertices) - len(points)
+    if spare < 0:
+        raise PortraitError(f"expected a scan of at most {len(vertices)} points, got {len(points)}")
+    before, choice = np.zeros(spare + 1), np.empty((len(points), spare + 1), dtype=np.int32)
+    passed = np.arange(spare + 1)
+    for k, point in enumerate(points):
+        least = np.minimum.accumulate(before)
+        choice[k] = np.maximum.accumulate(np.where(before == least, passed, 0))
+        before = least + ((vertices[k : k + spare + 1] - point) ** 2).sum(1)
+    out, at = np.empty(len(points), dtype=np.int64), int(before.argmin())
+    for k in reversed(range(len(points))):
+        out[k], at = k + at, choice[k, at]
+    return out
+
+
+def _vertices(file: Path) -> np.ndarray:
+    """(V, 3) mm of an OBJ."""
+    rows = [line.split()[1:4] for line in file.read_text().splitlines() if line.startswith("v ")]
+    return MILLIMETRES * np.array(rows, dtype=np.float64)
