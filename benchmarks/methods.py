@@ -10,7 +10,6 @@ one; see `methods_measures`. Beside them are ``still``, the target's picture unm
 nothing and is given the true tracks, and ``truth``, which is what the measures say of the true picture. A method that
 shows only whom it was adapted to is adapted to four of the test people, in M minutes together; and one that learns a
 single person from a clip, Deep Video Portraits, is trained on the same four in as much time, with their true tracks.
-With --real people of videos are driven by a later stretch of their own video (`methods_real`).
 With --real those who learnt from many, and ``face2face``, are tried on videos of one person each and without cuts, too:
 somebody is driven by a later stretch of their own video (`methods_real`). Each paper's claims are in
 ``benchmarks/claims``. With --parts each training is also measured after so many equal parts
@@ -18,8 +17,8 @@ of its time, on a few pairs.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
 stop; a method that is measured is not measured again for the same weights. --write puts the figures where `portrait
-methods` shows them, and table and contact sheet into docs/methods.md; that of real people stays in --work. The last
-line is one JSON object.
+methods` shows them, beside those of other runs on as many people, and tables and strips of pictures into
+docs/methods.md; those of real people stay in --work. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from rich.console import Console
 from benchmarks.methods_bench import Bench, Pictures
 from benchmarks.methods_people import SEEN
 from benchmarks.methods_real import REAL
-from benchmarks.methods_report import contact_sheet, markdown, put_into, write_figures
+from benchmarks.methods_report import contact_sheet, markdown, put_into, strips, write_figures, write_strip
 from benchmarks.methods_training import learns_from_many, shows_one, train, weights_path
 from foundation.atomic import write_file
 from foundation.progress import Report
@@ -53,7 +52,7 @@ CORPUS = ClipOptions(
 )
 BASELINES = ("truth", "still", "face2face", "deep-video-portraits")
 SHOWN = 4  # pairs of each kind on the contact sheet
-PAGE, SHEET = Path("docs/methods.md"), Path("docs/images/methods.jpg")
+PAGE, STRIPS = Path("docs/methods.md"), Path("docs/images/methods")
 
 
 def measured(bench: Bench, name: str, minutes: float, parts: int, report: Report) -> tuple[dict, dict[str, Pictures]]:
@@ -118,14 +117,17 @@ def columns(bench: Bench) -> list[tuple[str, int]]:
     return [(kind, k) for kind, pairs in bench.pairs.items() for k in range(min(SHOWN, len(pairs)))]
 
 
-def write_sheet(path: Path, bench: Bench, made: dict[str, dict[str, Pictures]]) -> None:
-    """A contact sheet: a column a pair, rows who is driven, by whom, the truth, and what each method makes."""
+def headings(bench: Bench) -> list[str]:
+    return [f"{kind} {k + 1}" for kind, k in columns(bench)]
+
+
+def rows_of(bench: Bench, made: dict[str, dict[str, Pictures]]) -> dict[str, list[np.ndarray]]:
+    """Of a contact sheet, by name: who drives, who is driven, the truth, and what each method makes."""
     pairs, pictures = columns(bench), bench.unseen.faces.pictures
     drivers = [to_pixels(pictures(bench.pairs[kind][k].driven[-1:]))[0] for kind, k in pairs]
     names = sorted(made, key=lambda name: (name != "still", name != "truth"))
-    shown = {name: [made[name][kind][k][-1] for kind, k in pairs] for name in names}
-    rows = {"driver": drivers} | {"target" if name == "still" else name: row for name, row in shown.items()}
-    contact_sheet(path, rows, [f"{kind} {k + 1}" for kind, k in pairs])
+    shown = {name: [made[name][kind][k][-1] for kind, k in pairs if k < len(made[name][kind])] for name in names}
+    return {"driver": drivers} | {"target" if name == "still" else name: row for name, row in shown.items()}
 
 
 def main() -> None:
@@ -155,19 +157,18 @@ def main() -> None:
                 found[name][REAL], made_real[name] = told
             print(json.dumps({name: found[name]}), flush=True)
     settings = {
-        "minutes": args.minutes, "size": args.size, "people": len(bench.unseen.faces.people),
-        "learnt_from": len(bench.trained.people),
+        "size": args.size, "people": len(bench.unseen.faces.people), "learnt_from": len(bench.trained.people),
     }  # fmt: skip
     Console().print(markdown(settings, found))
-    write_sheet(args.work / "sheet.jpg", bench, made)
-    if real is not None:
-        write_sheet(args.work / "sheet-real.jpg", real, made_real)
+    sheets = {"sheet.jpg": (bench, made)} | ({} if real is None else {"sheet-real.jpg": (real, made_real)})
+    for name, (tried, pictures) in sheets.items():
+        contact_sheet(args.work / name, rows_of(tried, pictures), headings(tried))
     if args.write:
         write_figures(FIGURES, settings, found)
-        told = json.loads(FIGURES.read_text())
-        write_sheet(SHEET, bench, made)
-        shown = f"![what each makes of unseen pairs](images/{SHEET.name})"
-        put_into(PAGE, "\n\n".join([markdown(told["settings"], told["methods"]), shown]))
+        told = json.loads(FIGURES.read_text())["methods"]
+        for name, pictures in rows_of(bench, made).items():
+            write_strip(STRIPS / f"{name}.jpg", pictures)
+        put_into(PAGE, "\n".join([markdown(settings, told), *strips(list(told), STRIPS, PAGE, headings(bench))]))
     print(json.dumps({"settings": settings, "methods": found}))
 
 

@@ -39,8 +39,9 @@ def markdown(settings: Mapping, methods: Mapping[str, Mapping]) -> str:
         learnt = ("" if what not in figures else f"{figures[what]:g}" for what in ("minutes", "steps"))
         rows.append([method, *learnt, cell(over["same"], over["across"]), *cells])
     what = (
-        f"{settings['people']} unseen people, {settings['minutes']:g} minutes of one CPU core's time each, "
-        f"{settings['size']} px. Two figures: a person driven by their own other clip, and by somebody else's."
+        f"{settings['people']} unseen people, {settings['size']} px; each learnt from {settings['learnt_from']} others "
+        "for so many minutes of one CPU core's time. Two figures: a person driven by their own other clip, and by "
+        "somebody else's."
     )
     return "\n".join([what, "", *table(rows), *claims(methods), *curves(methods), *on_videos(methods)])
 
@@ -97,6 +98,23 @@ def put_into(path: Path, text: str) -> None:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     write_file(path, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "page")
+
+
+def strips(methods: Sequence[str], folder: Path, page: Path, heads: Sequence[str]) -> list[str]:
+    """Lines: a table of pictures, a row a strip that is there, those that everything is compared with first."""
+    names = dict.fromkeys(["driver", "target", "truth", *methods])
+    names = [name for name in names if (folder / f"{name}.jpg").is_file()]
+    where = folder.relative_to(page.parent)
+    rows = [[name, f"![{name}]({where / f'{name}.jpg'})"] for name in names]
+    return ["", *table([["", ", ".join(heads)], *rows])] if rows else []
+
+
+def write_strip(path: Path, pictures: Sequence[np.ndarray], side: int = 96) -> None:
+    """Pictures (S, S, 3) uint8 side by side, as a JPEG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    strip = np.concatenate([cv2.resize(p, (side, side), interpolation=cv2.INTER_CUBIC) for p in pictures], 1)
+    encoded = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    write_file(path, encoded.tobytes(), "strip of pictures")
 
 
 def contact_sheet(path: Path, rows: Mapping[str, Sequence[np.ndarray]], heads: Sequence[str], side: int = 96) -> None:

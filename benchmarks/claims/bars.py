@@ -40,7 +40,7 @@ BARS: dict[str, list[Bar]] = {
     "reenactgan": [
         Bar("boundaries know what is done, not by whom: variance between expressions over between people, "
             "against landmarks'", "reenactgan.expression_over_identity", 2.0),
-        Bar("the transformer fits the target's face: boundary error with over without",
+        Bar("the transformer fits the target's face: error of a boundary's points with over without",
             "reenactgan.boundary_error", 0.6, False),
     ],
     "ganimation": [

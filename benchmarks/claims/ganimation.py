@@ -12,7 +12,8 @@ from benchmarks.image_metrics import psnr
 from facemodel.action_units import STRONGEST
 from neural_render.corpus import Faces
 from neural_render.methods.common.people import to_pixels
-from neural_render.methods.ganimation.editing import read
+from neural_render.methods.ganimation.alignment import cut, places
+from neural_render.methods.ganimation.editing import pasted
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, load_network
 
@@ -26,7 +27,11 @@ AROUND = 1.15  # times the landmarks' hull, beyond which is background
 
 
 def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
-    """Figures of the paper's claims, on one photograph each of unseen people; ``reader`` is the measure's own limit."""
+    """Figures of the paper's claims, on one photograph each of unseen people.
+
+    Changes of units that were asked for are compared with those read, since what is read of a face at rest is its own.
+    ``reader`` is how well true units are read from pictures, which is the measure's own limit.
+    """
     reader = UnitReader.fitted(trained)
     some = np.arange(0, len(unseen), -(-len(unseen) // TRUE))
     truth = correlations(unseen.units[some], reader(unseen.pictures(some), unseen.landmarks[some]))
@@ -35,6 +40,7 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
     rows = np.array([r[unseen.units[r].sum(1).argmin()] for r in rows])
     photographs = unseen.pictures(rows)
     outside = np.stack([background(points, unseen.size) for points in unseen.landmarks[rows]])
+    own = reader(photographs, unseen.landmarks[rows])
     found, changes, quiet = [], [], []
     for column in chosen:
         name, most = trained.unit_names[column], np.percentile(trained.units[:, column], RARE)
@@ -42,11 +48,12 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
         measured = []
         for value in asked:
             edit = edited(weights, photographs, unseen.landmarks[rows], name, float(value))
-            measured.append(reader(edit.picture, unseen.landmarks[rows])[:, column])
+            measured.append((reader(edit.picture, unseen.landmarks[rows]) - own)[:, column])
             kept = (edit.kept > KEPT).expand_as(edit.picture)
             changes.append(float(((edit.picture - photographs).abs()[kept] * 127.5).mean()) if kept.any() else 255.0)
             quiet.append(psnr(to_pixels(edit.picture), to_pixels(photographs), outside))
-        both = np.repeat(asked, len(rows))[:, None], np.concatenate(measured)[:, None]
+        changed = asked[:, None] - unseen.units[rows, column]  # of each person's photograph
+        both = changed.reshape(-1, 1), np.concatenate(measured)[:, None]
         found.append(float(correlations(*both)[0]))
     return {
         "ganimation.units": float(np.mean(found)),
@@ -59,16 +66,20 @@ def claims(weights: Weights, trained: Faces, unseen: Faces) -> dict[str, float]:
 
 @torch.no_grad()
 def edited(weights: Weights, photographs: Tensor, landmarks: np.ndarray, name: str, value: float) -> Edit:
-    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their own others as the critic reads them.
+    """Photographs (N, 3, S, S) with one unit at a value, 0 to 5, and their others as the critic reads them.
 
     landmarks: (N, L, 2) in the photographs.
     """
     h = weights.header
-    critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic")
+    reader = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "reader")
     generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator")
-    wanted = read(critic, weights, photographs, landmarks)
+    place = places(weights.tensors["face"], torch.from_numpy(landmarks).float())
+    patches = cut(photographs, place)
+    wanted = reader(patches).clamp(0, 1)
     wanted[:, h.units.index(name)] = value / STRONGEST
-    return generator(photographs, wanted)
+    kept, added = pasted(generator(patches, wanted), patches, place, photographs.shape[-1])
+    colours = photographs + added
+    return Edit((photographs + (1 - kept) * added).clamp(-1, 1), kept, colours)
 
 
 def background(points: np.ndarray, size: int) -> np.ndarray:

@@ -17,7 +17,6 @@ from neural_render.methods.invariant_motion.networks import MotionNetworks
 from neural_render.methods.weights import Weights, load_network
 
 VARIANTS = {"without": {"temporal": False}}
-VARIANTS = {"without": {"temporal": False}}
 CLIPS = 24  # that are made for the flicker, each of the next person's performance
 
 

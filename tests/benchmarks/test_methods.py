@@ -13,7 +13,7 @@ from benchmarks import methods as bench
 from benchmarks.methods_measures import MEASURES, expression_error, landmark_error, summary
 from benchmarks.methods_people import SEEN, Unseen, joined
 from benchmarks.methods_real import FPS, FRAMES, real_pairs, stretches
-from benchmarks.methods_report import BEGIN, END, contact_sheet, markdown, put_into, write_figures
+from benchmarks.methods_report import BEGIN, END, contact_sheet, markdown, put_into, strips, write_figures, write_strip
 from facemodel import FaceParameters, FrameStatus, Track
 from neural_render.corpus import Faces
 from neural_render.methods.base import METHODS
@@ -117,7 +117,7 @@ def test_a_picture_without_a_face_counts_as_the_still_one():
 
 FIGURES = {"same": dict.fromkeys(MEASURES, 0.5), "across": dict.fromkeys(MEASURES, 0.25) | {"psnr": None},
            "over_still": {"same": 0.5, "across": 0.75}, "steps": 7, "minutes": 1.5}  # fmt: skip
-SETTINGS = {"minutes": 2.0, "size": 64, "people": 3, "learnt_from": 5}
+SETTINGS = {"size": 64, "people": 3, "learnt_from": 5}
 
 
 def test_the_report(tmp_path):
@@ -143,8 +143,12 @@ def test_the_report(tmp_path):
     write_figures(path, SETTINGS, {"mine": FIGURES})
     write_figures(path, SETTINGS, {"other": FIGURES})
     assert list(json.loads(path.read_text())["methods"]) == ["mine", "other"]
-    write_figures(path, SETTINGS | {"minutes": 3.0}, {"third": FIGURES})
+    write_figures(path, SETTINGS | {"people": 4}, {"third": FIGURES})
     assert list(json.loads(path.read_text())["methods"]) == ["third"]
+    write_strip(tmp_path / "images" / "mine.jpg", [np.full((8, 8, 3), 200, np.uint8)] * 2, 16)
+    assert read_image(tmp_path / "images" / "mine.jpg").shape == (16, 32, 3)
+    told = strips(["mine", "other"], tmp_path / "images", page, ["a", "b"])
+    assert told[1:] == ["|  | a, b |", "| --- | --- |", "| mine | ![mine](images/mine.jpg) |"]
     contact_sheet(tmp_path / "sheet.jpg", {"mine": [np.full((8, 8, 3), 200, np.uint8)] * 2}, ["a", "b"], 16)
     assert read_image(tmp_path / "sheet.jpg").shape == (36, 182, 3)
 

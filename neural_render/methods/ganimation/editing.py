@@ -6,20 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from facemodel.action_units import STRONGEST
 from foundation.errors import unknown_name
 from geometry.color import to_uint8
-from neural_render.images import Crop
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.common.people import sources
-from neural_render.methods.ganimation.alignment import cut, places
+from neural_render.methods.ganimation.alignment import cut, places, put_back, rim
 from neural_render.methods.ganimation.networks import Edit, EditGenerator, UnitCritic
 from neural_render.methods.weights import Weights, WeightsHeader, load_network
-
-RIM = 0.06  # of the crop's side, within which all of the photograph is kept more and more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +33,14 @@ class Editor:
         h = weights.header
         self.names, self.device = h.units, torch.device(device)
         self.generator = load_network(EditGenerator(len(h.units), h.width), weights, "generator", device)
-        critic = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "critic", device)
+        reader = load_network(UnitCritic(len(h.units), h.size, h.critic), weights, "reader", device)
         seen = sources(target, h.size, 1, self.device)
         self.crop, self.picture = seen.crop, seen.pictures
+        self.place = places(weights.tensors["face"].cpu(), torch.from_numpy(seen.landmarks).float()).to(self.device)
+        self.patch = cut(self.picture, self.place)
         self.photograph = next(rgb for index, _, rgb in target.frames if index == seen.frames[0])
         with torch.inference_mode():
-            self.own = read(critic, weights, self.picture, seen.landmarks)[0]  # (K,): the units that it shows
+            self.own = reader(self.patch)[0].clamp(0, 1)  # (K,): the units that it shows
 
     def wanted(self, driver: ActionUnits) -> Tensor:
         """(F, K), 0 to 1: a driver's units, those that it doesn't name or know being the photograph's own.
@@ -59,40 +57,37 @@ class Editor:
         return wanted
 
     def edit(self, units: Tensor) -> Edit:
-        """Of the face's crop, under units (K,)."""
+        """Of the face's patch, under units (K,)."""
         with torch.inference_mode():
-            return self.generator(self.picture, units[None])
+            return self.generator(self.patch, units[None])
+
+    def shown(self, edit: Edit) -> dict[str, Tensor]:
+        """What an edit is made of, as pictures of the crop (3, S, S) in [-1, 1], by name."""
+        kept, added = pasted(edit, self.patch, self.place, self.picture.shape[-1])
+        return {"attention": 2 * kept[0].expand(3, -1, -1) - 1, "colours": (self.picture + added)[0].clamp(-1, 1)}
 
     def paste(self, edit: Edit) -> np.ndarray:
         """(H, W, 3) uint8: the photograph with an edit of its face.
 
-        The mask and the colours are enlarged, not the picture, so what is kept has the photograph's own detail.
+        The mask and what is added are enlarged, not the picture, so it has the photograph's own detail throughout.
         """
         c, (height, width) = self.crop, self.photograph.shape[:2]
-        kept, colours = (
-            F.interpolate(t, size=(c.side, c.side), mode="bicubic", align_corners=False, antialias=True)[0]
-            for t in (edit.kept, edit.colours)
-        )
-        kept = 1 - (1 - kept.clamp(0, 1)) * rim(c, self.device)
+        kept, added = (t[0] for t in pasted(edit, self.patch, self.place, c.side))
         rows = slice(max(c.y0, 0), min(c.y0 + c.side, height))
         columns = slice(max(c.x0, 0), min(c.x0 + c.side, width))
         inside = [..., slice(rows.start - c.y0, rows.stop - c.y0), slice(columns.start - c.x0, columns.stop - c.x0)]
-        kept, colours = kept[tuple(inside)], colours[tuple(inside)]
+        kept, added = kept[tuple(inside)], added[tuple(inside)]
         out = self.photograph.copy()
         own = torch.from_numpy(out[rows, columns]).to(self.device).movedim(-1, 0).float() / 255
-        made = torch.lerp((colours + 1) / 2, own, kept)
-        out[rows, columns] = to_uint8(made).movedim(0, -1).cpu().numpy()
+        out[rows, columns] = to_uint8(own + (1 - kept) * added / 2).movedim(0, -1).cpu().numpy()
         return out
 
 
-def read(critic: UnitCritic, weights: Weights, pictures: Tensor, landmarks: np.ndarray) -> Tensor:
-    """(N, K), 0 to 1: the units of pictures (N, 3, S, S), as the critic reads them; landmarks: (N, L, 2) in these."""
-    found = places(weights.tensors["face"], torch.from_numpy(landmarks).float()).to(pictures.device)
-    return critic(cut(pictures, found))[1].clamp(0, 1)
+def pasted(edit: Edit, patch: Tensor, place: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """What is kept of crops (N, 1, size, size), and what is added to the rest (N, 3, size, size), of a range of 2.
 
-
-def rim(crop: Crop, device: torch.device) -> Tensor:
-    """(side, side): 0 at the crop's edge, 1 from ``RIM`` of its side inwards."""
-    at = (torch.arange(crop.side, device=device) + 0.5) / crop.side
-    ramp = (torch.minimum(at, 1 - at) / RIM).clamp(0, 1)
-    return ramp[:, None] * ramp
+    Of edits of patches (N, 3, S, S) that lie at ``place`` (N, 2, 3) in the crops; all is kept beyond them.
+    """
+    let_go = (1 - edit.kept) * rim(patch.shape[-1], patch.device)
+    let_go, added = (put_back(t, place, size) for t in (let_go, edit.colours - patch))
+    return 1 - let_go.clamp(0, 1), added

@@ -44,7 +44,7 @@ class GANimation(PeopleMethod):
     def animate(self, weights: Weights, target: Clip, driver: Clip, *, device: str = "cpu") -> Iterator[np.ndarray]:
         """The target's photograph, or a clip's first frame with a face, under each frame's units.
 
-        Units that the driver doesn't name stay as the photograph has them, as far as the critic can read that.
+        Units that the driver doesn't name stay as the photograph has them, as far as the reader can tell.
         """
         editor, wanted = self._ready(weights, target, driver, device)
         return (editor.paste(editor.edit(units)) for units in wanted)
@@ -55,9 +55,8 @@ class GANimation(PeopleMethod):
         """What the network leaves alone, white, and what it puts elsewhere."""
         editor, wanted = self._ready(weights, target, driver, "cpu")
         for units, _ in zip(wanted, results):
-            edit = editor.edit(units)
-            shown = {"attention": 2 * edit.kept.expand(-1, 3, -1, -1) - 1, "colours": edit.colours}
-            yield {title: resize_square(to_pixels(p[0]), height) for title, p in shown.items()}
+            shown = editor.shown(editor.edit(units))
+            yield {title: resize_square(to_pixels(p), height) for title, p in shown.items()}
 
     def _ready(self, weights: Weights, target: Clip, driver: Clip, device: str):
         self.target.check([target], "target")

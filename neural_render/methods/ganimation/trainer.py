@@ -1,4 +1,4 @@
-"""GANimation's training step: a critic that tells real faces and reads units, a generator that edits them."""
+"""GANimation's training step: a reader of units and a judge of faces teach a generator that edits them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from foundation.errors import PortraitError
 from neural_render.corpus import Faces
 from neural_render.losses.terms import l1, total_variation
 from neural_render.methods.common.people import to_pixels
-from neural_render.methods.ganimation.alignment import cut, mean_face, mirrored, places
-from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
+from neural_render.methods.ganimation.alignment import composed, cut, mean_face, mirrored, places
+from neural_render.methods.ganimation.disguise import disguised, shaken
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, Judge, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.training import BaseTrainer
 
-DRIFT = 1e-3  # weight of the scores' squares, before there is anything to tell from real pictures
 LEAST_SPREAD = 0.1  # of 5: a unit whose standard deviation is less doesn't move in the corpus
 
 
@@ -33,7 +33,7 @@ def moving_units(faces: Faces) -> list[int]:
 
 
 class Trainer(BaseTrainer):
-    """See the module. Units are 0 to 1 here, 5 being 1."""
+    """See the module. Units are 0 to 1 here, 5 being 1; pictures are patches of crops, see `alignment`."""
 
     watched = ("units-real",)
     shown = 6  # columns of a sheet of samples
@@ -48,90 +48,96 @@ class Trainer(BaseTrainer):
         self.places = places(self.face, landmarks).to(self.device)
         with self.random(-1):
             generator = EditGenerator(len(columns), s.width)
-            critic = UnitCritic(len(columns), s.size, s.critic)
-        for network in (generator, critic):
+            reader = UnitCritic(len(columns), s.size, s.critic)
+            judge = Judge(s.size, s.critic)
+        for network in (generator, reader):
             network.scale.middle.copy_(self.units.mean(0))
             network.scale.spread.copy_(self.units.std(0))
         self.add("generator", generator, self._adam(s.rate), averaged=True, methods=("there_and_back",))
-        self.add("critic", critic, self._adam(s.critic_rate), methods=("compare",))
+        self.add("reader", reader, self._adam(s.reader_rate))
+        self.add("judge", judge, self._adam(s.judge_rate), methods=("compare",))
 
     def _adam(self, rate: float):
         betas = self.settings.beta1, self.settings.beta2
         return lambda parameters: torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
-    def batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pictures (N + M, 3, S, S), half of them mirrored, the places of their faces, their units, and those (N, K)
-        that N of them should get.
-        """
-        s = self.settings
-        drawn = self.faces.pairs(self.step, 2 * s.batch + s.more, s.seed, 1)[:, 0]
-        parts = np.split(drawn, [s.batch, 2 * s.batch])
-        rows, others, more = (self.share(part) for part in parts)
-        rows = np.concatenate([rows, more])
+    def patches(self, rows: np.ndarray, moved: bool = False) -> Tensor:
+        """(N, 3, S, S) of rows, half of them mirrored; a little elsewhere and turned where that is asked for."""
         real, found = self.faces.pictures(rows).to(self.device), self.places[rows]
         turned = torch.rand(len(real), device=self.device) < 0.5
         real = torch.where(turned[:, None, None, None], real.flip(-1), real)
         found = torch.where(turned[:, None, None], mirrored(found), found)
-        wanted = self.units[others]
-        wanted = wanted + s.noise * (2 * torch.rand_like(wanted) - 1)
-        return real, found, self.units[rows], wanted
+        return cut(real, composed(found, shaken(len(real), self.device)) if moved else found)
+
+    def wanted(self, own: Tensor, others: Tensor) -> Tensor:
+        """(N, K) units to ask for of faces with units (N, K): those of others, or some of them alone, with noise."""
+        s = self.settings
+        some = torch.rand(len(own), 1, device=own.device) < s.some
+        share = torch.rand(len(own), 1, device=own.device) * 0.5
+        stays = some & (torch.rand_like(own) > share)
+        return torch.where(stays, own, others + s.noise * (2 * torch.rand_like(own) - 1))
 
     def losses(self) -> dict[str, Tensor]:
-        real, found, own, wanted = self.batch()
-        if self.step < self.settings.units_first:
-            return self._read(cut(real, found), own)
-        values = self._criticise(real, found, own, wanted)
-        if (self.step + 1) % self.settings.critic_steps == 0:
-            values |= self._edit(real[: len(wanted)], found[: len(wanted)], own[: len(wanted)], wanted)
-        return values
+        s = self.settings
+        first = self.step < s.units_first
+        values = self._read() if first or self.step % s.units_every == 0 else {}
+        if first:
+            return values
+        drawn = self.faces.pairs(self.step, 3 * s.batch, s.seed, 1)[:, 0]
+        rows, others, real = (self.share(part) for part in np.split(drawn, 3))
+        pictures, own = self.patches(rows), self.units[rows]
+        wanted, generator = self.wanted(own, self.units[others]), self.networks["generator"]
+        if (self.step + 1) % s.critic_steps:
+            with torch.no_grad():
+                made = generator(pictures, wanted).picture
+            return values | self._judge(made, self.patches(real))
+        there, back = generator.there_and_back(pictures, wanted, own)
+        values |= self._judge(there.picture.detach(), self.patches(real))
+        return values | self._edit(pictures, wanted, there, back)
 
     def missed(self, read: Tensor, wanted: Tensor) -> Tensor:
         """The mean squared error of units, each in its own standard deviations."""
-        return ((read - wanted) / self.modules["critic"].scale.spread).square().mean()
+        return ((read - wanted) / self.modules["reader"].scale.spread).square().mean()
 
-    def _read(self, patches: Tensor, own: Tensor) -> dict[str, Tensor]:
-        """The critic's step on units alone; its scores are held near zero meanwhile."""
-        scores, found = self.networks["critic"](patches)
-        values = {"units-real": self.missed(found, own)}
-        self.update("critic", self.settings.units * values["units-real"] + DRIFT * scores.square().mean())
-        return values
-
-    def _criticise(self, pictures: Tensor, found: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-        s, count = self.settings, len(wanted)
-        with torch.no_grad():
-            made = self.networks["generator"](pictures[:count], wanted).picture
-        patches = cut(torch.cat([made, pictures]), found[[*range(count), *range(len(found))]])
-        made, real, more = patches.split([count, count, len(pictures) - count])
-        on_real, on_made, penalty, read = self.networks["critic"].compare(real, made, more)
-        values = {
-            "distance": on_real.mean() - on_made.mean(),
-            "penalty": penalty,
-            "units-real": self.missed(read, own),
-        }
-        self.update("critic", s.penalty * values["penalty"] + s.units * values["units-real"] - values["distance"])
-        return values
-
-    def _edit(self, real: Tensor, found: Tensor, own: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def _read(self) -> dict[str, Tensor]:
+        """The reader's step, on real pictures."""
         s = self.settings
-        there, back = self.networks["generator"].there_and_back(real, wanted, own)
-        scores, read = self.networks["critic"](cut(there.picture, found))
+        rows = self.share(self.faces.pairs(self.step, s.more, s.seed + 1, 1)[:, 0])
+        found = self.networks["reader"](disguised(self.patches(rows, moved=True)))
+        values = {"units-real": self.missed(found, self.units[rows])}
+        self.update("reader", values["units-real"])
+        return values
+
+    def _judge(self, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """The judge's step, on edited and on other pictures."""
+        on_real, on_made, penalty = self.networks["judge"].compare(real, made)
+        values = {"distance": on_real.mean() - on_made.mean(), "penalty": penalty}
+        self.update("judge", self.settings.penalty * penalty - values["distance"])
+        return values
+
+    def _edit(self, real: Tensor, wanted: Tensor, there: Edit, back: Edit) -> dict[str, Tensor]:
+        """The generator's step."""
+        s = self.settings
         values = {
-            "units-made": self.missed(read, wanted),
+            "units-made": self.missed(self.networks["reader"](disguised(there.picture.float())), wanted),
+            "score": -self.networks["judge"](there.picture).mean(),
             "cycle": l1(back.picture, real),
             "open": 1 - (there.kept.mean() + back.kept.mean()) / 2,
             "smooth": total_variation(there.kept) + total_variation(back.kept),
         }
-        total = sum(w * values[name] for name, w in (("cycle", s.cycle), ("smooth", s.smooth), ("units-made", s.units)))
-        self.update("generator", total + 2 * s.open * values["open"] - scores.mean())
+        weights = {"units-made": s.units, "score": s.score, "cycle": s.cycle, "open": 2 * s.open, "smooth": s.smooth}
+        self.update("generator", sum(weights[name] * value for name, value in values.items()))
         return values
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
-        """Rows: faces, the same with one of the units at its strongest, what is kept of them."""
+        """Rows: faces, the same with one of the units that move most at its strongest, what is kept of them."""
         rows = self.faces.pairs(0, self.shown, self.settings.seed, 1)[:, 0]
-        real, wanted = self.faces.pictures(rows).to(self.device), self.units[rows].clone()
+        real, wanted = cut(self.faces.pictures(rows).to(self.device), self.places[rows]), self.units[rows].clone()
+        most = self.units.std(0).argsort(descending=True)
         for k in range(len(rows)):
-            wanted[k, k % wanted.shape[1]] = self.units[:, k % wanted.shape[1]].max()
+            unit = most[k % len(most)]
+            wanted[k, unit] = self.units[:, unit].max()
         with self.fabric.autocast():
             made = self.averages["generator"](real, wanted)
         sheet = [to_pixels(p) for p in (real, made.picture, 2 * made.kept.expand_as(real) - 1)]
@@ -139,6 +145,6 @@ class Trainer(BaseTrainer):
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {f"generator.{k}": v for k, v in self.averages["generator"].state_dict().items()}
-        tensors |= {f"critic.{k}": v for k, v in self.modules["critic"].state_dict().items()}
+        tensors |= {f"reader.{k}": v for k, v in self.modules["reader"].state_dict().items()}
         tensors["face"], s = self.face, self.settings
         return tensors, {"size": s.size, "width": s.width, "critic": s.critic, "units": self.names}

@@ -1,9 +1,8 @@
-"""Where people are in a corpus's pictures, as a file beside its pixels."""
+"""Where people are in a corpus's pictures, found when asked for and kept in files beside its pixels."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,43 +11,46 @@ from torch import Tensor
 
 from fitting.occlusion.foreground import ForegroundNet
 from foundation.errors import write_error
-from foundation.progress import Report, counted, ignore
 from neural_render.corpus import Faces
 from neural_render.methods.common.people import to_pixels
 
-NAME = "foreground.u8"
+NAMES = "foreground.u8", "foreground-known.u8"
 
 
-@dataclass(frozen=True)
 class Foregrounds:
-    """A mask a row of `Faces`."""
+    """A mask a row of `Faces`. A training looks at a small part of a large corpus, and each mask takes 10 ms.
 
-    path: Path  # (N, size, size) uint8
-    count: int
-    size: int
+    Processes that share the files may find a mask twice, and write the same. PortraitError where the disk is full.
+    """
 
-    @classmethod
-    def of(cls, faces: Faces, report: Report = ignore) -> Foregrounds:
-        """Made, or found where they are newer than the pictures. PortraitError where the disk is full."""
-        path = faces.path.with_name(NAME)
-        found = cls(path, len(faces), faces.size)
-        if path.is_file() and path.stat().st_mtime_ns >= faces.path.stat().st_mtime_ns and found.whole():
-            return found
-        part = path.with_name(NAME + ".part")
-        try:
-            with ForegroundNet() as network, open(part, "wb") as file:
-                for row in counted(range(len(faces)), report, "foregrounds", len(faces), "pictures"):
-                    mask = network(to_pixels(faces.pictures(np.array(row))))
-                    file.write((mask * 255).round().astype(np.uint8).tobytes())
-            os.replace(part, path)
-        except OSError as error:
-            raise write_error("training data", path, error) from None
-        return found
+    def __init__(self, faces: Faces) -> None:
+        self.faces = faces
+        self._masks, self._known = (faces.path.with_name(name) for name in NAMES)
+        begun = faces.path.stat().st_mtime_ns
+        for path, length in ((self._masks, len(faces) * faces.size**2), (self._known, len(faces))):
+            if not path.is_file() or path.stat().st_mtime_ns < begun or path.stat().st_size != length:
+                _zeros(self._known, len(faces))  # first: a mask that is said to be known has to be one
+                _zeros(self._masks, len(faces) * faces.size**2)
 
-    def whole(self) -> bool:
-        return self.path.stat().st_size == self.count * self.size**2
+    @cached_property
+    def network(self) -> ForegroundNet:
+        return ForegroundNet()
 
     def masks(self, rows: np.ndarray) -> Tensor:
         """(..., 1, size, size) float32 in [0, 1], of rows of any shape."""
-        pixels = np.memmap(self.path, np.uint8, "r", shape=(self.count, self.size, self.size))[rows]
-        return torch.from_numpy(pixels)[..., None, :, :].float() / 255
+        size = self.faces.size
+        known = np.memmap(self._known, np.uint8, "r+")
+        masks = np.memmap(self._masks, np.uint8, "r+", shape=(len(known), size, size))
+        for row in np.unique(rows[known[rows] == 0]):
+            mask = self.network(to_pixels(self.faces.pictures(np.array(row))))
+            masks[row] = (mask * 255).round().astype(np.uint8)
+            known[row] = 1
+        return torch.from_numpy(masks[rows])[..., None, :, :].float() / 255
+
+
+def _zeros(path: Path, length: int) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.truncate(length)
+    except OSError as error:
+        raise write_error("training data", path, error) from None

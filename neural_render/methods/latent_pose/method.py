@@ -50,7 +50,7 @@ class LatentPose(PeopleMethod):
 
     def trainer(self, settings: Settings, faces: Faces, fabric, report: Report) -> Trainer:
         with fabric.rank_zero_first():
-            return Trainer(settings, faces, Foregrounds.of(faces, report), fabric)
+            return Trainer(settings, faces, Foregrounds(faces), fabric)
 
     def adapt(
         self,
@@ -78,7 +78,7 @@ class LatentPose(PeopleMethod):
 
         def make(faces: Faces, fabric) -> Adaptation:
             with fabric.rank_zero_first():
-                return Adaptation(settings, weights, faces, Foregrounds.of(faces, report), fabric)
+                return Adaptation(settings, weights, faces, Foregrounds(faces), fabric)
 
         return train_on_faces(
             self, make, references, out, replace(options, steps=options.steps or steps_for(frames)), size=h.size,

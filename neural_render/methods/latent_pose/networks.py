@@ -23,10 +23,10 @@ class StyledBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        y = F.relu(self.before(x, style))
+        y, x = F.relu(self.before(x, style)), self.shortcut(x)  # 1 x 1, which is cheaper before doubling
         if self.double:
             x, y = (F.interpolate(t, scale_factor=2, mode="nearest") for t in (x, y))
-        return self.two(F.relu(self.between(self.one(y), style))) + self.shortcut(x)
+        return self.two(F.relu(self.between(self.one(y), style))) + x
 
 
 class StyledGenerator(nn.Module):
@@ -34,7 +34,9 @@ class StyledGenerator(nn.Module):
 
     A learned constant of 4 x 4, two residual blocks, then a block for each doubling; channels are at most 8 * width,
     and ``width`` at ``size`` px. All scales and shifts come from the codes by way of one hidden layer (Burkov et al.,
-    CVPR 2020, Sec. 3.2). The paper has spectral norm throughout, which bounds how much of the codes is heard, too.
+    CVPR 2020, Sec. 3.2). Where this departs from the paper: there is no spectral norm, which bounds how much of the
+    codes is heard; and they are added to the constant, too, place by place. Scales and shifts are alike at all places,
+    and a head that is somewhere else takes long to learn by them alone.
     """
 
     def __init__(self, codes: int, size: int = 256, width: int = 64) -> None:
@@ -44,6 +46,7 @@ class StyledGenerator(nn.Module):
             raise ValueError(f"size: expected a power of two of at least 8, got {size}")
         channels = [width * min(2**k, 8) for k in range(levels, -1, -1)]
         self.constant = nn.Parameter(torch.randn(1, channels[0], 4, 4))
+        self.to_layout = nn.Linear(codes, channels[0] * 16)
         self.to_style = nn.Sequential(nn.Linear(codes, codes), nn.ReLU())
         still = [StyledBlock(channels[0], channels[0], codes, double=False) for _ in range(2)]
         up = [StyledBlock(a, b, codes, double=True) for a, b in zip(channels, channels[1:])]
@@ -53,7 +56,7 @@ class StyledGenerator(nn.Module):
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         style = self.to_style(codes)
-        x = self.constant.expand(len(codes), -1, -1, -1)
+        x = self.constant + self.to_layout(codes).view(len(codes), -1, 4, 4)
         for block in self.blocks:
             x = block(x, style)
         x = torch.tanh(self.to_picture(F.relu(self.last(x, style))).float())
@@ -84,7 +87,7 @@ class LatentPoseNetworks(nn.Module):
     def __init__(self, size: int = 256, width: int = 64, pose: int = 256) -> None:
         super().__init__()
         self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch"), 8 * width)
-        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch"), pose)
+        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch", size), pose)
         self.generator = StyledGenerator(8 * width + pose, size, width)
 
     def people(self, pictures: Tensor) -> Tensor:

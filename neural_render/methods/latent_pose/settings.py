@@ -19,7 +19,7 @@ class Options(TrainingBudget):
     size: int = option(64, "px of the networks' pictures: 64, 128 or 256 (the paper's)")
     width: int = option(16, "channels at full size: 16, 32 or 64 (the paper's)")
     pose: int = option(64, "numbers of a pose's code; the paper's has 256")
-    pictures: int = option(2, "of a person, to learn from together; the paper's has 8")
+    pictures: int = option(1, "of a person, to learn from together; the paper's has 8")
     losses: Mapping[str, float] = option({}, "weights of losses by name, in place of the method's own")
     vgg: str | None = option(None, "file of VGG-16's weights, for the loss 'perceptual'; none is torchvision's cache")
 
@@ -43,18 +43,20 @@ class Settings:
     size: int = 64
     width: int = 16
     pose: int = 64
-    pictures: int = 2
+    pictures: int = 1
     batch: int = 8
     rate: float = 1e-3  # Adam's, of encoders and generator; the paper's is 5e-5, for 2.5 million steps
-    rate_discriminator: float = 1e-3
+    rate_discriminator: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
-    epsilon: float = 1e-5
+    epsilon: float = 1e-8
     # by names of `losses.base.LOSSES`
-    losses: dict[str, float] = field(default_factory=lambda: {"l1": 30.0, "adversarial": 1.0, "feature-matching": 10.0})
+    losses: dict[str, float] = field(
+        default_factory=lambda: {"l1": 30.0, "pyramid": 10.0, "adversarial": 1.0, "feature-matching": 10.0}
+    )
     vgg: str | None = None
     dice: float = 1.0
-    adversarial_after: int = 1000  # steps without the discriminator at the start
+    adversarial_after: int = 3000  # steps without the discriminator at the start
     match: float = 0.01  # of L1 between a person's code and the discriminator's embedding
     ema: float = 0.995  # decay of the averaged networks, which are what is kept
     clip: float = 0.0

@@ -117,7 +117,7 @@ class Trainer(BaseTrainer):
         rows = self.faces.pairs(0, self.shown, self.settings.seed, 1 + self.settings.pictures)
         posed = self.faces.pictures(rows[:, 0]).roll(1, 0).to(self.device)
         with self.fabric.autocast():
-            made, foreground, _ = self.final(4)(self.faces.pictures(rows[:, 1:]).to(self.device), posed)
+            made, foreground, _ = self.final(12)(self.faces.pictures(rows[:, 1:]).to(self.device), posed)
         parts = (self.faces.pictures(rows[:, 1]), posed, made, 2 * foreground.expand_as(made) - 1)
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])
 

@@ -12,7 +12,9 @@ from neural_render.losses.terms import total_variation
 from neural_render.losses.wasserstein import between, gradient_penalty
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import ActionUnits, Clip
-from neural_render.methods.ganimation.networks import EditGenerator, UnitCritic
+from neural_render.methods.ganimation.alignment import composed, cut, inverse, mean_face, places, put_back, rim
+from neural_render.methods.ganimation.disguise import disguised
+from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.methods.ganimation.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
@@ -27,19 +29,20 @@ def asking(names=("AU26",), values=((5.0,),)) -> Clip:
 
 def test_networks_are_the_papers():
     with torch.device("meta"):
-        generator, critic = EditGenerator(17), UnitCritic(17)
+        generator, reader, judge = EditGenerator(17), UnitCritic(17), Judge()
         made = generator(torch.empty(2, 3, 128, 128), torch.empty(2, 17))
-        scores, units = critic(torch.empty(2, 3, 128, 128))
+        scores, units = judge(torch.empty(2, 3, 128, 128)), reader(torch.empty(2, 3, 128, 128))
     assert (made.picture.shape, made.kept.shape, made.colours.shape) == (
         (2, 3, 128, 128),
         (2, 1, 128, 128),
         (2, 3, 128, 128),
     )
     assert (scores.shape, units.shape) == ((2, 1, 2, 2), (2, 17))
-    widths = [m.out_channels for m in critic.body if isinstance(m, torch.nn.Conv2d)]
-    assert widths == [64, 128, 256, 512, 1024, 2048]
+    for network in (reader, judge):
+        widths = [m.out_channels for m in network.body if isinstance(m, torch.nn.Conv2d)]
+        assert widths == [64, 128, 256, 512, 1024, 2048]
     assert generator.from_units.in_features == 17
-    assert sum(type(m).__name__ == "ResidualBlock" for m in generator.body) == 6
+    assert len(generator.blocks) == 6 and generator.blocks[0].one.weight.shape == (256, 256, 3, 3)
 
 
 def test_what_is_kept_is_the_picture_itself():
@@ -55,10 +58,7 @@ def test_units_reach_the_middle_of_the_picture():
     """What is the same at every pixel isn't normalised away."""
     torch.manual_seed(0)
     generator, picture = EditGenerator(2, 4), torch.rand(1, 3, 64, 64) * 2 - 1
-    one, other = (
-        generator.body(generator.from_picture(picture) + generator.from_units(u)[..., None, None])
-        for u in torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]]])
-    )
+    one, other = (generator.features(picture, u) for u in torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]]]))
     change = (one - other).abs().mean(1)[0]
     assert change[24:40, 24:40].mean() > 0.5 * change.mean() > 0
 
@@ -81,17 +81,63 @@ def test_total_variation_of_a_step():
     assert total_variation(maps).item() == pytest.approx(4 / 2)
 
 
-def test_the_critic_learns_to_read_units(tmp_path):
+def faces_of(points: int = 6) -> torch.Tensor:
+    torch.manual_seed(1)
+    mean = torch.randn(points, 2) * 0.3
+    turns = torch.eye(2) + 0.2 * torch.randn(3, 2, 2)
+    return mean @ turns.mT + 0.2 * torch.randn(3, 1, 2)
+
+
+def test_patches_come_back_to_where_they_were_cut():
+    points = faces_of()
+    found = places(mean_face(points), points)
+    torch.testing.assert_close(composed(found, inverse(found)), torch.eye(2, 3).expand(3, 2, 3), atol=1e-5, rtol=0)
+    smooth = torch.nn.functional.interpolate(torch.rand(3, 3, 4, 4), size=64, mode="bicubic")
+    patches = cut(smooth, found)
+    back = put_back(patches * rim(64), found, 64)
+    whole = put_back(rim(64).expand(3, 1, 64, 64), found, 64) > 0.999
+    assert whole.float().mean() > 0.05
+    assert (back - smooth)[whole.expand_as(back)].abs().max() < 0.03
+    inside = cut(torch.ones(3, 1, 64, 64), found)
+    beyond = put_back(inside, found, 64)[:, :, 0, 0]
+    torch.testing.assert_close(beyond, torch.zeros_like(beyond), atol=1e-6, rtol=0)
+
+
+def test_a_disguise_keeps_shapes_and_no_colours():
+    torch.manual_seed(0)
+    edge = torch.full((64, 3, 32, 32), -0.3)
+    edge[..., 16:] = 0.3
+    seen = disguised(edge)
+    step = seen[..., 18:].mean((1, 2, 3)) - seen[..., :14].mean((1, 2, 3))
+    assert (step > 0.1).all()
+    assert seen.mean((2, 3)).std() > 0.1
+    assert (seen.mean((2, 3)).amax(1) - seen.mean((2, 3)).amin(1)).mean() > 0.05
+
+
+def test_wanted_units_are_somebody_elses_or_some_of_them(tmp_path):
+    faces = gather(people(2), tmp_path, 64, action_units=True)
+    trainer = Trainer(Settings(width=4, critic=4), faces, make_fabric("cpu"))
+    torch.manual_seed(0)
+    own, others = torch.zeros(400, 2), torch.ones(400, 2)
+    wanted = trainer.wanted(own, others)
+    changed = wanted != 0
+    assert ((wanted[changed] - 1).abs() <= 0.1).all()
+    whole = changed.all(1).float().mean()
+    assert 0.5 < whole < 0.65 and (changed.any(1) & ~changed.all(1)).float().mean() > 0.05
+
+
+def test_the_reader_learns_units_and_the_generator_joins_later(tmp_path):
     faces = gather(people(4), tmp_path, 64, action_units=True)
     trainer = Trainer(
-        Settings(width=4, critic=8, batch=4, more=12, critic_rate=3e-3, units_first=15, critic_steps=3),
+        Settings(width=4, critic=8, batch=4, more=16, reader_rate=3e-3, units_first=15, units_every=2, critic_steps=3),
         faces,
         make_fabric("cpu"),
     )
     history = [trainer.advance() for _ in range(18)]
-    assert set(history[0]) == {"units-real"} < history[15].keys() < history[17].keys()
-    assert "penalty" in history[15] and "cycle" in history[17]
-    assert np.mean([h["units-real"] for h in history[-8:]]) < 0.9 * history[0]["units-real"]
+    assert set(history[0]) == {"units-real"} and "units-real" in history[16] and "units-real" not in history[15]
+    assert "penalty" in history[15] and "cycle" in history[17] and "cycle" not in history[16]
+    read = [h["units-real"] for h in history if "units-real" in h]
+    assert np.mean(read[-6:]) < 0.9 * read[0]
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
 
 
@@ -114,7 +160,10 @@ def trained(tmp_path_factory):
     options = dict(size=64, width=4, critic=4, batch=2)
     method.train(clips, out, method.options(steps=2, **options))
     assert method.train(clips, out, method.options(steps=3, **options)).resumed_at == 2
-    return method, method.load(out)
+    weights = method.load(out)
+    torch.manual_seed(0)
+    weights.tensors["generator.to_colours.weight"].normal_()  # three steps are the reader's: nothing is painted yet
+    return method, weights
 
 
 def test_a_photograph_is_edited_inside_its_face_alone(trained):

@@ -92,10 +92,13 @@ def test_a_disguise_moves_and_colours_but_keeps_what_is_seen():
 
 def test_foregrounds_are_made_once(tmp_path, monkeypatch):
     faces = gather(people(2), tmp_path, 16)
-    masks = Foregrounds.of(faces).masks(np.array([[0, 1], [2, 23]]))
+    rows = np.array([[0, 1], [2, 23]])
+    masks = Foregrounds(faces).masks(rows)
     assert masks.shape == (2, 2, 1, 16, 16) and masks.mean() == 0.5
     monkeypatch.setattr("neural_render.methods.latent_pose.foregrounds.ForegroundNet", None)
-    assert Foregrounds.of(faces).whole()
+    assert torch.equal(Foregrounds(faces).masks(rows), masks)
+    with pytest.raises(TypeError):  # of one that wasn't asked for before, there is none
+        Foregrounds(faces).masks(np.array([3]))
 
 
 def test_a_drawing_is_put_before_the_targets_background():
@@ -129,7 +132,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     method, out = trained
     whole = tmp_path / "whole"
     summary = method.train(people(2), whole, method.options(steps=2, **options))
-    assert set(summary.losses) == {"l1", "dice"}  # the discriminator joins later
+    assert set(summary.losses) == {"l1", "pyramid", "dice"}  # the discriminator joins later
     weights, other = method.load(out), method.load(whole)
     assert all(torch.equal(weights.tensors[k], t) for k, t in other.tensors.items())
     target, driver = clip_of(8, frames=3), clip_of(9, 1, frames=3)
@@ -140,7 +143,7 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     adapted = tmp_path / "adapted"
     summary = method.adapt(weights, [clip_of(8, k, frames=1) for k in range(2)], adapted, method.options(steps=2))
     assert summary.steps == 2
-    assert set(summary.losses) == {"l1", "dice", "adversarial", "feature-matching", "discriminator"}
+    assert set(summary.losses) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator"}
     own = method.load(adapted)
     assert own.header.adapted and own.tensors["person"].shape == (1, 128)
     for name, tensor in own.tensors.items():
@@ -157,10 +160,10 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
 def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
     faces = gather(people(2), tmp_path, 64)
     settings = Settings(pose=8, pictures=2, batch=2, adversarial_after=1)
-    trainer = Trainer(settings, faces, Foregrounds.of(faces), make_fabric("cpu"))
+    trainer = Trainer(settings, faces, Foregrounds(faces), make_fabric("cpu"))
     first, second = trainer.advance(), trainer.advance()
-    assert set(first) == {"l1", "dice"}
-    assert set(second) == {"l1", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+    assert set(first) == {"l1", "pyramid", "dice"}
+    assert set(second) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator", "match"}
 
 
 def test_steps_of_an_adaptation():
