@@ -35,7 +35,7 @@ def claims(weights: Weights, unseen: Faces, clips: Sequence[Clip], work: Path) -
         own = np.unique(unseen.clip[unseen.person == person])
         stranger = np.unique(unseen.clip[unseen.person == (person + 1) % len(unseen.people)])
         photographs, driver = few(clips[own[0]], PICTURES), clips[stranger[-1]]
-        out = work / f"adapted-{person}.safetensors"
+        out = work / f"adapted-{weights.header.steps}-{person}.safetensors"  # of longer trainings others
         method.adapt(weights, [photographs], out, method.options())
         for scores, some in ((before, weights), (after, method.load(out))):
             made = np.stack(list(method.animate(some, photographs, driver)))
