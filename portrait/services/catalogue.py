@@ -55,7 +55,7 @@ class Catalogue:
         s = self.settings
         return (
             f"Bench: landmark error over the still picture's, of one person and across persons; PSNR across persons. "
-            f"{s['people']} unseen people, {s['size']} px, {s['minutes']:g} minutes of a core's time to learn."
+            f"{s['people']} unseen people, {s['size']} px; docs/methods.md has how long each learnt."
         )
 
 
