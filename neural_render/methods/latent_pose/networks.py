@@ -10,6 +10,8 @@ from neural_render.networks import AdaIN
 from neural_render.networks.encoders import MobileEncoder, ResNeXtEncoder
 from neural_render.networks.norms import SharedBatchNorm2d
 
+PAPER = 64  # the paper's width
+
 
 class StyledBlock(nn.Module):
     """AdaIN, ReLU, doubled by the nearest pixel where asked, 3 x 3 convolution; AdaIN, ReLU, 3 x 3; 1 x 1 shortcut."""
@@ -81,13 +83,15 @@ class SpreadCodes(nn.Module):
 class LatentPoseNetworks(nn.Module):
     """Both encoders and the generator.
 
-    pose: numbers of a pose's code. A person's has 8 * width, as the discriminator's embeddings have.
+    pose: numbers of a pose's code. A person's has 8 * width, as the discriminator's embeddings have. Encoders narrower
+    than the paper's are shallow, too.
     """
 
     def __init__(self, size: int = 256, width: int = 64, pose: int = 256) -> None:
         super().__init__()
-        self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch"), 8 * width)
-        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch", size), pose)
+        shallow = width < PAPER
+        self.of_person = SpreadCodes(ResNeXtEncoder(8 * width, width, "batch", shallow=shallow), 8 * width)
+        self.of_pose = SpreadCodes(MobileEncoder(pose, width, "batch", size, shallow=shallow), pose)
         self.generator = StyledGenerator(8 * width + pose, size, width)
 
     def people(self, pictures: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Encoders of pictures: the papers' forms at full width, shallow where narrow, with places left of small pictures."""
+"""Encoders of pictures: the papers' forms, shallow where asked, with places left of small pictures."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def test_wide_ones_are_torchvisions():
         assert weights_of(mobile) == weights_of(torchvision.models.mobilenet_v2(num_classes=10))
 
 
-def test_narrow_ones_are_shallow():
+def test_shallow_ones_have_a_block_a_stage():
     with torch.device("meta"):
-        narrow, wide = (sum(isinstance(m, nn.Conv2d) for m in ResNeXtEncoder(4, w).modules()) for w in (16, 64))
-        assert (narrow, wide) == (1 + 4 * 4, 1 + 16 * 3 + 4)
-        narrow, wide = (len(MobileEncoder(4, w).body.features) for w in (16, 64))
-        assert (narrow, wide) == (1 + 7 + 1, 1 + 17 + 1)
+        shallow, deep = (ResNeXtEncoder(4, 16, shallow=s) for s in (True, False))
+        counts = [sum(isinstance(m, nn.Conv2d) for m in network.modules()) for network in (shallow, deep)]
+        assert counts == [1 + 4 * 4, 1 + 16 * 3 + 4]
+        shallow, deep = (MobileEncoder(4, 16, shallow=s) for s in (True, False))
+        assert [len(network.body.features) for network in (shallow, deep)] == [1 + 7 + 1, 1 + 17 + 1]
 
 
 @pytest.mark.parametrize("size, left", [(64, 4), (128, 4), (256, 8)])
@@ -39,6 +40,6 @@ def test_small_pictures_keep_places(size, left):
 
 def test_blocks_begin_as_their_shortcuts():
     torch.manual_seed(0)
-    block = next(m for m in ResNeXtEncoder(4, 16).modules() if type(m).__name__ == "Bottleneck").eval()
+    block = next(m for m in ResNeXtEncoder(4, 16, shallow=True).modules() if type(m).__name__ == "Bottleneck").eval()
     x = torch.randn(2, 16, 8, 8)
     torch.testing.assert_close(block(x), torch.relu(block.downsample(x)))
