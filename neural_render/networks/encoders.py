@@ -26,8 +26,8 @@ def begin_at_shortcuts(network: nn.Module) -> None:
 class ResNeXtEncoder(nn.Module):
     """(N, 3, H, W) to codes (N, outputs): ResNeXt-50 of 32 groups of 4 (Xie et al., CVPR 2017) at a width of 64.
 
-    Narrower ones have half as many groups as ``width``, of 4 channels in the first stage as well. ``shallow``: one block
-    a stage, which begins as its shortcut.
+    Narrower ones have half as many groups as ``width``, of 4 channels in the first stage as well. ``shallow``: one
+    block a stage, which begins as its shortcut.
     """
 
     def __init__(self, outputs: int, width: int = 64, norm: Norm = "group", *, shallow: bool = False) -> None:
@@ -61,8 +61,8 @@ class MobileEncoder(nn.Module):
     """(N, 3, H, W) to codes (N, outputs): MobileNetV2 (Sandler et al., CVPR 2018), channels times ``width`` / 64.
 
     Channels are multiples of eight, the last layer's 1280 whatever the width. ``size`` px are halved five times, as
-    there; small pictures less often, so that at least 4 x 4 places are left, which say where things are. ``shallow``: one
-    block a stage.
+    there; small pictures less often, so that at least 4 x 4 places are left, which say where things are. ``shallow``:
+    one block a stage.
     """
 
     def __init__(

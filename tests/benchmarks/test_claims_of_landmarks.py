@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from benchmarks.claims.landmarks import crossings, error, shape_error
 from benchmarks.claims.reenactgan import spread_of
 from neural_render.corpus import Faces, gather
 from neural_render.methods.base import METHODS
+from neural_render.methods.common.contours import Contours
 from tests.neural_render.methods.landmarked import people
 
 
@@ -65,3 +68,26 @@ def test_people_who_were_adapted_to_are_asked_for_what_they_werent_shown_doing(t
     found = reenactgan.claims(faces, clips, tmp_path)
     assert set(faces.person[asked]) == {1} and set(faces.performance[asked]) == {1} and len(asked) == 6
     assert len(found) == 6 and all(np.isfinite(value) for value in found.values())
+
+
+def test_boundaries_are_compared_by_their_points(tmp_path, monkeypatch):
+    """A transformer that knows the answer but for a little, and its aligner, which is given points for maps."""
+    clips = people(3)
+    faces = gather(clips, tmp_path, 64)
+    scheme = faces.scheme
+    points = torch.from_numpy(Contours.of(scheme).pick(faces.landmarks))
+    asked = np.flatnonzero((faces.person == 1) & (faces.performance == faces.performance.max()))
+
+    def boundaries(weights, f, rows):
+        true = f.counterpart(rows, 1)
+        wanted = points[np.where(true < 0, rows, true)] + 1e-4 * torch.randn(len(rows), points.shape[1], 2)
+        return points[rows], wanted
+
+    monkeypatch.setattr(reenactgan, "boundaries", boundaries)
+    monkeypatch.setattr(
+        reenactgan, "Transfer", SimpleNamespace(of=lambda weights: SimpleNamespace(aligner=lambda maps: maps))
+    )
+    found = reenactgan.of_target(SimpleNamespace(header=SimpleNamespace(scheme=scheme)), faces, asked)
+    assert found["boundary_error"] < 0.05 and found["boundary_error_in_place"] < 0.05
+    assert found["expression_over_identity"] > 10 * found["expression_over_identity_of_the_encoder"]
+    assert found["expression_over_identity_of_the_encoder"] == pytest.approx(1)

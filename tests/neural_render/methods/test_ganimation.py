@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,8 @@ from neural_render.methods.base import METHODS
 from neural_render.methods.clip import ActionUnits, Clip
 from neural_render.methods.ganimation.alignment import composed, cut, inverse, mean_face, places, put_back, rim
 from neural_render.methods.ganimation.disguise import disguised
-from neural_render.methods.ganimation.networks import EditGenerator, Judge, UnitCritic
+from neural_render.methods.ganimation.editing import Editor, pasted
+from neural_render.methods.ganimation.networks import Edit, EditGenerator, Judge, UnitBlock, UnitCritic
 from neural_render.methods.ganimation.settings import Settings
 from neural_render.methods.ganimation.trainer import Trainer
 from neural_render.training import make_fabric, resume, run
@@ -61,6 +64,16 @@ def test_units_reach_the_middle_of_the_picture():
     one, other = (generator.features(picture, u) for u in torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]]]))
     change = (one - other).abs().mean(1)[0]
     assert change[24:40, 24:40].mean() > 0.5 * change.mean() > 0
+    torch.nn.init.zeros_(generator.from_units.weight)  # and by way of the residual blocks alone
+    one, other = (generator.features(picture, u) for u in torch.tensor([[[0.0, 0.0]], [[1.0, 0.0]]]))
+    assert (one - other).abs().mean() > 0.01 * one.abs().mean()
+
+
+def test_a_block_begins_at_its_shortcut():
+    block, x = UnitBlock(4, 2), torch.rand(1, 4, 8, 8)
+    torch.nn.init.zeros_(block.after_two.to_modulation.weight)
+    torch.nn.init.zeros_(block.two.weight)
+    torch.testing.assert_close(block(x, torch.ones(1, 2)), x)
 
 
 def test_penalty_of_a_linear_critic_is_its_slopes_distance_from_one():
@@ -112,6 +125,73 @@ def test_a_disguise_keeps_shapes_and_no_colours():
     assert (step > 0.1).all()
     assert seen.mean((2, 3)).std() > 0.1
     assert (seen.mean((2, 3)).amax(1) - seen.mean((2, 3)).amin(1)).mean() > 0.05
+
+
+def test_fine_stripes_and_colours_say_little():
+    torch.manual_seed(0)
+    stripes = (2 * (torch.arange(32) % 2) - 1.0).expand(64, 3, 32, 32)
+    seen = disguised(0.5 * stripes)
+    assert (seen * stripes).mean() < 0.5 * 0.5
+    halves = torch.zeros(64, 3, 32, 32)
+    halves[:, 0, :, :16], halves[:, 2, :, 16:] = 0.5, 0.5
+    redder = (disguised(halves)[:, 0] - disguised(halves)[:, 2]).mean(1)
+    assert (redder[:, :14] - redder[:, 18:]).mean() < 0.75 * (0.5 + 0.5)
+
+
+def test_all_is_kept_at_a_patchs_edge_and_beyond():
+    points = faces_of()
+    place = places(mean_face(points), points)
+    patch = torch.zeros(3, 3, 64, 64)
+    whole = Edit(patch, torch.zeros(3, 1, 64, 64), torch.ones(3, 3, 64, 64))
+    kept, added = pasted(whole, patch, place, 64)
+    seen = cut(kept, place)
+    assert seen[:, :, 32, 32].max() < 0.02 and seen[:, :, 0].min() > 0.6
+    inside = cut(added, place)[:, :, 20:44, 20:44]
+    torch.testing.assert_close(inside, torch.ones_like(inside), atol=0.02, rtol=0)
+    assert (kept[:, :, 0, 0] == 1).all()
+
+
+def test_the_reader_is_shown_faces_a_little_elsewhere(tmp_path):
+    trainer = Trainer(Settings(width=4, critic=4), gather(people(2), tmp_path, 64, action_units=True), make_fabric())
+    rows = np.arange(3)
+    torch.manual_seed(0)
+    still = trainer.patches(rows)
+    torch.manual_seed(0)
+    moved = trainer.patches(rows, moved=True)
+    assert ((still - moved).abs().mean((1, 2, 3)) > 0.01).all()
+
+
+def test_the_judge_learns_to_score_real_ones_higher():
+    torch.manual_seed(0)
+    faces = SimpleNamespace(networks={"judge": Judge(16, 4)}, settings=Settings(penalty=1.0))
+    optimiser = torch.optim.Adam(faces.networks["judge"].parameters(), 1e-2)
+
+    def update(name, loss):
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    faces.update = update
+    real, made = torch.full((4, 3, 16, 16), 0.5), torch.full((4, 3, 16, 16), -0.5)
+    found = [float(Trainer._judge(faces, made, real)["distance"]) for _ in range(30)]
+    assert found[-1] > found[0] + 0.2 and found[-1] > 0
+
+
+def test_what_the_generator_is_told(tmp_path):
+    """Whatever costs is added, each by its weight."""
+    settings = Settings(width=4, critic=4)
+    trainer = Trainer(settings, gather(people(2), tmp_path, 64, action_units=True), make_fabric())
+    told = {}
+    trainer.update = lambda name, loss: told.update({name: loss})
+    rows = np.arange(2)
+    real, own, wanted = trainer.patches(rows), trainer.units[rows], trainer.units[rows + 1]
+    there, back = trainer.networks["generator"].there_and_back(real, wanted, own)
+    found = trainer._edit(real, wanted, there, back)
+    s, weight = settings, {"units-made": "units", "score": "score", "cycle": "cycle", "smooth": "smooth"}
+    expected = sum(getattr(s, name) * found[key] for key, name in weight.items()) + 2 * s.open * found["open"]
+    torch.testing.assert_close(told["generator"], expected)
+    torch.testing.assert_close(found["score"], -trainer.networks["judge"](there.picture).mean())
+    assert float(found["open"]) == pytest.approx(1 - float(there.kept.mean() + back.kept.mean()) / 2, abs=1e-6)
 
 
 def test_wanted_units_are_somebody_elses_or_some_of_them(tmp_path):
@@ -177,6 +257,16 @@ def test_a_photograph_is_edited_inside_its_face_alone(trained):
     assert changed.any() and not changed[:, 0].any() and not changed[:, :, 0].any()
     panels = list(method.panels(weights, target, asking(), iter(made[:1]), 40))
     assert {k: v.shape for k, v in panels[0].items()} == {"attention": (40, 40, 3), "colours": (40, 40, 3)}
+
+
+def test_a_photograph_that_is_kept_comes_back(trained):
+    _, weights = trained
+    editor = Editor(weights, clip_of(9, frames=1))
+    edit = editor.edit(editor.own)
+    whole = edit._replace(kept=torch.ones_like(edit.kept), colours=torch.ones_like(edit.colours))
+    np.testing.assert_array_equal(editor.paste(whole), editor.photograph)
+    half = whole._replace(kept=0.5 * whole.kept)
+    assert editor.paste(half).mean() > editor.photograph.mean() + 1
 
 
 def test_bad_input(trained, tmp_path):

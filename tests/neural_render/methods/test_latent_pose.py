@@ -14,7 +14,7 @@ from neural_render.methods.latent_pose.adaptation import steps_for
 from neural_render.methods.latent_pose.augmentation import disguised, placed
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.method import background, composed
-from neural_render.methods.latent_pose.networks import LatentPoseNetworks
+from neural_render.methods.latent_pose.networks import LatentPoseNetworks, StyledGenerator
 from neural_render.methods.latent_pose.settings import Settings
 from neural_render.methods.latent_pose.trainer import Trainer
 from neural_render.networks.projection import ProjectionDiscriminator
@@ -88,6 +88,15 @@ def test_a_disguise_moves_and_colours_but_keeps_what_is_seen():
     assert means.std(0).min() > 0.1 and (means.std(1) > 0.02).float().mean() > 0.2
     bright = many.mean(1).flatten(1).argmax(1)
     assert ((bright // 32 - 9.5).abs() < 6).float().mean() > 0.95
+
+
+def test_codes_say_where_things_are_beside_what_they_are_like():
+    torch.manual_seed(0)
+    generator, codes = StyledGenerator(6, 32, 4), torch.randn(2, 6)
+    for parameter in generator.to_style.parameters():
+        torch.nn.init.zeros_(parameter)
+    one, other = generator(codes)[0]
+    assert (one - other).abs().mean() > 0.01
 
 
 def test_foregrounds_are_made_once(tmp_path, monkeypatch):
