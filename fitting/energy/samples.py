@@ -52,8 +52,8 @@ class SurfaceSamples:
 def surface_samples(model: FaceModel, count: int, regions: Sequence[str] = ("skin", "lips")) -> SurfaceSamples:
     """``count`` points spread evenly over the face's triangles that lie wholly in ``regions``.
 
-    The skin of others' models goes over the scalp, where people have hair, and down the neck. Where the model knows none
-    of the regions: over all triangles that face away from the head's middle.
+    The skin of others' models goes over the scalp, where people have hair, and down the neck. Where the model knows
+    none of the regions: over all triangles that face away from the head's middle.
     """
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
