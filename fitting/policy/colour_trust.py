@@ -75,7 +75,7 @@ def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
         )
 
     return FrameTerms(
-        still=settings.joint.few_weights if few and not trust else weights(settings.weights),
+        still=settings.joint.few_still if few and not trust else weights(settings.weights),
         moving=weights(settings.weights, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),

@@ -210,7 +210,7 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     assert trusting.still.landmarks < trusting.moving.landmarks < usual.moving.landmarks
     assert trusting.detail < half.detail < usual.detail
     alone = terms_at(s, 0.0, few=True)
-    assert alone.still == s.joint.few_weights and alone.moving == s.weights
+    assert alone.still == s.joint.few_still and alone.moving == s.weights
     assert terms_at(s, 1.0, few=True) == trusting
 
 
