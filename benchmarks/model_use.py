@@ -118,7 +118,7 @@ def single_ratio(model: FaceModel, heads: Path, exact: bool = False) -> float:
     """
     settings, fitted, mean = fitting.Settings(), [], []
     if exact:
-        settings = changed(settings, [f"joint.few_weights.landmarks={EXACT}"])
+        settings = changed(settings, [f"joint.{w}.landmarks={EXACT}" for w in ("few_weights", "few_still")])
     with torch.inference_mode():
         for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON[0] :]:
             truth = np.load(path.with_suffix(".npz"))

@@ -43,7 +43,8 @@ class JointSchedule:
     few_weights: TermWeights = field(
         default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
     )
-    # The same of the frames themselves, with the identity that was found.
+    # The same of a frame with the identity that was found: the priors would take a part of a smile, and the mesh would
+    # lie beside the picture.
     few_still: TermWeights = field(
         default_factory=lambda: TermWeights(colour=90.0, landmarks=110.0, pairs=110.0, brows=0.0)
     )
