@@ -13,7 +13,7 @@ single person from a clip, Deep Video Portraits, is trained on the same four in 
 With --real those who learnt from many, and ``face2face``, are tried on videos of one person each and without cuts, too:
 somebody is driven by a later stretch of their own video (`methods_real`). Each paper's claims are in
 ``benchmarks/claims``. With --parts each training is also measured after so many equal parts
-of its time, on a few pairs.
+of its time, on a few pairs; and one that goes on for longer than it was measured after keeps those figures as well.
 
 The corpus is drawn where it isn't there. Trainings are kept in --work, a folder a method, and gone on with after a
 stop; a method that is measured is not measured again for the same weights. --write puts the figures where `portrait
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -41,7 +41,7 @@ from benchmarks.methods_training import learns_from_many, shows_one, train, weig
 from foundation.atomic import write_file
 from foundation.progress import Report
 from neural_render.methods.base import METHODS, Method
-from neural_render.methods.common.people import to_pixels
+from neural_render.methods.common.people import PeopleMethod, to_pixels
 from portrait.commands.progress import Progress
 from portrait.services.catalogue import FIGURES
 from portrait.services.clips_dataset import ClipOptions, synthesize_clips
@@ -98,18 +98,40 @@ def kept(
     figures: Callable[[dict[str, Pictures]], dict], report: Report,
 ) -> tuple[dict, dict[str, Pictures]]:  # fmt: skip
     """What a method makes of the pairs, and its figures; from the method's folder where that is of the same digest."""
-    digest |= {"people": len(bench.unseen.faces.people), "seen": list(SEEN)}
+    digest |= {
+        "people": len(bench.unseen.faces.people),
+        "seen": list(SEEN),
+        "settings": trained_with(method, bench.size),
+    }
     stem = "-".join(bench.pairs)
     told, shown = bench.work / name / f"figures-{stem}.json", bench.work / name / f"pictures-{stem}.npz"
-    if told.is_file() and (found := json.loads(told.read_text()))["of"] == digest:
+    known = json.loads(told.read_text()) if told.is_file() else {"of": {}}
+    if known["of"] == digest:
         with np.load(shown) as file:
-            return found["figures"], {kind: [list(pair) for pair in file[kind]] for kind in bench.pairs}
+            return known["figures"], {kind: [list(pair) for pair in file[kind]] for kind in bench.pairs}
     made = {kind: bench.made_pictures(method, weights, kind, minutes, report) for kind in bench.pairs}
     found = figures(made)
+    if known["of"] and {**known["of"], "weights": digest["weights"]} == digest:
+        found = gone_on(known["figures"], found)
     told.parent.mkdir(parents=True, exist_ok=True)
     np.savez(shown, **{kind: np.array(pictures) for kind, pictures in made.items()})
     write_file(told, json.dumps({"of": digest, "figures": found}, indent=1), "figures")
     return found, made
+
+
+def trained_with(method: Method, size: int) -> str:
+    """All that decides a training beside its length, in words; "" of a method that doesn't learn from many."""
+    return str(method.settings(method.options(size=size))) if isinstance(method, PeopleMethod) else ""
+
+
+def gone_on(before: Mapping, now: dict) -> dict:
+    """Figures with those of the same training when it was shorter on their curve."""
+    if before.get("steps", 0) >= now.get("steps", 0):
+        return now
+    point = {"minutes": before["minutes"], "steps": before["steps"], **before["over_still"]}
+    point |= {"claims": before["claims"]} if "claims" in before else {}
+    points = {p["steps"]: p for p in (*before.get("curve", ()), point, *now.get("curve", ()))}
+    return now | {"curve": [points[steps] for steps in sorted(points)]}
 
 
 def columns(bench: Bench) -> list[tuple[str, int]]:

@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 GOES_ON = (
-    "fit", "train", "reenact", "demo", "uv-train", "synthesize-dataset", "recognize align", "recognize train",
+    "fit", "train", "adapt", "reenact", "demo", "uv-train", "synthesize-dataset", "recognize align", "recognize train",
 )  # fmt: skip
 """Commands that keep their work and go on with it when they are run again; the others begin from the start."""
 

@@ -20,6 +20,11 @@ class Bar:
         name, _, kind = self.key.partition(".")
         return figures["over_still"].get(kind) if name == "over_still" else figures.get("claims", {}).get(self.key)
 
+    def before(self, figures: Mapping) -> str:
+        """What it was after fewer steps of the same training, in words."""
+        told = ((point["steps"], point.get("claims", {}).get(self.key)) for point in figures.get("curve", ()))
+        return ", ".join(f"{value:.3g} ({steps})" for steps, value in told if value is not None)
+
     def met(self, value: float) -> bool:
         return value >= self.bar if self.at_least else value <= self.bar
 
@@ -79,11 +84,11 @@ BARS: dict[str, list[Bar]] = {
 """By method."""
 
 
-def judged(methods: Mapping[str, Mapping]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Rows: method, claim, bar, what was measured, and whether that is met."""
+def judged(methods: Mapping[str, Mapping]) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Rows: method, claim, bar, what was measured, whether that is met, and what it was after fewer steps."""
     for method, figures in methods.items():
         for bar in BARS.get(method, ()):
             value = bar.value(figures)
             asked = f"{'at least' if bar.at_least else 'at most'} {bar.bar:g}"
             told = ("not measured", "") if value is None else (f"{value:.3g}", "yes" if bar.met(value) else "no")
-            yield method, bar.text, asked, *told
+            yield method, bar.text, asked, *told, bar.before(figures)

@@ -1,4 +1,4 @@
-"""``portrait train``, ``synthesize``, ``reenact``, ``demo``."""
+"""``portrait train``, ``adapt``, ``synthesize``, ``reenact``, ``demo``."""
 
 from __future__ import annotations
 
@@ -71,9 +71,6 @@ def train(
         typer.Option(metavar="SHARE", help="Keep so many of the frames out and stop when they get no better."),
     ] = None,
     option: MethodOption = None,
-    adapt: Annotated[
-        Path | None, File("WEIGHTS", "Make these weights of many people those of the clips' one person.")
-    ] = None,
     model: Model = None,
     detector: Detector = "mediapipe",
     rasterizer: Rasterizer = "auto",
@@ -94,10 +91,36 @@ def train(
     from portrait.services.training import train as service
 
     run(
-        service, inputs or [], output, MethodOptions(method, values), corpora=corpus or [], adapt=adapt,
-        fit=FitOptions(detector),
-        setup=Setup(model, device, rasterizer),
+        service, inputs or [], output, MethodOptions(method, values), corpora=corpus or [],
+        fit=FitOptions(detector), setup=Setup(model, device, rasterizer),
     )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: portrait adapt people.safetensors ada.mp4 -o ada.safetensors --minutes 20   |   "
+    "portrait adapt latent.safetensors photo.jpg -o ada.safetensors"
+)
+def adapt(
+    weights: Annotated[Path, Argument("WEIGHTS", "What 'portrait train' made of many people.")],
+    inputs: Annotated[list[Path], Argument("CLIP|PHOTO...", "Of one person, or a track and its video.")],
+    output: Annotated[Path, Output("WEIGHTS", "File for the person's weights.")],
+    minutes: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="How long it learns; default: as long as the method needs.")
+    ] = None,
+    option: MethodOption = None,
+    model: Model = None,
+    detector: Detector = "mediapipe",
+    rasterizer: Rasterizer = "auto",
+    device: Device = "auto",
+) -> None:
+    """Make weights of many people those of one, for the methods that do. It goes on after a stop."""
+    values = method_values(option, minutes=minutes)
+
+    from portrait.services.fitting import FitOptions
+    from portrait.services.setup import Setup
+    from portrait.services.training import adapt as service
+
+    run(service, weights, inputs, output, values, fit=FitOptions(detector), setup=Setup(model, device, rasterizer))
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""``portrait train``: a method of reenactment learns from clips; weights come out."""
+"""``portrait train``, ``adapt``: a method of reenactment learns from clips; weights come out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foundation.errors import PortraitError
 from foundation.progress import Report, ignore
-from neural_render.methods.base import DEFAULT, Method, TrainingBudget, TrainingSummary
+from neural_render.methods.base import DEFAULT, Method, TrainingBudget, TrainingSummary, header_of
 from neural_render.methods.clip import Clip
+from neural_render.methods.weights import Weights
 from neural_render.training import is_main_process
 from portrait.services.checks import check_output
 from portrait.services.corpora import corpus_clips
@@ -64,7 +66,6 @@ def train(
     method: MethodOptions = MethodOptions(),
     *,
     corpora: Sequence[str] = (),
-    adapt: Path | None = None,
     fit: FitOptions = FitOptions(),
     setup: Setup = Setup(),
     report: Report = ignore,
@@ -76,14 +77,13 @@ def train(
     Args:
         inputs: ``TRACK VIDEO``, or clips, whose tracks are fitted where the method asks for them.
         corpora: ``PATH`` or ``PATH:WEIGHT``, whose clips are trained on too; see `portrait.services.corpora`.
-        adapt: weights of many people that are made those of these clips' person.
 
     Raises:
         PortraitError: clips or options that the method can't be trained with.
     """
     method.made()
     fit.check()
-    check_output(output, *inputs, adapt)
+    check_output(output, *inputs)
     given = footage(inputs) if inputs or not corpora else ()
     setup = setup.started()
     options, work, chosen = method.made(setup.device), work_folder(output), find(method.name)
@@ -91,7 +91,46 @@ def train(
     notes = Notes(report)
     clips = [clip_of(one, work, setup=setup, fit=fit, notes=notes, report=report) for one in given]
     clips += corpus_clips(corpora, setup=setup, detector=fit.detector, report=report)
-    return train_on(chosen, clips, output, options, adapt=adapt, notes=notes, report=report)
+    return train_on(chosen, clips, output, options, notes=notes, report=report)
+
+
+def adapt(
+    weights: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    values: Mapping[str, object] | None = None,
+    *,
+    fit: FitOptions = FitOptions(),
+    setup: Setup = Setup(),
+    report: Report = ignore,
+) -> Trained:
+    """Makes weights of many people those of one, whose clips these are; goes on from what an earlier run left.
+
+    Args:
+        weights: of a method that adapts; which one is in their header.
+        inputs: as ``train`` takes them.
+        values: the method's options, by name.
+
+    Raises:
+        PortraitError: weights, clips or options that can't be adapted to, with or by.
+    """
+    fit.check()
+    check_output(output, weights, *inputs)
+    method = MethodOptions(header_of(weights)["method"], values or {})
+    method.made()
+    chosen = find(method.name)
+    if not chosen.can("adapt"):
+        raise PortraitError(
+            f"weights: those of '{chosen.name}', which doesn't adapt to a person; train it on their clip"
+        )
+    given, setup, work = footage(inputs), setup.started(), work_folder(output)
+    report = report if is_main_process() else ignore
+    notes = Notes(report)
+    clips = [clip_of(one, work, setup=setup, fit=fit, notes=notes, report=report) for one in given]
+    return train_on(
+        chosen, clips, output, method.made(setup.device), weights=chosen.load(weights, clips[0].model), notes=notes,
+        report=report,
+    )  # fmt: skip
 
 
 def train_on(
@@ -100,16 +139,15 @@ def train_on(
     output: Path,
     options: TrainingBudget,
     *,
-    adapt: Path | None = None,
+    weights: Weights | None = None,
     notes: Notes | None = None,
     report: Report = ignore,
 ) -> Trained:
-    """Trains a method on clips that are there."""
+    """Trains a method on clips that are there, or adapts these weights to them."""
     report, work = named(report, output.name), work_folder(output)
-    if adapt is None:
+    if weights is None:
         summary = method.train(clips, output, options, work=work, report=report)
     else:
-        weights = method.load(adapt, clips[0].model)
         summary = method.adapt(weights, clips, output, options, work=work, report=report)
     counts = [len(clip.track) if has_track(clip) else clip.count for clip in clips]
     return Trained(summary, options, None if None in counts else sum(counts), tuple(notes or ()))

@@ -19,6 +19,7 @@ COMMANDS = [
     "mix",
     "render",
     "train",
+    "adapt",
     "synthesize",
     "reenact",
     "live",

@@ -114,6 +114,25 @@ def test_all_in_one_needs_no_track(clip, tmp_path, capsys):
     assert main([*map(str, ["reenact", *arguments, "-o", out, "--weights", made])]) == 0
 
 
+def test_weights_are_made_a_persons(weights, clip, tmp_path, capsys, monkeypatch):
+    """The method is that of the weights' header, with its own options."""
+
+    def adapt(self, weights, references, out, options, *, work=None, report=None):
+        header = WeightsHeader(method="blend", steps=3, sources=(dict(references[0].source),))
+        save_weights(out, header, weights.tensors | {"share": torch.tensor(options.share)})
+        return TrainingSummary(out, 3, 0.1, len(references))
+
+    monkeypatch.setattr(Blend, "adapt", adapt)
+    own, out = tmp_path / "own", tmp_path / "o.mp4"
+    arguments = ["adapt", weights, clip, "-o", own, "--option", "share=1.0", "--device", "cpu"]
+    assert main([*map(str, arguments)]) == 0
+    assert "3 steps" in capsys.readouterr().out
+    assert METHODS["blend"]().load(own).tensors["share"] == 1
+    assert main([*map(str, ["synthesize", own, clip, "--video", clip, "-o", out, "--device", "cpu"])]) == 0
+    assert main([*map(str, ["adapt", tmp_path / "none", clip, "-o", own])]) == 2
+    assert "none" in capsys.readouterr().err
+
+
 def test_it_is_driven_live(weights, clip, tmp_path, capsys):
     arguments = ["live", "--source", clip, "--weights", weights, "--no-window", "--device", "cpu"]
     assert main([*map(str, arguments)]) == 2
@@ -129,7 +148,7 @@ def test_what_it_cannot_do_is_said(weights, clip, tmp_path, capsys):
         (["train", clip, "-o", tmp_path / "w", "--method", "blend", "--option", "shore=1"], "did you mean 'share'?"),
         (["train", clip, "-o", tmp_path / "w", "--method", "blend", "--option", "share=2"], "--share: expected 0 to 1"),
         (["train", clip, "-o", tmp_path / "w", "--method", "blend", "--size", "128"], "unknown option of the method"),
-        (["train", clip, "-o", tmp_path / "w", "--method", "blend", "--adapt", weights], "doesn't adapt to a person"),
+        (["adapt", weights, clip, "-o", tmp_path / "w"], "those of 'blend', which doesn't adapt to a person"),
         (["train", clip, clip, "-o", tmp_path / "w"], "expected one clip, got 2"),
     ]:
         assert main([*map(str, arguments)]) == 2

@@ -98,7 +98,7 @@ class Generator(nn.Module):
         outputs = [*channels[-2::-1], width]
         inputs = [coarse, *outputs[:-1]]
         self.decoder = nn.ModuleList(AlignmentBlock(a, m, b) for a, m, b in zip(inputs, channels[::-1], outputs))
-        self.to_rgb = nn.Sequential(nn.InstanceNorm2d(width, affine=True), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1))
+        self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)  # normalised, a picture's own colours would be lost
 
     def encode(self, pictures: Tensor, drawn: Tensor) -> tuple[Tensor, list[Tensor]]:
         """A target's pictures (N, K, 3, S, S), and their landmark pictures, to what ``draw`` takes of it."""
