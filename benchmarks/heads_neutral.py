@@ -30,6 +30,7 @@ class Expressions:
     moves: np.ndarray  # (E, V, 3) of each expression at weight 1
     landmarks: np.ndarray  # (68,) vertices, in iBUG's order
     face: int = FACE  # the first of the vertices, of which scans are
+    names: tuple[str, ...] = ()  # of the expressions
 
     @classmethod
     def read(cls, folder: Path) -> Expressions:
@@ -45,17 +46,28 @@ class Expressions:
         except (OSError, ValueError, KeyError) as error:
             what = f"expected ICT-FaceKit's folder FaceXModel ({error})"
             raise PortraitError(f"--expressions '{folder}': {what}") from None
-        return cls(neutral, identities, moves, marks)
+        return cls(neutral, identities, moves, marks, names=tuple(table["expressions"]))
 
     def neutralised(self, truth: Mapping) -> dict[str, np.ndarray]:
         """A head's ``scan`` (n, 3) and ``landmarks`` (68, 3), mm, at rest; ``truth`` has them with ``expression``."""
+        moved, marks, at = self._at_rest(truth)
+        return {"scan": truth["scan"] - moved[at], "landmarks": marks}
+
+    def identity(self, truth: Mapping) -> np.ndarray:
+        """(I,) the identities' weights that come nearest to a head's scan at rest."""
+        moved, _, at = self._at_rest(truth)
+        basis = self.identities[:, at].reshape(len(self.identities), -1).T
+        return np.linalg.lstsq(basis, (truth["scan"] - moved[at] - self.neutral[at]).ravel(), rcond=None)[0]
+
+    def _at_rest(self, truth: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the expression moves (V, 3), the landmarks without it (68, 3), and the scan's vertices (n,)."""
         moved = np.tensordot(truth["expression"], self.moves, 1)
         marks = truth["landmarks"] - moved[self.landmarks]
         basis = self.identities[:, self.landmarks].reshape(len(self.identities), -1).T
         normal = basis.T @ basis + len(basis) * RIDGE**2 * np.eye(basis.shape[1])
         found = np.linalg.solve(normal, basis.T @ (marks - self.neutral[self.landmarks]).ravel())
         face = (self.neutral + np.tensordot(found, self.identities, 1) + moved)[: self.face]
-        return {"scan": truth["scan"] - moved[in_order(truth["scan"], face)], "landmarks": marks}
+        return moved, marks, in_order(truth["scan"], face)
 
 
 def in_order(points: np.ndarray, vertices: np.ndarray) -> np.ndarray:

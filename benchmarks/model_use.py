@@ -1,8 +1,7 @@
-"""What imported models do once they are in: tracking, conversion, fits of heads. For `benchmarks.models`."""
+"""What imported models do once they are in: tracking and conversion. For `benchmarks.models`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,6 @@ import torch
 from scipy.sparse.csgraph import dijkstra
 
 import facemodel
-import fitting
-from benchmarks.changes import changed
-from benchmarks.heads import CHOSEN_ON, score
 from benchmarks.model_files import Head, write_flame
 from benchmarks.real import eye_distance, projected_landmarks
 from facemodel import FaceModel, Track
@@ -21,13 +17,10 @@ from facemodel.bridge.pairs import pair
 from facemodel.formats._assemble import MEDIAPIPE
 from facemodel.formats._containers import read_arrays, read_obj
 from fitting.conversion import convert_track
-from fitting.landmarks import Face
 from portrait.services.models import import_file
-from portrait.video.images import read_image
 from renderer import to_camera
 
 EYES_APART = 62.0  # mm
-EXACT = 300.0  # measurements that landmarks without errors count as
 
 
 def flame_shaped(real: Path, scratch: Path) -> tuple[Path, list[Path]]:
@@ -90,40 +83,3 @@ def _face(track: Track, model: FaceModel) -> torch.Tensor:
     p, face = track.parameters.expanded(), model.region("face")
     with torch.inference_mode():
         return to_camera(model.vertices(p.identity, p.expression)[:, face], p.rotation, p.translation)
-
-
-class TrueLandmarks:
-    """See `fitting.landmarks.LandmarkDetector`: where a head's landmarks are, of one picture with known geometry."""
-
-    name, scheme = "true", "ibug68"
-
-    def __init__(self, truth: Mapping[str, np.ndarray]) -> None:
-        seen = (truth["landmarks"] @ truth["R"].T + truth["t"]) @ truth["K"].T
-        self.face = Face(seen[:, :2] / seen[:, 2:], self.scheme, 1.0)
-
-    def detect(self, picture: np.ndarray) -> list[Face]:
-        return [self.face]
-
-    def refine(self, picture: np.ndarray, centre: np.ndarray, size: float) -> Face | None:
-        return self.face
-
-    def close(self) -> None:
-        pass
-
-
-def single_ratio(model: FaceModel, heads: Path, exact: bool = False) -> float:
-    """Median distance to the scans of the heads that nothing was chosen on, over that of the model's mean shape.
-
-    exact: with the heads' own landmarks in place of the detector's, which count as many then.
-    """
-    settings, fitted, mean = fitting.Settings(), [], []
-    if exact:
-        settings = changed(settings, [f"joint.few_weights.landmarks={EXACT}"])
-    with torch.inference_mode():
-        for path in sorted((heads / "single").glob("*.png"))[CHOSEN_ON[0] :]:
-            truth = np.load(path.with_suffix(".npz"))
-            detector = TrueLandmarks(truth) if exact else "mediapipe"
-            track = fitting.fit_image(read_image(path), model=model, settings=settings, detector=detector)
-            fitted.append(score(model, track.parameters.identity, track.parameters.expression[0], truth))
-            mean.append(score(model, None, None, truth))
-    return float(np.median(np.concatenate(fitted)) / np.median(np.concatenate(mean)))

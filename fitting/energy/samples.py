@@ -50,13 +50,15 @@ class SurfaceSamples:
 
 
 def surface_samples(model: FaceModel, count: int, regions: Sequence[str] = ("skin", "lips")) -> SurfaceSamples:
-    """``count`` points spread evenly over the triangles that lie wholly in ``regions``.
+    """``count`` points spread evenly over the face's triangles that lie wholly in ``regions``.
 
-    Where the model knows none of them: over all triangles that face away from the head's middle.
+    The skin of others' models goes over the scalp, where people have hair, and down the neck. Where the model knows
+    none of the regions: over all triangles that face away from the head's middle.
     """
     mean = model.mean.cpu().double().numpy()
     triangles = model.triangles.cpu().numpy()
-    mask = torch.stack([model.region(name) for name in regions]).any(0).cpu().numpy()
+    mask, face = torch.stack([model.region(name) for name in regions]).any(0), model.region("face")
+    mask = (mask & face if (mask & face).any() else mask).cpu().numpy()
     inside = np.flatnonzero(mask[triangles].all(1))
     if not len(inside):
         a, b, c = (mean[triangles[:, k]] for k in range(3))

@@ -130,6 +130,8 @@ def test_a_scan_at_rest_is_found_whatever_points_it_lacks(tmp_path):
     found = known.neutralised({"scan": posed[kept], "landmarks": posed[marks], "expression": weights})
     np.testing.assert_allclose(found["scan"], rest[kept], atol=1e-9)
     np.testing.assert_allclose(found["landmarks"], rest[marks], atol=1e-9)
+    nearest = known.identity({"scan": posed[kept], "landmarks": posed[marks], "expression": weights})
+    np.testing.assert_allclose(neutral + np.tensordot(nearest, identities[:3], 1), rest, atol=1e-6)
     with pytest.raises(PortraitError, match="at most 400 points"):
         known.neutralised({"scan": np.zeros((401, 3)), "landmarks": posed[marks], "expression": weights})
 

@@ -163,6 +163,18 @@ def test_samples_reproduce_the_model(model):
     assert torch.cdist(geometry[:, 0], model.mean).min(1).values.max() < 15  # mm: on the mesh, not off it
 
 
+def test_samples_lie_on_the_face(model):
+    """Where the skin is all of the head's, as others' models have it, the samples are those of the face alone."""
+    masks = [~model.region("eyes") if n == "skin" else mask for n, mask in model.regions.items()]
+    bare = model.rebuilt(model.flatten() | {"region_masks": torch.stack(masks)})
+    assert bare.region("skin").sum() > model.region("skin").sum() + 1000
+    near = torch.cdist(surface_samples(bare, 400).positions, model.mean).argmin(1)
+    assert model.region("face")[near].float().mean() > 0.99
+    no_face = [torch.zeros_like(mask) if n == "face" else mask for n, mask in bare.regions.items()]
+    faceless = surface_samples(bare.rebuilt(bare.flatten() | {"region_masks": torch.stack(no_face)}), 400)
+    assert (faceless.positions[:, 2] < 0).float().mean() > 0.1, "all of the skin, where nothing says what the face is"
+
+
 def facemodel_normals(model):
     from geometry.mesh import vertex_normals
 
