@@ -90,7 +90,7 @@ def _score(
 ) -> np.ndarray:
     settings, told = fitting.Settings(), with_expression(model, expression) if given.expression else model
     if given.landmarks:
-        settings = changed(settings, [f"joint.few_weights.landmarks={EXACT}"])
+        settings = changed(settings, [f"joint.{w}.landmarks={EXACT}" for w in ("few_weights", "few_still")])
     track = fitting.fit_image(
         picture,
         model=told,

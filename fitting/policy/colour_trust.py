@@ -59,8 +59,8 @@ class FrameTerms:
 def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
     """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there.
 
-    ``few``: there are hardly more pictures than one. Then expression and identity can't be told apart, and a frame that
-    kept closer to its landmarks than both together did would explain by the expression what the identity left.
+    ``few``: there are hardly more pictures than one. Their identity is as people are rather than as landmarks say, and
+    each frame then lies on its picture by weights of its own.
     """
     to, gaze = settings.trust, settings.gaze
 
@@ -75,7 +75,7 @@ def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
         )
 
     return FrameTerms(
-        still=settings.joint.few_weights if few and not trust else weights(settings.weights),
+        still=settings.joint.few_still if few and not trust else weights(settings.weights),
         moving=weights(settings.weights, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),

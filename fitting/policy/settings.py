@@ -38,10 +38,15 @@ class JointSchedule:
     damping: float = 1e-3  # share of the diagonal; long steps lead astray at first
     fine_damping: float = 1e-5  # the same of the fine solution: what is flat, as parallax is, moves slowly with more
     few: int = 2  # key frames, for which there is time for the most samples
-    # There landmarks, off alike over a third of a face, are as little as 45 independent ones, and in one picture a
-    # sample's own albedo looks like shading (docs/accuracy.md).
+    # There landmarks, off alike over a third of a face, say as little of a shape as 20 independent ones, and in one
+    # picture a sample's own albedo looks like shading (docs/accuracy.md).
     few_weights: TermWeights = field(
-        default_factory=lambda: TermWeights(colour=90.0, landmarks=45.0, pairs=45.0, brows=0.0)
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=20.0, pairs=20.0, brows=0.0)
+    )
+    # The same of a frame with the identity that was found: the priors would take a part of a smile, and the mesh would
+    # lie beside the picture.
+    few_still: TermWeights = field(
+        default_factory=lambda: TermWeights(colour=90.0, landmarks=110.0, pairs=110.0, brows=0.0)
     )
     samples: tuple[int, int, int] = (4, 2, 1)  # times those tracked: trusted over few, trusted over many, else
     # Where separate pictures show a head from many sides, parallax knows its shape; landmarks err alike in all of them.

@@ -64,18 +64,20 @@ class Adaptation(Trainer):
             pictures = self.faces.pictures(np.arange(len(self.faces))).to(self.device)
             person = self.encoders.people(pictures[None]).mean(1)
         generator = PersonGenerator(self.encoders.generator.requires_grad_(True), person)
-        self.add("networks", generator, self._radam, averaged=True)
+        self.add("networks", generator, self._adam, averaged=True)
         discriminator = ProjectionDiscriminator(1, 3, s.size, s.width)
         tensors = {k.removeprefix("discriminator."): v for k, v in self.begun.tensors.items()}
         known = {k: tensors[k] for k in discriminator.state_dict() if k in tensors}
         discriminator.load_state_dict({**known, "embeddings.weight": person.cpu()})
-        self.add("discriminator", discriminator, self._radam_discriminator, methods=("compare",))
+        self.add("discriminator", discriminator, self._radam, methods=("compare",))
+
+    def _adam(self, parameters) -> torch.optim.Optimizer:
+        """Adam, not the paper's RAdam: that begins with short steps, of which an adaptation would be over."""
+        s = self.settings
+        return torch.optim.Adam(parameters, s.rate, (s.beta1, s.beta2), s.epsilon)
 
     def _radam(self, parameters) -> torch.optim.Optimizer:
-        s = self.settings
-        return torch.optim.RAdam(parameters, s.rate, (s.beta1, s.beta2), s.epsilon)
-
-    def _radam_discriminator(self, parameters) -> torch.optim.Optimizer:
+        """The discriminator's, which has one person's few pictures to learn from."""
         s = self.settings
         return torch.optim.RAdam(parameters, s.rate_discriminator, (s.beta1, s.beta2), s.epsilon)
 

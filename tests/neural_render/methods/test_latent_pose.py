@@ -10,13 +10,14 @@ from foundation.errors import PortraitError
 from neural_render.corpus import gather
 from neural_render.losses.masks import dice
 from neural_render.methods.base import METHODS
-from neural_render.methods.latent_pose.adaptation import steps_for
+from neural_render.methods.latent_pose.adaptation import Adaptation, steps_for
 from neural_render.methods.latent_pose.augmentation import disguised, placed
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
 from neural_render.methods.latent_pose.method import background, composed
 from neural_render.methods.latent_pose.networks import LatentPoseNetworks, StyledGenerator
 from neural_render.methods.latent_pose.settings import Settings
 from neural_render.methods.latent_pose.trainer import Trainer
+from neural_render.methods.weights import Weights
 from neural_render.networks.projection import ProjectionDiscriminator
 from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import clip_of, people
@@ -173,6 +174,19 @@ def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
     first, second = trainer.advance(), trainer.advance()
     assert set(first) == {"l1", "pyramid", "dice"}
     assert set(second) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+
+
+def test_an_adaptation_moves_the_generator_from_its_first_step(tmp_path):
+    method, faces = METHODS["latent-pose"](), gather(people(2), tmp_path, 64)
+    settings = Settings(pose=8, batch=2, rate=1e-3, adversarial_after=0)
+    begun = Trainer(settings, faces, Foregrounds(faces), make_fabric("cpu"))
+    tensors, facts = begun.weights()
+    weights = Weights(method.Header(method=method.name, **facts), tensors)
+    trainer = Adaptation(settings, weights, faces, Foregrounds(faces), make_fabric("cpu"))
+    before = trainer.modules["networks"].person.detach().clone()
+    trainer.advance()
+    moved = (trainer.modules["networks"].person.detach() - before).abs().median()
+    assert 0.9 * settings.rate < moved < 1.1 * settings.rate  # Adam's first step
 
 
 def test_steps_of_an_adaptation():
