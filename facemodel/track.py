@@ -220,7 +220,9 @@ class Track:
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise PortraitError(f"track '{folder}': incomplete ({error}); fit the video again") from None
         if model is not None:
-            again = f"give its own by --model, or carry it over: portrait model convert {folder} --to MODEL -o TRACK2"
+            own = "" if track.model == "default" else " --model ITS_OWN"
+            over = f"portrait model convert {folder}{own} --to MODEL -o TRACK2"
+            again = f"give its own by --model, or carry it over: {over}"
             check_same_model(f"track '{folder}': fitted", track, model, again)
         return track
 

@@ -26,7 +26,7 @@ class LidPolicy:
     overlap: float = 1.0  # of the closed upper lid's edge over the lower one's
     middle: float = 0.42  # of the eye's width, to either side of its middle: where the lids are looked at
     near: float = 3.0  # along the lid, within which it moves alike
-    factor: tuple[float, float] = (0.6, 2.2)  # of the upper lid's way
+    factor: tuple[float, float] = (0.6, 3.0)  # of the upper lid's way
     clear: float = 0.2  # between a lid and the ball, on the way, too
     off: float = 3.0  # between the closed lid and the ball, at most
 

@@ -112,6 +112,15 @@ def solve_joint(
     return solve_bounded(damped, gradient, lower, upper).to(equations.gradient), matrix
 
 
+def less_told(matrix: Tensor, shared: Quadratic, frames: Quadratic, alike: float) -> Tensor:
+    """The matrix of `solve_joint`, of F frames whose errors go together by a correlation ``alike``.
+
+    Then all of them tell as much of what they share as F / (1 + (F - 1) alike) independent ones.
+    """
+    share = 1 / (1 + (len(frames.precision) - 1) * alike)
+    return share * matrix + (1 - share) * torch.block_diag(shared.precision, *frames.precision).to(matrix)
+
+
 def spread(matrix: Tensor, held: Tensor) -> Tensor:
     """Posterior standard deviations (..., C): roots of the diagonal of the inverse of J'WJ + P at the optimum.
 

@@ -30,7 +30,7 @@ from fitting.occlusion.shade import Parts, rows_of_parts, with_shade, without_sh
 from fitting.policy.colour_trust import ColourTrust, terms_at
 from fitting.policy.weights import TermWeights
 from fitting.solver.detail import Elimination, RowByRow, absorb
-from fitting.solver.normal_equations import NormalEquations, solve_joint, spread
+from fitting.solver.normal_equations import NormalEquations, less_told, solve_joint, spread
 from fitting.solver.state import FitState
 from fitting.tracking.frame import Fitter
 from foundation.progress import Event, Report, ignore
@@ -81,7 +81,7 @@ class _Solution:
     hidden: float = 0.0  # share of the visible face, of the frame where that is most, that isn't lit skin
     unexplained: float = 1.0
     stage: Stage | None = None  # the last
-    matrix: Tensor | None = None
+    matrix: Tensor | None = None  # with frames that err alike
     held: Tensor | None = None  # which of the system's unknowns were held
 
 
@@ -306,9 +306,10 @@ class _KeyFrames:
                 detail = Elimination.of(colour.rows, colour.by_detail, state.detail, precision, shared)
                 rows.append(colour.rows)
                 reduction = detail.reduction()
+        common = shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities)
         step, matrix = solve_joint(
             NormalEquations.of(rows),
-            shared_prior(state, f.focal_guess, s.priors, f.unknowns, identities),
+            common,
             prior,
             tuple(bounds),
             stage.damping,
@@ -324,7 +325,7 @@ class _KeyFrames:
             x,
             state=f.admissible(after),
             shade=x.shade if shade is None else shade,
-            matrix=matrix,
+            matrix=less_told(matrix, common, prior, s.joint.alike),
             held=torch.cat([held, held_frame.repeat(len(state))]),
         )
 

@@ -10,7 +10,14 @@ from scipy.optimize import lsq_linear
 from fitting.energy.residuals import Residuals
 from fitting.solver import factorization
 from fitting.solver.bounds import solve_bounded
-from fitting.solver.normal_equations import NormalEquations, Quadratic, solve_frames, solve_joint, spread
+from fitting.solver.normal_equations import (
+    NormalEquations,
+    Quadratic,
+    less_told,
+    solve_frames,
+    solve_joint,
+    spread,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -106,6 +113,25 @@ def test_joint_step_solves_the_whole_system():
     stds = spread(matrix, held).numpy()
     np.testing.assert_allclose(stds[free], np.sqrt(np.diag(inverse)), rtol=1e-3)
     assert stds[1] == 0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+@pytest.mark.parametrize("alike", [0.0, 0.3, 1.0])
+def test_frames_that_err_alike_tell_less_of_what_they_share(frames, alike):
+    """Against generalised least squares of one number that each frame measures, with errors that go together."""
+    std, prior = 0.5, 0.7  # of a measurement; precision of the number
+    covariance = std**2 * ((1 - alike) * np.eye(frames) + alike)
+    # All errors alike leave one measurement, for which no inverse of the covariance is needed.
+    told = std**-2 if alike == 1 else np.linalg.inv(covariance).sum()
+    rows = torch.zeros(frames, 1, 3, dtype=torch.float64)
+    rows[:, 0, 0] = 1 / std  # nothing is measured of the frame's own number
+    shared = Quadratic(torch.tensor([[prior]], dtype=torch.float64), torch.zeros(1))
+    own = Quadratic(torch.full((frames, 1, 1), 4.0, dtype=torch.float64), torch.zeros(frames, 1))
+    bounds = unbounded(1), unbounded(frames, 1)
+    _, matrix = solve_joint(NormalEquations.of([list(rows)]), shared, own, bounds, damping=0.0)
+    stds = spread(less_told(matrix, shared, own, alike), torch.zeros(1 + frames, dtype=torch.bool))
+    assert float(stds[0]) == pytest.approx((told + prior) ** -0.5, rel=1e-5)
+    assert stds[1:].tolist() == pytest.approx([0.5] * frames)
 
 
 def test_batch_equals_singles_and_held_columns_stay():

@@ -127,6 +127,7 @@ def test_track_of_another_model(foreign, track, clip, tmp_path, capfd):
         ["train", foreign, clip, "-o", out / "w.safetensors"],
     ]:
         refuse(capfd, *arguments, expected="fitted with model 'other'")
+    refuse(capfd, "edit", foreign, "--smooth", "1", "-o", out, expected="--model ITS_OWN --to MODEL")
     assert not out.exists() or list(out.iterdir()) == []
 
 

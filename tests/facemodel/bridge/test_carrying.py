@@ -7,6 +7,7 @@ import torch
 import facemodel
 from facemodel.arkit import ARKIT_NAMES
 from facemodel.bridge.carrying import carry_over
+from facemodel.bridge.lids import close_lids
 from facemodel.bridge.surface import Surface
 from facemodel.editing.contact import Contacts
 from facemodel.formats.default import write_model
@@ -102,6 +103,19 @@ def test_eyes_are_in_their_openings_and_lids_close_over_them(heads):
     for index, center, radius in zip(model.eyes.vertices, model.eye_centers(), model.eye_radius()):
         assert ((turned[index] - center).norm(dim=-1) / radius).median() == pytest.approx(1, abs=0.05)
         assert (turned[index] - model.mean[index]).norm(dim=-1).max() > 3
+
+
+def test_a_blink_that_came_far_too_short_is_lengthened(heads):
+    _, model, _ = heads
+    k, tensors = model.arkit["eyeBlinkLeft"], model.flatten()
+    short = 0.3 * model.expression_basis[k]
+    tensors["expression_basis"] = tensors["expression_basis"].clone()
+    tensors["expression_basis"][k] = close_lids(facemodel.load(), model, model.correspondence, 0, short)
+    again = model.rebuilt(tensors)
+    shut = torch.zeros(1, model.count("expression"))
+    shut[0, k] = 1
+    contacts = Contacts.of(again, torch.zeros(model.count("identity")))
+    assert contacts.opening(shut, shut[:, :0])[0, 0] < 1.5
 
 
 def test_a_track_of_it_is_edited_by_arkit_s_names(heads):
