@@ -131,7 +131,7 @@ class Settings:
 
     samples: int = 1000
     regions: tuple[str, ...] = ("skin", "lips")  # where samples are, of a model that knows its regions
-    least_motion: float = 0.1  # mm, rms over the face: statistical expressions that move less aren't solved for
+    least_motion: float = 0.3  # mm, rms over the face: statistical expressions that move less aren't solved for
     levels: tuple[int, ...] = (64, 128)  # px of the face's square, coarse to fine
     landmark_steps: int = 1  # before the photometric term joins
     steps: tuple[int, ...] = (1, 1)  # a level, while tracking
