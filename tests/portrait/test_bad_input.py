@@ -239,8 +239,12 @@ def test_ctrl_c_in_the_middle_and_going_on(clip, track, tmp_path):
     """Interrupted while training: 130, one line, no output; run again it goes on from there."""
     weights = tmp_path / "w.safetensors"
     arguments = ["train", track, clip, "-o", weights, "--size", "64", "--width", "4", "--device", "cpu", "--minutes"]
+    begun = (  # background jobs of a shell, as this test may be in, ignore the signal
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from portrait.cli import main; sys.exit(main())"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "portrait", *map(str, arguments), "5"],
+        [sys.executable, "-c", begun, *map(str, arguments), "5"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ},
     )  # fmt: skip
     cache = tmp_path / "w.safetensors.work" / "cache"
