@@ -12,11 +12,11 @@ from neural_render.methods.base import DEFAULT, Method, TrainingBudget, Training
 from neural_render.methods.clip import Clip
 from neural_render.methods.weights import Weights
 from neural_render.training import is_main_process
-from portrait.services.checks import check_output
+from portrait.services.checks import check_number, check_output
 from portrait.services.corpora import corpus_clips
 from portrait.services.events import Notes, named
 from portrait.services.fitting import FitOptions, work_folder
-from portrait.services.methods import clip_of, find, footage, has_track, make_options
+from portrait.services.methods import LONGEST, clip_of, find, footage, has_track, make_options
 from portrait.services.setup import Setup
 
 
@@ -114,6 +114,7 @@ def adapt(
     Raises:
         PortraitError: weights, clips or options that can't be adapted to, with or by.
     """
+    check_number("minutes", (values or {}).get("minutes"), 0, LONGEST, above=True)  # whatever the method is
     fit.check()
     check_output(output, weights, *inputs)
     method = MethodOptions(header_of(weights)["method"], values or {})

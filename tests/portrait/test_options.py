@@ -25,6 +25,7 @@ ARGUMENTS = {
     "view": ["none.track", "-o", "out.html"],
     "serve": ["none.track", "none.mp4", "--no-open"],
     "train": ["none.track", "none.mp4", "-o", "out"],
+    "adapt": ["none", "none.mp4", "-o", "out"],
     "synthesize": ["none", "none.track", "--video", "none.mp4", "-o", "out.mp4"],
     "reenact": ["--source", "none.mp4", "--target", "none.mp4", "-o", "out.mp4"],
     "demo": ["-o", "out"],
