@@ -121,9 +121,7 @@ def adapt(
     method.made()
     chosen = find(method.name)
     if not chosen.can("adapt"):
-        raise PortraitError(
-            f"weights: those of '{chosen.name}', which doesn't adapt to a person; train it on their clip"
-        )
+        raise PortraitError(f"weights: those of '{chosen.name}', which doesn't adapt to a person; use them as they are")
     given, setup, work = footage(inputs), setup.started(), work_folder(output)
     report = report if is_main_process() else ignore
     notes = Notes(report)
