@@ -145,6 +145,23 @@ def test_several_frames_solution_is_at_rest_after_its_steps(model):
     assert (found[0] - found[1]).norm(dim=-1).median() < 0.005  # mm
 
 
+def test_key_frames_that_err_alike_tell_less_of_who_it_is(model):
+    """The same solution with wider spreads; those of a lone picture are as ever."""
+    scene, found = make_scene(model, 301, 3, 256), {}
+    for count in (1, 3):
+        shown = zip(scene.pictures[:count], scene.landmarks)
+        seen = [observe(picture, Face(points, "mediapipe478", 1.0), (64,)) for picture, points in shown]
+        for alike in (0.0, 0.3):
+            settings = Settings(joint_levels=(), joint_steps=(), joint=JointSchedule(alike=alike))
+            with torch.inference_mode():
+                fitter = Fitter(model, "mediapipe478", 1.2 * 256, None, settings)
+                found[count, alike] = solve_shared(fitter, Observation.concatenate(seen))
+    assert torch.equal(found[3, 0.0].state.identity, found[3, 0.3].state.identity)
+    ratio = found[3, 0.3].spread["identity"] / found[3, 0.0].spread["identity"]
+    assert (ratio > 0.999).all() and (ratio < 1.6**0.5 + 1e-3).all() and ratio.max() > 1.05  # 3 frames as 3 / 1.6
+    torch.testing.assert_close(found[1, 0.3].spread["identity"], found[1, 0.0].spread["identity"])
+
+
 def test_a_picture_that_the_network_does_not_understand_counts_as_a_whole(model):
     scene = make_scene(model, 312, 1, SIZE, PICTURE_FAULTS["occluder"])
     nothing = torch.tensor([0.02, 0.02, 0.96])[None, :, None, None].expand(1, 3, 64, 64)
