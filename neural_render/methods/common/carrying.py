@@ -17,8 +17,10 @@ def led(points: Tensor, wanted: Tensor, near: float, side: int = SIDE) -> Tensor
     What is around moves as the points do that come to lie nearest to it, weighed by a Gaussian of a deviation ``near``,
     in units of half a crop.
     """
-    at = identity_grid(side, side, device=points.device).view(1, -1, 1, 2)
-    share = torch.softmax((at - wanted[:, None]).square().sum(-1) / (-2 * near**2), -1)
+    at = identity_grid(side, side, device=points.device).view(-1, 2)
+    # |at - wanted|^2 without |at|^2, which is the same for all points.
+    closeness = at @ wanted.mT - wanted.square().sum(-1)[:, None] / 2
+    share = torch.softmax(closeness / near**2, -1)
     return (share @ (points - wanted)).view(len(points), side, side, 2)
 
 
