@@ -108,6 +108,7 @@ class MarioNETte(PeopleMethod):
             return picture(p, contours.lines, contours.colours, h.size).to(device)
 
         generator = load_network(Generator(h.size, h.width), weights, "generator", device)
-        code, maps = generator.encode(target.pictures[None], drawn(contours.pick(target.landmarks))[None])
-        for p in points.numpy():
-            yield to_pixels(generator.draw(drawn(p[None]), code, maps))[0]
+        own = contours.pick(target.landmarks)
+        known = generator.encode(target.pictures[None], drawn(own)[None], torch.from_numpy(own)[None].to(device))
+        for p in points:
+            yield to_pixels(generator.draw(drawn(p[None].numpy()), p[None].to(device), known))[0]

@@ -1,17 +1,22 @@
-"""MarioNETte's generator: a driver's drawn landmarks, and a target's pictures with theirs, to a picture."""
+"""MarioNETte's generator: a driver's landmarks, and a target's pictures with theirs, to a picture."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neural_render.methods.common.carrying import led
 from neural_render.networks import warp
 from neural_render.networks.attention import ImageAttention
 from neural_render.networks.residual import ResidualScale
 
 COARSE = 16  # px a side of the driver's features, and twice that of the target's
 BLOCKS = 3  # of attention
+NEAR = 0.1  # of half a crop, in which landmarks lead what is around them
+HIDDEN = 16  # channels between what is known of a target's picture at a place and how much it counts there
 
 
 def levels_of(size: int) -> int:
@@ -66,24 +71,69 @@ class TargetEncoder(nn.Module):
         return code, [warp(m.float(), f) for m, f in zip(maps, flows)]
 
 
+class Aligned(NamedTuple):
+    """What a block makes of K pictures' maps, and where it found them."""
+
+    features: Tensor  # (N, outputs, 2h, 2w)
+    flow: Tensor  # (N, K, 2, h, w)
+    shares: Tensor  # (N, K, 1, h, w): how much each picture counts, 1 together
+
+
 class AlignmentBlock(nn.Module):
-    """Features u (N, C, h, w) meet a target's map (N, D, h, w), warped to where u has it: (N, outputs, 2h, 2w)."""
+    """Features u (N, C, h, w) meet a target's maps (N, K, D, h, w), brought to where u has them (Ha et al., Sec. 3.4).
+
+    Where this departs from the paper: what the decoder adds to is the flow by which each picture's landmarks come to
+    the driver's, (N, K, 2, any, any); and its mean over the pictures is weighed, place by place, by what is known of
+    each there: a side of the head that one doesn't show is the others' to tell. It begins as the plain mean.
+    """
 
     def __init__(self, inputs: int, maps: int, outputs: int) -> None:
         super().__init__()
         self.to_flow = nn.Conv2d(inputs, 2, 1)
-        nn.init.zeros_(self.to_flow.weight)
-        nn.init.zeros_(self.to_flow.bias)
+        self.to_share = nn.Sequential(nn.Conv2d(inputs + maps + 2, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, 1, 1))
+        for zero in (self.to_flow, self.to_share[-1]):
+            nn.init.zeros_(zero.weight)
+            nn.init.zeros_(zero.bias)
         self.join = nn.Conv2d(inputs + maps, inputs, 1)
         self.up = ResidualScale(inputs, outputs, 2)
 
-    def forward(self, u: Tensor, maps: Tensor) -> Tensor:
-        flow = torch.tanh(self.to_flow(u).float()).movedim(1, -1)
-        return self.up(self.join(torch.cat([u, warp(maps, flow).to(u)], 1)))
+    def forward(self, u: Tensor, maps: Tensor, flow: Tensor) -> Aligned:
+        own = torch.tanh(self.to_flow(u).float())
+        flow = resized(flow, u.shape[-2:]) + own[:, None]
+        found = moved(maps, flow).to(u)
+        told = torch.cat([u[:, None].expand(-1, maps.shape[1], -1, -1, -1), found, flow.to(u)], 2)
+        shares = torch.softmax(self.to_share(told.flatten(0, 1)).unflatten(0, maps.shape[:2]).float(), 1)
+        features = self.up(self.join(torch.cat([u, (shares.to(u) * found).sum(1)], 1)))
+        return Aligned(features, flow, shares)
+
+
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, K, C, *size) of (N, K, C, h, w)."""
+    found = F.interpolate(maps.flatten(0, 1), size=size, mode="bilinear", align_corners=False)
+    return found.unflatten(0, maps.shape[:2])
+
+
+def moved(maps: Tensor, flow: Tensor) -> Tensor:
+    """Maps (N, K, C, h, w) by flows (N, K, 2, h, w)."""
+    found = warp(maps.flatten(0, 1).float(), flow.flatten(0, 1).movedim(1, -1))
+    return found.unflatten(0, maps.shape[:2])
+
+
+class Known(NamedTuple):
+    """A target, N of them, of K pictures each, as the decoder takes it."""
+
+    pictures: Tensor  # (N, K, 3, S, S)
+    points: Tensor  # (N, K, P, 2) their landmarks
+    code: Tensor  # (N, K, C, 8, 8) what is attended to
+    maps: list[Tensor]  # (N, K, D, h, w) each, from coarse to fine
 
 
 class Generator(nn.Module):
-    """Ha et al., AAAI 2020, Fig. 2; of ``size`` 256 and ``width`` 64; smaller pictures have fewer levels."""
+    """Ha et al., AAAI 2020, Fig. 2; of ``size`` 256 and ``width`` 64; smaller pictures have fewer levels.
+
+    Where this departs from the paper: flows begin at what landmarks say, as `AlignmentBlock` tells, and the target's
+    pictures come to the last layer by the finest of them, which says beside colours how much of that shows through.
+    """
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
@@ -98,22 +148,28 @@ class Generator(nn.Module):
         outputs = [*channels[-2::-1], width]
         inputs = [coarse, *outputs[:-1]]
         self.decoder = nn.ModuleList(AlignmentBlock(a, m, b) for a, m, b in zip(inputs, channels[::-1], outputs))
-        self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)  # normalised, a picture's own colours would be lost
+        # Beside features, which are normalised on their way, the pictures' own colours.
+        self.to_picture = nn.Conv2d(width + 3, 4, 3, padding=1)
 
-    def encode(self, pictures: Tensor, drawn: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """A target's pictures (N, K, 3, S, S), and their landmark pictures, to what ``draw`` takes of it."""
+    def encode(self, pictures: Tensor, drawn: Tensor, points: Tensor) -> Known:
+        """A target's pictures (N, K, 3, S, S), with their landmark pictures and landmarks (N, K, P, 2)."""
         count = pictures.shape[1]
         code, maps = self.target(torch.cat([pictures, drawn], 2).flatten(0, 1))
-        return code.unflatten(0, (-1, count)), [m.unflatten(0, (-1, count)).mean(1) for m in maps]
+        return Known(pictures, points, code.unflatten(0, (-1, count)), [m.unflatten(0, (-1, count)) for m in maps])
 
-    def draw(self, driver: Tensor, code: Tensor, maps: list[Tensor]) -> Tensor:
-        """Landmark pictures (N, 3, S, S) and what ``encode`` gave, of N targets: (N, 3, S, S) in [-1, 1]."""
-        u = self.driver(driver)
+    def draw(self, driver: Tensor, wanted: Tensor, known: Known) -> Tensor:
+        """Landmark pictures (N, 3, S, S) and landmarks (N, P, 2), and targets: (N, 3, S, S) in [-1, 1]."""
+        u, count = self.driver(driver), known.pictures.shape[1]
         for block in self.blender:
-            u = block(u, code)
-        for block, found in zip(self.decoder, maps):
-            u = block(u, found)
-        return torch.tanh(self.to_rgb(u).float())
+            u = block(u, known.code)
+        flow = led(known.points.flatten(0, 1), wanted.repeat_interleave(count, 0), NEAR)
+        flow = flow.movedim(-1, 1).unflatten(0, (-1, count))
+        for block, maps in zip(self.decoder, known.maps):
+            u, finest, shares = block(u, maps, flow)
+        finest, shares = (resized(t, known.pictures.shape[-2:]) for t in (finest, shares))
+        shown = (shares * moved(known.pictures, finest)).sum(1)
+        colours, kept = self.to_picture(torch.cat([u, shown.to(u)], 1)).float().split([3, 1], 1)
+        return torch.lerp(torch.tanh(colours), shown, torch.sigmoid(kept))
 
-    def forward(self, driver: Tensor, pictures: Tensor, drawn: Tensor) -> Tensor:
-        return self.draw(driver, *self.encode(pictures, drawn))
+    def forward(self, driver: Tensor, wanted: Tensor, pictures: Tensor, drawn: Tensor, points: Tensor) -> Tensor:
+        return self.draw(driver, wanted, self.encode(pictures, drawn, points))

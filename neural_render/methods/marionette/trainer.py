@@ -34,6 +34,7 @@ class Trainer(BaseTrainer):
         self.points = self.contours.pick(faces.landmarks)
         self.heads, _ = HeadFrame.of(self.contours).split(torch.from_numpy(self.points))
         self.expressions, self.told = expressions_of(self.heads, torch.from_numpy(faces.clip))
+        self.expressed = float(self.expressions.square().mean().clamp_min(1e-12))
         self.objective = Objective(s.losses, s.loss_options, self.device, given=("on_made", "on_real"))
         self.discriminated = self.objective.needing("on_made")
         self.direct = [name for name in self.objective.terms if name not in self.discriminated]
@@ -62,12 +63,13 @@ class Trainer(BaseTrainer):
         s = self.settings
         rows = self.share(self.faces.pairs(self.step, s.batch, s.seed, 2 + self.step % s.targets))
         pictures, drawn = self.faces.pictures(rows).to(self.device), self.drawn(rows)
-        return self.generate(rows, pictures, drawn) | self.disentangle(rows, pictures)
+        return self.generate(rows, pictures, drawn) | self.disentangle(rows[:, :2], pictures[:, :2])
 
     def generate(self, rows: np.ndarray, pictures: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         """The generator's part: the first picture of each line by its landmarks, out of the others."""
         real, driver = pictures[:, 0], drawn[:, 0]
-        made = self.networks["generator"](driver, pictures[:, 1:], drawn[:, 1:])
+        points = torch.from_numpy(self.points[rows]).to(self.device)
+        made = self.networks["generator"](driver, points[:, 0], pictures[:, 1:], drawn[:, 1:], points[:, 1:])
         discriminated = self.step >= self.settings.adversarial_after and bool(self.discriminated)
         extras, names, values = {}, self.direct, {}
         if discriminated:
@@ -90,7 +92,7 @@ class Trainer(BaseTrainer):
         components = transformer(pictures.flatten(0, 1), self.heads[rows].to(self.device))
         found = self.modules["transformer"].expression(components)
         apart = (found - wanted).square().mean((1, 2)) * told.to(found)
-        missed = apart.mean() / self.expressions.square().mean().clamp_min(1e-12).to(found)
+        missed = apart.mean() / self.expressed
         self.update("transformer", missed)
         return {"expression": missed}
 
@@ -104,6 +106,8 @@ class Trainer(BaseTrainer):
         """Rows: a target, its driver's landmarks, the truth, and what is made of them."""
         rows = self.faces.pairs(0, self.shown, self.settings.seed)
         pictures, drawn = self.faces.pictures(rows).to(self.device), self.drawn(rows)
-        made = self.averages["generator"](drawn[:, 0], pictures[:, 1:], drawn[:, 1:])
+        points = torch.from_numpy(self.points[rows]).to(self.device)
+        generator = self.averages["generator"]
+        made = generator(drawn[:, 0], points[:, 0], pictures[:, 1:], drawn[:, 1:], points[:, 1:])
         parts = (pictures[:, 1], drawn[:, 0], pictures[:, 0], made)
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])

@@ -13,7 +13,7 @@ from neural_render.methods.common.contours import Contours, followed
 from neural_render.methods.common.head_frame import HeadFrame
 from neural_render.methods.common.people import sources
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer, expressions_of
-from neural_render.methods.marionette.networks import AlignmentBlock, Generator, TargetEncoder
+from neural_render.methods.marionette.networks import AlignmentBlock, Generator, TargetEncoder, moved
 from neural_render.methods.marionette.settings import Settings
 from neural_render.methods.marionette.trainer import Trainer
 from neural_render.methods.weights import Weights
@@ -27,15 +27,15 @@ SMALL = dict(size=64, width=4, batch=2)
 def test_networks_are_the_papers():
     with torch.device("meta"):
         generator, pictures = Generator(256, 64), torch.empty(1, 4, 3, 256, 256)
-        driver = pictures[:, 0]
-        code, maps = generator.encode(pictures, pictures)
-        assert generator.driver(driver).shape == (1, 512, 16, 16) and code.shape == (1, 4, 512, 8, 8)
-        sizes = [(1, 512, 16, 16), (1, 256, 32, 32), (1, 128, 64, 64), (1, 64, 128, 128)]
-        assert [m.shape for m in maps] == sizes
+        driver, points = pictures[:, 0], torch.empty(1, 4, 5, 2)
+        known = generator.encode(pictures, pictures, points)
+        assert generator.driver(driver).shape == (1, 512, 16, 16) and known.code.shape == (1, 4, 512, 8, 8)
+        sizes = [(1, 4, 512, 16, 16), (1, 4, 256, 32, 32), (1, 4, 128, 64, 64), (1, 4, 64, 128, 128)]
+        assert [m.shape for m in known.maps] == sizes
         assert len(generator.blender) == 3 and generator.blender[0].to_query.out_features == 64
-        assert generator(driver, pictures, pictures).shape == (1, 3, 256, 256)
-        small = Generator(64, 16)
-        assert small(torch.empty(2, 3, 64, 64), *[torch.empty(2, 8, 3, 64, 64)] * 2).shape == (2, 3, 64, 64)
+        assert generator(driver, points[:, 0], pictures, pictures, points).shape == (1, 3, 256, 256)
+        small, pictures, points = Generator(64, 16), torch.empty(2, 8, 3, 64, 64), torch.empty(2, 8, 5, 2)
+        assert small(pictures[:, 0], points[:, 0], pictures, pictures, points).shape == (2, 3, 64, 64)
     with pytest.raises(ValueError, match="size: expected a power of two of at least 32, got 48"):
         Generator(48, 16)
 
@@ -50,8 +50,39 @@ def test_maps_are_moved_by_their_flows():
     for a, b in zip(still, moved):
         by = a.shape[-1] // 8
         torch.testing.assert_close(b[..., :-by], a[..., by:], atol=1e-5, rtol=0)
-    block, u = AlignmentBlock(4, 4, 6), torch.randn(1, 4, 8, 8)
-    assert block(u, u).shape == (1, 6, 16, 16)
+
+
+def test_pictures_are_brought_to_the_drivers_place_and_count_by_what_they_show():
+    torch.manual_seed(0)
+    block, u, maps = AlignmentBlock(4, 3, 6), torch.randn(1, 4, 8, 8), torch.randn(1, 2, 3, 8, 8)
+    flow = torch.zeros(1, 2, 2, 4, 4)
+    flow[:, 0, 0] = 0.25  # of the first a pixel further to the right
+    found = block(u, maps, flow)
+    assert found.features.shape == (1, 6, 16, 16) and found.flow.shape == (1, 2, 2, 8, 8)
+    assert (found.shares == 0.5).all()  # it begins as the mean
+    brought = moved(maps, found.flow)
+    torch.testing.assert_close(brought[:, 0, ..., :-1], maps[:, 0, ..., 1:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(brought[:, 1], maps[:, 1], atol=1e-5, rtol=0)
+    with torch.no_grad():
+        block.to_share[0].weight.zero_()
+        block.to_share[0].weight[0, 4] = 1.0  # of maps the first channel is what counts
+        block.to_share[2].weight[0, 0] = 1.0
+    shares = block(u, maps, flow).shares
+    torch.testing.assert_close(shares, torch.softmax((brought[:, :, :1] + block.to_share[0].bias[0]).relu(), 1))
+    torch.testing.assert_close(shares.sum(1), torch.ones(1, 1, 8, 8))
+
+
+def test_a_picture_comes_along_with_its_landmarks():
+    """Even without training: what shows through is the target's picture, moved as its landmarks are."""
+    torch.manual_seed(0)
+    generator = Generator(64, 4).eval()
+    with torch.no_grad():
+        generator.to_picture.bias[3] = 20.0  # nothing is painted
+        target, drawn, points = torch.randn(1, 1, 3, 64, 64), torch.zeros(1, 1, 3, 64, 64), torch.rand(1, 1, 9, 2) - 0.5
+        still = generator(drawn[:, 0], points[:, 0], target, drawn, points)
+        shifted = generator(drawn[:, 0], points[:, 0] + torch.tensor([0.25, 0.0]), target, drawn, points)
+    torch.testing.assert_close(still, target[:, 0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(shifted[..., 8:], target[:, 0, ..., :-8], atol=1e-3, rtol=0)
 
 
 def test_a_head_is_mean_identity_and_expression():
@@ -123,9 +154,9 @@ def test_a_pictures_own_colours_come_through():
     torch.manual_seed(0)
     generator = Generator(64, 4).eval()
     driver, drawn = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 3, 64, 64)
-    dark = torch.rand(1, 1, 3, 64, 64) - 1
+    dark, points = torch.rand(1, 1, 3, 64, 64) - 1, torch.rand(1, 1, 9, 2)
     with torch.no_grad():
-        made = [generator(driver, target, drawn) for target in (dark, dark + 1)]
+        made = [generator(driver, points[:, 0], target, drawn, points) for target in (dark, dark + 1)]
     assert (made[1] - made[0]).mean((2, 3)).abs().max() > 3e-3  # normalised before the colours 1e-4 to 1e-3
 
 
