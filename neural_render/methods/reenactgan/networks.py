@@ -15,11 +15,14 @@ from neural_render.networks import (
     RefinementUNet,
     ResNetGenerator,
     StackedHourglass,
+    identity_grid,
     make_norm,
 )
 
 REACH = 0.05  # of half a crop, by which an output of 1 moves a point: a step of Adam's is not to move it further
 NEAR = 0.06  # of half a crop, in which points lead what is around them
+FAINT = 0.1  # what is less of a boundary isn't a line
+THIN = 1e-4  # added to a line's variances
 
 
 class BoundaryEncoder(nn.Module):
@@ -36,22 +39,58 @@ class BoundaryEncoder(nn.Module):
         return self(pictures)[-1].clamp(0, 1)
 
 
+def moments(maps: Tensor) -> Tensor:
+    """(N, 8 K) of maps (N, K, H, H): where each line's middle is, how far it reaches, how it leans and bends.
+
+    Of what is brighter than ``FAINT``, squared: the mean place, the deviations, the covariance over each of these, and
+    the third moments that a curve has across its length, over the variances.
+    """
+    weight = (maps.float() - FAINT).clamp_min(0).square()
+    x, y = identity_grid(*maps.shape[-2:], device=maps.device).unbind(-1)
+    mean = lambda t: (weight * t).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)  # noqa: E731
+    middle_x, middle_y = mean(x), mean(y)
+    u, v = x - middle_x[..., None, None], y - middle_y[..., None, None]
+    xx, yy, xy = mean(u * u) + THIN, mean(v * v) + THIN, mean(u * v)
+    wide, high = xx.sqrt(), yy.sqrt()
+    told = [middle_x, middle_y, wide, high, xy / wide, xy / high, mean(u * u * v) / xx, mean(v * v * u) / yy]
+    return torch.cat(told, 1)
+
+
 class Aligner(nn.Module):
-    """Boundaries to the points (N, P, 2) that their lines go through, in the crop; it begins at ``mean`` (P, 2)."""
+    """Boundaries to the points (N, P, 2) that their lines go through, in the crop.
+
+    A linear map of the lines' moments, which is the least squares of drawn lines once ``begin`` has made it that; and
+    a network of the maps beside it, which begins at nothing.
+    """
 
     def __init__(self, lines: int, points: int, side: int, width: int = 16) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(points, 2))
+        self.register_buffer("straight", torch.zeros(8 * lines + 1, 2 * points))
+        self.register_buffer("middle", torch.zeros(8 * lines))
+        self.register_buffer("spread", torch.ones(8 * lines))
         layers: list[nn.Module] = []
         widths = [lines, width, 2 * width, 4 * width, 8 * width]
         for a, b in zip(widths[:-1], widths[1:]):
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), make_norm("group", b), nn.ReLU(inplace=True)]
         features = 8 * width * (side // 16) ** 2
-        layers += [nn.Flatten(), nn.Linear(features, 128), nn.ReLU(inplace=True), nn.Linear(128, 2 * points)]
+        layers += [nn.Flatten(), nn.Linear(features, 128), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
+        self.bent = nn.Linear(128 + 8 * lines, 2 * points)
+        for parameter in self.bent.parameters():
+            nn.init.zeros_(parameter)
+
+    @torch.no_grad()
+    def begin(self, maps: Tensor, points: Tensor) -> None:
+        """Least squares of lines drawn through points (N, P, 2)."""
+        told = moments(maps)
+        self.middle.copy_(told.mean(0))
+        self.spread.copy_(told.std(0).clamp_min(1e-3))
+        self.straight.copy_(linear_map(told.double(), points.flatten(1).double()))
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.mean + REACH * self.body(maps).float().unflatten(1, (-1, 2))
+        told = moments(maps)
+        bent = self.bent(torch.cat([self.body(maps).float(), (told - self.middle) / self.spread], 1))
+        return (applied(self.straight, told) + REACH * bent.float()).unflatten(1, (-1, 2))
 
 
 class Moved(NamedTuple):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural_render.corpus import Faces
+from neural_render.corpus.gathering import spread
 from neural_render.losses.adversarial import adversarial
 from neural_render.methods.common.contours import Contours
 from neural_render.methods.common.partners import partners
@@ -22,12 +23,26 @@ from neural_render.methods.reenactgan.settings import Settings
 from neural_render.training import BaseTrainer
 
 ON_LINES = 20.0  # how much more a line's pixel counts than the many beside them
+SHAPED = 2.0  # how much the shape of moved points counts beside their places
+DRAWN = 1024  # faces, at most, from whose lines the aligner begins
 BANK = 2048  # landmarks of the corpus that a person's training gets, at most
 
 
 def missed(maps: Tensor, real: Tensor) -> Tensor:
     """(N,): the mean squared difference of boundaries, in which lines count more than what is beside them."""
     return ((maps - real).square() * (1 + ON_LINES * real)).mean((1, 2, 3))
+
+
+def apart(found: Tensor, wanted: Tensor) -> Tensor:
+    """(N,): mean absolute differences of points (N, P, 2), and `SHAPED` times those of the shapes alone.
+
+    Shapes are compared once each face is moved, turned and scaled onto the wanted one, by least squares: where in the
+    crop somebody else would be isn't to be known, and is most of what is missed.
+    """
+    a, b = (torch.view_as_complex((p - p.mean(1, keepdim=True)).contiguous()) for p in (found, wanted))
+    turn = (a.conj() * b).sum(1, keepdim=True) / a.abs().square().sum(1, keepdim=True).clamp_min(1e-9)
+    shape = torch.view_as_real(turn * a - b).abs()
+    return (found - wanted).abs().mean((1, 2)) + SHAPED * shape.mean((1, 2))
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,8 @@ class CorpusTrainer(TransformerTrainer):
         with self.random(-1):
             encoder, aligner = BoundaryEncoder(lines, s.size, s.side, s.width), Aligner(lines, points, s.side)
         self.add("encoder", encoder, self._adam(s.encoder_rate, 0.9, weight_decay=1e-5))
-        aligner.mean.copy_(self.landmarks.mean(0))
+        some = self.landmarks[spread(len(faces), DRAWN)]
+        aligner.begin(self.boundaries.drawn(some), some)
         self.aligner = self.add("aligner", aligner, self._adam(s.encoder_rate, 0.9))
         self._begin()
 
@@ -152,7 +168,7 @@ class CorpusTrainer(TransformerTrainer):
         given, wanted, resting = self.landmarks[others], self.landmarks[rows], self.resting[faces.person[rows]]
         found = self.networks["transformer"].moved(given.to(self.device), resting.to(self.device))
         known = torch.from_numpy(paired).to(found)
-        values = {"moved": ((found - wanted.to(self.device)).abs().mean((1, 2)) * known).mean()}
+        values = {"moved": (apart(found, wanted.to(self.device)) * known).mean()}
         self.update("transformer", s.points * values["moved"])
         return values
 
@@ -176,7 +192,7 @@ class CorpusTrainer(TransformerTrainer):
     def weights(self) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         """Of the weights file: the networks, and landmarks of the corpus, from which a person's training learns."""
         s, faces = self.settings, self.faces
-        chosen = np.unique(np.linspace(0, len(faces) - 1, min(BANK, len(faces))).round().astype(int))
+        chosen = spread(len(faces), BANK)
         people = np.unique(faces.person[chosen], return_inverse=True)[1]
         parts = {n: self.modules[n] for n in ("encoder", "aligner", "judge")} | self.averages
         tensors = {f"{n}.{k}": v for n, part in parts.items() for k, v in part.state_dict().items()}

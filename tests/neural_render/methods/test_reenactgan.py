@@ -12,8 +12,9 @@ from foundation.errors import PortraitError
 from neural_render.methods.base import METHODS
 from neural_render.methods.common.contours import Contours
 from neural_render.methods.reenactgan.boundaries import Boundaries, components, jittered
-from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Judge, Transformer
+from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Judge, Transformer, moments
 from neural_render.methods.reenactgan.settings import Settings
+from neural_render.methods.reenactgan.trainer import apart
 from tests.neural_render.methods.landmarked import clip_of, people, points_of
 
 SMALL = dict(size=64, width=4, batch=2)
@@ -61,6 +62,42 @@ def test_a_transformer_that_knows_pairs_carries_lines_to_the_others_points():
     made, points = network(maps, given[:4], maps, resting[:4])
     assert (points - wanted[:4]).abs().max() < 0.01
     assert (made - true).abs().mean() < 0.3 * (maps - true).abs().mean()
+
+
+def test_moments_are_those_of_a_line():
+    """Of a line of four pixels on a row, and of its transpose."""
+    maps = torch.zeros(1, 2, 32, 32)
+    maps[0, 0, 8, 20:24] = 0.6
+    maps[0, 1] = maps[0, 0].T
+    x, y, wide, high, leans_x, leans_y, bends_y, bends_x = moments(maps).view(8, 2)
+    pixel = 2 / 32
+    across, down = 12 / 32 * 2 - 1 + 10 * pixel, 8.5 * pixel - 1
+    torch.testing.assert_close(torch.stack([x, y]), torch.tensor([[across, down], [down, across]]))
+    reach = (1.25 * pixel**2 + 1e-4) ** 0.5  # the variance of four pixels in a row
+    torch.testing.assert_close(torch.stack([wide, high]), torch.tensor([[reach, 0.01], [0.01, reach]]))
+    for none in (leans_x, leans_y, bends_x, bends_y):
+        assert none.abs().max() < 1e-5
+
+
+def test_an_aligner_begins_at_the_points_that_lines_go_through():
+    g = torch.Generator().manual_seed(0)
+    contours, boundaries = Contours.of("ibug68"), Boundaries(Contours.of("ibug68"), 32)
+    face = torch.from_numpy(contours.pick(points_of(1, 0, 1) / 32 - 1)).float()
+    turned = jittered(face.expand(400, -1, -1), Settings(), np.random.default_rng(0))
+    points = turned + 0.02 * torch.randn(turned.shape, generator=g).cumsum(1) / 4
+    aligner, maps = Aligner(len(contours.lines), len(contours.points), 32, 4), boundaries.drawn(points)
+    aligner.begin(maps[:300], points[:300])
+    with torch.no_grad():
+        missed = (aligner(maps[300:]) - points[300:]).norm(dim=-1).mean()
+    assert missed < 0.15 * (points[300:] - points.mean(0)).norm(dim=-1).mean()
+
+
+def test_points_are_apart_by_place_and_by_shape():
+    points = torch.rand(2, 9, 2) - 0.5
+    moved = 1.1 * points @ torch.tensor([[0.8, 0.6], [-0.6, 0.8]]) + 0.2
+    torch.testing.assert_close(apart(moved, points), (moved - points).abs().mean((1, 2)))
+    bent = points + torch.tensor([0.1, -0.1]).repeat(9)[:9, None]
+    assert (apart(bent, points) > 1.5 * (bent - points).abs().mean((1, 2))).all()
 
 
 def test_a_judge_sees_edges_alone():
