@@ -36,6 +36,7 @@ class Reenactment:
     timings: Mapping[str, float]  # seconds by stage
     trained: object = None  # `portrait.services.training.Trained`
     choice: object = None  # `portrait.services.choosing.Choice`
+    notes: tuple[str, ...] = ()  # what else there is to know of the result
 
 
 def write_report(path: Path, facts: Reenactment, driver: Callable[[], Iterator[np.ndarray]], model) -> Path:
@@ -47,6 +48,7 @@ def write_report(path: Path, facts: Reenactment, driver: Callable[[], Iterator[n
     pairs = "Above the driver, below the result, at the same times."
     result = "<h2>Result</h2>" + figure(result_sheet(driver(), facts.result_video, facts.mixed), pairs)
     result += _choice(facts.choice) if facts.choice is not None else ""
+    result += "".join(f"<p class=warn>{escape(note)}</p>" for note in facts.notes)
     if facts.mixed is None:
         sections += [result]
     else:

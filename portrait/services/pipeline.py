@@ -192,7 +192,7 @@ def reenact(
     if options.page is not None:
         facts = Reenactment(
             output.stem, target, output, played, clip.track if tracks else None, mixed, job.clock.seconds, trained,
-            choice,
+            choice, tuple(method.notes()),
         )  # fmt: skip
         write_report(options.page, facts, shown, setup.face_model())
     return Reenacted(output, options.comparison, options.page, job.clock.seconds, trained, tuple(job.notes))

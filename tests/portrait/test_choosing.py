@@ -82,10 +82,16 @@ def test_they_are_held_against_the_real_frames(whole):
 
 def test_the_demo_shows_what_is_better_than_the_network(whole, clip, track, tmp_path):
     shutil.copytree(track, tmp_path / "work" / "target.track")
+    wide = whole.track.parameters.expression.clone()
+    wide[5:, whole.model.expression_index("jawOpen")] = 1.0
+    opened = replace(whole.track, parameters=whole.track.parameters.replace(expression=wide))
+    opened.save(tmp_path / "wide.track")
     options = pipeline.ReenactOptions(method=MethodOptions(values={"size": 64, "width": 4, "steps": 2}))
-    done = pipeline.demo(tmp_path, source=track, target=clip, minutes=1, options=options)
+    done = pipeline.demo(tmp_path, source=tmp_path / "wide.track", target=clip, minutes=1, options=options)
     label = read_comment(VideoReader(done.video).metadata)
     assert label["method"] == "face2face" and "weights" not in label
     assert done.trained.summary.frames == 6 and VideoReader(done.comparison).frame_count == 8
     said = "the result is Face2Face's, not Deep Video Portraits's: on 2 frames"
-    assert any(note.startswith(said) for note in done.notes) and said[1:] in unescape(done.page.read_text())
+    page = unescape(done.page.read_text())
+    assert any(note.startswith(said) for note in done.notes) and said[1:] in page
+    assert "in 3 of 8 frames; its inside is drawn there, not retrieved: 5-7" in page
