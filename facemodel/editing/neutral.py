@@ -14,8 +14,8 @@ from facemodel.gaze import EYE_LOOK_NAMES
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
-AT_REST = {"jawOpen": 0.15}
-"""Activations up to which a neutral frame tells who somebody is."""
+AJAR = 0.15
+"""Of jawOpen, up to which a neutral frame's mouth is somebody's at rest."""
 
 
 def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role: str = "track") -> int:
@@ -77,10 +77,12 @@ def _neighbours(track: Track, frame: int, reach: int) -> list[int]:
 
 def resting(neutral: Tensor, model: FaceModel) -> Tensor:
     """A neutral expression (E,) less what nobody has at rest: in a clip whose mouth never closes, that's acted."""
+    jaw = model.arkit.get("jawOpen")
+    if jaw is None or neutral[jaw] <= AJAR:
+        return neutral
+    mouth = [k for name, k in model.arkit.items() if name.startswith(("mouth", "jaw"))]
     expression = neutral.clone()
-    for name, most in AT_REST.items():
-        if name in model.arkit:
-            expression[model.arkit[name]].clamp_(max=most)
+    expression[mouth] *= AJAR / neutral[jaw]
     return expression
 
 
