@@ -69,6 +69,7 @@ class SharedResult:
     unexplained: float  # colour error of the samples without their own albedo, of 1; `ColourTrust.explained` have less
     trusted: bool  # the colours were
     masked: bool  # and only those that seem to be of skin
+    parallax: float  # 0 to 1: how far the pictures tell of the shape from many sides
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,20 @@ class _KeyFrames:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
 
     def _with_parallax(self, x: _Solution) -> TermWeights:
-        """The usual weights, with fewer landmarks where separate pictures show the head from many sides.
+        """The usual weights, with fewer landmarks where separate pictures show the head from many sides."""
+        w = self.weights
+        least = min(w.landmarks, self._joint.parallax_landmarks)
+        return replace(w, landmarks=w.landmarks + self._parallax(x) * (least - w.landmarks))
+
+    def _parallax(self, x: _Solution) -> float:
+        """0 to 1: how far separate pictures show the head from many sides.
 
         Along a clip colours err alike, by its light, gloss and compression, so that what frames disagree about is less.
         """
-        w, j = self.weights, self._joint
-        least = min(w.landmarks, j.parallax_landmarks)
-        share = 1 / (1 + (directions_spread(x.state) / j.parallax) ** 4)  # steep: a head that nods tells no depth
-        return w if self.few or self.ordered else replace(w, landmarks=least + share * (w.landmarks - least))
+        if self.few or self.ordered:
+            return 0.0
+        share = (directions_spread(x.state) / self._joint.parallax) ** 4  # steep: a head that nods tells no depth
+        return share / (1 + share)
 
     def _placed(self) -> _Solution:
         """By landmarks alone."""
@@ -238,7 +245,7 @@ class _KeyFrames:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, self.seen))
         stds, at = spread(x.matrix, x.held), self.fitter.layout.slices
         stds = {n: stds[at[n]] for n in ("identity", "reflectance", "log_focal")}
-        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None)
+        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None, self._parallax(x))
 
     def _unexplained(self, x: _Solution) -> float:
         """Colour error of the visible samples without their own albedo, of 1: that share of them has less."""
