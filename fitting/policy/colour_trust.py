@@ -61,7 +61,7 @@ def terms_at(settings: Settings, trust: float, few: bool = False, parallax: floa
 
     ``few``: there are hardly more pictures than one. Their identity is as people are rather than as landmarks say, and
     each frame then lies on its picture by weights of its own. ``parallax``: 0 to 1, how far separate pictures from
-    many sides tell of a shape (`fitting.tracking.shared`): so far a key frame keeps to the weights that found it.
+    many sides tell of a shape (`fitting.tracking.shared`): so far each keeps to the weights that found it.
     """
     to, gaze = settings.trust, settings.gaze
 
@@ -75,14 +75,12 @@ def terms_at(settings: Settings, trust: float, few: bool = False, parallax: floa
             w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
         )
 
-    def still() -> TermWeights:
-        if trust or not (few or parallax):
-            return weights(settings.weights)
-        return settings.joint.few_still if few else _towards(settings.weights, settings.joint.parallax_still, parallax)
-
+    usual = settings.weights
+    if not (trust or few):
+        usual = _towards(usual, settings.joint.parallax_frame, parallax)
     return FrameTerms(
-        still=still(),
-        moving=weights(settings.weights, to.moving),
+        still=settings.joint.few_still if few and not trust else weights(usual),
+        moving=weights(usual, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),
         gaze=between(gaze.std, gaze.trusting_std),

@@ -231,9 +231,9 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     assert alone.still == s.joint.few_still and alone.moving == s.weights
     assert terms_at(s, 1.0, few=True) == trusting
     half, sides = (terms_at(s, 0.0, parallax=share) for share in (0.5, 1.0))
-    assert sides.still == s.joint.parallax_still and replace(sides, still=usual.still) == usual
-    assert half.still.landmarks == pytest.approx((s.weights.landmarks + s.joint.parallax_still.landmarks) / 2)
-    assert half.still.colour == pytest.approx((s.weights.colour + s.joint.parallax_still.colour) / 2)
+    assert sides.still == sides.moving == s.joint.parallax_frame and sides.joint == usual.joint
+    assert half.still.landmarks == pytest.approx((s.weights.landmarks + s.joint.parallax_frame.landmarks) / 2)
+    assert half.still.colour == pytest.approx((s.weights.colour + s.joint.parallax_frame.colour) / 2)
     assert terms_at(s, 1.0, parallax=1.0) == trusting
 
 
@@ -287,7 +287,7 @@ def test_photographs_from_many_sides_stay_where_they_were_solved_together(model,
     off = np.random.default_rng(0).normal(0, 2, points[0].shape)
     detector = KnownLandmarks([p + off for p in points])
     sides = replace(FAST, trust=NOT_TRUSTING.trust, joint=JointSchedule(parallax=0.01))
-    alone = replace(sides, joint=replace(sides.joint, parallax_still=sides.weights))
+    alone = replace(sides, joint=replace(sides.joint, parallax_frame=sides.weights))
     found = []
     for settings in (sides, alone):
         track = fitting.fit_images(pictures[every], model=model, detector=detector, settings=settings)
