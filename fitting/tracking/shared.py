@@ -119,6 +119,8 @@ class _KeyFrames:
         self._joint = j
         self.side = float(seen.side.median())
         self.levels = list(zip(*s.worthwhile(s.joint_levels, s.joint_steps, self.side)))
+        # Small pictures hold fewer measurements than there are samples.
+        self.colour_share = min(1.0, self.side / j.full_side)
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
         self.few = len(seen) <= j.few
         self.landmark_share = min(1.0, self.side / j.landmark_side) ** 2 if self.few else 1.0
@@ -226,8 +228,7 @@ class _KeyFrames:
             share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
             terms = terms_at(fitter.settings, share)
             weights = self._sized(terms.joint) if trusted else self._with_parallax(x)
-            # Small pictures hold fewer measurements than there are samples.
-            weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
+            weights = replace(weights, colour=weights.colour * self.colour_share)
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
             x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, j.fine_damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
@@ -245,7 +246,8 @@ class _KeyFrames:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, self.seen))
         stds, at = spread(x.matrix, x.held), self.fitter.layout.slices
         stds = {n: stds[at[n]] for n in ("identity", "reflectance", "log_focal")}
-        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None, self._parallax(x))
+        parallax = self._parallax(x) * self.colour_share
+        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None, parallax)
 
     def _unexplained(self, x: _Solution) -> float:
         """Colour error of the visible samples without their own albedo, of 1: that share of them has less."""
