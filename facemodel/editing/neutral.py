@@ -14,6 +14,9 @@ from facemodel.gaze import EYE_LOOK_NAMES
 from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 
+AJAR = 0.15
+"""Of jawOpen, up to which a neutral frame's mouth is somebody's at rest."""
+
 
 def neutral_frame(track: Track, model: FaceModel, frame: int | None = None, role: str = "track") -> int:
     """The tracked frame with the least expression (`activity`), or ``frame`` checked.
@@ -72,14 +75,26 @@ def _neighbours(track: Track, frame: int, reach: int) -> list[int]:
     return sorted(frames)
 
 
+def resting(neutral: Tensor, model: FaceModel) -> Tensor:
+    """A neutral expression (E,) less what nobody has at rest: in a clip whose mouth never closes, that's acted."""
+    jaw = model.arkit.get("jawOpen")
+    if jaw is None or neutral[jaw] <= AJAR:
+        return neutral
+    mouth = [k for name, k in model.arkit.items() if name.startswith(("mouth", "jaw"))]
+    expression = neutral.clone()
+    expression[mouth] *= AJAR / neutral[jaw]
+    return expression
+
+
 def relative_expression(
     expression: Tensor, of_source: Tensor, of_target: Tensor, model: FaceModel, most_gain: float = 1.5
 ) -> Tensor:
     """of_target + expression - of_source within the model's bounds, with the lids' way to closed kept whole.
 
     expression: (F, E); of_source, of_target: (E,) neutral ones. eyeBlink above the source's neutral is scaled so
-    that 1 stays 1, by at most ``most_gain``.
+    that 1 stays 1, by at most ``most_gain``. Of the neutral ones `resting` counts.
     """
+    of_source, of_target = (resting(of_one, model) for of_one in (of_source, of_target))
     change = expression - of_source
     gain = torch.ones_like(of_source)
     for name, k in model.arkit.items():

@@ -264,6 +264,6 @@ def demo(
         setup=Setup(model, device, rasterizer),
     )  # fmt: skip
     say(f"\nDone in {(time.perf_counter() - began) / 60:.1f} minutes. Look at:")
-    for path, what in ((done.video, "the new video"), (done.comparison, "driver | target | maps | Face2Face | result"),
+    for path, what in ((done.video, "the new video"), (done.comparison, "driver | target | in between | result"),
                        (done.page, "curves, overlays, timings, warnings")):  # fmt: skip
         say(f"  {path}   {what}")

@@ -35,6 +35,8 @@ class Reenactment:
     mixed: Track | None
     timings: Mapping[str, float]  # seconds by stage
     trained: object = None  # `portrait.services.training.Trained`
+    choice: object = None  # `portrait.services.choosing.Choice`
+    notes: tuple[str, ...] = ()  # what else there is to know of the result
 
 
 def write_report(path: Path, facts: Reenactment, driver: Callable[[], Iterator[np.ndarray]], model) -> Path:
@@ -45,6 +47,8 @@ def write_report(path: Path, facts: Reenactment, driver: Callable[[], Iterator[n
     ]
     pairs = "Above the driver, below the result, at the same times."
     result = "<h2>Result</h2>" + figure(result_sheet(driver(), facts.result_video, facts.mixed), pairs)
+    result += _choice(facts.choice) if facts.choice is not None else ""
+    result += "".join(f"<p class=warn>{escape(note)}</p>" for note in facts.notes)
     if facts.mixed is None:
         sections += [result]
     else:
@@ -169,6 +173,17 @@ def _pose(track: Track) -> str:
     eyes = {"left eye yaw": gaze[:, 0, 0], "left eye pitch": gaze[:, 0, 1], "right eye yaw": gaze[:, 1, 0],
             "right eye pitch": gaze[:, 1, 1]}  # fmt: skip
     return line_plot(times, rotation, unit="degrees", gaps=gaps) + line_plot(times, eyes, unit="degrees", gaps=gaps)
+
+
+def _choice(choice) -> str:
+    """Why the result is whose it is."""
+    rows = "".join(
+        f"<tr><td>{escape(one.name)}<td>{one.ssim:.3f}<td>{one.sharpness:.2f}"
+        for one in (choice.trained, choice.untrained)
+    )
+    line = escape(choice.line())
+    head = "<tr><th>frames that neither had seen<th>SSIM of the face<th>its sharpness, of the real frames'"
+    return f"<p>{line[0].upper()}{line[1:]}.</p><table>{head}{rows}</table>"
 
 
 def _timings(facts: Reenactment) -> str:

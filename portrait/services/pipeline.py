@@ -26,6 +26,7 @@ from portrait.pictures import as_bytes
 from portrait.reports.comparison import comparison_frames
 from portrait.reports.reenactment import Reenactment, write_report
 from portrait.services.checks import check_number, check_page, check_video_output
+from portrait.services.choosing import UNTRAINED, Choice, comparable, compare, first_part, short_title
 from portrait.services.editing import Mixed, MixOptions
 from portrait.services.events import Begun, Finished, Notes
 from portrait.services.fitting import FitOptions, fit_clip, work_folder
@@ -67,6 +68,7 @@ class ReenactOptions:
     sound: str | Path | None = "source"  # see `portrait.services.synthesis.sound_file`
     comparison: Path | None = None  # a video beside the result: driver | target | ... | result
     page: Path | None = None  # a report in one file of HTML
+    better: bool = False  # Face2Face in the trained method's place, where it's nearer to frames that neither has seen
 
     def check(self) -> None:
         """Raises PortraitError for what can't be."""
@@ -164,9 +166,13 @@ def reenact(
     else:
         driver = clip_of(Footage(of_source), job.work, setup=setup, fit=options.fit, report=report, frames=driving)
         audio = sound_of_pictures(options.sound, target, of_source, job.notes)
-    trained, weights = job.train(method, clip, target) if trains else (None, options.weights)
+    known = first_part(clip) if options.better and trains and comparable(method, setup.face_model()) else None
+    trained, weights = job.train(method, known or clip, target) if trains else (None, options.weights)
     loaded = None if weights is None else method.load(weights, setup.face_model())
     job.begin("synthesizing")
+    choice, beaten = (None, None) if known is None else job.compare(method, loaded, known, clip)
+    if beaten is not None:
+        method, loaded, weights = find(UNTRAINED), None, None
     note = {"target": {"file": target.name, "sha256": frames.source["sha256"]}, "method": method.name}
     note |= {"track": track_facts(job.work / "mixed.track", mixed)} if mixed is not None else {}
     note |= {} if weights is None else {"weights": weights_facts(weights, loaded.header)}
@@ -181,13 +187,13 @@ def reenact(
     shown = partial(driver_frames, of_source, played, setup.face_model())
     if options.comparison is not None:
         with job.clock.of("comparison"):
-            panels = method.panels(loaded, clip, driver, (f for _, _, f in VideoReader(output)), panel_height(clip))
-            panels = beside_untrained(method, panels, clip, driver)
+            panels = panels_of(method, loaded, clip, driver, output, beaten, setup.device)
             write_comparison(options.comparison, shown(), clip, driver, output, panels, report)
     if options.page is not None:
         facts = Reenactment(
-            output.stem, target, output, played, clip.track if tracks else None, mixed, job.clock.seconds, trained
-        )
+            output.stem, target, output, played, clip.track if tracks else None, mixed, job.clock.seconds, trained,
+            choice, tuple(method.notes()),
+        )  # fmt: skip
         write_report(options.page, facts, shown, setup.face_model())
     return Reenacted(output, options.comparison, options.page, job.clock.seconds, trained, tuple(job.notes))
 
@@ -278,11 +284,19 @@ class _Job:
         self.begin("training on the target", f"{options.minutes:.3g} minutes in all")
         fitted = self.work / "target.track" / "track.safetensors"
         digest = (file_hash(fitted) if fitted.is_file() else clip.frames.source["sha256"])[:8]
-        weights = self.work / f"{method.name}{options_name(options)}-{digest}.safetensors"
+        part = f"-{clip.count}" if self.options.better else ""  # frames, where some are kept out
+        weights = self.work / f"{method.name}{options_name(options)}-{digest}{part}.safetensors"
         with self.clock.of("train"):
             trained = train_on(method, [clip], weights, options, report=self.report)
         self.finished(trained)
         return trained, weights
+
+    def compare(self, method: Method, weights, known: Clip, clip: Clip) -> tuple[Choice, tuple[Method, object] | None]:
+        """A trained method beside Face2Face; and the method with its weights, where that's beaten."""
+        with self.clock.of("compare"):
+            choice = compare(method, weights, find(UNTRAINED), known, clip, self.setup.device, self.report)
+        self.notes.add(choice.line())
+        return choice, None if choice.first else (method, weights)
 
     def sound(self, mixed: Track, played: Track, source: Path | None, of_source: Path | None, target: Path):
         """The file whose sound goes with the result; of a driving track its clip's, where that is at hand."""
@@ -312,9 +326,9 @@ def demo(
     setup: Setup = Setup(),
     report: Report = ignore,
 ) -> Reenacted:
-    """The main job into one folder. minutes: of training; None fits it into ``DEMO_MINUTES``.
+    """The main job into one folder: the network's result, or Face2Face's where that is nearer to unseen frames.
 
-    target: None is a clip that is installed.
+    minutes: of training; None fits it into ``DEMO_MINUTES``. target: None is a clip that is installed.
     """
     check_number("minutes", minutes, 0, LONGEST, above=True)
     if output.is_file():
@@ -322,7 +336,7 @@ def demo(
     values = {**options.method.values, **({} if minutes is None else {"minutes": minutes})}
     options = replace(
         options, method=replace(options.method, values=values), comparison=output / "comparison.mp4",
-        total_minutes=DEMO_MINUTES if minutes is None else None, page=output / "report.html",
+        total_minutes=DEMO_MINUTES if minutes is None else None, page=output / "report.html", better=True,
     )  # fmt: skip
     return reenact(
         source, target or carphone(), output / "result.mp4", options, work=output / "work", setup=setup, report=report
@@ -350,17 +364,23 @@ def driver_frames(video: Path | None, track: Track | None, model) -> Iterator[np
         yield from as_bytes(drawn["diffuse"] + 0.13 * (1 - drawn["mask"]))
 
 
-def beside_untrained(
-    method: Method, panels: Iterator[Mapping[str, np.ndarray]], target: Clip, driver: Clip
+def panels_of(
+    method: Method,
+    weights,
+    target: Clip,
+    driver: Clip,
+    result: Path,
+    beaten: tuple[Method, object] | None,
+    device: str,
 ) -> Iterator[Mapping[str, np.ndarray]]:
-    """A trained method's panels, and what Face2Face makes of the same without training, where it can."""
-    if method.training is None or not (method.target.track and method.driver.track):
+    """A method's panels, and what another one makes of the same: the ``beaten`` one with its weights, or Face2Face."""
+    shown = (frame for _, _, frame in VideoReader(result))
+    panels = method.panels(weights, target, driver, shown, panel_height(target))
+    if beaten is None and not comparable(method, target.model):
         return panels
-    try:
-        made = find("face2face").animate(None, target, driver)
-    except PortraitError:  # as of a face model without an atlas
-        return panels
-    return ({**shown, "Face2Face": picture} for shown, picture in zip(panels, made))
+    other, known = beaten or (find(UNTRAINED), None)
+    made = other.animate(known, target, driver, device=device)
+    return ({**panel, short_title(other): picture} for panel, picture in zip(panels, made))
 
 
 def write_comparison(

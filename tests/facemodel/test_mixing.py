@@ -54,6 +54,14 @@ def test_expression_is_relative_to_neutral_frames():
     assert torch.allclose(column(plain, "mouthFrownLeft"), torch.tensor(0.3))
 
 
+def test_a_mouth_that_is_open_in_all_of_a_clip_closes():
+    source = with_expression(make_track(MODEL, 3, seed=1), jawOpen=[0.05, 0.05, 0.3])
+    target = with_expression(make_track(MODEL, 3, seed=2), jawOpen=0.7)
+    assert torch.allclose(column(mix(source, target, MODEL), "jawOpen"), torch.tensor([0.15, 0.15, 0.4]), atol=1e-6)
+    assert torch.allclose(column(mix(target, source, MODEL), "jawOpen"), torch.tensor(0.6), atol=1e-6)
+    assert torch.allclose(column(mix(target, target, MODEL), "jawOpen"), torch.tensor(0.7), atol=1e-6)
+
+
 def test_eyes_that_close_close():
     of_source, of_target = torch.zeros(52), torch.zeros(52)
     blink = NAMES.index("eyeBlinkLeft")

@@ -40,6 +40,13 @@ def spread_poses(rotation: Tensor, frames: np.ndarray, count: int) -> np.ndarray
     return np.sort(frames[chosen])
 
 
+def unhidden(track: Track) -> np.ndarray:
+    """Numbers of the tracked frames in which nothing is before a part of the face; of all tracked, if that's none."""
+    hidden = [track.hidden(part) for part in track.visibility]
+    free = track.tracked & ~torch.stack(hidden).any(0) if hidden else track.tracked
+    return torch.nonzero(free if free.any() else track.tracked).flatten().numpy()
+
+
 def person_texture(
     model: FaceModel, clip: Clip, size: int, count: int, report: Report = ignore
 ) -> tuple[Tensor, np.ndarray]:
@@ -49,8 +56,7 @@ def person_texture(
     around it, as a difference from the fitted reflectance.
     """
     parameters = clip.track.parameters.expanded()
-    tracked = torch.nonzero(clip.track.tracked).flatten().numpy()
-    chosen = spread_poses(parameters.rotation, tracked, count)
+    chosen = spread_poses(parameters.rotation, unhidden(clip.track), count)
     merger, wanted, seen = TextureMerger(size), set(chosen.tolist()), []
     last = int(chosen[-1])
     for index, _time, rgb in counted(clip.frames, report, "texture", last + 1):

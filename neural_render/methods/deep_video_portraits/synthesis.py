@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import repeat
 
 import numpy as np
@@ -100,7 +101,9 @@ def synthesize(
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
     network, sharp = inference_network(weights, device), repeat(None)
     if weights.own is not None and header.crop.side > COARSER * header.size:
-        target, driver = Clip.of_track(weights.own, frames, model), Clip.of_track(track, None, model)
+        known = [min(k, len(weights.own) - 1) for k in order]  # they may be of a part of the clip
+        asked = replace(track, facts={**track.facts, "target_frames": known})
+        target, driver = Clip.of_track(weights.own, frames, model), Clip.of_track(asked, None, model)
         sharp = Face2Face().animate(None, target, driver)
     cursor = FrameCursor(frames)
     return _composite(weights, track, order, cursor, sharp, network, model=model, device=device, batch=batch)

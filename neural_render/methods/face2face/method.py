@@ -61,7 +61,9 @@ class Live:
             self._states = [base, *parts]
             shares = [fade(state) for fade, state in zip(self._faders, self._states)]
             inside = [float(share[0]) for share in drawn(person, costs, tuple(np.array([s]) for s in parts))]
-            return self.painter(wanted, vertices, mine, shares[0], shares[1:], inside)
+            before = person.covered[:, person.frames[base - 1]]
+            shown_parts = [[] if hidden else share for share, hidden in zip(shares[1:], before)]
+            return self.painter(wanted, vertices, mine, shares[0], shown_parts, list(np.array(inside) * ~before))
 
 
 class Face2Face(Method):
@@ -118,7 +120,10 @@ class Face2Face(Method):
         self._notes = drawn_notes(planned)
         fade = person.policy.fade
         base = retrieval.blended(planned.base, person.frames, fade)
-        parts = [retrieval.blended(way, person.frames, fade) for way in planned.parts]
+        parts = [
+            [[] if hidden else shares for shares, hidden in zip(retrieval.blended(way, person.frames, fade), before)]
+            for way, before in zip(planned.parts, planned.covered)
+        ]
         painter, cursor = Painter(person), FrameCursor(target.frames)
         try:
             for k, own in enumerate(order):

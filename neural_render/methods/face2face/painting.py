@@ -33,7 +33,8 @@ class Painter:
         """(H, W, 3) uint8.
 
         wanted: as it is drawn, no leading dimensions. vertices: (V, 3) mm, model frame, of that. mine: what `OWN`
-        stands for. base, parts: where the frame and each part are from. drawn: as in `Plan`, a part.
+        stands for. base, parts: where the frame and each part are from; a part of no shares stays as it is. drawn: as
+        in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
         kept = lambda state: person.source(state - 1)  # noqa: E731

@@ -166,6 +166,14 @@ class Person:
         return np.cumsum(self.track.where(FrameStatus.CUT).cpu().numpy())
 
     @cached_property
+    def covered(self) -> np.ndarray:
+        """(P, F) bool: frames in which something is before a part: a hand, a mask, dark glasses."""
+        track, nothing = self.track, np.zeros(len(self.track), bool)
+        hidden = {name: track.hidden(name).cpu().numpy() for name in track.visibility}
+        parts = ([hidden[name] for name in part.seen if name in hidden] for part in self.policy.parts)
+        return np.stack([np.any([nothing, *of_part], 0) for of_part in parts])
+
+    @cached_property
     def jumps_beneath(self) -> np.ndarray:
         """(N + 1, N + 1) mm: of the frames underneath."""
         return retrieval.jumps_beneath(self.frames, self.policy.jump_beneath, self.policy.settled_beneath)
@@ -173,8 +181,8 @@ class Person:
     def costs(self, wanted: list[Shapes], own: list[Shapes]) -> Costs:
         """Of T frames with T of the clip underneath, a part each."""
         policy, parts, lacking = self.policy, [], []
-        for asked, beneath, known in zip(wanted, own, self.shapes):
-            others = retrieval.distance(asked, known, policy) + policy.foreign
+        for asked, beneath, known, covered in zip(wanted, own, self.shapes, self.covered[:, self.frames]):
+            others = retrieval.distance(asked, known, policy) + policy.foreign + policy.covered * covered
             parts.append(np.concatenate([retrieval.apart(asked, beneath, policy)[:, None], others], 1))
             openings = np.concatenate([beneath.opening[:, None], np.broadcast_to(known.opening, others.shape)], 1)
             lacking.append(asked.opening[:, None] - openings)

@@ -23,6 +23,7 @@ class Plan:
     base: np.ndarray
     parts: tuple[np.ndarray, ...]
     drawn: tuple[np.ndarray, ...]  # 0 to 1: how far the inside of each part is drawn, since no frame shows it
+    covered: np.ndarray  # (P, T) bool: parts that something is before in the frame underneath, which stays before them
 
 
 def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
@@ -36,13 +37,16 @@ def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
     if posed(person, wanted, order):
         own = retrieval.shapes(model, person.parameters[torch.tensor(order)], [person.face])[0]
         kept = retrieval.distance(face, person.faces, policy)
+        kept += policy.covered * person.covered.any(0)[person.frames]
         kept[person.shots[order][:, None] != person.shots[person.frames]] = np.inf  # other places, other people
         costs = np.concatenate([retrieval.apart(face, own, policy)[:, None], kept], 1)
         base = retrieval.best_way(costs, person.jumps_beneath)
-    under = torch.from_numpy(np.where(base == retrieval.OWN, order, person.frames[base - 1]))
-    costs = person.costs(asked, retrieval.shapes(model, person.parameters[under], person.descriptors))
+    under = np.where(base == retrieval.OWN, order, person.frames[base - 1])
+    own = retrieval.shapes(model, person.parameters[torch.from_numpy(under)], person.descriptors)
+    costs, covered = person.costs(asked, own), person.covered[:, under]
     ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
-    return Plan(base, ways, drawn(person, costs, ways))
+    inside = tuple(share * ~hidden for share, hidden in zip(drawn(person, costs, ways), covered))
+    return Plan(base, ways, inside, covered)
 
 
 def steadied(wanted: FaceParameters, track: Track, person: Person) -> FaceParameters:

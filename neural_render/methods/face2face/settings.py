@@ -14,12 +14,14 @@ class Part:
     inside: tuple[str, ...]  # regions that only show when it is open
     follows: bool  # whether the inside moves as the model says, as eyeballs do; else as what is around it
     pairs: tuple[tuple[int, int], ...]  # landmarks of ibug68, upper and lower, between which it opens
+    seen: tuple[str, ...]  # parts of `Track.visibility` that tell whether something is before it
     reach: tuple[float, float]  # mm from ``around`` up to which it covers wholly, and beyond which not at all
 
 
 INSIDE = ("mouth_inside", "teeth", "tongue")
-MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), (9.0, 26.0))
-EYES = Part("eyes", ("eyelids",), ("eyes",), True, ((37, 41), (38, 40), (43, 47), (44, 46)), (2.0, 9.0))
+MOUTH = Part("mouth", ("lips",), INSIDE, False, ((61, 67), (62, 66), (63, 65)), ("mouth",), (9.0, 26.0))
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
+EYES = Part("eyes", ("eyelids",), ("eyes",), True, LIDS, ("left_eye", "right_eye"), (2.0, 9.0))
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Policy:
     jump: float = 0.6  # for a cut from one frame to another
     looks: float = 3.0  # for one minus the correlation of the two frames' pictures of the part
     settled: float = 0.15  # for the step to the frame before or behind, or none
+    covered: float = 50.0  # for a frame in which something is before the part
     fade: int = 4  # frames over which a cut is blended
     # retrieval of the frame underneath where the pose is taken, in mm of the face
     moved: float = 0.3  # a mm in the picture, beside one of shape

@@ -176,3 +176,21 @@ def test_where_a_mouth_is_drawn_is_said(model, target, track):
     closed = Clip.of_track(track.with_parameters(track.parameters.replace(expression=half)), target.frames, model)
     list(method.animate(None, closed, Clip.of_track(wide, None, model)))
     assert "drawn there, not retrieved" in method.notes()[0]
+
+
+def test_what_is_hidden_is_neither_taken_nor_painted_over(model, target, track):
+    """A black bar before the mouth of the frames that open it; the others' mouths open by their own drawing."""
+    count, jaw = len(track), model.expression_index("jawOpen")
+    behind = np.arange(count) < 4
+    mouth = torch.where(torch.from_numpy(behind), 0.1, 1.0)
+    seen = replace(track, visibility={"mouth": mouth, "nose": torch.ones(count)})
+    person = Person.of(Clip.of_track(seen, target.frames, model), SMALL)
+    assert person.covered.shape == (2, count) and (person.covered[0] == behind).all() and not person.covered[1].any()
+    own = shown(track.parameters.expanded(), model)
+    wide = own.replace(expression=own.expression.index_fill(-1, torch.tensor([jaw]), 1.0))
+    planned = plan(person, wide, range(count))
+    taken = person.frames[planned.parts[0][planned.parts[0] > 0] - 1]
+    assert len(taken) and not behind[taken].any()
+    assert (planned.covered[0] == behind).all() and not planned.drawn[0][:4].any()
+    free = plan(Person.of(target, SMALL), wide, range(count))
+    assert behind[person.frames[free.parts[0][free.parts[0] > 0] - 1]].any()
