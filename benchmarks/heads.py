@@ -194,7 +194,7 @@ def summary(people: dict[str, list[Person]]) -> dict:
 def print_part(name: str, people: dict[str, list[Person]]) -> None:
     table = Table(
         "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", "at rest",
-        "expression told",
+        "told",
         title=name,
     )  # fmt: skip
     for kind, found in people.items():
