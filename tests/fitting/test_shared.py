@@ -281,18 +281,17 @@ def test_landmarks_count_less_where_photographs_show_a_head_from_many_sides(mode
     assert list(told.values()) == pytest.approx([0, 0, 0, share], abs=1e-6)
 
 
-def test_photographs_from_many_sides_stay_where_they_were_solved_together(model, clip):
-    """Each of them alone would go back to its landmarks, which are 2 px off here, alike in all of them."""
-    truth, pictures, points = clip
-    every = slice(None, None, 3)
+def test_photographs_from_many_sides_go_by_their_colours(model, clip):
+    """Landmarks are 2 px off, alike in all of them. A clip's frames would go nearer to those."""
+    _, pictures, points = clip
     off = np.random.default_rng(0).normal(0, 2, points[0].shape)
     detector = KnownLandmarks([p + off for p in points])
-    sides = replace(FAST, trust=NOT_TRUSTING.trust, joint=JointSchedule(parallax=0.01))
-    alone = replace(sides, joint=replace(sides.joint, parallax_frame=sides.weights))
-    found = []
-    for settings in (sides, alone):
-        track = fitting.fit_images(pictures[every], model=model, detector=detector, settings=settings)
-        found.append(track.parameters)
-    assert torch.equal(found[0].identity, found[1].identity)
-    near, far = ((p.expression - truth.expression[every]).abs().mean() for p in found)
-    assert near < 0.9 * far
+    joint = JointSchedule(parallax=0.01, coarse_steps=2)
+    sides = replace(FAST, trust=NOT_TRUSTING.trust, joint=joint, joint_levels=(64,), joint_steps=(4,))
+    alike = replace(sides, joint=replace(sides.joint, parallax_frame=sides.weights))
+    found, usual = (
+        fitting.fit_images(pictures[::3], model=model, detector=detector, settings=s) for s in (sides, alike)
+    )
+    assert torch.equal(found.parameters.identity, usual.parameters.identity)
+    assert (found.energies["photometric"] < usual.energies["photometric"]).all()
+    assert (found.energies["landmarks"] > 1.02 * usual.energies["landmarks"]).all()
