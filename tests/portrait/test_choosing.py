@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from facemodel import FrameStatus
+from facemodel.editing.mixing import target_frames
+from neural_render.methods.base import Method, Needs, TrainingSummary
 from neural_render.methods.clip import Clip
 from portrait.services import choosing, pipeline
 from portrait.services.choosing import Choice, Likeness, compare, first_part, kept_out, likeness
-from portrait.services.training import MethodOptions
 from portrait.tracks import load_track
 from portrait.video import VideoReader, open_frames
 from portrait.video.writer import read_comment
@@ -80,18 +81,36 @@ def test_they_are_held_against_the_real_frames(whole):
     assert not compare(blurred, None, right, first_part(whole), whole).first
 
 
-def test_the_demo_shows_what_is_better_than_the_network(whole, clip, track, tmp_path):
+class Blurs(Method):
+    """Learns nothing, and shows the target's frames out of focus."""
+
+    name = title = "blurs"
+    training = target = Needs(track=True)
+    driver = Needs(pictures=False, track=True)
+
+    def train(self, clips, out, options, *, work=None, report=None):
+        out.write_bytes(b"")
+        return TrainingSummary(out, 1, 0.0, len(clips[0].track))
+
+    def load(self, path, model=None):
+        return None
+
+    def animate(self, weights, target, driver, *, device="cpu"):
+        frames = [cv2.blur(rgb, (9, 9)) for _, _, rgb in target.frames]
+        return (frames[k] for k in target_frames(driver.track))
+
+
+def test_the_demo_shows_what_is_better_than_what_it_trained(whole, clip, track, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "chosen_method", lambda _: Blurs())
     shutil.copytree(track, tmp_path / "work" / "target.track")
     wide = whole.track.parameters.expression.clone()
     wide[5:, whole.model.expression_index("jawOpen")] = 1.0
     opened = replace(whole.track, parameters=whole.track.parameters.replace(expression=wide))
     opened.save(tmp_path / "wide.track")
-    options = pipeline.ReenactOptions(method=MethodOptions(values={"size": 64, "width": 4, "steps": 2}))
-    done = pipeline.demo(tmp_path, source=tmp_path / "wide.track", target=clip, minutes=1, options=options)
+    done = pipeline.demo(tmp_path, source=tmp_path / "wide.track", target=clip, minutes=1)
     label = read_comment(VideoReader(done.video).metadata)
     assert label["method"] == "face2face" and "weights" not in label
     assert done.trained.summary.frames == 6 and VideoReader(done.comparison).frame_count == 8
-    said = "the result is Face2Face's, not Deep Video Portraits's: on 2 frames"
-    page = unescape(done.page.read_text())
+    said, page = "the result is Face2Face's, not blurs's: on 2 frames", unescape(done.page.read_text())
     assert any(note.startswith(said) for note in done.notes) and said[1:] in page
     assert "in 3 of 8 frames; its inside is drawn there, not retrieved: 5-7" in page
