@@ -11,10 +11,11 @@ Scored as the NoW challenge does: similarity alignment on the 51 inner landmarks
 points (worst tenth left out), then the distance of every scan point to the predicted mesh, in mm, expression kept.
 The baseline is the model's mean shape, unfitted. ``--expressions`` names ICT-FaceKit's folder, for heads that were
 drawn from it with known expressions: the fitted face at rest is then scored against the scan at rest, too
-(`benchmarks.heads_neutral`; ``neutral_single_ratio``). Settings are chosen on the first people (``choosing``), and
-figures reported of the others (``judging``), with intervals by drawing people anew. ``--pictures`` writes pictures of
-where on each head the fit and the mean shape are off. The last line is one JSON object, of the judging part where that
-was asked for.
+(`benchmarks.heads_neutral`; ``neutral_single_ratio``), and so is the fitted identity with the true expression, as far
+as the model has that (``told_single_ratio``). Settings are chosen on the first people (``choosing``), and figures
+reported of the others (``judging``), with intervals by drawing people anew. ``--pictures`` writes pictures of where on
+each head the fit and the mean shape are off. The last line is one JSON object, of the judging part where that was asked
+for.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from scipy.spatial import cKDTree
 import facemodel
 import fitting
 from benchmarks.changes import add_option, changed
-from benchmarks.heads_neutral import Expressions
+from benchmarks.heads_neutral import Expressions, expression_of
 from benchmarks.heads_pictures import save_errors
 from benchmarks.measures import rigid
 from foundation.errors import PortraitError
@@ -132,6 +133,7 @@ class Person:
     fitted: list[np.ndarray]
     mean: list[np.ndarray]  # to the mean shape
     rest: Person | None = None  # the same at rest, of the fitted face and of the scan, where that is known
+    told: Person | None = None  # the same with the true expression, where that is known
 
     @property
     def ratio(self) -> float:
@@ -146,7 +148,7 @@ def measure(model, people: dict[str, list[Path]], settings, expressions: Express
             p = fitting.fit_images([read_image(path) for path in paths], model=model, settings=settings).parameters
             truths = [np.load(path.with_suffix(".npz")) for path in paths]
             fitted = [score(model, p.identity, p.expression[k], t) for k, t in enumerate(truths)]
-            mean, rest = [score(model, None, None, t) for t in truths], None
+            mean, rest, told = [score(model, None, None, t) for t in truths], None, None
             if expressions is not None:
                 neutral = [expressions.neutralised(t) for t in truths]
                 rest = Person(
@@ -154,7 +156,9 @@ def measure(model, people: dict[str, list[Path]], settings, expressions: Express
                     [score(model, p.identity, None, t) for t in neutral],
                     [score(model, None, None, t) for t in neutral],
                 )
-            out.append(Person(paths, fitted, mean, rest))
+                true = [expression_of(model, expressions.names, t["expression"]) for t in truths]
+                told = Person(paths, [score(model, p.identity, *of) for of in zip(true, truths)], mean)
+            out.append(Person(paths, fitted, mean, rest, told))
     return out
 
 
@@ -174,8 +178,9 @@ def interval(people: Sequence[Person], draws: int = 400) -> list[float]:
 def summary(people: dict[str, list[Person]]) -> dict:
     """Median and 90th percentile, mm, of all scan points of a kind, the ratios, their intervals, and the worst one."""
     line: dict = {}
-    rest = {f"neutral_{kind}": [p.rest for p in found if p.rest] for kind, found in people.items()}
-    for kind, found in (people | {kind: found for kind, found in rest.items() if found}).items():
+    more = {f"neutral_{kind}": [p.rest for p in found if p.rest] for kind, found in people.items()}
+    more |= {f"told_{kind}": [p.told for p in found if p.told] for kind, found in people.items()}
+    for kind, found in (people | {kind: found for kind, found in more.items() if found}).items():
         for who in ("fitted", "mean"):
             pooled = np.concatenate([d for p in found for d in getattr(p, who)])
             line[f"{kind}_{who}_median"] = round(float(np.median(pooled)), 4)
@@ -189,14 +194,15 @@ def summary(people: dict[str, list[Person]]) -> dict:
 def print_part(name: str, people: dict[str, list[Person]]) -> None:
     table = Table(
         "person", "fitted: median, mm", "90 %", "mean shape: median, mm", "90 %", "ratio of medians", "at rest",
+        "told",
         title=name,
     )  # fmt: skip
     for kind, found in people.items():
         for p in found:
             pooled = [np.concatenate(d) for d in (p.fitted, p.mean)]
             figures = [f"{np.quantile(d, share):.3f}" for d in pooled for share in (0.5, 0.9)]
-            at_rest = f"{p.rest.ratio:.3f}" if p.rest else ""
-            table.add_row(f"{p.paths[0].stem.split('_view')[0]}, {kind}", *figures, f"{p.ratio:.3f}", at_rest)
+            apart = [f"{x.ratio:.3f}" if x else "" for x in (p.rest, p.told)]
+            table.add_row(f"{p.paths[0].stem.split('_view')[0]}, {kind}", *figures, f"{p.ratio:.3f}", *apart)
     Console().print(table)
 
 

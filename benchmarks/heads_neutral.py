@@ -8,12 +8,14 @@ that the first identities give for its landmarks.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from facemodel import FaceModel
 from foundation.errors import PortraitError
 
 FACE = 6706  # vertices, the first ones
@@ -68,6 +70,17 @@ class Expressions:
         found = np.linalg.solve(normal, basis.T @ (marks - self.neutral[self.landmarks]).ravel())
         face = (self.neutral + np.tensordot(found, self.identities, 1) + moved)[: self.face]
         return moved, marks, in_order(truth["scan"], face)
+
+
+def expression_of(model: FaceModel, names: Sequence[str], values: np.ndarray) -> torch.Tensor:
+    """(E,) of the model, of ICT-FaceKit's names and weights; of what the model has once for both sides, their mean."""
+    out, sides = torch.zeros(model.count("expression")), {"_L": "Left", "_R": "Right"}
+    for name, value in zip(names, values):
+        side = sides.get(name[-2:], "")
+        base = name[:-2] if side else name
+        own = base + side in model.expression_names
+        out[model.expression_names.index(base + side if own else base)] += float(value) / (1 if own or not side else 2)
+    return out
 
 
 def in_order(points: np.ndarray, vertices: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ the heads have 100 identities and 20 are at hand. What is left then is what thos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,7 @@ import torch
 import fitting
 from benchmarks.changes import changed
 from benchmarks.heads import CHOSEN_ON, score
-from benchmarks.heads_neutral import Expressions
-from facemodel import FaceModel
+from benchmarks.heads_neutral import Expressions, expression_of
 from facemodel.base import Block
 from facemodel.linear import LinearModel
 from fitting.landmarks import Face
@@ -105,14 +104,3 @@ def with_expression(model: LinearModel, values: torch.Tensor) -> LinearModel:
     """The model of a face whose expression (E,) is known: its bounds leave nothing else."""
     old = model.blocks["expression"]
     return model.rebuilt(model.flatten(), expression=Block(old.names, values, values, values, old.std))
-
-
-def expression_of(model: FaceModel, names: Sequence[str], values: np.ndarray) -> torch.Tensor:
-    """(E,) of the model, of ICT-FaceKit's names and weights; of what the model has once for both sides, their mean."""
-    out, sides = torch.zeros(model.count("expression")), {"_L": "Left", "_R": "Right"}
-    for name, value in zip(names, values):
-        side = sides.get(name[-2:], "")
-        base = name[:-2] if side else name
-        own = base + side in model.expression_names
-        out[model.expression_names.index(base + side if own else base)] += float(value) / (1 if own or not side else 2)
-    return out

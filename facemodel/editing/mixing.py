@@ -50,8 +50,9 @@ def mix(
     frame, so that the result can be drawn over the target's video. A frame is TRACKED where both are.
 
     - expression, joints: relative to neutral frames, target's neutral + source - source's neutral within the model's
-      bounds, so that what the fit put into the source's expression to explain its identity stays behind. Lids and
-      lips that touch in the source touch in the result (`contact`).
+      bounds, so that what the fit put into the source's expression to explain its identity stays behind; of a mouth
+      that is open there, as much as one at rest is (`neutral.resting`). Lids and lips that touch in the source touch
+      in the result (`contact`).
     - pose: relative to each clip's most frontal poses (`poses`). The head moves across the picture by as many head
       widths, and grows in the same proportion, as in the source, and turns hardly further than either clip does.
     - gaze: relative to each clip's median, which is mostly "into the camera": it takes out the constant error

@@ -56,11 +56,12 @@ class FrameTerms:
     gaze: float  # rad, standard deviation of the landmarks' gaze
 
 
-def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
+def terms_at(settings: Settings, trust: float, few: bool = False, parallax: float = 0.0) -> FrameTerms:
     """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there.
 
     ``few``: there are hardly more pictures than one. Their identity is as people are rather than as landmarks say, and
-    each frame then lies on its picture by weights of its own.
+    each frame then lies on its picture by weights of its own. ``parallax``: 0 to 1, how far separate pictures from
+    many sides tell of a shape (`fitting.tracking.shared`): so far each keeps to the weights that found it.
     """
     to, gaze = settings.trust, settings.gaze
 
@@ -74,10 +75,19 @@ def terms_at(settings: Settings, trust: float, few: bool = False) -> FrameTerms:
             w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
         )
 
+    usual = settings.weights
+    if not (trust or few):
+        usual = _towards(usual, settings.joint.parallax_frame, parallax)
     return FrameTerms(
-        still=settings.joint.few_still if few and not trust else weights(settings.weights),
-        moving=weights(settings.weights, to.moving),
+        still=settings.joint.few_still if few and not trust else weights(usual),
+        moving=weights(usual, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),
         gaze=between(gaze.std, gaze.trusting_std),
     )
+
+
+def _towards(usual: TermWeights, other: TermWeights, share: float) -> TermWeights:
+    """Weights a ``share`` of the way between two, in all but scales, which are those of the first."""
+    a, b = vars(usual), vars(other)
+    return replace(usual, **{n: a[n] + share * (b[n] - a[n]) for n in ("colour", "landmarks", "pairs", "brows")})

@@ -52,6 +52,9 @@ class JointSchedule:
     # Where separate pictures show a head from many sides, parallax knows its shape; landmarks err alike in all of them.
     parallax: float = 0.25  # rad, spread of the directions in which heads look, where that is half so
     parallax_landmarks: float = 20.0  # what the landmarks count at most where it's wholly so
+    # The same of such a frame with the shape that was found: by its landmarks it would leave the place that colours,
+    # which are known from all sides, gave it. Lids and lips keep to their openings.
+    parallax_frame: TermWeights = field(default_factory=lambda: TermWeights(colour=1000.0, landmarks=20.0))
     alike: float = 0.3  # correlation of key frames' errors, which would make spreads too narrow (docs/accuracy.md)
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully

@@ -125,12 +125,14 @@ class Fitter:
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
-    def adapt(self, trust: float, lights: int = 0, few: bool = False) -> None:
-        """Trusts the colours so far; ``few`` pictures are all that there is (`fitting.policy.colour_trust`).
+    def adapt(self, trust: float, lights: int = 0, few: bool = False, parallax: float = 0.0) -> None:
+        """Trusts the colours so far; ``few`` pictures are all that there is, or ``parallax`` tells of the shape.
+
+        See `fitting.policy.colour_trust.terms_at`.
 
         ``lights``: 1 where only those of skin count, 2 where only those of skin in its usual light do.
         """
-        self.terms, self.lights = terms_at(self.settings, trust, few), lights
+        self.terms, self.lights = terms_at(self.settings, trust, few, parallax), lights
 
     def prior_stds(self, trusted: bool) -> dict[str, float | list[float]]:
         """Plain numbers by block; ``trusted``: colours were. Focal length in px, where it isn't given."""

@@ -14,6 +14,7 @@ class ClipPlan:
     trust: float  # how far colours are trusted, 0 or 1 (`fitting.policy.colour_trust`)
     masked: bool  # a part of the face is hidden or in a cast shadow
     lights: int  # 0: all visible samples count in a frame; 1: those of skin; 2: those of skin in its usual light
+    parallax: float  # 0 to 1: how far separate pictures tell of the shape from many sides
     unexplained: float  # colour error that the key frames leave to the samples' own albedo, of 1
     people: int = 1  # seen in the clip
     followed: int = 1  # which of them, from 1: who is shown most

@@ -69,6 +69,7 @@ class SharedResult:
     unexplained: float  # colour error of the samples without their own albedo, of 1; `ColourTrust.explained` have less
     trusted: bool  # the colours were
     masked: bool  # and only those that seem to be of skin
+    parallax: float  # 0 to 1: how far the pictures tell of the shape from many sides
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class _KeyFrames:
         self._joint = j
         self.side = float(seen.side.median())
         self.levels = list(zip(*s.worthwhile(s.joint_levels, s.joint_steps, self.side)))
+        # Small pictures hold fewer measurements than there are samples.
+        self.colour_share = min(1.0, self.side / j.full_side)
         # A pixel is a larger share of a small face. Over many frames the landmarks' errors cancel.
         self.few = len(seen) <= j.few
         self.landmark_share = min(1.0, self.side / j.landmark_side) ** 2 if self.few else 1.0
@@ -148,14 +151,20 @@ class _KeyFrames:
         return replace(w, landmarks=self.landmark_share * w.landmarks, pairs=self.landmark_share * w.pairs)
 
     def _with_parallax(self, x: _Solution) -> TermWeights:
-        """The usual weights, with fewer landmarks where separate pictures show the head from many sides.
+        """The usual weights, with fewer landmarks where separate pictures show the head from many sides."""
+        w = self.weights
+        least = min(w.landmarks, self._joint.parallax_landmarks)
+        return replace(w, landmarks=w.landmarks + self._parallax(x) * (least - w.landmarks))
+
+    def _parallax(self, x: _Solution) -> float:
+        """0 to 1: how far separate pictures show the head from many sides.
 
         Along a clip colours err alike, by its light, gloss and compression, so that what frames disagree about is less.
         """
-        w, j = self.weights, self._joint
-        least = min(w.landmarks, j.parallax_landmarks)
-        share = 1 / (1 + (directions_spread(x.state) / j.parallax) ** 4)  # steep: a head that nods tells no depth
-        return w if self.few or self.ordered else replace(w, landmarks=least + share * (w.landmarks - least))
+        if self.few or self.ordered:
+            return 0.0
+        share = (directions_spread(x.state) / self._joint.parallax) ** 4  # steep: a head that nods tells no depth
+        return share / (1 + share)
 
     def _placed(self) -> _Solution:
         """By landmarks alone."""
@@ -219,8 +228,7 @@ class _KeyFrames:
             share = 0.0 if not trusted else 1.0 if n == last else 1 - trust.first * trust.approach**n
             terms = terms_at(fitter.settings, share)
             weights = self._sized(terms.joint) if trusted else self._with_parallax(x)
-            # Small pictures hold fewer measurements than there are samples.
-            weights = replace(weights, colour=weights.colour * min(1.0, self.side / j.full_side))
+            weights = replace(weights, colour=weights.colour * self.colour_share)
             more = trust.more_steps[x.parts is not None] if trusted and n == last else 0
             x = self._run(x, Stage(steps + more, Free.ALL, weights, terms.detail, j.fine_damping, level, own=trusted))
         return replace(x, unexplained=self._unexplained(x))
@@ -238,7 +246,8 @@ class _KeyFrames:
         state = replace(x.state, brows=brow_heights(self.fitter, x.state, self.seen))
         stds, at = spread(x.matrix, x.held), self.fitter.layout.slices
         stds = {n: stds[at[n]] for n in ("identity", "reflectance", "log_focal")}
-        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None)
+        parallax = self._parallax(x) * self.colour_share
+        return SharedResult(state, stds, x.unexplained, trusted, x.parts is not None, parallax)
 
     def _unexplained(self, x: _Solution) -> float:
         """Colour error of the visible samples without their own albedo, of 1: that share of them has less."""

@@ -40,7 +40,7 @@ from foundation.errors import PortraitError
 from foundation.progress import Event, Report, ignore
 from geometry.rotation import axis_angle
 
-SOLVER = 10  # counts up where a checkpoint of before can't be gone on from
+SOLVER = 11  # counts up where a checkpoint of before can't be gone on from
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,8 @@ def fit_video(
             if store:  # of a long clip that is the longest wait without anything to show
                 store.save(progress)
         shared = progress.shared
-        fitter.adapt(shared.plan.trust, shared.plan.lights, len(shared.plan.key_frames) <= settings.joint.few)
+        plan = shared.plan
+        fitter.adapt(plan.trust, plan.lights, len(plan.key_frames) <= settings.joint.few, plan.parallax)
         begun = time.perf_counter()
         follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
         ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings, pace)
@@ -268,6 +269,7 @@ def _solve_shared(
         trust=float(result.trusted),
         masked=result.masked,
         lights=lights if result.masked else 0,
+        parallax=result.parallax,
         unexplained=result.unexplained,
         people=len(seen_people),
         followed=place + 1,

@@ -143,11 +143,13 @@ def test_points_keep_their_order_where_another_vertex_is_nearer():
     assert in_order(points[[0, 2, 3]], vertices).tolist() == [0, 2, 3]
 
 
-def test_heads_at_rest_have_a_ratio_of_their_own():
+def test_heads_at_rest_and_with_their_true_expression_have_ratios_of_their_own():
     rest = Person([], [np.full(10, 1.0)], [np.full(10, 2.0)])
-    people = [Person([], [np.full(10, 3.0)], [np.full(10, 3.0)], rest)]
+    told = Person([], [np.full(10, 2.0)], [np.full(10, 3.0)])
+    people = [Person([], [np.full(10, 3.0)], [np.full(10, 3.0)], rest, told)]
     line = summary({"single": people, "views": people})
     assert (line["single_ratio"], line["neutral_single_ratio"], line["neutral_views_worst"]) == (1, 0.5, 0.5)
+    assert line["told_views_ratio"] == 0.6667
 
 
 def test_a_folder_that_is_not_icts_is_told(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.model_heads import TrueLandmarks, expression_of, with_expression
+from benchmarks.heads_neutral import expression_of
+from benchmarks.model_heads import TrueLandmarks, with_expression
 
 
 def test_weights_of_both_sides_are_one_where_the_model_has_one(model):

@@ -35,7 +35,7 @@ def store(state, tmp_path) -> Checkpoint:
     points, look = np.zeros((4, 2), np.float32), np.zeros((16, 16, 3), np.uint8)
     rows = Rows([0.0, 0.04], [1, 0], [0.9, 0.0], [points, None], [{"landmarks": 0.1}, {}], [values, None])
     follower = FollowerState((3.0, 4.0), 20.0, thumbnail=np.zeros((32, 48, 3), np.uint8), look=look)
-    shared = Shared(state, SharedSpread([1.0], [1.0, 1.0], 3.0), ClipPlan(2, (0,), 1.0, False, 1, 0.02))
+    shared = Shared(state, SharedSpread([1.0], [1.0, 1.0], 3.0), ClipPlan(2, (0,), 1.0, False, 1, 0.0, 0.02))
     checkpoint = Checkpoint(tmp_path, 1, {"of": "a.mp4"})
     checkpoint.save(FitProgress(rows, shared, follower, state, Memory([look])))
     return checkpoint

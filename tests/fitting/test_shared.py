@@ -23,6 +23,7 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import directions_spread, implausibility, solve_shared
 from geometry.rotation import rotation_matrix
 from synthetic import make_scene
+from tests.fitting.rendered import FAST, KnownLandmarks
 
 SIZE = 384
 NEVER = TrustLimits(0.0, 0.0, 0.0)
@@ -229,6 +230,11 @@ def test_terms_go_from_the_settings_to_trusting_ones():
     alone = terms_at(s, 0.0, few=True)
     assert alone.still == s.joint.few_still and alone.moving == s.weights
     assert terms_at(s, 1.0, few=True) == trusting
+    half, sides = (terms_at(s, 0.0, parallax=share) for share in (0.5, 1.0))
+    assert sides.still == sides.moving == s.joint.parallax_frame and sides.joint == usual.joint
+    assert half.still.landmarks == pytest.approx((s.weights.landmarks + s.joint.parallax_frame.landmarks) / 2)
+    assert half.still.colour == pytest.approx((s.weights.colour + s.joint.parallax_frame.colour) / 2)
+    assert terms_at(s, 1.0, parallax=1.0) == trusting
 
 
 def test_a_lone_photographs_frame_is_fitted_to_its_picture_by_weights_of_its_own(model):
@@ -260,13 +266,32 @@ def test_landmarks_count_less_where_photographs_show_a_head_from_many_sides(mode
     seen = Observation.concatenate(
         [observe(p, Face(m, "mediapipe478", 1.0), (64,)) for p, m in zip(scene.pictures, scene.landmarks)]
     )
-    identities = {}
+    identities, told = {}, {}
     for parallax, ordered in ((1e9, True), (1e9, False), (1e-9, True), (1e-9, False)):
         joint = replace(JointSchedule(), parallax=parallax, coarse_steps=1)
         settings = replace(NOT_TRUSTING, joint=joint, joint_levels=(64,), joint_steps=(2,))
         fitter = Fitter(model, "mediapipe478", 230.0, None, settings)
         with torch.inference_mode():
-            identities[parallax, ordered] = solve_shared(fitter, seen, ordered=ordered).state.identity
+            result = solve_shared(fitter, seen, ordered=ordered)
+        identities[parallax, ordered], told[parallax, ordered] = result.state.identity, result.parallax
     assert torch.equal(identities[1e9, True], identities[1e-9, True])
     assert torch.equal(identities[1e9, True], identities[1e9, False])
     assert (identities[1e9, False] - identities[1e-9, False]).abs().max() > 0.05
+    share = min(1.0, float(seen.side.median()) / JointSchedule().full_side)
+    assert list(told.values()) == pytest.approx([0, 0, 0, share], abs=1e-6)
+
+
+def test_photographs_from_many_sides_go_by_their_colours(model, clip):
+    """Landmarks are 2 px off, alike in all of them. A clip's frames would go nearer to those."""
+    _, pictures, points = clip
+    off = np.random.default_rng(0).normal(0, 2, points[0].shape)
+    detector = KnownLandmarks([p + off for p in points])
+    joint = JointSchedule(parallax=0.01, coarse_steps=2)
+    sides = replace(FAST, trust=NOT_TRUSTING.trust, joint=joint, joint_levels=(64,), joint_steps=(4,))
+    alike = replace(sides, joint=replace(sides.joint, parallax_frame=sides.weights))
+    found, usual = (
+        fitting.fit_images(pictures[::3], model=model, detector=detector, settings=s) for s in (sides, alike)
+    )
+    assert torch.equal(found.parameters.identity, usual.parameters.identity)
+    assert (found.energies["photometric"] < usual.energies["photometric"]).all()
+    assert (found.energies["landmarks"] > 1.02 * usual.energies["landmarks"]).all()
