@@ -6,7 +6,7 @@ import inspect
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -102,17 +102,23 @@ class Bench:
         made = []
         for pair in counted(pairs, report, f"{method.name} {kind}", len(pairs), "pairs"):
             own = self.learnt(method, weights, pair, minutes / ADAPTED, report) if one else weights
-            made.append(list(self.made(method, own, pair)))
+            if one and weights is None:  # a method that asks again for the clip that it learnt
+                made.append(list(self.made(method, own, replace(pair, target=joined(self.known(pair))))))
+            else:
+                made.append(list(self.made(method, own, pair)))
         return made
 
+    def known(self, pair: Pair) -> list[Clip]:
+        """Clips of a pair's target, all but the one that is asked for."""
+        person, asked = pair.target.person, pair.driver.performance
+        return [clip for clip in self.unseen.clips if clip.person == person and clip.performance != asked]
+
     def learnt(self, method: Method, weights, pair: Pair, minutes: float, report: Report):
-        """Weights of a pair's target, from all of their clips but the one that is asked for.
+        """Weights of a pair's target, from the clips that are known of them.
 
         weights: those of many people that are adapted; None where the method has none.
         """
-        person, asked = pair.target.person, pair.driver.performance
-        known = [clip for clip in self.unseen.clips if clip.person == person and clip.performance != asked]
-        folder = self.work / method.name / person.replace("/", "-")
+        known, folder = self.known(pair), self.work / method.name / pair.target.person.replace("/", "-")
         out = folder / "weights.safetensors"
         method.clock = time.process_time
         if weights is None:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from benchmarks import methods as bench
+from benchmarks import methods_bench
 from benchmarks.methods_measures import MEASURES, expression_error, landmark_error, summary
 from benchmarks.methods_people import SEEN, Unseen, joined
 from benchmarks.methods_real import FPS, FRAMES, real_pairs, stretches
 from benchmarks.methods_report import BEGIN, END, contact_sheet, markdown, put_into, strips, write_figures, write_strip
 from facemodel import FaceParameters, FrameStatus, Track
 from neural_render.corpus import Faces
-from neural_render.methods.base import METHODS
+from neural_render.methods.base import METHODS, Needs
 from neural_render.methods.clip import Clip
 from portrait.services.clips_dataset import ClipOptions
 from portrait.services.setup import Setup
@@ -33,7 +34,7 @@ def unseen(tmp_path):
         tmp_path / "none", 8, ("a", "b", "c"), person, clip, performance, frame, np.ones(12),
         np.zeros((144, 478, 2), np.float32), "mediapipe478",
     )  # fmt: skip
-    return Unseen(faces, [SimpleNamespace(person="abc"[k // 4], performance=str(k % 4)) for k in range(12)])
+    return Unseen(faces, [SimpleNamespace(person="abc"[k // 4], performance=str(k % 4), model=None) for k in range(12)])
 
 
 @pytest.mark.parametrize(("kind", "whose"), [("same", "abc"), ("across", "bca")])
@@ -46,6 +47,23 @@ def test_the_truth_is_the_target_doing_what_the_driver_did(unseen, kind, whose):
         assert (faces.person[pair.truth] == who).all() and faces.person[pair.still] == who
         assert {str(p) for p in faces.performance[pair.truth]} == {pair.driver.performance}
         assert str(faces.performance[pair.still]) == pair.target.performance and faces.frame[pair.still] == 0
+
+
+def test_who_learns_one_person_is_given_the_clip_that_was_learnt(unseen, tmp_path, monkeypatch):
+    """The clips of the target without the one that is asked for; the method asks for their frames again."""
+    monkeypatch.setattr(methods_bench, "joined", lambda clips: SimpleNamespace(parts=clips))
+    learnt = []
+    method = SimpleNamespace(
+        name="one", training=Needs(), target=Needs(), options=dict, load=lambda path, model: "weights",
+        train=lambda clips, *args, **kwargs: learnt.extend(clips),
+    )  # fmt: skip
+    tried = methods_bench.Bench([], unseen.faces, unseen, None, 8, tmp_path, {"same": unseen.pairs("same")})
+    monkeypatch.setattr(tried, "made", lambda method, weights, pair: [pair])
+    given = [pair for (pair,) in tried.made_pictures(method, None, "same", 1.0, lambda event: None)]
+    assert [clip.parts for clip in learnt] == [pair.target.parts for pair in given]
+    for who, pair in zip("abc", given, strict=True):
+        assert {clip.person for clip in pair.target.parts} == {who} and len(pair.target.parts) == 3
+        assert pair.driver.performance not in {clip.performance for clip in pair.target.parts}
 
 
 def test_clips_of_a_person_as_one(model):
