@@ -116,9 +116,11 @@ class Bench:
     def learnt(self, method: Method, weights, pair: Pair, minutes: float, report: Report):
         """Weights of a pair's target, from the clips that are known of them.
 
-        weights: those of many people that are adapted; None where the method has none.
+        weights: those of many people that are adapted, anew where they have learnt more since; None where the method
+        has none.
         """
-        known, folder = self.known(pair), self.work / method.name / pair.target.person.replace("/", "-")
+        name = pair.target.person.replace("/", "-") + ("" if weights is None else f"-{weights.header.steps}")
+        known, folder = self.known(pair), self.work / method.name / name
         out = folder / "weights.safetensors"
         method.clock = time.process_time
         if weights is None:

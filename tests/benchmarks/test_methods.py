@@ -66,6 +66,19 @@ def test_who_learns_one_person_is_given_the_clip_that_was_learnt(unseen, tmp_pat
         assert pair.driver.performance not in {clip.performance for clip in pair.target.parts}
 
 
+def test_who_has_learnt_more_is_adapted_anew(unseen, tmp_path):
+    """What was adapted of earlier weights isn't gone on with."""
+    tried = methods_bench.Bench([], unseen.faces, unseen, None, 8, tmp_path, {"same": unseen.pairs("same")})
+    pair, outs = tried.pairs["same"][0], []
+    method = SimpleNamespace(
+        name="many", options=dict, load=lambda path: "weights",
+        adapt=lambda weights, known, out, *args, **kwargs: outs.append(out),
+    )  # fmt: skip
+    for steps in (10, 10, 30):
+        tried.learnt(method, SimpleNamespace(header=SimpleNamespace(steps=steps)), pair, 1.0, lambda event: None)
+    assert outs[0] == outs[1] != outs[2]
+
+
 def test_clips_of_a_person_as_one(model):
     """Frames and what is known of them go on where the clip before ended, and a shot begins there."""
 
