@@ -21,6 +21,7 @@ from facemodel.editing.neutral import (
     neutral_joints,
     relative_expression,
     relative_joints,
+    resting,
 )
 from facemodel.editing.poses import PoseReference, limit_rotation, relative_pose, same_place
 from facemodel.editing.smoothing import smooth_parameters
@@ -133,7 +134,7 @@ def _expression(
     if absolute:
         return {"expression": s.expression.clone(), "joints": s.joints.clone()}
     frames = (source, neutral["source"]), (target, neutral["target"])
-    of_source, of_target = (neutral_expression(*frame) for frame in frames)
+    of_source, of_target = (resting(neutral_expression(*frame), model) for frame in frames)
     return {
         "expression": relative_expression(s.expression, of_source, of_target, model),
         "joints": relative_joints(s.joints, *(neutral_joints(*frame) for frame in frames), model),

@@ -92,9 +92,8 @@ def relative_expression(
     """of_target + expression - of_source within the model's bounds, with the lids' way to closed kept whole.
 
     expression: (F, E); of_source, of_target: (E,) neutral ones. eyeBlink above the source's neutral is scaled so
-    that 1 stays 1, by at most ``most_gain``. Of the neutral ones `resting` counts.
+    that 1 stays 1, by at most ``most_gain``.
     """
-    of_source, of_target = (resting(of_one, model) for of_one in (of_source, of_target))
     change = expression - of_source
     gain = torch.ones_like(of_source)
     for name, k in model.arkit.items():

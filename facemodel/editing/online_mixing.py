@@ -17,6 +17,7 @@ from facemodel.editing.neutral import (
     neutral_joints,
     relative_expression,
     relative_joints,
+    resting,
 )
 from facemodel.editing.poses import PoseReference, limit_rotation, relative_pose
 from facemodel.parameters import FaceParameters
@@ -80,7 +81,8 @@ class OnlineMixer:
     def __call__(self, frame: FaceParameters) -> FaceParameters:
         """Parameters of a frame of the target, of those of a frame of the source; neither has leading dimensions."""
         source, target, model = self.source, self.target, self.model
-        expression = relative_expression(frame.expression[None], source.expression, target.expression, model)
+        rest = (resting(one.expression, model) for one in (source, target))
+        expression = relative_expression(frame.expression[None], *rest, model)
         joints = relative_joints(frame.joints[None], source.joints, target.joints, model)
         rotation, translation = relative_pose((frame.rotation[None], frame.translation[None]), source.pose, target.pose)
         gaze = frame.gaze + target.gaze - source.gaze
