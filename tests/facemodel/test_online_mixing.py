@@ -15,8 +15,11 @@ def model():
     return small_model()
 
 
-def test_as_mix_does_it(model):
+@pytest.mark.parametrize("jaw", (None, 0.7), ids=("as it is", "a mouth that is open in all of the target"))
+def test_as_mix_does_it(model, jaw):
     source, target = make_track(model, frames=9, seed=1), make_track(model, frames=7, seed=2)
+    if jaw is not None:
+        target.parameters.expression[:, model.arkit["jawOpen"]] = jaw
     whole = mix(source, target, model).parameters
     mixer = OnlineMixer(
         Reference.of_track(source, model),
