@@ -19,8 +19,6 @@ from renderer import render
 UNTRAINED = "face2face"
 KEPT_OUT, FEWEST, MOST = 0.15, 8, 48
 """Of the clip's frames, the share that is kept out, and how many that are at least and at most."""
-SOFT = 0.75
-"""Of the real frames' sharpness, below which likeness counts the less: a blur is never far from anything."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Likeness:
 
     @property
     def worth(self) -> float:
-        """By which methods are told apart."""
-        return self.ssim * min(1.0, self.sharpness / SOFT)
+        """By which methods are told apart: a blur is never far from anything, so what lacks edges counts the less."""
+        return self.ssim * min(1.0, self.sharpness**0.5)
 
 
 @dataclass(frozen=True)

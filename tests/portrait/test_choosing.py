@@ -48,14 +48,14 @@ def test_a_blur_is_less_like_and_less_sharp():
     same = likeness("same", real, real, {0: mask})
     assert same.ssim == pytest.approx(1) and same.sharpness == pytest.approx(1) and same.worth == pytest.approx(1)
     soft = likeness("soft", [cv2.GaussianBlur(real[0], (0, 0), 1.0)], real, {0: mask})
-    assert soft.ssim < 0.8 and soft.sharpness < 0.3 and soft.worth < 0.4 * soft.ssim
+    assert soft.ssim < 0.8 and soft.sharpness < 0.3 and soft.worth < 0.55 * soft.ssim
     beside = real[0].copy()
     beside[~mask] = 0
     assert likeness("beside", [beside], real, {0: np.pad(mask[16:24, 16:24], 16)}).ssim == pytest.approx(1)
 
 
 def test_likeness_decides_unless_it_is_a_blur():
-    near, blurred, sharp = Likeness("near", 0.9, 0.9), Likeness("blurred", 0.9, 0.3), Likeness("sharp", 0.85, 1.0)
+    near, blurred, sharp = Likeness("near", 0.9, 0.9), Likeness("blurred", 0.86, 0.8), Likeness("sharp", 0.85, 1.0)
     assert Choice(near, sharp, 9).first and not Choice(blurred, sharp, 9).first
     assert Choice(near, sharp, 9).line().startswith("the result is near's, not sharp's: on 9 frames")
 
