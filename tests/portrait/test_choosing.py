@@ -7,6 +7,7 @@ from html import unescape
 import cv2
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from facemodel import FrameStatus
 from facemodel.editing.mixing import target_frames
@@ -52,6 +53,16 @@ def test_a_blur_is_less_like_and_less_sharp():
     beside = real[0].copy()
     beside[~mask] = 0
     assert likeness("beside", [beside], real, {0: np.pad(mask[16:24, 16:24], 16)}).ssim == pytest.approx(1)
+
+
+def test_ssim_is_scikit_image_s():
+    rng = np.random.default_rng(1)
+    a = cv2.GaussianBlur(rng.uniform(0, 255, (40, 50)), (0, 0), 2)
+    b = a + rng.normal(0, 5, a.shape)
+    of_skimage = structural_similarity(
+        a, b, data_range=255, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )[1]
+    np.testing.assert_allclose(choosing.ssim(a, b)[6:-6, 6:-6], of_skimage[6:-6, 6:-6], atol=1e-9)
 
 
 def test_likeness_decides_unless_it_is_a_blur():
