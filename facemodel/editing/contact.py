@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from facemodel.base import FaceModel
-from facemodel.editing.neutral import resting
 from facemodel.landmark_schemes import SCHEMES, LandmarkScheme
 
 LIDS = (0, 1)  # the left eye's, the right eye's
@@ -93,7 +92,7 @@ class Contacts:
         open_, closed = opening(neutral, joints)[0], opening(shut, joints)[0]
         zero = torch.cat([closed[:LIPS].clamp_min(0), open_[LIPS:]])  # lips at rest touch
         if rest is not None:
-            open_ = torch.maximum(open_, opening(resting(rest, model)[None], joints)[0])
+            open_ = torch.maximum(open_, opening(rest[None], joints)[0])
         unit = torch.cat([open_[:LIPS] - zero[:LIPS], across[LIPS:].norm(dim=-1).to(zero)]).clamp_min(1e-3)
         return cls(opening, zero, unit, ladders, policy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from foundation.errors import PortraitError
 from neural_render.corpus import gather
@@ -83,6 +84,25 @@ def test_a_picture_comes_along_with_its_landmarks():
         shifted = generator(drawn[:, 0], points[:, 0] + torch.tensor([0.25, 0.0]), target, drawn, points)
     torch.testing.assert_close(still, target[:, 0], atol=1e-3, rtol=0)
     torch.testing.assert_close(shifted[..., 8:], target[:, 0, ..., :-8], atol=1e-3, rtol=0)
+
+
+class FirstCounts(nn.Module):
+    """Of two pictures."""
+
+    def forward(self, told: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([99.0, 0.0]).view(2, 1, 1, 1).expand(2, 1, *told.shape[-2:])
+
+
+def test_pictures_come_to_the_last_layer_by_what_they_count():
+    torch.manual_seed(0)
+    generator = Generator(64, 4).eval()
+    generator.decoder[-1].to_share = FirstCounts()
+    with torch.no_grad():
+        generator.to_picture.bias[3] = 20.0  # nothing is painted
+        target, drawn = torch.randn(1, 2, 3, 64, 64), torch.zeros(1, 2, 3, 64, 64)
+        points = (torch.rand(1, 1, 9, 2) - 0.5).expand(1, 2, 9, 2)
+        made = generator(drawn[:, 0], points[:, 0], target, drawn, points)
+    torch.testing.assert_close(made, target[:, 0], atol=1e-3, rtol=0)
 
 
 def test_a_head_is_mean_identity_and_expression():

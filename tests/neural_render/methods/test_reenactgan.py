@@ -15,6 +15,7 @@ from neural_render.methods.reenactgan.boundaries import Boundaries, components, 
 from neural_render.methods.reenactgan.networks import Aligner, BoundaryEncoder, Decoder, Judge, Transformer, moments
 from neural_render.methods.reenactgan.settings import Settings
 from neural_render.methods.reenactgan.trainer import apart
+from neural_render.methods.weights import load_network
 from tests.neural_render.methods.landmarked import clip_of, people, points_of
 
 SMALL = dict(size=64, width=4, batch=2)
@@ -159,6 +160,15 @@ def adapted(trained, tmp_path_factory):
     method.adapt(weights, [clip_of(7), clip_of(7, 1)], mine, method.options(steps=1, batch=2))
     summary = method.adapt(weights, [clip_of(7), clip_of(7, 1)], mine, method.options(steps=2, batch=2))
     return mine, summary
+
+
+def test_the_corpus_aligner_begins_at_drawn_lines(trained):
+    """After two steps it finds the corpus's points, of which it would need thousands to learn them."""
+    weights, contours, side = trained[0].load(trained[1]), Contours.of("ibug68"), Settings(size=64).side
+    aligner = load_network(Aligner(len(contours.lines), len(contours.points), side), weights, "aligner")
+    points = weights.tensors["bank.points"]
+    missed = (aligner(Boundaries(contours, side).drawn(points)) - points).norm(dim=-1).mean()
+    assert missed < 0.3 * (points - points.mean(0)).norm(dim=-1).mean()
 
 
 def test_trainings_go_on_to_the_same_bits(trained, adapted, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from facemodel import FrameStatus, PortraitError
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
+from neural_render.methods.common.texture import person_texture, unhidden
 from neural_render.methods.face2face.method import Face2Face
 from neural_render.methods.face2face.person import Person, shown
 from neural_render.methods.face2face.planning import plan, steadied
@@ -194,3 +195,10 @@ def test_what_is_hidden_is_neither_taken_nor_painted_over(model, target, track):
     assert (planned.covered[0] == behind).all() and not planned.drawn[0][:4].any()
     free = plan(Person.of(target, SMALL), wide, range(count))
     assert behind[person.frames[free.parts[0][free.parts[0] > 0] - 1]].any()
+    tracked = torch.nonzero(track.tracked).flatten().tolist()
+    assert unhidden(replace(seen, visibility={"mouth": torch.zeros(count)})).tolist() == tracked
+    lost = replace(track, status=torch.where(torch.from_numpy(behind), 0, track.status))
+    known, same, whole = (
+        person_texture(model, Clip.of_track(t, target.frames, model), 32, 3) for t in (seen, lost, track)
+    )
+    assert torch.equal(known[0], same[0]) and not torch.equal(known[0], whole[0])
