@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neural_render.methods.face2face.background import behind, plate
-from neural_render.methods.face2face.layers import filled, similarity, step
+from neural_render.methods.face2face.layers import Outlines, filled, similarity, step
 from neural_render.methods.face2face.morphing import morph
 
 
@@ -59,6 +59,24 @@ def test_the_similarity_is_that_which_moved_the_points():
     moved = points @ turn.T + [5, -7]
     found = similarity(points, moved, np.ones(20, bool))
     np.testing.assert_allclose(found, np.c_[turn, [5, -7]], atol=1e-3)
+
+
+def test_what_is_beside_a_head_moves_as_its_outline():
+    angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    circle, turn = np.c_[np.cos(angle), np.sin(angle)], 0.3
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    before, after = 50 * circle + [100, 80], circle * [35, 50] @ matrix.T + [110, 75]
+    outlines = Outlines.of(np.r_[before, [[90, 90]]], np.r_[after, [[120, 60]]], turn)  # what is within doesn't matter
+    beside = np.array([[[100 + 75, 80], [100, 80 + 75]]], np.float32)
+    expected = np.array([[52.5, 0], [0, 75]]) @ matrix.T + [110, 75]
+    np.testing.assert_allclose((outlines.motion(beside) + beside)[0], expected, atol=0.5)
+
+
+def test_an_outline_that_stays_moves_nothing():
+    points = np.random.default_rng(0).normal(size=(500, 2)) * [30, 50] + [100, 90]
+    place = np.random.default_rng(1).uniform(0, 200, (4, 5, 2)).astype(np.float32)
+    moved = Outlines.of(points, points + [7, -3], 0.0).motion(place)
+    np.testing.assert_allclose(moved, np.broadcast_to([7, -3], moved.shape), atol=1e-3)
 
 
 def test_a_step_is_smooth_from_zero_to_one():
