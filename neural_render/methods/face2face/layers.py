@@ -25,8 +25,8 @@ from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
 from renderer import Camera, interpolate, project, rasterize, rotation_matrix, sh_basis, to_camera
 
-DIRECTIONS, SMOOTHED = 90, 1.5
-"""In which an outline is looked at, and over how many of them it is smoothed."""
+DIRECTIONS, SMOOTHED, EDGE = 90, 1.5, 16
+"""In which an outline is looked at, over how many of them it is smoothed, and points on each edge of it."""
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
 
@@ -117,9 +117,9 @@ class Surface:
         return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
 
     def angle(self, source: Source) -> float:
-        """Radians by which the head is turned from the source's."""
-        a, b = rotation_matrix(self.parameters.rotation), rotation_matrix(source.parameters.rotation)
-        return float(torch.arccos((((a.T @ b).trace() - 1) / 2).clamp(-1, 1)))
+        """Radians between where the head looks and where the source's does; a roll shows no other side of it."""
+        ahead = [rotation_matrix(p.rotation)[:, 2] for p in (self.parameters, source.parameters)]
+        return float(torch.arccos((ahead[0] @ ahead[1]).clamp(-1, 1)))
 
     def up(self) -> np.ndarray:
         """(2,) of length one: where the head's own axis points in the picture."""
@@ -441,9 +441,10 @@ class Outlines:
     @classmethod
     def of(cls, before: np.ndarray, after: np.ndarray, turn: float) -> Outlines:
         """Of a head's projected vertices (V, 2) px."""
-        middles = tuple(((p.min(0) + p.max(0)) / 2).astype(np.float32) for p in (before, after))
-        upright = (after - middles[1]) @ rotation(turn)  # turned back
-        return cls(middles, turn, reaches(upright) / reaches(before - middles[0]))
+        upright = after @ rotation(turn)  # turned back
+        middles = [((p.min(0) + p.max(0)) / 2).astype(np.float32) for p in (before, upright)]
+        ratio = reaches(upright - middles[1]) / reaches(before - middles[0])
+        return cls((middles[0], rotation(turn) @ middles[1]), turn, ratio)
 
     def motion(self, place: np.ndarray) -> np.ndarray:
         """(h, w, 2) px from places (h, w, 2) px of the first picture to the second's."""
@@ -459,10 +460,10 @@ def rotation(angle: float) -> np.ndarray:
 
 
 def reaches(points: np.ndarray) -> np.ndarray:
-    """(DIRECTIONS,): how far points (V, 2) reach from the origin, by direction, smoothly."""
-    direction = np.arctan2(points[:, 1], points[:, 0]) * (DIRECTIONS / (2 * np.pi))
-    found = np.zeros(DIRECTIONS)
-    np.maximum.at(found, np.round(direction).astype(int) % DIRECTIONS, np.linalg.norm(points, axis=1))
-    known = np.flatnonzero(found)
-    found = np.interp(np.arange(DIRECTIONS), known, found[known], period=DIRECTIONS)
-    return gaussian_filter1d(found, SMOOTHED, mode="wrap")
+    """(DIRECTIONS,): how far the convex hull of points (V, 2) reaches from the origin inside it, by direction."""
+    corners = cv2.convexHull(points.astype(np.float32))[:, 0]
+    along = np.linspace(0, 1, EDGE, endpoint=False, dtype=np.float32)[:, None, None]
+    edges = (corners + along * (np.roll(corners, -1, 0) - corners)).reshape(-1, 2)
+    direction = np.arctan2(edges[:, 1], edges[:, 0]) * (DIRECTIONS / (2 * np.pi))
+    reach = np.interp(np.arange(DIRECTIONS), direction % DIRECTIONS, np.linalg.norm(edges, axis=1), period=DIRECTIONS)
+    return gaussian_filter1d(reach, SMOOTHED, mode="wrap")
