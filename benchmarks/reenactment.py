@@ -255,7 +255,7 @@ def main() -> None:
     }  # fmt: skip
     if o.driver:
         take, result["cross"] = o.take.split(","), {}
-        for method in (name for name in chosen if name != SHOWN):
+        for method in (name for name in chosen if name != SHOWN or TEXTURED not in chosen):  # both drive as it is shown
             drive = cross.drive(bench, method, trained.get(method), o.driver, take, o.driver_frames)
             result["cross"][method] = cross.measure(drive, detector, embedding)
             for name, value in result["cross"][method].items():

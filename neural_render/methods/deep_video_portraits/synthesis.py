@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import repeat
 
 import numpy as np
 import torch
@@ -96,7 +95,7 @@ def synthesize(
             f"got {track.width} x {track.height}; use a track of that clip"
         )
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
-    network, sharp = inference_network(weights, device), repeat(None)
+    network, sharp = inference_network(weights, device), (None for _ in order)
     if weights.own is not None:
         known = [min(k, len(weights.own) - 1) for k in order]  # they may be of a part of the clip
         asked = replace(track, facts={**track.facts, "target_frames": known})
@@ -122,4 +121,5 @@ def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCu
             finer = None if whole is None else detailed(image, cut_out(whole, header.crop), head)
             yield frame.copy() if skip else composite(frame, image, head, header.crop, feather, finer)
     finally:
+        sharp.close()
         cursor.close()
