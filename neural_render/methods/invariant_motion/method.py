@@ -79,4 +79,4 @@ class InvariantMotion(PeopleMethod):
 @torch.no_grad()
 def _frames(networks: MotionNetworks, picture: Tensor, own: Tensor, codes: Tensor) -> Iterator[np.ndarray]:
     for some in codes.split(TOGETHER, 1):
-        yield from to_pixels(networks.generator(picture, own, some)[0])
+        yield from to_pixels(networks.generator(picture, own, some)[0][0])

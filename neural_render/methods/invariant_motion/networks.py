@@ -80,8 +80,11 @@ class ContentGenerator(nn.Module):
         for zero in (self.to_flow.bias, self.to_head.weight, self.to_head.bias):
             nn.init.zeros_(zero)
 
-    def forward(self, picture: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
-        """own (N, M), the motion code of the picture itself; wanted (N, T, M)."""
+    def forward(self, picture: Tensor, own: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """own (N, M), the motion code of the picture itself; wanted (N, T, M).
+
+        Pictures, and the flows (N, T, S, S, 2) by which what they show is fetched, for `warp`.
+        """
         features, x = [], picture
         for module in self.down:
             x = module(x)
@@ -96,12 +99,13 @@ class ContentGenerator(nn.Module):
         local = FLOW * torch.tanh(self.to_flow(x).float())
         head = self.to_head(style).float().unflatten(1, (2, 3))
         large = F.interpolate(local, scale_factor=2, mode="bilinear", align_corners=False)
-        fetched = warp(picture.float(), moved(head, large))
+        flow = moved(head, large)
+        fetched = warp(picture.float(), flow)
         x = torch.cat([x, warp(fine.float(), moved(head, local)).to(x.dtype)], 1)
         x = self.paint(x, fetched.to(x.dtype), style)
         x = self.to_picture(torch.cat([x, fetched.to(x.dtype)], 1)).float()
         made = torch.lerp(fetched, torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:] - 2))  # begins with little paint
-        return made.unflatten(0, (-1, count))
+        return made.unflatten(0, (-1, count)), flow.unflatten(0, (-1, count))
 
 
 def moved(head: Tensor, local: Tensor) -> Tensor:
@@ -119,14 +123,16 @@ class MotionNetworks(nn.Module):
         self.motion = MotionEncoder(points, codes)
         self.generator = ContentGenerator(width, codes)
 
-    def forward(self, picture: Tensor, own: Tensor, landmarks: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, picture: Tensor, own: Tensor, landmarks: Tensor, others: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Targets (N, 3, S, S), their landmarks (N, L, 2), drivers' (N, T, L, 2), and more sequences (B, T, L, 2).
 
-        Made pictures (N, T, 3, S, S), and motion codes of the N and of the B sequences.
+        Made pictures (N, T, 3, S, S), their flows (N, T, S, S, 2), and motion codes of the N and of the B sequences.
         """
         codes = self.motion(torch.cat([landmarks, others]))
         mine = self.motion(own[:, None])[:, 0]
-        return self.generator(picture, mine, codes[: len(landmarks)]), *codes.split([len(landmarks), len(others)])
+        return *self.generator(picture, mine, codes[: len(landmarks)]), *codes.split([len(landmarks), len(others)])
 
 
 class PeopleClassifier(nn.Module):

@@ -46,6 +46,17 @@ def compared(made: Tensor, real: Tensor, known: Tensor) -> tuple[Tensor, Tensor]
     return (made[known], real[known]) if known.any() else (made, made.detach())
 
 
+def strayed(flow: Tensor, shown: Tensor, own: Tensor) -> Tensor:
+    """How far from a picture's landmarks (N, L, 2) flows (N, T, S, S, 2) fetch what is shown at landmarks (N, T, L, 2).
+
+    Mean over both axes, of half a crop.
+    """
+    count = shown.shape[1]
+    found = F.grid_sample(flow.flatten(0, 1).movedim(-1, 1), shown.flatten(0, 1)[:, None], align_corners=False)
+    there = shown.flatten(0, 1) + found[:, :, 0].mT
+    return (there - own.repeat_interleave(count, 0)).abs().mean()
+
+
 class Trainer(BaseTrainer):
     """See the module."""
 
@@ -90,7 +101,7 @@ class Trainer(BaseTrainer):
         picture = lambda rows: self.faces.pictures(rows).to(self.device)  # noqa: E731
         target, real = picture(drawn.target), picture(drawn.shown)
         both = torch.from_numpy(wide).unflatten(1, (2, -1)).flatten(0, 1)
-        made, _, codes = self.networks["networks"](
+        made, flow, _, codes = self.networks["networks"](
             target, self.landmarks[drawn.target], self.landmarks[drawn.driver], self.landmarks[both]
         )
         made, codes = made.float(), codes.float()
@@ -99,6 +110,10 @@ class Trainer(BaseTrainer):
         pictures = (part.flatten(0, 1) for part in compared(made, real, known))
         total, seen = self.objective(Context(*pictures))
         values |= seen
+        which = known if known.any() else torch.ones_like(known)
+        own, points = self.landmarks[drawn.target][which], self.landmarks[drawn.shown][which]
+        values["strayed"] = strayed(flow[which], points, own) * known.any()
+        total = total + s.fetched * values["strayed"]
         values["anonymous"] = anonymity(self.networks["classifier"](codes))
         total = total + s.anonymous * values["anonymous"]
         # Of each sequence one moment, so that no two are nearly the same.
@@ -147,7 +162,7 @@ class Trainer(BaseTrainer):
         driver, target = self.faces.pictures(drawn.driver[:, -1]), self.faces.pictures(drawn.target).to(self.device)
         points = self.landmarks[drawn.driver]
         with self.fabric.autocast():
-            made, _, _ = self.averages["networks"](target, self.landmarks[drawn.target], points, points[:1])
+            made, *_ = self.averages["networks"](target, self.landmarks[drawn.target], points, points[:1])
         parts = (target, driver, made[:, -1])
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])
 

@@ -14,7 +14,7 @@ from neural_render.methods.common.contours import followed
 from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks, moved
 from neural_render.methods.invariant_motion.sampling import sequences
 from neural_render.methods.invariant_motion.settings import Settings
-from neural_render.methods.invariant_motion.trainer import Trainer, anonymity, told_apart
+from neural_render.methods.invariant_motion.trainer import Trainer, anonymity, strayed, told_apart
 from neural_render.training import make_fabric
 from tests.neural_render.methods.drawn import clip_of, people
 
@@ -23,10 +23,11 @@ SMALL = dict(width=4, batch=2, motion=4, frames=3)
 
 def test_any_number_of_frames_goes_through():
     networks = MotionNetworks(5, 4, 6)
-    made, codes, more = networks(
+    made, flow, codes, more = networks(
         torch.zeros(2, 3, 64, 64), torch.zeros(2, 5, 2), torch.randn(2, 3, 5, 2), torch.randn(4, 3, 5, 2)
     )
-    assert (made.shape, codes.shape, more.shape) == ((2, 3, 3, 64, 64), (2, 3, 6), (4, 3, 6))
+    assert (made.shape, flow.shape) == ((2, 3, 3, 64, 64), (2, 3, 64, 64, 2))
+    assert (codes.shape, more.shape) == ((2, 3, 6), (4, 3, 6))
     torch.testing.assert_close(codes.square().mean(-1), torch.ones(2, 3))
     encoder = MotionEncoder(5, 6)
     still = torch.randn(1, 1, 5, 2)
@@ -39,7 +40,7 @@ def test_a_generator_without_flow_and_paint_gives_the_target():
     networks.generator.to_picture.register_forward_hook(
         lambda m, i, out: torch.cat([out[:, :3], torch.full_like(out[:, 3:], -100.0)], 1)
     )
-    made, _, _ = networks(picture, torch.zeros(1, 5, 2), torch.randn(1, 2, 5, 2), torch.randn(1, 2, 5, 2))
+    made, *_ = networks(picture, torch.zeros(1, 5, 2), torch.randn(1, 2, 5, 2), torch.randn(1, 2, 5, 2))
     torch.testing.assert_close(made[0, 1], picture[0])
 
 
@@ -52,6 +53,15 @@ def test_a_head_that_moves_takes_its_pixels_along():
     torch.testing.assert_close(
         flow[1, :, 2], torch.stack([torch.full((4,), 0.5), torch.tensor([-0.75, -0.25, 0.25, 0.75])], 1)
     )
+
+
+def test_flows_are_told_where_the_targets_landmarks_are():
+    own, shown = torch.rand(2, 5, 2) - 0.5, torch.rand(2, 3, 5, 2) - 0.5
+    flow = torch.zeros(2, 3, 64, 64, 2)
+    torch.testing.assert_close(strayed(flow, shown, own), (shown - own[:, None]).abs().mean())
+    flow[1, :, :, :, 0] = 0.25
+    shown = (own - torch.tensor([0.0, 0.25])[:, None, None] * torch.tensor([1.0, 0.0]))[:, None].expand_as(shown)
+    assert strayed(flow, shown, own) < 1e-6
 
 
 def test_judges_see_pictures_pairs_and_the_changes_of_sequences():
@@ -100,9 +110,9 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     history = [trainer.advance() for _ in range(26)]
     alike = [h["alike"] for h in history]
     assert np.median(alike[8:24]) < 0.8 * np.mean(alike[:3])
-    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges"} == set(
-        history[-1]
-    )
+    assert set(history[-1]) == {
+        "l1", "pyramid", "strayed", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges",
+    }  # fmt: skip
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
 
 
@@ -116,7 +126,8 @@ def test_a_share_of_which_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "share", lambda samples: samples[1::2])
     trainer.step = trainer.settings.adversarial_after
     found = trainer.advance()
-    assert np.isfinite(list(found.values())).all() and found["l1"] == found["changes"] == found["alike"] == 0
+    assert np.isfinite(list(found.values())).all() and found["l1"] == found["strayed"] == 0
+    assert found["changes"] == found["alike"] == 0
     assert found["picture"] > 0 and trainer.finite()
 
 
