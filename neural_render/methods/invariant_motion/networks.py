@@ -15,6 +15,7 @@ HIDDEN = 256  # of the motion encoder's layers
 CHANGES = 4.0  # times changes from frame to frame are as D_tmp sees them, about as large as pictures then
 FLOW = 1.0  # farthest that a pixel comes from beside where landmarks lead, of a picture's half side
 NEAR = 0.1  # of half a crop, in which landmarks lead what is around them
+LEADING = 100  # landmarks are enough for that, about
 REACH = 0.1  # of half a crop, by which the network's 1 moves a landmark: a step of Adam's isn't to move it further
 
 
@@ -126,7 +127,8 @@ class ContentGenerator(nn.Module):
         x = F.relu(self.bend_style(self.bend(x), style))
         x = self.up[1](self.up[0](x, middle, style), fine, style)
         flow = FLOW * torch.tanh(self.to_flow(x).float())
-        lead = led(points.repeat_interleave(count, 0), there.flatten(0, 1), NEAR).movedim(-1, 1)
+        some = slice(None, None, max(1, points.shape[1] // LEADING))
+        lead = led(points[:, some].repeat_interleave(count, 0), there.flatten(0, 1)[:, some], NEAR).movedim(-1, 1)
         flow = flow + F.interpolate(lead, size=flow.shape[-2:], mode="bilinear", align_corners=False)
         large = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
         fetched = warp(picture.float(), large.movedim(1, -1))
