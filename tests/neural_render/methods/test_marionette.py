@@ -15,6 +15,7 @@ from neural_render.methods.common.head_frame import HeadFrame
 from neural_render.methods.common.people import sources
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer, expressions_of
 from neural_render.methods.marionette.networks import (
+    NEARER,
     AlignmentBlock,
     Generator,
     TargetEncoder,
@@ -85,7 +86,7 @@ def test_pictures_count_the_more_the_nearer_their_landmarks_are():
     wanted = points[:, 0].clone()
     points[:, 1] += 0.5  # somewhere else, and no further away
     points[:, 2, ::3, 0] += 0.3
-    expected = torch.tensor([[0.0, 0.0, -100 * 0.3**2 * 2 / 9]])  # a third of the points, less what all move by
+    expected = torch.tensor([[0.0, 0.0, -NEARER * 0.3**2 * 2 / 9]])  # a third of the points, less what all move by
     torch.testing.assert_close(nearness(points, wanted), expected, atol=1e-5, rtol=1e-5)
 
 
