@@ -62,7 +62,8 @@ BARS: dict[str, list[Bar]] = {
         *over_still(0.7, 0.8),
         Bar("a motion is found among 40 of somebody else, top 1", "invariant-motion.retrieval", 0.6),
         Bar("a probe tells the person from the code, over chance", "invariant-motion.person_over_chance", 3.0, False),
-        Bar("the judge of sequences matters: flicker of what rests, with over without", "invariant-motion.flicker_ratio", 0.9, False),
+        Bar("the judge of sequences matters: flicker of what rests, with over without",
+            "invariant-motion.flicker_ratio", 0.9, False),
     ],
     "latent-pose": [
         *over_still(0.7, 0.8),
