@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -68,10 +69,11 @@ class LatentPose(PeopleMethod):
             raise PortraitError("weights: already those of one person; adapt those of many people")
         if len(people := {clip.person for clip in references}) > 1:
             raise PortraitError(f"references: expected one person's, got {len(people)} people's")
+        learnt = h.steps > Settings.adversarial_after  # by the discriminator, too, which begins as the weights have it
         settings = self._settings(
             Settings(
                 size=h.size, width=h.width, pose=h.pose, pictures=0, rate=5e-4, rate_discriminator=8e-4, beta1=0.0,
-                adversarial_after=0, ema=0.95,
+                adversarial_after=0 if learnt else sys.maxsize, ema=0.95,
             ), options, report,
         )  # fmt: skip
         frames = sum(clip.count or 1 for clip in references)
