@@ -82,10 +82,10 @@ def shaking(weights: Weights, faces: Faces, clips: Sequence[Clip]) -> tuple[floa
         target = clips[int(faces.clip[truth[0]])]
         made = np.stack(list(method.animate(weights, target, clips[number])))[faces.frame[rows]]
         true = to_pixels(faces.pictures(truth))
-        rest = resting(true)
+        rest = resting(true) & (np.diff(faces.frame[rows]) == 1)[:, None, None]
         changes = [change(pictures)[rest].mean() if rest.any() else np.nan for pictures in (made, true)]
         found.append([*changes, temporal_error(made, true, faces.frame[rows])])
-    return tuple(np.nanmean(found, 0).tolist())
+    return tuple(np.nanmean(found, 0).tolist()) if found else (np.nan,) * 3
 
 
 def change(pictures: np.ndarray) -> np.ndarray:

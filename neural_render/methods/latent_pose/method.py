@@ -30,6 +30,7 @@ from neural_render.training import bfloat16_helps
 
 SOURCES = 8  # pictures of a target, at most
 PERCEPTUAL = 10.0  # weight of the loss that needs VGG-16's weights, where they are
+JUDGED = 1000  # steps that a discriminator has to have learnt to be of use to an adaptation, which goes on with it
 HIDDEN = 0.02  # a foreground of more hides what is behind
 
 
@@ -69,11 +70,10 @@ class LatentPose(PeopleMethod):
             raise PortraitError("weights: already those of one person; adapt those of many people")
         if len(people := {clip.person for clip in references}) > 1:
             raise PortraitError(f"references: expected one person's, got {len(people)} people's")
-        learnt = h.steps > Settings.adversarial_after  # by the discriminator, too, which begins as the weights have it
         settings = self._settings(
             Settings(
                 size=h.size, width=h.width, pose=h.pose, pictures=0, rate=5e-4, rate_discriminator=8e-4, beta1=0.0,
-                adversarial_after=0 if learnt else sys.maxsize, ema=0.95,
+                adversarial_after=0 if h.judged >= JUDGED else sys.maxsize, ema=0.95,
             ), options, report,
         )  # fmt: skip
         frames = sum(clip.count or 1 for clip in references)

@@ -107,10 +107,18 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     history = [trainer.advance() for _ in range(26)]
     alike = [h["alike"] for h in history]
     assert np.median(alike[8:24]) < 0.8 * np.mean(alike[:3])
+    moved = [h["landmarks"] for h in history]
+    assert np.mean(moved[-3:]) < 0.8 * np.mean(moved[:3])
     assert set(history[-1]) == {
         "l1", "pyramid", "landmarks", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges",
     }  # fmt: skip
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
+
+
+def test_who_is_moved_is_the_one_whose_landmarks_are_wanted(tmp_path):
+    faces = gather(people(4), tmp_path, 64)
+    _, wide, _, still = Trainer(Settings(**SMALL, wide=12), faces, make_fabric("cpu")).batch()
+    assert (faces.clip[still] == faces.clip[wide[:, 0]]).all() and len(set(still.tolist())) > 4
 
 
 def test_a_share_of_which_nothing_is_known(tmp_path, monkeypatch):
