@@ -7,11 +7,12 @@ The clip is fitted whole, so that its identity comes from all of it; the network
 and makes the rest from their parameters alone. It is scored against the real frames, inside the square that it was
 trained on, beside the ``nearest`` training frame by parameters, the training ``mean``, and the shaded model ``pasted``
 over the nearest frame. Methods are ``face2face``, which isn't trained either, ``dvp``, Deep Video Portraits with the
-paper's three maps, and ``dvp-textured``, with the person's texture as a fourth. ``beyond``: see ``reenactment_beyond``.
+paper's three maps, ``dvp-textured``, with the person's texture as a fourth, and ``dvp-shown``, that network's pictures
+with what Face2Face's give of them, as users get it. ``beyond``: see ``reenactment_beyond``.
 With --ablations, variants of the training take --ablation-minutes each, ``full`` among them: see
-``reenactment_methods.ABLATIONS``. With --shown, pictures are scored at so many px, networks' ones with Face2Face's
-detail, as users get them. With --driver, see ``reenactment_cross``; --take says what the driver gives. With
-both, ``cross_ablations`` has the correlations of ``DRIVEN``.
+``reenactment_methods.ABLATIONS``. With --shown, pictures are scored at so many px. With --driver, see
+``reenactment_cross``, all networks as users get them; --take says what the driver gives. With both,
+``cross_ablations`` has the correlations of ``DRIVEN``.
 Minutes are of processor time, all threads together; --steps trains all for as many steps instead.
 
 Everything is kept in --work and gone on with. The last line is one JSON object: ``methods`` (by name), each with what
@@ -39,6 +40,7 @@ from benchmarks import reenactment_beyond as beyond
 from benchmarks import reenactment_cross as cross
 from benchmarks.reenactment_methods import (
     ABLATIONS,
+    SHOWN,
     TEXTURED,
     OverSharedCache,
     crops_of,
@@ -68,8 +70,8 @@ from recognition.embedding import FaceEmbedding
 
 TRAINED = 0.75  # share of the clip
 DRIVEN = ("full", "no_warps")  # ablations that the driver drives too
-SHOWN = 8  # columns of a contact sheet
-METHODS = ("face2face", "dvp", TEXTURED)
+COLUMNS = 8  # of a contact sheet
+METHODS = ("face2face", "dvp", TEXTURED, SHOWN)
 SHEET = ("real", *METHODS, "nearest", "pasted")
 
 
@@ -98,16 +100,16 @@ class Bench:
 
     def crops_of(self, name: str, weights, track: Track) -> np.ndarray:
         """(F, S, S, 3) uint8, S shown: what a method makes of a track over the target's clip."""
+        sharp = partial(face2face, self.target, track, self.crop, self.shown)
         if weights is None:
-            return face2face(self.target, track, self.crop, self.shown)
-        made = crops_of(name, weights, track, model=self.model, device=self.options.device)
-        return self.finer(made, partial(face2face, self.target, track, self.crop, self.shown))
+            return sharp()
+        return self.finer(name, *crops_of(name, weights, track, model=self.model, device=self.options.device), sharp)
 
-    def finer(self, made: np.ndarray, sharp: Callable[[], np.ndarray]) -> np.ndarray:
-        """A network's pictures as they are shown."""
-        if self.shown == self.options.size:
-            return made
-        return np.stack([detailed(picture, other) for picture, other in zip(made, sharp())])
+    def finer(self, name: str, made: np.ndarray, heads: np.ndarray, sharp: Callable[[], np.ndarray]) -> np.ndarray:
+        """A network's pictures at the size that is scored, of ``dvp-shown`` with what Face2Face's give."""
+        if name != SHOWN:
+            return np.stack([resize_square(picture, self.shown) for picture in made])
+        return np.stack([detailed(*pictures) for pictures in zip(made, sharp(), heads)])
 
 
 def prepare(video: Path, work: Path, options: Options, frames: int | None = None, shown: int | None = None) -> Bench:
@@ -162,7 +164,7 @@ def show(methods: dict[str, dict[str, float]]) -> None:
 def write_sheet(path: Path, rows: dict[str, np.ndarray]) -> None:
     """A PNG with a row a clip (N, S, S, 3), named at its left, and a column a frame, evenly spread."""
     count = len(next(iter(rows.values())))
-    chosen = np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int)
+    chosen = np.linspace(0, count - 1, min(count, COLUMNS)).round().astype(int)
     lines = []
     for name, pictures in rows.items():
         label = np.zeros((pictures.shape[1], 144, 3), np.uint8)
@@ -221,7 +223,7 @@ def main() -> None:
     sharp = cache(partial(held_by_face2face, bench.target, bench.track, held.frames, bench.crop, bench.shown))
     for name, weights in trained.items():
         made = synthesised(name, weights, bench.track, held.frames, model=bench.model, device=options.device)
-        pictures[name] = bench.finer(made, sharp)
+        pictures[name] = bench.finer(name, *made, sharp)
     if "face2face" in chosen:
         pictures["face2face"] = sharp()
     methods = {name: score(made) for name, made in pictures.items()}
@@ -253,7 +255,7 @@ def main() -> None:
     }  # fmt: skip
     if o.driver:
         take, result["cross"] = o.take.split(","), {}
-        for method in chosen:
+        for method in (name for name in chosen if name != SHOWN or TEXTURED not in chosen):  # both drive as it is shown
             drive = cross.drive(bench, method, trained.get(method), o.driver, take, o.driver_frames)
             result["cross"][method] = cross.measure(drive, detector, embedding)
             for name, value in result["cross"][method].items():

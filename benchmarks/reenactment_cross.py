@@ -95,7 +95,7 @@ def drive(bench, name: str, weights: Weights | None, video: Path, take: list[str
     if weights is None:
         made = crops(output, bench.crop, size, list(range(len(mixed))))
     else:
-        made = crops_of(name, weights, mixed, model=model, device=device)
+        made, _ = crops_of(name, weights, mixed, model=model, device=device)
     behind = crops(bench.video, bench.crop, size, target_frames(mixed))
     empty = (bench.cache.head_region() == 0).numpy()
     return Driven(

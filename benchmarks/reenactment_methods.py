@@ -24,6 +24,7 @@ from neural_render.methods.face2face.method import Face2Face
 from neural_render.training import bfloat16_helps
 
 TEXTURED = "dvp-textured"
+SHOWN = "dvp-shown"  # the same as users get it, a share of Face2Face's with it
 POSE = ("expression", "rotation", "translation", "gaze")
 
 
@@ -143,6 +144,7 @@ def train_variant(name: str, clip: Clip, work: Path, options: Options, report: R
     if name in ABLATIONS:
         base = Settings(face_weight=0, eye_weight=0, bfloat16=bfloat16_helps(options.device))
         settings = replace(base, batch=2 if options.device == "cpu" else 8, **variant.settings)
+    name = TEXTURED if name == SHOWN else name
     options = replace(options, textured=name == TEXTURED)
     stem = f"{name}-{options.size}-{options.width}"
     method = OverSharedCache(work / f"data-{options.size}", settings, variant.blank)
@@ -151,20 +153,27 @@ def train_variant(name: str, clip: Clip, work: Path, options: Options, report: R
     return method.load(out, clip.model)
 
 
-def crops_of(name: str, weights: Weights, track: Track, *, model, device: str) -> np.ndarray:
-    """(F, S, S, 3) uint8: what a trained network makes of every frame of the track, from its parameters alone."""
+def crops_of(name: str, weights: Weights, track: Track, *, model, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """What a trained network makes of every frame of the track, from its parameters alone, and where the head is.
+
+    (F, S, S, 3) uint8 and (F, S, S) bool.
+    """
     blank = ABLATIONS[name].blank if name in ABLATIONS else ()
     network = inference_network(weights, device)
     if blank:
         network = BlankedInput(network, blank)
     made = synthesize_crops(network, weights, track, model=model, device=device)
-    return np.stack([image for image, _ in made])
+    pictures, heads = zip(*made)
+    return np.stack(pictures), np.stack(heads)
 
 
-def synthesised(name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str) -> np.ndarray:
-    """(N, S, S, 3) uint8: these frames of the track, in rising order."""
+def synthesised(
+    name: str, weights: Weights, track: Track, frames: np.ndarray, *, model, device: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of these frames of the track, in rising order."""
     first = max(0, int(frames[0]) - weights.header.window + 1)
-    return crops_of(name, weights, track.frames(first, len(track)), model=model, device=device)[frames - first]
+    pictures, heads = crops_of(name, weights, track.frames(first, len(track)), model=model, device=device)
+    return pictures[frames - first], heads[frames - first]
 
 
 def nearest_frames(track: Track, wanted: np.ndarray, among: np.ndarray) -> np.ndarray:

@@ -7,6 +7,9 @@ import numpy as np
 
 from neural_render.images import Crop, cut_out, resize_square
 
+SHARED = 0.6
+"""How much of a network's picture of the head is Face2Face's, where both show the same."""
+
 
 def feather_mask(crop: Crop, frame_width: int, frame_height: int, border: float = 0.06) -> np.ndarray:
     """(side, side) float32 in [0, 1]: one inside, falling smoothly to zero over ``border`` of the side.
@@ -72,17 +75,25 @@ def paste(frame: np.ndarray, image: np.ndarray, crop: Crop, mask: np.ndarray) ->
     return result
 
 
-def detailed(image: np.ndarray, sharp: np.ndarray, *, low: float = 16.0, high: float = 48.0) -> np.ndarray:
-    """A picture (S, S, 3) uint8 at the size of a sharper one (T, T, 3) uint8, with its detail where both show the same.
+def detailed(
+    image: np.ndarray, sharp: np.ndarray, head: np.ndarray, *, low: float = 16.0, high: float = 48.0
+) -> np.ndarray:
+    """A network's picture (S, S, 3) uint8 at the size of another one's (T, T, 3) uint8, with what that knows better.
 
-    Detail is what S pixels don't hold. There is all of it up to ``low`` levels of difference, none from ``high`` on,
-    where it would be a second outline beside the first.
+    Where both show the same: fully up to ``low`` levels of difference, not at all from ``high`` on, where it would be a
+    second outline beside the first. There the other gives all the detail that S pixels don't hold; and on the head,
+    (S, S) bool, a share of the rest, since the two err in different ways and their mean is nearer to the truth than
+    either.
     """
-    size = sharp.shape[:2]
+    size, how = sharp.shape[1::-1], cv2.INTER_CUBIC if len(sharp) > len(image) else cv2.INTER_AREA
     small = resize_square(sharp, len(image))
     apart = cv2.GaussianBlur(cv2.absdiff(image, small).max(-1).astype(np.float32), (0, 0), 1.0)
-    share = cv2.resize(np.clip((high - apart) / (high - low), 0, 1), size, interpolation=cv2.INTER_LINEAR)
-    coarse, under = (cv2.resize(p.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) for p in (image, small))
+    alike = np.clip((high - apart) / (high - low), 0, 1)
+    inside = cv2.GaussianBlur(cv2.dilate(head.astype(np.float32), _disc(len(image) / 64)), (0, 0), len(image) / 64)
+    image, small = image.astype(np.float32), small.astype(np.float32)
+    image = image + (SHARED * alike * inside)[..., None] * (small - image)
+    coarse, under = (cv2.resize(p, size, interpolation=how) for p in (image, small))
+    share = cv2.resize(alike, size, interpolation=cv2.INTER_LINEAR)
     return np.clip(coarse + share[..., None] * (sharp - under) + 0.5, 0, 255).astype(np.uint8)
 
 

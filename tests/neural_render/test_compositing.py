@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from foundation.errors import PortraitError
-from neural_render.compositing import changed_mask, composite, detailed, feather_mask, paste
+from neural_render.compositing import SHARED, changed_mask, composite, detailed, feather_mask, paste
 from neural_render.frames import FrameCursor
 from neural_render.images import resize_square
 from neural_render.methods.deep_video_portraits.conditioning import Crop
@@ -61,14 +61,23 @@ def test_background_that_agrees_keeps_its_own_pixels():
 
 
 def test_detail_comes_where_both_show_the_same():
-    sharp = noise(96, 96) // 6 + 100
+    sharp, nowhere = noise(96, 96) // 6 + 100, np.zeros((32, 32), bool)
     image = resize_square(sharp, 32)
-    assert np.abs(detailed(image, sharp).astype(int) - sharp).max() <= 1
+    assert np.abs(detailed(image, sharp, nowhere).astype(int) - sharp).max() <= 1
     elsewhere = image.copy()
     elsewhere[:, 16:] = 20  # another thing is there
-    found = detailed(elsewhere, sharp).astype(int)
+    found = detailed(elsewhere, sharp, ~nowhere).astype(int)
     assert np.abs(found[:, :36] - sharp[:, :36]).max() <= 1
     assert np.abs(found[:, 60:] - 20).max() <= 1
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_on_the_head_the_two_are_mixed(side):
+    head = np.zeros((32, 32), bool)
+    head[:, 16:] = True
+    found = detailed(np.full((32, 32, 3), 100, np.uint8), np.full((side, side, 3), 110, np.uint8), head)
+    assert (found[:, -side // 4 :] == round(100 + 10 * SHARED)).all()
+    assert (found[:, : side // 4] == 100).all()
 
 
 def test_the_originals_head_is_covered_where_the_new_one_is_elsewhere():

@@ -29,7 +29,7 @@ from neural_render.methods.deep_video_portraits.weights import Header, Weights, 
 from neural_render.training import bfloat16_helps, make_fabric, resume, run
 
 TEXTURED_NEEDS = ("atlas", "reflectance")
-"""Capabilities of a face model without which the three maps have to do, and without Face2Face's detail."""
+"""Capabilities of a face model without which the three maps have to do, and without Face2Face's share."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import repeat
 
 import numpy as np
 import torch
@@ -33,9 +32,6 @@ from neural_render.methods.face2face.method import Face2Face
 from neural_render.methods.weights import AGAIN
 from neural_render.networks import fold_norms
 from neural_render.training import bfloat16_helps
-
-COARSER = 1.25
-"""How many times as many pixels a side as the network's a crop has at least for Face2Face to give its detail."""
 
 
 def inference_network(weights: Weights, device: str = "cpu") -> torch.nn.Module:
@@ -84,7 +80,7 @@ def synthesize(
 
     weights: of the target clip, or ``OnnxWeights``. track: edited, or mixed from a driver; in the target's camera.
     frames: the target clip, re-iterable of (index, time, (H, W, 3) uint8); see ``target_frames`` for which goes where.
-    Where the crop has more pixels than the network's pictures, Face2Face makes the same frames, and gives its detail.
+    Face2Face makes the same frames, and gives of them what `detailed` takes.
     A frame whose status says that there is no face is given back as it is. Memory doesn't grow with the clip.
     Raises PortraitError, before the first frame, where weights, model and track don't belong together.
     """
@@ -99,8 +95,8 @@ def synthesize(
             f"got {track.width} x {track.height}; use a track of that clip"
         )
     order = target_frames(track, getattr(frames, "frame_count", None) or header.target.get("clip_frames"))
-    network, sharp = inference_network(weights, device), repeat(None)
-    if weights.own is not None and header.crop.side > COARSER * header.size:
+    network, sharp = inference_network(weights, device), (None for _ in order)
+    if weights.own is not None:
         known = [min(k, len(weights.own) - 1) for k in order]  # they may be of a part of the clip
         asked = replace(track, facts={**track.facts, "target_frames": known})
         target, driver = Clip.of_track(weights.own, frames, model), Clip.of_track(asked, None, model)
@@ -122,7 +118,8 @@ def _composite(weights: Weights, track: Track, order: list[int], cursor: FrameCu
                     f"video: expected frames of {header.frame_width} x {header.frame_height} as the weights were "
                     f"trained for, got {frame.shape[1]} x {frame.shape[0]}; give the target clip"
                 )
-            finer = None if whole is None else detailed(image, cut_out(whole, header.crop))
+            finer = None if whole is None else detailed(image, cut_out(whole, header.crop), head)
             yield frame.copy() if skip else composite(frame, image, head, header.crop, feather, finer)
     finally:
+        sharp.close()
         cursor.close()

@@ -56,7 +56,7 @@ class Weights:
     generator: dict[str, Tensor]
     region: Tensor | None = None  # (size, size) uint8: where the head ever was in the target clip
     texture: Tensor | None = None  # (S, S, 3) uint8 sRGB, the person's without light, where it is a map
-    own: Track | None = None  # the clip's, of `own_track`, where its frames can give detail
+    own: Track | None = None  # the clip's, of `own_track`, where its frames can be used
 
     def save(self, path: str | os.PathLike) -> Path:
         tensors = {f"{PREFIX}{k}": v for k, v in self.generator.items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from facemodel.base import FaceModel
@@ -24,6 +25,8 @@ from neural_render.methods.face2face.settings import INSIDE, Part, Policy
 from neural_render.uv_gan.filling import smooth_fill
 from renderer import Camera, interpolate, project, rasterize, rotation_matrix, sh_basis, to_camera
 
+DIRECTIONS, SMOOTHED, EDGE = 90, 1.5, 16
+"""In which an outline is looked at, over how many of them it is smoothed, and points on each edge of it."""
 COARSE = 6
 """Fields are filled and blurred at this fraction of their size."""
 
@@ -112,6 +115,11 @@ class Surface:
         """(V, 2) px: the source's expression at the place where the head is wanted."""
         p = self.parameters
         return project(to_camera(source.vertices, p.rotation, p.translation), self.camera).numpy()
+
+    def angle(self, source: Source) -> float:
+        """Radians between where the head looks and where the source's does; a roll shows no other side of it."""
+        ahead = [rotation_matrix(p.rotation)[:, 2] for p in (self.parameters, source.parameters)]
+        return float(torch.arccos((ahead[0] @ ahead[1]).clamp(-1, 1)))
 
     def up(self) -> np.ndarray:
         """(2,) of length one: where the head's own axis points in the picture."""
@@ -312,9 +320,9 @@ class Head(Canvas):
         ratio = 1 + (ratio - 1) * (1 - step(self.away, 0, policy.fading_light * height))[..., None]
         if not turned:
             return expression, ratio, np.zeros(self.head.shape, np.float32)
-        similar = similarity(between, source.pixels, surface.marks.head > 0.5)
-        beside = self.place @ similar[:, :2].T + similar[:, 2] - self.place
-        rim = self.rim()
+        far = float(step(surface.angle(source), *policy.far))
+        beside = self._beside(between, source.pixels, far)
+        rim = self.within(policy.rim + far * (policy.bent - policy.rim))
         reach = max(policy.fading * height, policy.steepest * float(np.abs(beside[self.head]).max(initial=0)))
         hair = policy.hair * height * self._above_chin()
         rest = 1 - step(self.away - hair, 0, reach)
@@ -322,15 +330,26 @@ class Head(Canvas):
             step(self._from_edges(), 0, policy.edge * height), 1 - step(self.away, 0, policy.edge * height)
         )
         motion = expression + rest[..., None] * (rim * fields[..., 6:8] + (1 - rim) * beside)
-        return (
-            motion,
-            ratio,
-            self._without_specks(rim[..., 0] * hidden(fields[..., 5], self.front, self.policy) * ~self.inside),
-        )
+        missing = self.within(policy.rim)[..., 0] * hidden(fields[..., 5], self.front, policy) * ~self.inside
+        return motion, ratio, self._without_specks(missing)
 
-    def rim(self) -> np.ndarray:
-        """(h, w, 1) 0 to 1: from the head's outline inwards, to where its motion is its own."""
-        return step(self._distance(self.head), 0, self.policy.rim * self.surface.height)[..., None]
+    def _beside(self, before: np.ndarray, after: np.ndarray, far: float) -> np.ndarray:
+        """(h, w, 2) px by which what is beside a head moves with its vertices (V, 2), of which it turns ``far``.
+
+        Turned little, it moves as they do on the whole: a fit tells a turn from a shift only so well, and both together
+        leave it where it is. Turned far, it moves as the outline does, which passes over the skin.
+        """
+        chosen = self.surface.marks.head > 0.5
+        similar = similarity(before, after, chosen)
+        near = self.place @ similar[:, :2].T + similar[:, 2] - self.place
+        if far == 0:
+            return near
+        outlines = Outlines.of(before[chosen], after[chosen], float(np.arctan2(similar[1, 0], similar[0, 0])))
+        return near + np.float32(far) * (outlines.motion(self.place) - near)
+
+    def within(self, rim: float) -> np.ndarray:
+        """(h, w, 1) 0 to 1: from the head's outline inwards, over a share of its height."""
+        return step(self._distance(self.head), 0, rim * self.surface.height)[..., None]
 
     def _above_chin(self) -> np.ndarray:
         """(h, w) 0 to 1: whether a place is beside the head, where hair goes along, or below it, where the body is."""
@@ -409,3 +428,42 @@ def similarity(before: np.ndarray, after: np.ndarray, chosen: np.ndarray) -> np.
     turn = (np.conj(a) * b).sum() / max((np.abs(a) ** 2).sum(), 1e-12)
     matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     return np.concatenate([matrix, (mean_b - matrix @ mean_a)[:, None]], 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """A head's outline in two pictures, as distances from its middle by direction."""
+
+    middles: tuple[np.ndarray, np.ndarray]  # (2,) px each, before and after
+    turn: float  # radians, of the head about its line of sight
+    ratio: np.ndarray  # (DIRECTIONS,) of the distances after to those before, by the direction before
+
+    @classmethod
+    def of(cls, before: np.ndarray, after: np.ndarray, turn: float) -> Outlines:
+        """Of a head's projected vertices (V, 2) px."""
+        upright = after @ rotation(turn)  # turned back
+        middles = [((p.min(0) + p.max(0)) / 2).astype(np.float32) for p in (before, upright)]
+        ratio = reaches(upright - middles[1]) / reaches(before - middles[0])
+        return cls((middles[0], rotation(turn) @ middles[1]), turn, ratio)
+
+    def motion(self, place: np.ndarray) -> np.ndarray:
+        """(h, w, 2) px from places (h, w, 2) px of the first picture to the second's."""
+        away = place - self.middles[0]
+        direction = np.arctan2(away[..., 1], away[..., 0]) * np.float32(DIRECTIONS / (2 * np.pi))
+        ratio = np.interp(direction, np.arange(DIRECTIONS), self.ratio, period=DIRECTIONS).astype(np.float32)
+        return (away * ratio[..., None]) @ rotation(self.turn).T + self.middles[1] - place
+
+
+def rotation(angle: float) -> np.ndarray:
+    """(2, 2) float32."""
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+
+
+def reaches(points: np.ndarray) -> np.ndarray:
+    """(DIRECTIONS,): how far the convex hull of points (V, 2) reaches from the origin inside it, by direction."""
+    corners = cv2.convexHull(points.astype(np.float32))[:, 0]
+    along = np.linspace(0, 1, EDGE, endpoint=False, dtype=np.float32)[:, None, None]
+    edges = (corners + along * (np.roll(corners, -1, 0) - corners)).reshape(-1, 2)
+    direction = np.arctan2(edges[:, 1], edges[:, 0]) * (DIRECTIONS / (2 * np.pi))
+    reach = np.interp(np.arange(DIRECTIONS), direction % DIRECTIONS, np.linalg.norm(edges, axis=1), period=DIRECTIONS)
+    return gaussian_filter1d(reach, SMOOTHED, mode="wrap")

@@ -52,7 +52,6 @@ class Live:
             *asked, face = (part(vertices[None], row) for part in [*person.descriptors, person.face])
             away = retrieval.distance(face, person.faces, person.policy)[0]
             base = retrieval.next_state(self._states[0], np.r_[np.inf, away], person.jumps_beneath)
-            mine = person.source(base - 1)
             costs = person.costs(asked, [known[base - 1 : base] for known in person.shapes])
             parts = [
                 retrieval.next_state(state, cost[0], jump)
@@ -63,7 +62,7 @@ class Live:
             inside = [float(share[0]) for share in drawn(person, costs, tuple(np.array([s]) for s in parts))]
             before = person.covered[:, person.frames[base - 1]]
             shown_parts = [[] if hidden else share for share, hidden in zip(shares[1:], before)]
-            return self.painter(wanted, vertices, mine, shares[0], shown_parts, list(np.array(inside) * ~before))
+            return self.painter(wanted, vertices, None, shares[0], shown_parts, list(np.array(inside) * ~before))
 
 
 class Face2Face(Method):
@@ -133,7 +132,8 @@ class Face2Face(Method):
                     continue
                 inside = [float(share[k]) for share in planned.drawn]
                 with torch.inference_mode():
-                    mine = person.own(own, picture)
+                    beneath = any(state == retrieval.OWN for state, _ in base[k])
+                    mine = person.own(own, picture) if beneath else None
                     vertices = layers.vertices_of(person.model, wanted[k])
                     made = painter(wanted[k], vertices, mine, base[k], [shares[k] for shares in parts], inside)
                 yield made  # outside of the mode, which would be that of whoever takes the frame

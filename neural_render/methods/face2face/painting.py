@@ -25,7 +25,7 @@ class Painter:
         self,
         wanted: FaceParameters,
         vertices: Tensor,
-        mine: Source,
+        mine: Source | None,
         base: Shares,
         parts: list[Shares],
         drawn: list[float],
@@ -33,8 +33,8 @@ class Painter:
         """(H, W, 3) uint8.
 
         wanted: as it is drawn, no leading dimensions. vertices: (V, 3) mm, model frame, of that. mine: what `OWN`
-        stands for. base, parts: where the frame and each part are from; a part of no shares stays as it is. drawn: as
-        in `Plan`, a part.
+        stands for, needed where ``base`` has it. base, parts: where the frame and each part are from; a part of no
+        shares stays as it is. drawn: as in `Plan`, a part.
         """
         person, policy = self.person, self.person.policy
         kept = lambda state: person.source(state - 1)  # noqa: E731
@@ -78,7 +78,7 @@ class Painter:
 
 def textured(head: Head, picture: np.ndarray, missing: np.ndarray, texture: np.ndarray) -> None:
     """Puts the person's texture into a picture (h, w, 3) uint8 where it's ``missing`` (h', w') the skin."""
-    missing, inside, inner = head.full(missing), head.full(head.head), head.full(head.rim()[..., 0])
+    missing, inside, inner = head.full(missing), head.full(head.head), head.full(head.within(head.policy.rim)[..., 0])
     policy = head.policy
     near = head.around(missing > policy.unseen, 0.1 * head.surface.height)
     missing, inside, inner, skin = missing[near], inside[near], inner[near], head.textured(texture)[near]

@@ -68,6 +68,8 @@ class Policy:
     steepest: float = 3.0  # times the motion's length over which it fades at least
     hole: float = 0.015  # of what a frame doesn't show, below which it isn't painted over
     rim: float = 0.12  # inside the outline, over which the head's motion becomes its surroundings'
+    bent: float = 0.06  # the same where a head is turned far
+    far: tuple[float, float] = (0.1, 0.25)  # radians from the frame's head, at which that sets in, and wholly
     # seams
     relit: tuple[float, float] = (0.6, 1.6)  # of the change of light on the whole head, what a place's own may be
     ring: tuple[float, float] = (0.01, 0.25)  # of a part's alpha, where its colours are compared with those around it

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from neural_render.methods.face2face.background import behind, plate
-from neural_render.methods.face2face.layers import filled, similarity, step
+from neural_render.methods.face2face.layers import Head, Outlines, Surface, filled, similarity, step
 from neural_render.methods.face2face.morphing import morph
 
 
@@ -59,6 +62,61 @@ def test_the_similarity_is_that_which_moved_the_points():
     moved = points @ turn.T + [5, -7]
     found = similarity(points, moved, np.ones(20, bool))
     np.testing.assert_allclose(found, np.c_[turn, [5, -7]], atol=1e-3)
+
+
+def test_what_is_beside_a_head_moves_as_its_outline():
+    angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    circle, turn = np.c_[np.cos(angle), np.sin(angle)], 0.3
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    before, after = 50 * circle + [100, 80], circle * [35, 50] @ matrix.T + [110, 75]
+    outlines = Outlines.of(np.r_[before, [[90, 90]]], np.r_[after, [[120, 60]]], turn)  # what is within doesn't matter
+    beside = np.array([[[100 + 75, 80], [100, 80 + 75]]], np.float32)
+    expected = np.array([[52.5, 0], [0, 75]]) @ matrix.T + [110, 75]
+    np.testing.assert_allclose((outlines.motion(beside) + beside)[0], expected, atol=0.5)
+
+
+def test_the_further_a_head_is_turned_the_more_its_outline_leads():
+    head, draw = Head.__new__(Head), np.random.default_rng(0)
+    head.surface = SimpleNamespace(marks=SimpleNamespace(head=np.ones(300)))
+    head.place = draw.uniform(-99, 99, (4, 5, 2)).astype(np.float32)
+    before = draw.normal(size=(300, 2)) * [30, 50]
+    after = before * [0.8, 1.0]
+    near, half, far = (head._beside(before, after, share) for share in (0.0, 0.5, 1.0))
+    similar = similarity(before, after, np.ones(300, bool))
+    np.testing.assert_allclose(head.place + near, head.place @ similar[:, :2].T + similar[:, 2], atol=1e-3)
+    turn = float(np.arctan2(similar[1, 0], similar[0, 0]))
+    np.testing.assert_allclose(far, Outlines.of(before, after, turn).motion(head.place), atol=1e-3)
+    np.testing.assert_allclose(half, (near + far) / 2, atol=1e-3)
+
+
+def test_how_far_a_head_is_turned_is_told_without_its_roll():
+    def at(*rotation):
+        return SimpleNamespace(parameters=SimpleNamespace(rotation=torch.tensor(rotation)))
+
+    assert Surface.angle(at(0.0, 0.3, 0.0), at(0.0, -0.1, 0.0)) == pytest.approx(0.4, abs=1e-3)
+    assert Surface.angle(at(0.0, 0.0, 0.5), at(0.0, 0.0, 0.0)) == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3])
+def test_an_outline_that_is_only_turned_turns_what_is_beside_it(turn):
+    points = np.random.default_rng(0).normal(size=(500, 2)) * [30, 50] + [100, 90]
+    points[:100] *= 1.2  # not the same on both sides
+    place = np.random.default_rng(1).uniform(0, 200, (4, 5, 2)).astype(np.float32)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = Outlines.of(points, points @ matrix.T + [7, -3], turn).motion(place)
+    np.testing.assert_allclose(place + moved, place @ matrix.T + [7, -3], atol=1e-2)
+
+
+def test_an_outline_moves_as_smoothly_as_the_head(model):
+    """Corners of its hull that come and go don't show."""
+    points = model.mean.numpy()
+    place = np.stack(np.meshgrid(np.linspace(-180, 180, 9), np.linspace(-180, 180, 9)), -1).astype(np.float32)
+
+    def turned(yaw: float) -> np.ndarray:
+        return np.c_[points[:, 0] * np.cos(yaw) + points[:, 2] * np.sin(yaw), -points[:, 1]]
+
+    found = [Outlines.of(turned(yaw), turned(0.0), 0.0).motion(place) for yaw in np.arange(0.3, 0.34, 0.004)]
+    assert np.abs(np.diff(found, axis=0)).max() < 1.0
 
 
 def test_a_step_is_smooth_from_zero_to_one():
