@@ -56,7 +56,7 @@ class Settings:
     )
     vgg: str | None = None
     dice: float = 1.0
-    adversarial_after: int = 12000  # steps without the discriminator at the start: before, it paints specks
+    adversarial_after: int = 3000  # steps without the discriminator at the start
     match: float = 0.01  # of L1 between a person's code and the discriminator's embedding
     ema: float = 0.995  # decay of the averaged networks, which are what is kept
     clip: float = 0.0
