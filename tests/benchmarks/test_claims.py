@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.claims import invariant_motion
 from benchmarks.claims.codes import GALLERY, probe, retrieval
 from benchmarks.claims.ganimation import background
 from benchmarks.claims.unit_reader import UnitReader, correlations
@@ -60,3 +61,12 @@ def test_units_are_read_from_pictures(tmp_path):
     reader, unseen = UnitReader.fitted(known, steps=60), np.flatnonzero(faces.person == 8)
     found = reader(faces.pictures(unseen), faces.landmarks[unseen])
     assert correlations(found, faces.units[unseen]).min() > 0.8
+
+
+def test_what_rests_is_as_before_and_so_is_what_is_around_it():
+    pictures = np.full((3, 16, 16, 3), 100, np.uint8)
+    pictures[1, 4, 4] = 160  # there and back
+    assert invariant_motion.change(pictures)[:, 4, 4].tolist() == [60, 60]
+    rest = invariant_motion.resting(pictures)
+    assert rest.shape == (2, 16, 16) and (~rest[0]).sum() == 25 and not rest[0, 2:7, 2:7].any()
+    assert invariant_motion.resting(pictures[:1].repeat(2, 0)).all()

@@ -18,8 +18,10 @@ def led(points: Tensor, wanted: Tensor, near: float, side: int = SIDE) -> Tensor
     in units of half a crop.
     """
     at = identity_grid(side, side, device=points.device).view(-1, 2)
-    # |at - wanted|^2 without |at|^2, which is the same for all points.
-    closeness = at @ wanted.mT - wanted.square().sum(-1)[:, None] / 2
+    x, y = wanted[:, None].unbind(-1)
+    # |at - wanted|^2 without |at|^2, which is the same for all points. No matrix product, whose half precision, where
+    # autocast has it, errs by pixels.
+    closeness = at[:, :1] * x + at[:, 1:] * y - (x.square() + y.square()) / 2
     share = torch.softmax(closeness / near**2, -1)
     return (share @ (points - wanted)).view(len(points), side, side, 2)
 

@@ -71,12 +71,15 @@ class InvariantMotion(PeopleMethod):
         networks = load_network(MotionNetworks(h.points, h.width, h.motion), weights, "networks", device)
         seen = sources(target, h.size, 1, device)
         with torch.no_grad():
-            own = networks.motion(torch.from_numpy(seen.landmarks)[None].to(device))[:, 0]
+            points = torch.from_numpy(seen.landmarks).to(device)
+            own = networks.motion(points[None])[:, 0]
             codes = networks.motion(torch.from_numpy(followed(driver))[None].to(device))
-        return _frames(networks, seen.pictures, own, codes)
+        return _frames(networks, seen.pictures, points, own, codes)
 
 
 @torch.no_grad()
-def _frames(networks: MotionNetworks, picture: Tensor, own: Tensor, codes: Tensor) -> Iterator[np.ndarray]:
+def _frames(
+    networks: MotionNetworks, picture: Tensor, points: Tensor, own: Tensor, codes: Tensor
+) -> Iterator[np.ndarray]:
     for some in codes.split(TOGETHER, 1):
-        yield from to_pixels(networks.generator(picture, own, some)[0])
+        yield from to_pixels(networks.drawn(picture, points, own, some)[0])

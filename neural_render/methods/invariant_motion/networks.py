@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neural_render.networks import AdaIN, DownModule, identity_grid, warp
+from neural_render.methods.common.carrying import led
+from neural_render.networks import AdaIN, DownModule, warp
 
 HIDDEN = 256  # of the motion encoder's layers
 CHANGES = 4.0  # times changes from frame to frame are as D_tmp sees them, about as large as pictures then
-FLOW = 1.0  # farthest that a pixel comes from, of a picture's half side
+FLOW = 1.0  # farthest that a pixel comes from beside where landmarks lead, of a picture's half side
+NEAR = 0.1  # of half a crop, in which landmarks lead what is around them
+LEADING = 100  # landmarks are enough for that, about
+REACH = 0.1  # of half a crop, by which the network's 1 moves a landmark: a step of Adam's isn't to move it further
 
 
 class MotionEncoder(nn.Module):
@@ -34,10 +40,36 @@ class MotionEncoder(nn.Module):
         self.middle.copy_(landmarks.mean(0))
         self.spread.copy_((landmarks - self.middle).std())
 
+    def scaled(self, landmarks: Tensor) -> Tensor:
+        """Landmarks (..., L, 2) less the middle of people's, in their spread."""
+        return (landmarks - self.middle) / self.spread
+
     def forward(self, landmarks: Tensor) -> Tensor:
-        x = self.of_frame(((landmarks - self.middle) / self.spread).flatten(2)).transpose(1, 2)
+        x = self.of_frame(self.scaled(landmarks).flatten(2)).transpose(1, 2)
         x = self.to_code(x + F.relu(self.over_time(x))).transpose(1, 2).float()
         return F.normalize(x, dim=-1) * x.shape[-1] ** 0.5
+
+
+class LandmarkMover(nn.Module):
+    """Where somebody's landmarks are once they do as they are told.
+
+    Two layers look at the landmarks (N, L, 2) as ``scaled``, their motion code (N, M) and the wanted ones (N, T, M):
+    (N, T, L, 2), by how much those move, of half a crop.
+    """
+
+    def __init__(self, points: int, codes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(2 * (points + codes), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
+        )
+        self.to_offsets = nn.Linear(HIDDEN, 2 * points)
+        nn.init.zeros_(self.to_offsets.weight)
+        nn.init.zeros_(self.to_offsets.bias)
+
+    def forward(self, scaled: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+        known = torch.cat([scaled.flatten(1), own], 1)[:, None].expand(-1, wanted.shape[1], -1)
+        offsets = self.to_offsets(self.layers(torch.cat([known, wanted], 2)))
+        return REACH * offsets.float().unflatten(2, (-1, 2))
 
 
 class StyledUp(nn.Module):
@@ -56,9 +88,9 @@ class StyledUp(nn.Module):
 class ContentGenerator(nn.Module):
     """E_C and the decoder: a target's picture (N, 3, S, S), its motion and the wanted ones to pictures (N, T, 3, S, S).
 
-    The content encoder halves the picture to S / 8; the mean of its last features is the identity code. A decoder told
-    identity and motion says where each pixel comes from, by an affine map for the head and a field for the rest; the
-    picture and the finest features are fetched from there, and a second, at full size, says what is painted over them.
+    The content encoder halves the picture to S / 8; the mean of its last features is the identity code. Pixels come
+    from where the landmarks lead, and from beside it as a decoder says that is told identity and motion; the picture
+    and the finest features are fetched from there, and a second, at full size, says what is painted over them.
     """
 
     def __init__(self, width: int, codes: int) -> None:
@@ -72,16 +104,17 @@ class ContentGenerator(nn.Module):
         self.bend = nn.Conv2d(w[2], w[2], 3, padding=1)
         self.bend_style = AdaIN(w[2], styles)
         self.up = nn.ModuleList([StyledUp(w[2], w[1], w[1], styles), StyledUp(w[1], w[0], w[0], styles)])
-        self.to_head = nn.Linear(styles, 6)
         self.to_flow = nn.Conv2d(w[0], 2, 3, padding=1)
         self.paint = StyledUp(2 * w[0], 3, w[0], styles)
         self.to_picture = nn.Conv2d(w[0] + 3, 4, 3, padding=1)  # colours beside features, whose mean is normalised away
         nn.init.normal_(self.to_flow.weight, std=1e-3)
-        for zero in (self.to_flow.bias, self.to_head.weight, self.to_head.bias):
-            nn.init.zeros_(zero)
+        nn.init.zeros_(self.to_flow.bias)
 
-    def forward(self, picture: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
-        """own (N, M), the motion code of the picture itself; wanted (N, T, M)."""
+    def forward(self, picture: Tensor, own: Tensor, wanted: Tensor, points: Tensor, there: Tensor) -> Tensor:
+        """own (N, M), the motion code of the picture itself; wanted (N, T, M).
+
+        points (N, L, 2): the picture's landmarks; there (N, T, L, 2): where they come to.
+        """
         features, x = [], picture
         for module in self.down:
             x = module(x)
@@ -93,40 +126,54 @@ class ContentGenerator(nn.Module):
         fine, middle, x, picture = (t.repeat_interleave(count, 0) for t in (*features, picture))
         x = F.relu(self.bend_style(self.bend(x), style))
         x = self.up[1](self.up[0](x, middle, style), fine, style)
-        local = FLOW * torch.tanh(self.to_flow(x).float())
-        head = self.to_head(style).float().unflatten(1, (2, 3))
-        large = F.interpolate(local, scale_factor=2, mode="bilinear", align_corners=False)
-        fetched = warp(picture.float(), moved(head, large))
-        x = torch.cat([x, warp(fine.float(), moved(head, local)).to(x.dtype)], 1)
+        flow = FLOW * torch.tanh(self.to_flow(x).float())
+        some = slice(None, None, max(1, points.shape[1] // LEADING))
+        lead = led(points[:, some].repeat_interleave(count, 0), there.flatten(0, 1)[:, some], NEAR).movedim(-1, 1)
+        flow = flow + F.interpolate(lead, size=flow.shape[-2:], mode="bilinear", align_corners=False)
+        large = F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+        fetched = warp(picture.float(), large.movedim(1, -1))
+        x = torch.cat([x, warp(fine.float(), flow.movedim(1, -1)).to(x.dtype)], 1)
         x = self.paint(x, fetched.to(x.dtype), style)
         x = self.to_picture(torch.cat([x, fetched.to(x.dtype)], 1)).float()
         made = torch.lerp(fetched, torch.tanh(x[:, :3]), torch.sigmoid(x[:, 3:] - 2))  # begins with little paint
         return made.unflatten(0, (-1, count))
 
 
-def moved(head: Tensor, local: Tensor) -> Tensor:
-    """A flow (N, H, W, 2): an affine map (N, 2, 3), less the identity, and a local one (N, 2, H, W) on top."""
-    grid = identity_grid(*local.shape[-2:], device=local.device)
-    places = torch.cat([grid, torch.ones_like(grid[..., :1])], -1)
-    return torch.einsum("hwc,ndc->nhwd", places, head) + local.movedim(1, -1)
+class Outcome(NamedTuple):
+    """Of a step of N drivers and B more sequences of landmarks, T frames each."""
+
+    made: Tensor  # (N, T, 3, S, S)
+    there: Tensor  # (B, 2, T, L, 2) landmarks of somebody who shall do as either sequence says
+    codes: Tensor  # (B, 2, T, M) of the sequences
 
 
 class MotionNetworks(nn.Module):
-    """The motion encoder and the generator."""
+    """The motion encoder, what moves landmarks, and the generator."""
 
     def __init__(self, points: int, width: int, codes: int) -> None:
         super().__init__()
         self.motion = MotionEncoder(points, codes)
+        self.mover = LandmarkMover(points, codes)
         self.generator = ContentGenerator(width, codes)
 
-    def forward(self, picture: Tensor, own: Tensor, landmarks: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Targets (N, 3, S, S), their landmarks (N, L, 2), drivers' (N, T, L, 2), and more sequences (B, T, L, 2).
+    def placed(self, points: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+        """(N, T, L, 2): somebody's landmarks (N, L, 2), of motion codes (N, M), once those are (N, T, M)."""
+        return points[:, None] + self.mover(self.motion.scaled(points), own, wanted)
 
-        Made pictures (N, T, 3, S, S), and motion codes of the N and of the B sequences.
+    def drawn(self, picture: Tensor, points: Tensor, own: Tensor, wanted: Tensor) -> Tensor:
+        """(N, T, 3, S, S): pictures (N, 3, S, S) whose landmarks those are, so."""
+        return self.generator(picture, own, wanted, points, self.placed(points, own, wanted))
+
+    def forward(self, picture: Tensor, own: Tensor, driver: Tensor, sequences: Tensor, stills: Tensor) -> Outcome:
+        """Targets (N, 3, S, S), their landmarks (N, L, 2), drivers' (N, T, L, 2).
+
+        sequences (B, 2, T, L, 2): what either of a pair does shall those do whose landmarks are stills (B, L, 2).
         """
-        codes = self.motion(torch.cat([landmarks, others]))
-        mine = self.motion(own[:, None])[:, 0]
-        return self.generator(picture, mine, codes[: len(landmarks)]), *codes.split([len(landmarks), len(others)])
+        codes = self.motion(torch.cat([driver, sequences.flatten(0, 1)]))
+        wanted, codes = codes[: len(driver)], codes[len(driver) :].unflatten(0, (-1, 2))
+        mine, others = self.motion(torch.cat([own, stills])[:, None])[:, 0].split([len(own), len(stills)])
+        there = self.placed(stills, others, codes.flatten(1, 2)).unflatten(1, (2, -1))
+        return Outcome(self.drawn(picture, own, mine, wanted), there, codes)
 
 
 class PeopleClassifier(nn.Module):

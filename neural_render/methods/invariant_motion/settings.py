@@ -52,8 +52,9 @@ class Settings:
     # by names of `losses.base.LOSSES`
     losses: dict[str, float] = field(default_factory=lambda: {"l1": 10.0, "pyramid": 10.0})
     vgg: str | None = None
+    landmarks: float = 30.0  # of how far landmarks come from the truth's
     adversarial: float = 0.1  # of each discriminator's share: of pictures, of sequences, of who it is
-    matching: float = 3.0  # of D_tmp's features against the true sequence's, where there is one
+    matching: float = 10.0  # of D_tmp's features against the true sequence's, where there is one
     anonymous: float = 0.2  # of how far the classifier of people is from knowing nothing
     alike: float = 0.2  # of telling one moment, done by two people, from the others
     temperature: float = 0.1  # of that

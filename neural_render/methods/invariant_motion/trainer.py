@@ -18,7 +18,7 @@ from neural_render.losses.objective import Objective
 from neural_render.losses.terms import feature_matching
 from neural_render.methods.common.people import to_pixels
 from neural_render.methods.invariant_motion.networks import Judges, MotionNetworks, PeopleClassifier
-from neural_render.methods.invariant_motion.sampling import Sequences, moments, sequences
+from neural_render.methods.invariant_motion.sampling import Sequences, moments, of_clips, sequences
 from neural_render.methods.invariant_motion.settings import Settings
 from neural_render.training import BaseTrainer
 
@@ -76,34 +76,41 @@ class Trainer(BaseTrainer):
         s = self.settings
         return torch.optim.Adam(parameters, rate, (s.beta1, s.beta2), fused=True)
 
-    def batch(self) -> tuple[Sequences, np.ndarray, np.ndarray]:
-        """This process's sequences with pictures, and (B, 2 T) those of landmarks alone with others' beside them."""
+    def batch(self) -> tuple[Sequences, np.ndarray, np.ndarray, np.ndarray]:
+        """This process's sequences with pictures; and those of landmarks alone.
+
+        (B, 2 T) with others' beside them, (B,) whether those did the same, (B,) another frame of the first.
+        """
         s, faces, share = self.settings, self.faces, self.share
         drawn = sequences(faces, self.step, s.batch, s.frames, s.seed)
         drawn = Sequences(*(share(rows) for rows in vars(drawn).values()))
         wide = faces.successive(self.step, s.wide, s.seed + 1, s.frames)
         others, same = moments(faces, wide, self.step, s.seed + 1)
-        return drawn, share(np.concatenate([wide, others], 1)), share(same)
+        still = of_clips(faces, faces.clip[wide[:, 0]], 1, np.random.default_rng([s.seed, self.step, 5]))
+        return drawn, share(np.concatenate([wide, others], 1)), share(same), share(still[:, 0])
 
     def losses(self) -> dict[str, Tensor]:
-        s, (drawn, wide, same) = self.settings, self.batch()
+        s, (drawn, wide, same, still) = self.settings, self.batch()
         picture = lambda rows: self.faces.pictures(rows).to(self.device)  # noqa: E731
         target, real = picture(drawn.target), picture(drawn.shown)
-        both = torch.from_numpy(wide).unflatten(1, (2, -1)).flatten(0, 1)
-        made, _, codes = self.networks["networks"](
-            target, self.landmarks[drawn.target], self.landmarks[drawn.driver], self.landmarks[both]
+        both, mark = torch.from_numpy(wide).unflatten(1, (2, -1)), self.landmarks
+        made, there, codes = self.networks["networks"](
+            target, mark[drawn.target], mark[drawn.driver], mark[both], mark[still]
         )
         made, codes = made.float(), codes.float()
         values = {"people": self._learn_people(codes.detach(), both)}
+        apart = (there - mark[both[:, :1]]).abs()
+        values["landmarks"] = apart.sum() / max(apart.numel(), 1)  # a process's share may be empty
+        total = s.landmarks * values["landmarks"]
         known = torch.from_numpy(drawn.known)
         pictures = (part.flatten(0, 1) for part in compared(made, real, known))
-        total, seen = self.objective(Context(*pictures))
-        values |= seen
+        apart, seen = self.objective(Context(*pictures))
+        total, values = total + apart, values | seen
         values["anonymous"] = anonymity(self.networks["classifier"](codes))
         total = total + s.anonymous * values["anonymous"]
         # Of each sequence one moment, so that no two are nearly the same.
         when = torch.randint(s.frames, (len(same),))
-        one, other = codes.unflatten(0, (-1, 2)).unbind(1)
+        one, other = codes.unbind(1)
         one, other = (c[torch.arange(len(c)), when][torch.from_numpy(same)] for c in (one, other))
         values["alike"] = told_apart(one, other, s.temperature) if len(one) else codes.sum() * 0
         total = total + s.alike * values["alike"]
@@ -114,8 +121,8 @@ class Trainer(BaseTrainer):
         return values
 
     def _learn_people(self, codes: Tensor, rows: Tensor) -> Tensor:
-        """The classifier's step on motion codes (B, T, M) of rows (B, T); its loss."""
-        loss = F.cross_entropy(self.networks["classifier"](codes).flatten(0, 1), self.people[rows].flatten())
+        """The classifier's step on motion codes (..., M) of rows (...); its loss."""
+        loss = F.cross_entropy(self.networks["classifier"](codes).flatten(0, -2), self.people[rows].flatten())
         self.update("classifier", loss)
         return loss
 
@@ -145,9 +152,10 @@ class Trainer(BaseTrainer):
         """Rows: targets, drivers' frames, the targets so."""
         drawn = sequences(self.faces, 0, self.shown, self.settings.frames, self.settings.seed)
         driver, target = self.faces.pictures(drawn.driver[:, -1]), self.faces.pictures(drawn.target).to(self.device)
-        points = self.landmarks[drawn.driver]
+        networks, points = self.averages["networks"], self.landmarks[drawn.target]
         with self.fabric.autocast():
-            made, _, _ = self.averages["networks"](target, self.landmarks[drawn.target], points, points[:1])
+            own, wanted = networks.motion(points[:, None])[:, 0], networks.motion(self.landmarks[drawn.driver])
+            made = networks.drawn(target, points, own, wanted)
         parts = (target, driver, made[:, -1])
         return np.concatenate([np.concatenate(list(to_pixels(part)), 1) for part in parts])
 

@@ -26,6 +26,7 @@ class Header(WeightsHeader):
     size: int
     width: int
     pose: int
+    judged: int = 0  # steps that the discriminator has learnt
     adapted: bool = False  # to one person, whose code is in the tensors
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from neural_render.training import bfloat16_helps
 
 SOURCES = 8  # pictures of a target, at most
 PERCEPTUAL = 10.0  # weight of the loss that needs VGG-16's weights, where they are
+JUDGED = 1000  # steps that a discriminator has to have learnt to be of use to an adaptation, which goes on with it
 HIDDEN = 0.02  # a foreground of more hides what is behind
 
 
@@ -71,7 +73,7 @@ class LatentPose(PeopleMethod):
         settings = self._settings(
             Settings(
                 size=h.size, width=h.width, pose=h.pose, pictures=0, rate=5e-4, rate_discriminator=8e-4, beta1=0.0,
-                adversarial_after=0, ema=0.95,
+                adversarial_after=0 if h.judged >= JUDGED else sys.maxsize, ema=0.95,
             ), options, report,
         )  # fmt: skip
         frames = sum(clip.count or 1 for clip in references)

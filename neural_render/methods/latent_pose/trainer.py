@@ -126,4 +126,5 @@ class Trainer(BaseTrainer):
         tensors = {f"networks.{k}": v for k, v in self.final().state_dict().items()}
         tensors |= {f"discriminator.{k}": v for k, v in self.modules["discriminator"].state_dict().items()}
         del tensors["discriminator.embeddings.weight"]  # of clips that nobody asks for again
-        return tensors, {"size": s.size, "width": s.width, "pose": s.pose}
+        judged = max(0, self.step - s.adversarial_after) if self.discriminated else 0
+        return tensors, {"size": s.size, "width": s.width, "pose": s.pose, "judged": judged}

@@ -17,6 +17,9 @@ COARSE = 16  # px a side of the driver's features, and twice that of the target'
 BLOCKS = 3  # of attention
 NEAR = 0.1  # of half a crop, in which landmarks lead what is around them
 HIDDEN = 16  # channels between what is known of a target's picture at a place and how much it counts there
+NEARER = (
+    500.0  # of squared distances of landmarks, in half crops: 0.045 away from where they should be costs a factor of e
+)
 
 
 def levels_of(size: int) -> int:
@@ -84,7 +87,8 @@ class AlignmentBlock(nn.Module):
 
     Where this departs from the paper: what the decoder adds to is the flow by which each picture's landmarks come to
     the driver's, (N, K, 2, any, any); and its mean over the pictures is weighed, place by place, by what is known of
-    each there: a side of the head that one doesn't show is the others' to tell. It begins as the plain mean.
+    each there: a side of the head that one doesn't show is the others' to tell. It begins with `nearness` (N, K): one
+    that hardly has to move is sharp, and its mean with others isn't.
     """
 
     def __init__(self, inputs: int, maps: int, outputs: int) -> None:
@@ -97,14 +101,24 @@ class AlignmentBlock(nn.Module):
         self.join = nn.Conv2d(inputs + maps, inputs, 1)
         self.up = ResidualScale(inputs, outputs, 2)
 
-    def forward(self, u: Tensor, maps: Tensor, flow: Tensor) -> Aligned:
+    def forward(self, u: Tensor, maps: Tensor, flow: Tensor, near: Tensor) -> Aligned:
         own = torch.tanh(self.to_flow(u).float())
         flow = resized(flow, u.shape[-2:]) + own[:, None]
         found = moved(maps, flow).to(u)
         told = torch.cat([u[:, None].expand(-1, maps.shape[1], -1, -1, -1), found, flow.to(u)], 2)
-        shares = torch.softmax(self.to_share(told.flatten(0, 1)).unflatten(0, maps.shape[:2]).float(), 1)
+        counts = self.to_share(told.flatten(0, 1)).unflatten(0, maps.shape[:2]).float()
+        shares = torch.softmax(counts + near[..., None, None, None], 1)
         features = self.up(self.join(torch.cat([u, (shares.to(u) * found).sum(1)], 1)))
         return Aligned(features, flow, shares)
+
+
+def nearness(points: Tensor, wanted: Tensor) -> Tensor:
+    """(N, K): how much landmarks (N, K, P, 2) count for the wanted ones (N, P, 2), in exponents; 0 at most.
+
+    By the mean squared distance once both lie on each other: what is only somewhere else in the crop is as sharp.
+    """
+    apart = points - wanted[:, None]
+    return -NEARER * (apart - apart.mean(2, keepdim=True)).square().sum(-1).mean(-1)
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -164,8 +178,9 @@ class Generator(nn.Module):
             u = block(u, known.code)
         flow = led(known.points.flatten(0, 1), wanted.repeat_interleave(count, 0), NEAR)
         flow = flow.movedim(-1, 1).unflatten(0, (-1, count))
+        near = nearness(known.points, wanted)
         for block, maps in zip(self.decoder, known.maps):
-            u, finest, shares = block(u, maps, flow)
+            u, finest, shares = block(u, maps, flow, near)
         finest, shares = (resized(t, known.pictures.shape[-2:]) for t in (finest, shares))
         shown = (shares * moved(known.pictures, finest)).sum(1)
         colours, kept = self.to_picture(torch.cat([u, shown.to(u)], 1)).float().split([3, 1], 1)

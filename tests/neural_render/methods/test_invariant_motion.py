@@ -11,7 +11,7 @@ from neural_render.corpus import gather
 from neural_render.methods.base import METHODS
 from neural_render.methods.clip import Clip
 from neural_render.methods.common.contours import followed
-from neural_render.methods.invariant_motion.networks import Judges, MotionEncoder, MotionNetworks, moved
+from neural_render.methods.invariant_motion.networks import REACH, Judges, MotionEncoder, MotionNetworks
 from neural_render.methods.invariant_motion.sampling import sequences
 from neural_render.methods.invariant_motion.settings import Settings
 from neural_render.methods.invariant_motion.trainer import Trainer, anonymity, told_apart
@@ -23,35 +23,42 @@ SMALL = dict(width=4, batch=2, motion=4, frames=3)
 
 def test_any_number_of_frames_goes_through():
     networks = MotionNetworks(5, 4, 6)
-    made, codes, more = networks(
-        torch.zeros(2, 3, 64, 64), torch.zeros(2, 5, 2), torch.randn(2, 3, 5, 2), torch.randn(4, 3, 5, 2)
-    )
-    assert (made.shape, codes.shape, more.shape) == ((2, 3, 3, 64, 64), (2, 3, 6), (4, 3, 6))
-    torch.testing.assert_close(codes.square().mean(-1), torch.ones(2, 3))
+    made, there, codes = networks(
+        torch.zeros(2, 3, 64, 64), torch.rand(2, 5, 2), torch.randn(2, 3, 5, 2), torch.randn(4, 2, 3, 5, 2),
+        stills := torch.rand(4, 5, 2),
+    )  # fmt: skip
+    assert (made.shape, codes.shape) == ((2, 3, 3, 64, 64), (4, 2, 3, 6))
+    torch.testing.assert_close(there, stills[:, None, None].expand(4, 2, 3, 5, 2))  # nothing moves before it is learnt
+    torch.testing.assert_close(codes.square().mean(-1), torch.ones(4, 2, 3))
     encoder = MotionEncoder(5, 6)
     still = torch.randn(1, 1, 5, 2)
     torch.testing.assert_close(encoder(still.expand(-1, 7, -1, -1)), encoder(still).expand(-1, 7, -1))
 
 
-def test_a_generator_without_flow_and_paint_gives_the_target():
-    networks, picture = MotionNetworks(5, 4, 6), torch.rand(1, 3, 64, 64) * 2 - 1
+def unpainted(networks: MotionNetworks) -> MotionNetworks:
+    """Pictures come from where landmarks lead, and nothing is put over them."""
     torch.nn.init.zeros_(networks.generator.to_flow.weight)
     networks.generator.to_picture.register_forward_hook(
         lambda m, i, out: torch.cat([out[:, :3], torch.full_like(out[:, 3:], -100.0)], 1)
     )
-    made, _, _ = networks(picture, torch.zeros(1, 5, 2), torch.randn(1, 2, 5, 2), torch.randn(1, 2, 5, 2))
+    return networks
+
+
+def test_a_generator_without_flow_and_paint_gives_the_target():
+    networks, picture = unpainted(MotionNetworks(5, 4, 6)), torch.rand(1, 3, 64, 64) * 2 - 1
+    made = networks.drawn(picture, torch.rand(1, 5, 2) - 0.5, torch.randn(1, 6), torch.randn(1, 2, 6))
     torch.testing.assert_close(made[0, 1], picture[0])
 
 
-def test_a_head_that_moves_takes_its_pixels_along():
-    local = torch.zeros(2, 2, 4, 6)
-    local[1, 0] = 0.5
-    head = torch.tensor([[[0.0, 0, 0.25], [0, 0, 0]], [[0, 0, 0], [0, 1.0, 0]]])
-    flow = moved(head, local)
-    torch.testing.assert_close(flow[0], torch.tensor([0.25, 0.0]).expand(4, 6, 2))
-    torch.testing.assert_close(
-        flow[1, :, 2], torch.stack([torch.full((4,), 0.5), torch.tensor([-0.75, -0.25, 0.25, 0.75])], 1)
-    )
+def test_pixels_go_with_the_landmarks():
+    networks, picture = unpainted(MotionNetworks(5, 4, 6)), torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():  # all of them an eighth of the width to the right
+        networks.mover.to_offsets.bias.copy_(torch.tensor([0.25, 0.0]).repeat(5) / REACH)
+    points = torch.rand(1, 5, 2) - 0.5
+    there = networks.placed(points, torch.randn(1, 6), torch.randn(1, 2, 6))
+    torch.testing.assert_close(there[0, 1], points[0] + torch.tensor([0.25, 0.0]))
+    made = networks.drawn(picture, points, torch.randn(1, 6), torch.randn(1, 2, 6))
+    torch.testing.assert_close(made[0, 1, ..., 8:], picture[0, ..., :-8], atol=1e-4, rtol=0)
 
 
 def test_judges_see_pictures_pairs_and_the_changes_of_sequences():
@@ -100,10 +107,18 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
     history = [trainer.advance() for _ in range(26)]
     alike = [h["alike"] for h in history]
     assert np.median(alike[8:24]) < 0.8 * np.mean(alike[:3])
-    assert {"l1", "pyramid", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges"} == set(
-        history[-1]
-    )
+    moved = [h["landmarks"] for h in history]
+    assert np.mean(moved[-3:]) < 0.8 * np.mean(moved[:3])
+    assert set(history[-1]) == {
+        "l1", "pyramid", "landmarks", "people", "anonymous", "alike", "picture", "who", "sequence", "changes", "judges",
+    }  # fmt: skip
     assert trainer.sheet().shape == (3 * 64, 6 * 64, 3)
+
+
+def test_who_is_moved_is_the_one_whose_landmarks_are_wanted(tmp_path):
+    faces = gather(people(4), tmp_path, 64)
+    _, wide, _, still = Trainer(Settings(**SMALL, wide=12), faces, make_fabric("cpu")).batch()
+    assert (faces.clip[still] == faces.clip[wide[:, 0]]).all() and len(set(still.tolist())) > 4
 
 
 def test_a_share_of_which_nothing_is_known(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from neural_render.methods.base import METHODS
 from neural_render.methods.latent_pose.adaptation import Adaptation, steps_for
 from neural_render.methods.latent_pose.augmentation import disguised, placed
 from neural_render.methods.latent_pose.foregrounds import Foregrounds
-from neural_render.methods.latent_pose.method import background, composed
+from neural_render.methods.latent_pose.method import JUDGED, background, composed
 from neural_render.methods.latent_pose.networks import LatentPoseNetworks, StyledGenerator
 from neural_render.methods.latent_pose.settings import Settings
 from neural_render.methods.latent_pose.trainer import Trainer
@@ -150,9 +152,11 @@ def test_from_clips_to_a_person(trained, options, tmp_path):
     assert [m.shape for m in made] == [(64, 64, 3)] * 3 and made[0].dtype == np.uint8
     assert [p["foreground"].shape for p in method.panels(weights, target, driver, iter(made), 40)] == [(40, 40, 3)] * 3
 
-    adapted = tmp_path / "adapted"
-    summary = method.adapt(weights, [clip_of(8, k, frames=1) for k in range(2)], adapted, method.options(steps=2))
-    assert summary.steps == 2
+    adapted, own = tmp_path / "adapted", [clip_of(8, k, frames=1) for k in range(2)]
+    summary = method.adapt(weights, own, tmp_path / "without", method.options(steps=2))
+    assert summary.steps == 2 and set(summary.losses) == {"l1", "pyramid", "dice"}
+    judged = replace(weights, header=replace(weights.header, judged=JUDGED))
+    summary = method.adapt(judged, own, adapted, method.options(steps=2))
     assert set(summary.losses) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator"}
     own = method.load(adapted)
     assert own.header.adapted and own.tensors["person"].shape == (1, 128)

@@ -14,7 +14,14 @@ from neural_render.methods.common.contours import Contours, followed
 from neural_render.methods.common.head_frame import HeadFrame
 from neural_render.methods.common.people import sources
 from neural_render.methods.marionette.landmark_transformer import LandmarkTransformer, expressions_of
-from neural_render.methods.marionette.networks import AlignmentBlock, Generator, TargetEncoder, moved
+from neural_render.methods.marionette.networks import (
+    NEARER,
+    AlignmentBlock,
+    Generator,
+    TargetEncoder,
+    moved,
+    nearness,
+)
 from neural_render.methods.marionette.settings import Settings
 from neural_render.methods.marionette.trainer import Trainer
 from neural_render.methods.weights import Weights
@@ -58,9 +65,9 @@ def test_pictures_are_brought_to_the_drivers_place_and_count_by_what_they_show()
     block, u, maps = AlignmentBlock(4, 3, 6), torch.randn(1, 4, 8, 8), torch.randn(1, 2, 3, 8, 8)
     flow = torch.zeros(1, 2, 2, 4, 4)
     flow[:, 0, 0] = 0.25  # of the first a pixel further to the right
-    found = block(u, maps, flow)
+    found = block(u, maps, flow, torch.zeros(1, 2))
     assert found.features.shape == (1, 6, 16, 16) and found.flow.shape == (1, 2, 2, 8, 8)
-    assert (found.shares == 0.5).all()  # it begins as the mean
+    assert (found.shares == 0.5).all()  # it begins with what it is told
     brought = moved(maps, found.flow)
     torch.testing.assert_close(brought[:, 0, ..., :-1], maps[:, 0, ..., 1:], atol=1e-5, rtol=0)
     torch.testing.assert_close(brought[:, 1], maps[:, 1], atol=1e-5, rtol=0)
@@ -68,9 +75,19 @@ def test_pictures_are_brought_to_the_drivers_place_and_count_by_what_they_show()
         block.to_share[0].weight.zero_()
         block.to_share[0].weight[0, 4] = 1.0  # of maps the first channel is what counts
         block.to_share[2].weight[0, 0] = 1.0
-    shares = block(u, maps, flow).shares
-    torch.testing.assert_close(shares, torch.softmax((brought[:, :, :1] + block.to_share[0].bias[0]).relu(), 1))
+    near = torch.tensor([[-1.0, 0.0]])
+    shares, counts = block(u, maps, flow, near).shares, (brought[:, :, :1] + block.to_share[0].bias[0]).relu()
+    torch.testing.assert_close(shares, torch.softmax(counts + near[..., None, None, None], 1))
     torch.testing.assert_close(shares.sum(1), torch.ones(1, 1, 8, 8))
+
+
+def test_pictures_count_the_more_the_nearer_their_landmarks_are():
+    points = torch.rand(1, 1, 9, 2).expand(1, 3, 9, 2).clone()
+    wanted = points[:, 0].clone()
+    points[:, 1] += 0.5  # somewhere else, and no further away
+    points[:, 2, ::3, 0] += 0.3
+    expected = torch.tensor([[0.0, 0.0, -NEARER * 0.3**2 * 2 / 9]])  # a third of the points, less what all move by
+    torch.testing.assert_close(nearness(points, wanted), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_picture_comes_along_with_its_landmarks():
