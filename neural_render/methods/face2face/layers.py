@@ -262,7 +262,8 @@ class Canvas:
     def sampled(self, picture: np.ndarray, motion: np.ndarray) -> np.ndarray:
         """(h, w, C): a frame's picture at the window's places plus ``motion`` (h', w', 2) px."""
         at = self.full(self.place + motion - np.float32(0.5))
-        return cv2.remap(picture, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        how = cv2.INTER_CUBIC if self.policy.cubic else cv2.INTER_LINEAR
+        return cv2.remap(picture, at, None, how, borderMode=cv2.BORDER_REPLICATE)
 
     def soft(self, ratio: np.ndarray) -> np.ndarray:
         """A ratio of lights without the creases of the mesh, at which normals are not those of skin."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,7 +35,10 @@ class Live:
     def __init__(self, person: Person) -> None:
         self.person, self.painter = person, Painter(person)
         self.size = (person.camera.width, person.camera.height)
-        person.plate  # noqa: B018  made before the first frame is waited for
+        person.plate  # noqa: B018  made before the first frame is waited for, as are sources
+        with torch.inference_mode():
+            for kept in range(len(person.frames)):
+                person.source(kept)
         self.restart()
 
     def restart(self) -> None:
@@ -104,7 +108,8 @@ class Face2Face(Method):
         return self._animate(person, target, driver.track)
 
     def live(self, weights: None, target: Clip, *, device: str = "cpu") -> Live:
-        return Live(self.prepare(target, self.policy.live))
+        policy = replace(self.policy, resolution=self.policy.live_resolution, cubic=False)
+        return Live(Face2Face(policy).prepare(target, policy.live))
 
     def notes(self) -> list[str]:
         return list(self._notes)

@@ -80,6 +80,8 @@ def textured(head: Head, picture: np.ndarray, missing: np.ndarray, texture: np.n
     """Puts the person's texture into a picture (h, w, 3) uint8 where it's ``missing`` (h', w') the skin."""
     missing, inside, inner = head.full(missing), head.full(head.head), head.full(head.within(head.policy.rim)[..., 0])
     policy = head.policy
+    if not (missing > policy.unseen).any():  # at the size that it was drawn in there was a speck
+        return
     near = head.around(missing > policy.unseen, 0.1 * head.surface.height)
     missing, inside, inner, skin = missing[near], inside[near], inner[near], head.textured(texture)[near]
     made = picture[near].astype(np.float32)

@@ -38,6 +38,8 @@ class Policy:
     layered: int = 32  # of these whose person is told from what is behind them and remembered
     live: int = 640  # px of the longer side of live pictures, at most
     resolution: int = 256  # px of the longer side of the picture in which the motion is rendered
+    live_resolution: int = 160  # the same of live pictures
+    cubic: bool = True  # whether pictures are sampled so; live ones are linearly
     visibility: int = 192  # px of that in which what hides what is found out
     deep: float = 4.0  # mm behind the nearest surface at which a vertex counts as hidden
     hidden: tuple[float, float] = (0.25, 0.6)  # of the wanted cosine to the line of sight, up to which skin isn't shown

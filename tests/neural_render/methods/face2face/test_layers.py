@@ -11,6 +11,8 @@ import torch
 from neural_render.methods.face2face.background import behind, plate
 from neural_render.methods.face2face.layers import Head, Outlines, Surface, filled, similarity, step
 from neural_render.methods.face2face.morphing import morph
+from neural_render.methods.face2face.painting import textured
+from neural_render.methods.face2face.settings import POLICY
 
 
 @pytest.fixture
@@ -73,6 +75,15 @@ def test_what_is_beside_a_head_moves_as_its_outline():
     beside = np.array([[[100 + 75, 80], [100, 80 + 75]]], np.float32)
     expected = np.array([[52.5, 0], [0, 75]]) @ matrix.T + [110, 75]
     np.testing.assert_allclose((outlines.motion(beside) + beside)[0], expected, atol=0.5)
+
+
+def test_a_speck_that_is_lost_on_the_way_is_nothing_to_paint():
+    head = SimpleNamespace(full=lambda field: 0.5 * field, head=np.ones((4, 4)), policy=POLICY)
+    head.within = lambda rim: np.ones((4, 4, 1))
+    picture, missing = np.full((4, 4, 3), 9, np.uint8), np.zeros((4, 4), np.float32)
+    missing[1, 1] = 1.5 * POLICY.unseen
+    textured(head, picture, missing, np.zeros((8, 8, 3), np.float32))
+    assert (picture == 9).all()
 
 
 def test_the_further_a_head_is_turned_the_more_its_outline_leads():

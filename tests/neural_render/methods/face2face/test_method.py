@@ -164,6 +164,9 @@ def test_live_shows_what_is_asked_for(model, target, track):
     keep = [k for k in range(len(track)) if k not in (5,)]
     result = [live(p[k]) for k in keep]
     assert live.size == (160, 120) and result[0].shape == (120, 160, 3)
+    policy = live.person.policy  # coarser, and nothing of a kept frame is left to be looked at
+    assert policy.resolution == POLICY.live_resolution and not policy.cubic
+    assert sorted(live.person._sources) == list(range(len(live.person.frames)))
     assert error(result, truth[keep], where[keep]) < 6
 
 
