@@ -26,8 +26,8 @@ def target(model, track, clip) -> Clip:
     return Clip.of_track(track, clip, model)
 
 
-def made(model, target, track) -> list[np.ndarray]:
-    return list(Face2Face(SMALL).animate(None, target, Clip.of_track(track, None, model)))
+def made(model, target, track, policy=SMALL) -> list[np.ndarray]:
+    return list(Face2Face(policy).animate(None, target, Clip.of_track(track, None, model)))
 
 
 def drawn(model, parameters) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +60,18 @@ def test_a_turned_head_is_where_it_was_asked_for(model, target, track):
     result = made(model, target, asked)
     stayed = [frame for _, _, frame in target.frames]
     assert error(pick(result), pick(truth), pick(where)) < 0.45 * error(pick(stayed), pick(truth), pick(where))
+
+
+def test_the_side_that_turns_away_is_hidden(model, target, track):
+    """25 degrees from the only frame; without the outline's motion skin is left where the wall should be."""
+    one = Clip.of_track(track.frames(0, 1), target.frames, model)
+    p = one.track.parameters.expanded()
+    shared = {name: getattr(one.track.parameters, name) for name in ("identity", "reflectance", "focal")}
+    turned = p.rotation + torch.tensor([0.0, np.radians(25), 0.0], dtype=p.rotation.dtype)
+    asked = one.track.with_parameters(p.replace(rotation=turned, **shared), target_frames=[0])
+    truth, where = drawn(model, asked.parameters)
+    found = [error(made(model, one, asked, replace(SMALL, far=far)), truth, where) for far in (SMALL.far, (8.0, 9.0))]
+    assert found[0] < 0.9 * found[1]
 
 
 def test_beyond_the_clip_nothing_tears(model, target, track):
