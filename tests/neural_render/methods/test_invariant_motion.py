@@ -117,8 +117,11 @@ def test_it_learns_which_moments_are_the_same(tmp_path):
 
 def test_who_is_moved_is_the_one_whose_landmarks_are_wanted(tmp_path):
     faces = gather(people(4), tmp_path, 64)
-    _, wide, _, still = Trainer(Settings(**SMALL, wide=12), faces, make_fabric("cpu")).batch()
+    trainer = Trainer(Settings(**SMALL, wide=12), faces, make_fabric("cpu"))
+    _, wide, _, still = trainer.batch()
     assert (faces.clip[still] == faces.clip[wide[:, 0]]).all() and len(set(still.tolist())) > 4
+    own, wanted = faces.landmarks[still][:, None], faces.landmarks[wide[:, :3]]
+    assert trainer.advance()["landmarks"] == pytest.approx(np.abs(own - wanted).mean(), rel=1e-4)  # none has moved yet
 
 
 def test_a_share_of_which_nothing_is_known(tmp_path, monkeypatch):

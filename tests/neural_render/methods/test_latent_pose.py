@@ -178,6 +178,7 @@ def test_the_discriminator_joins_and_draws_codes_to_its_embeddings(tmp_path):
     first, second = trainer.advance(), trainer.advance()
     assert set(first) == {"l1", "pyramid", "dice"}
     assert set(second) == {"l1", "pyramid", "dice", "adversarial", "feature-matching", "discriminator", "match"}
+    assert trainer.weights()[1]["judged"] == 1
 
 
 def test_an_adaptation_moves_the_generator_from_its_first_step(tmp_path):

@@ -122,6 +122,18 @@ def test_pictures_come_to_the_last_layer_by_what_they_count():
     torch.testing.assert_close(made, target[:, 0], atol=1e-3, rtol=0)
 
 
+def test_a_picture_that_is_in_place_is_shown():
+    torch.manual_seed(0)
+    generator = Generator(64, 4).eval()
+    with torch.no_grad():
+        generator.to_picture.bias[3] = 20.0  # nothing is painted
+        target, drawn = torch.randn(1, 2, 3, 64, 64), torch.zeros(1, 2, 3, 64, 64)
+        wanted = torch.rand(1, 9, 2) - 0.5
+        points = torch.stack([wanted, 0.3 * wanted], 1)
+        made = generator(drawn[:, 0], wanted, target, drawn, points)
+    torch.testing.assert_close(made, target[:, 0], atol=0.01, rtol=0)
+
+
 def test_a_head_is_mean_identity_and_expression():
     g = torch.Generator().manual_seed(0)
     parts = {"mouth": (0, 1, 2), "eyes": (3, 4)}

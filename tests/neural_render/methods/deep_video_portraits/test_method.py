@@ -6,6 +6,7 @@ import torch
 
 from foundation.errors import PortraitError
 from neural_render import Clip
+from neural_render.compositing import SHARED
 from neural_render.images import cut_out, resize_square
 from neural_render.methods.base import METHODS, method_of
 from neural_render.methods.common.order import target_frames
@@ -161,6 +162,24 @@ def test_what_the_network_is_too_coarse_for_comes_from_the_clips_own_frames(trai
         made = np.stack(list(synthesize(dataclasses.replace(weights, own=own), track, fine, model=model)))
         error.append(np.abs(made.astype(int) - fine.frames)[inside].mean())
     assert error[0] < 0.6 * error[1]
+
+
+def test_of_the_head_a_share_is_the_clips_own(trained, track, clip, model, monkeypatch):
+    weights = Weights.load(trained.weights)
+    crop, size = weights.header.crop, weights.header.size
+
+    def brighter(network, weights, track, **options):
+        for frame in clip.frames:
+            near = (resize_square(cut_out(frame, crop), size).astype(int) + 10).clip(0, 255).astype(np.uint8)
+            yield near, np.ones((size, size), bool)
+
+    monkeypatch.setattr(synthesis, "synthesize_crops", brighter)
+    inside = np.s_[:5, crop.y0 + 20 : crop.y0 + crop.side - 20, crop.x0 + 20 : crop.x0 + crop.side - 20]
+    off = []
+    for own in (weights.own, None):
+        made = np.stack(list(synthesize(dataclasses.replace(weights, own=own), track, clip, model=model)))
+        off.append((made.astype(int) - clip.frames)[inside].mean())
+    assert off[0] == pytest.approx((1 - SHARED) * off[1], abs=1.0) and off[1] > 8
 
 
 def test_batches_do_not_change_the_result(trained, track, model):
