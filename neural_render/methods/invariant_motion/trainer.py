@@ -99,8 +99,8 @@ class Trainer(BaseTrainer):
         )
         made, codes = made.float(), codes.float()
         values = {"people": self._learn_people(codes.detach(), both)}
-        apart = (there - mark[both[:, :1]]).abs()
-        values["landmarks"] = apart.sum() / max(apart.numel(), 1)  # a process's share may be empty
+        strayed = (there - mark[both[:, :1]]).abs()
+        values["landmarks"] = strayed.sum() / max(strayed.numel(), 1)  # a process's share may be empty
         total = s.landmarks * values["landmarks"]
         known = torch.from_numpy(drawn.known)
         pictures = (part.flatten(0, 1) for part in compared(made, real, known))

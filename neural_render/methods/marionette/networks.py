@@ -17,9 +17,7 @@ COARSE = 16  # px a side of the driver's features, and twice that of the target'
 BLOCKS = 3  # of attention
 NEAR = 0.1  # of half a crop, in which landmarks lead what is around them
 HIDDEN = 16  # channels between what is known of a target's picture at a place and how much it counts there
-NEARER = (
-    500.0  # of squared distances of landmarks, in half crops: 0.045 away from where they should be costs a factor of e
-)
+NEARER = 500.0  # of squared distances of landmarks, in half crops: 0.045 from where they should be costs a factor of e
 
 
 def levels_of(size: int) -> int:
