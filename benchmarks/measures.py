@@ -52,6 +52,14 @@ def after_scale(a: Tensor, b: Tensor) -> float:
     return float((factor * a - b).square().mean().sqrt())
 
 
+def face_pixels(model, parameters: FaceParameters, camera: Camera) -> Tensor:
+    """(F, H, W) bool: where F frames' faces are the nearest surface, eyes and mouths included, ears, hair, neck not."""
+    nearest = rasterize(surface_points(model, parameters), model.triangles, camera).pix_to_face[..., 0]
+    around = model.region("neck") | model.region("ears") | model.region("scalp")
+    own = torch.arange(len(nearest)).view(-1, 1, 1) * len(model.triangles)
+    return (nearest >= 0) & ~around[model.triangles].any(1)[(nearest - own).clamp_min(0)]
+
+
 def skin_pixels(model, parameters: FaceParameters, camera: Camera) -> Tensor:
     """(H, W) bool: where one face's skin or lips are the nearest surface."""
     nearest = rasterize(surface_points(model, parameters), model.triangles, camera).pix_to_face[0, ..., 0]

@@ -1,6 +1,8 @@
 """How well real clips are fitted, against the pictures and the detector's own landmarks: no other truth is there.
 
-    python -m benchmarks.real VIDEO... [--overlays FOLDER]      (without a VIDEO: the clip that is installed, carphone)
+    python -m benchmarks.real VIDEO... [--overlays FOLDER] [--set NAME=VALUE]
+
+Without a VIDEO it's the clip that is installed, carphone.
 
 A column a clip:
 
@@ -22,7 +24,8 @@ A column a clip:
   second half alone, after rigid alignment, and the distance of the first half's to the mean face, to compare; the same
   with size, which a clip hardly tells, taken out (``shape_...``). NaN where a half shows no face.
 
-``--overlays`` writes an overlay video a clip and a sheet of its hardest frames. The last line is one JSON object.
+``--overlays`` writes an overlay video a clip and a sheet of its hardest frames; ``--set`` changes a value of
+`fitting.Settings`, for ablations. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ from torch import Tensor
 
 import facemodel
 import fitting
+from benchmarks.changes import add_option, settings_of
 from benchmarks.measures import photometric_error, vertex_distances
 from benchmarks.real_pictures import write_overlays
 from facemodel import PortraitError, Track
@@ -182,20 +186,21 @@ def lids_and_gaze(track: Track, model, seen: Tensor, fitted: Tensor) -> dict[str
     }
 
 
-def identity_drift(frames, count: int, model) -> dict[str, float]:
+def identity_drift(frames, count: int, model, settings) -> dict[str, float]:
     """Fits each half of a clip alone."""
     face = model.regions["face"]
     halves = (Part(frames, 0, count // 2), Part(frames, count // 2, count))
     try:
-        shapes = [model.vertices(fitting.fit_video(h, model=model).parameters.identity)[face] for h in halves]
+        fitted = [fitting.fit_video(h, model=model, settings=settings).parameters for h in halves]
     except PortraitError:
         return dict.fromkeys(DRIFT, float("nan"))
+    shapes = [model.vertices(p.identity)[face] for p in fitted]
     pairs = shapes, (shapes[0], model.mean[face])
     apart = [np.median(vertex_distances(*two, enlarge)) for enlarge in (False, True) for two in pairs]
     return dict(zip(DRIFT, map(float, apart)))
 
 
-def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
+def measure(track: Track, model, frames, fitted: Tensor, settings) -> dict[str, float]:
     """Figures of one clip; ``fitted`` (F, 478, 2) are the fitted face's landmarks, see the module."""
     p, ok = track.parameters, track.tracked
     seen, fitted = track.landmarks[ok], fitted[ok]
@@ -225,7 +230,7 @@ def measure(track: Track, model, frames, fitted: Tensor) -> dict[str, float]:
         "depth_jitter_mm": jitter(p.translation[:, 2:], joined),
         "still_jitter_px": jitter(everywhere(fitted[:, list(STILL)]).flatten(1), joined) / len(STILL) ** 0.5,
         "detected_still_jitter_px": jitter(everywhere(seen[:, list(STILL)]).flatten(1), joined) / len(STILL) ** 0.5,
-        **identity_drift(frames, len(track), model),
+        **identity_drift(frames, len(track), model, settings),
     }
 
 
@@ -233,18 +238,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("video", nargs="*", type=Path)
     parser.add_argument("--overlays", type=Path, help="a folder for overlay videos and sheets of the hardest frames")
+    add_option(parser)
     options = parser.parse_args()
-    model = facemodel.load()
+    model, settings = facemodel.load(), settings_of(parser, options)
     results = {}
     with torch.inference_mode():
         for path in options.video or [carphone()]:
             try:
                 reader = VideoReader(path)
-                track = fitting.fit_video(reader, model=model)
+                track = fitting.fit_video(reader, model=model, settings=settings)
             except PortraitError as error:
                 parser.error(f"{path}: {error}")
             fitted = projected_landmarks(track, model)
-            results[path.stem] = measure(track, model, reader, fitted)
+            results[path.stem] = measure(track, model, reader, fitted, settings)
             if options.overlays:
                 write_overlays(options.overlays, path.stem, track, model, reader, fitted)
     table = Table("", *results)

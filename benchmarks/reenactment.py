@@ -38,6 +38,7 @@ from rich.table import Table
 import facemodel
 from benchmarks import reenactment_beyond as beyond
 from benchmarks import reenactment_cross as cross
+from benchmarks.measures import face_pixels
 from benchmarks.reenactment_methods import (
     ABLATIONS,
     SHOWN,
@@ -58,7 +59,7 @@ from fitting import make_detector
 from neural_render import Clip, Crop
 from neural_render.compositing import detailed
 from neural_render.images import resize_square
-from neural_render.methods.deep_video_portraits.conditioning import render_maps
+from neural_render.methods.deep_video_portraits.conditioning import camera_for, render_maps
 from neural_render.methods.deep_video_portraits.method import Options
 from portrait.commands.progress import Progress
 from portrait.services.events import named
@@ -133,9 +134,10 @@ def held_out(bench: Bench) -> Held:
         for chunk in torch.from_numpy(frames).split(16)
     ]
     pictures = cross.crops(bench.video, bench.crop, size, frames.tolist())
-    return Held(
-        frames, pictures, np.concatenate(maps), to_crop(bench.track.landmarks[frames].numpy(), bench.crop, size)
-    )
+    marks = to_crop(bench.track.landmarks[frames].numpy(), bench.crop, size)
+    camera = camera_for(bench.track, bench.crop, size)
+    faces = face_pixels(bench.model.on("cpu"), bench.track.parameters.expanded()[torch.from_numpy(frames)], camera)
+    return Held(frames, pictures, np.concatenate(maps), marks, faces.numpy())
 
 
 def baselines(bench: Bench, held: Held) -> dict[str, np.ndarray]:

@@ -25,11 +25,12 @@ class Held:
     pictures: np.ndarray  # (N, S, S, 3) uint8
     maps: np.ndarray  # (N, S, S, 9) uint8
     landmarks: np.ndarray  # (N, 478, 2) px of the crop, as the track has them
+    faces: np.ndarray  # (N, S, S) bool: see `benchmarks.measures.face_pixels`
 
     def masks(self, k: int) -> dict[str, np.ndarray | None]:
         """(S, S) bool of each region of picture k; None is all of it."""
-        face = self.maps[k, ..., FACE].max(-1) > 0
-        return {"": None, "_face": face, "_mouth_eyes": mouth_and_eyes(self.landmarks[k], self.maps.shape[1])}
+        head, features = self.maps[k, ..., FACE].max(-1) > 0, mouth_and_eyes(self.landmarks[k], self.maps.shape[1])
+        return {"": None, "_head": head, "_face": self.faces[k], "_mouth_eyes": features}
 
 
 def mouth_and_eyes(points: np.ndarray, size: int) -> np.ndarray:
@@ -76,7 +77,8 @@ class Scorer:
 
         sharpness: gradient energy of the face over the real frame's. flicker: mean change from frame to frame over the
         real clip's.
-        psnr dB, ssim, ms_ssim: of the whole crop, of the face, of mouth and eyes. landmark_nme: share of the eyes'
+        psnr dB, ssim, ms_ssim: of the whole crop, of the head with its neck (clothes and hair, too), of the face, of
+        mouth and eyes. landmark_nme: share of the eyes'
         distance; landmarks_found: share of the frames whose landmarks were found. identity: cosine of the embeddings.
         temporal: of 255.
         """

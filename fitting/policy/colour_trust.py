@@ -54,14 +54,25 @@ class FrameTerms:
     joint: TermWeights  # over the key frames
     detail: float  # standard deviation of a sample's own albedo
     gaze: float  # rad, standard deviation of the landmarks' gaze
+    large: TermWeights | None = None  # of a large face in place of the first two; None: of no face
+    full_side: float = 1.0  # px of the picture across the face's square, from which on it's large
+
+    def of_frame(self, near: bool, side: float) -> TermWeights:
+        """``near``: it is begun with from its solution as a key frame. ``side``: px across the face's square."""
+        usual = self.still if near else self.moving
+        if self.large is None:
+            return usual
+        return _towards(usual, self.large, min(1.0, side / self.full_side) ** 2)  # as many pixels as it has
 
 
 def terms_at(settings: Settings, trust: float, few: bool = False, parallax: float = 0.0) -> FrameTerms:
     """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there.
 
-    ``few``: there are hardly more pictures than one. Their identity is as people are rather than as landmarks say, and
-    each frame then lies on its picture by weights of its own. ``parallax``: 0 to 1, how far separate pictures from
-    many sides tell of a shape (`fitting.tracking.shared`): so far each keeps to the weights that found it.
+    Many key frames tell each sample's own albedo, so that the colours of a large face say where it is to a part of a
+    pixel (`Settings.large`). ``few``: there are hardly more pictures than one, and they don't. Their identity is as
+    people are rather than as landmarks say, and each frame then lies on its picture by weights of its own.
+    ``parallax``: 0 to 1, how far separate pictures from many sides tell of a shape (`fitting.tracking.shared`): so far
+    each keeps to the weights that found it.
     """
     to, gaze = settings.trust, settings.gaze
 
@@ -75,15 +86,19 @@ def terms_at(settings: Settings, trust: float, few: bool = False, parallax: floa
             w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
         )
 
-    usual = settings.weights
+    usual, large = settings.weights, None
     if not (trust or few):
-        usual = _towards(usual, settings.joint.parallax_frame, parallax)
+        usual, large = (
+            _towards(w, settings.joint.parallax_frame, parallax) for w in (settings.weights, settings.large)
+        )
     return FrameTerms(
         still=settings.joint.few_still if few and not trust else weights(usual),
         moving=weights(usual, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),
         gaze=between(gaze.std, gaze.trusting_std),
+        large=large,
+        full_side=settings.joint.full_side,
     )
 
 

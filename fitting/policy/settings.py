@@ -143,6 +143,8 @@ class Settings:
     key_frames: int = 8
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
+    # The same of a large face whose samples' own albedo many key frames told.
+    large: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, pairs=200.0, brows=30.0))
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
     joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)

@@ -218,7 +218,8 @@ class Fitter:
         start is a solution already, which the landmarks alone would only move away from.
         """
         s, policy = self.settings, self.settings.frame
-        state, weights = start, self.terms.still if near else self.terms.moving
+        state, side = start, float(seen.side.median())
+        weights = self.terms.of_frame(near, side)
         before = None
         if previous is not None:
             before = TemporalPrior.of(previous, seconds, s.priors, self.unknowns, policy.loose)
@@ -234,7 +235,7 @@ class Fitter:
             parts, unknown = parts_at(seen_parts(seen), where), visible.new_zeros(lights, *visible.shape)
             skin = lit_and_shaded(parts, unknown, 1.0, self.near(len(self.samples)), s.occlusion)[0]
             visible = visible * skin
-        for level, steps in zip(*s.worthwhile(s.levels, s.steps, float(seen.side.median()))):
+        for level, steps in zip(*s.worthwhile(s.levels, s.steps, side)):
             look = Look(seen, level, visible)
             for _ in range(steps if before else steps + policy.more_steps):
                 step = self._step(state, before, seen, weights, look)

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.measures import (
     after_scale,
+    face_pixels,
     gaze_degrees,
     photometric_error,
     rigid,
@@ -23,7 +24,7 @@ from benchmarks.quality import draw
 from benchmarks.real import EYES, IRISES, between_corners, blink_times, jitter, landmark_error, lids_and_gaze
 from benchmarks.recovery import BARS, score
 from facemodel.track import Track
-from renderer import render
+from renderer import project, render, surface_points
 
 
 @settings(max_examples=30, deadline=None)
@@ -149,3 +150,16 @@ def test_jitter_leaves_out_cuts():
     joined = torch.tensor([False, True, True] * 3)
     assert jitter(values, joined) == 0
     assert jitter(values * values, joined) == pytest.approx(2)
+
+
+def test_pixels_of_faces_are_those_before_ears_hair_and_neck(model, scene):
+    faces = face_pixels(model, scene.truth, scene.camera)
+    heads = render(model, scene.truth, scene.camera, ("correspondence",))["correspondence"].amax(-1) > 0
+    assert not (faces & ~heads).any() and 0.3 < faces.sum() / heads.sum() < 0.8
+    points = project(surface_points(model, scene.truth), scene.camera)
+    for k, (face, head) in enumerate(zip(faces, heads)):
+        assert not (skin_pixels(model, scene.truth[k], scene.camera) & ~face).any()
+        eyes = points[k, model.region("iris")].long()
+        assert face[eyes[:, 1], eyes[:, 0]].float().mean() > 0.8
+        rows, (top, bottom) = face.any(1).nonzero(), head.any(1).nonzero()[[0, -1]]
+        assert top + 8 < rows[0] and rows[-1] < bottom - 4, "hair above, a neck below"

@@ -36,17 +36,20 @@ class KnownDetector:
 def test_scores_of_a_clip(points):
     maps = np.zeros((3, 192, 192, CHANNELS), np.uint8)
     maps[:, 40:150, 40:150, 3] = 9
-    held = Held(np.array([5, 6, 8]), np.stack([PICTURE] * 3), maps, np.stack([points] * 3))
+    faces = np.zeros((3, 192, 192), bool)
+    faces[:, 60:120, 50:140] = True
+    held = Held(np.array([5, 6, 8]), np.stack([PICTURE] * 3), maps, np.stack([points] * 3), faces)
     score = Scorer(held, KnownDetector(points), lambda picture, face: np.array([1.0, float(picture[0, 0, 0])]))
     made = held.pictures.copy()
     made[0] = made[0] // 2 + 60
     made[2] = 0
     found = score(made)
-    face = maps[0, ..., 3] > 0
+    head, face = maps[0, ..., 3] > 0, faces[0]
     for name, metric in (("ssim", ssim), ("ms_ssim", ms_ssim)):
         whole = [metric(picture, PICTURE) for picture in made]
         assert found[name] == pytest.approx(np.mean(whole)) and whole[1] == pytest.approx(1)
-        assert found[f"{name}_face"] == pytest.approx(np.mean([metric(p, PICTURE, face) for p in made]))
+        for region, mask in (("head", head), ("face", face)):
+            assert found[f"{name}_{region}"] == pytest.approx(np.mean([metric(p, PICTURE, mask) for p in made]))
     assert psnr(made[0], PICTURE, face) < found["psnr_face"] == float("inf")
     assert found["landmarks_found"] == pytest.approx(2 / 3)
     moved = abs(float(PICTURE[0, 0, 0]) - made[0, 0, 0, 0]) * 2**0.5
