@@ -62,7 +62,7 @@ class Run:
         self.seen, self.state, self.milliseconds = seen, None, []
         self.fitter = Fitter(model, seen.scheme, focal_from_frame(*seen.size))
         result = solve_shared(self.fitter, seen.keys)
-        self.fitter.adapt(float(result.trusted))
+        self.fitter.adapt(float(result.trusted), clip=True)
         self.shared = result.state
 
     def step(self, frame: Observation) -> None:

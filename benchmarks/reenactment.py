@@ -130,8 +130,7 @@ def held_out(bench: Bench) -> Held:
     first, size = len(bench.target.track), bench.shown
     frames = first + torch.nonzero(bench.track.tracked[first:]).flatten().numpy()
     maps = [
-        render_maps(bench.model, bench.track, chunk, bench.crop, size, gains={})
-        for chunk in torch.from_numpy(frames).split(16)
+        render_maps(bench.model, bench.track, chunk, bench.crop, size) for chunk in torch.from_numpy(frames).split(16)
     ]
     pictures = cross.crops(bench.video, bench.crop, size, frames.tolist())
     marks = to_crop(bench.track.landmarks[frames].numpy(), bench.crop, size)

@@ -147,5 +147,5 @@ def nme(found: list, expected, apart: float) -> float:
 
 def drawn(track: Track, rows: np.ndarray, model, crop: Crop, size: int, texture: torch.Tensor) -> np.ndarray:
     """(N, size, size, 3) uint8: the model with the person's texture, as the track's rows ask for it, before grey."""
-    maps = render_maps(model, track, torch.from_numpy(rows), crop, size, gains={}, texture=linear(texture, model))
+    maps = render_maps(model, track, torch.from_numpy(rows), crop, size, texture=linear(texture, model))
     return np.where(maps[..., FACE].max(-1, keepdims=True) > 0, maps[..., CHANNELS:], 128).astype(np.uint8)

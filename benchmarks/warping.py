@@ -4,8 +4,7 @@
 
 The clip is fitted, warped as for a training, brought to the network's resolution, and fitted again. Of each moved shape
 and of the gaze: ``correlation`` of what is asked for with what is found, and ``slope``, how much is found of one unit
-asked for. ``conditioning.GAINS`` and ``WarpPolicy.gaze_gain`` are there to bring it near one. The last line is one JSON
-object.
+asked for. ``WarpPolicy.gaze_gain`` is there to bring that of the gaze near one. The last line is one JSON object.
 """
 
 from __future__ import annotations

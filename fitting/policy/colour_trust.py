@@ -65,14 +65,16 @@ class FrameTerms:
         return _towards(usual, self.large, min(1.0, side / self.full_side) ** 2)  # as many pixels as it has
 
 
-def terms_at(settings: Settings, trust: float, few: bool = False, parallax: float = 0.0) -> FrameTerms:
+def terms_at(
+    settings: Settings, trust: float, few: bool = False, parallax: float = 0.0, clip: bool = False
+) -> FrameTerms:
     """``trust``: 0 as usual, 1 where colours are explained but for noise; between them on the way there.
 
-    Many key frames tell each sample's own albedo, so that the colours of a large face say where it is to a part of a
-    pixel (`Settings.large`). ``few``: there are hardly more pictures than one, and they don't. Their identity is as
-    people are rather than as landmarks say, and each frame then lies on its picture by weights of its own.
-    ``parallax``: 0 to 1, how far separate pictures from many sides tell of a shape (`fitting.tracking.shared`): so far
-    each keeps to the weights that found it.
+    ``few``: there are hardly more pictures than one. Their identity is as people are rather than as landmarks say, and
+    each frame then lies on its picture by weights of its own. ``parallax``: 0 to 1, how far separate pictures from
+    many sides tell of a shape (`fitting.tracking.shared`): so far each keeps to the weights that found it. ``clip``:
+    many key frames of a clip told each sample's own albedo, so that the colours of a large face say where it is to a
+    part of a pixel (`Settings.large`).
     """
     to, gaze = settings.trust, settings.gaze
 
@@ -86,18 +88,16 @@ def terms_at(settings: Settings, trust: float, few: bool = False, parallax: floa
             w, colour_scale=scale, landmarks=share * w.landmarks, pairs=share * w.pairs, brows=share * w.brows
         )
 
-    usual, large = settings.weights, None
+    usual = settings.weights
     if not (trust or few):
-        usual, large = (
-            _towards(w, settings.joint.parallax_frame, parallax) for w in (settings.weights, settings.large)
-        )
+        usual = _towards(usual, settings.joint.parallax_frame, parallax)
     return FrameTerms(
         still=settings.joint.few_still if few and not trust else weights(usual),
         moving=weights(usual, to.moving),
         joint=weights(settings.joint_weights),
         detail=between(settings.priors.detail, to.detail),
         gaze=between(gaze.std, gaze.trusting_std),
-        large=large,
+        large=settings.large if clip and not trust else None,
         full_side=settings.joint.full_side,
     )
 

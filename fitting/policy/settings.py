@@ -54,7 +54,7 @@ class JointSchedule:
     parallax_landmarks: float = 20.0  # what the landmarks count at most where it's wholly so
     # The same of such a frame with the shape that was found: by its landmarks it would leave the place that colours,
     # which are known from all sides, gave it. Lids and lips keep to their openings.
-    parallax_frame: TermWeights = field(default_factory=lambda: TermWeights(colour=1000.0, landmarks=20.0))
+    parallax_frame: TermWeights = field(default_factory=lambda: TermWeights(colour=1000.0, landmarks=20.0, brows=5.0))
     alike: float = 0.3  # correlation of key frames' errors, which would make spreads too narrow (docs/accuracy.md)
     full_side: float = 256.0  # px of the picture across the face's square, from which on colours count fully
     landmark_side: float = 160.0  # the same, of few key frames, from which on landmarks count fully
@@ -144,7 +144,7 @@ class Settings:
     looked_at: int = 48  # at most twice as many frames are looked at for key frames, evenly over the clip
     weights: TermWeights = field(default_factory=TermWeights)
     # The same of a large face whose samples' own albedo many key frames told.
-    large: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, pairs=200.0, brows=30.0))
+    large: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, pairs=200.0))
     # The detector errs alike in every frame, towards an average face, so it says less of what the frames share.
     joint_weights: TermWeights = field(default_factory=lambda: TermWeights(colour=3000.0, landmarks=150.0, brows=0.0))
     priors: Priors = field(default_factory=Priors)

@@ -19,7 +19,7 @@ class TermWeights:
     landmarks: float = 160.0
     landmark_scale: float = 0.015  # of the face's size
     pairs: float = 60.0  # openings of lids and lips
-    brows: float = 5.0  # their heights over the corners of the eyes
+    brows: float = 30.0  # their heights over the corners of the eyes
     pair_scale: float = 0.006  # of the face's size, of both
 
 

@@ -125,14 +125,17 @@ class Fitter:
         self._near: dict[int, Tensor] = {}
         self.adapt(0.0)
 
-    def adapt(self, trust: float, lights: int = 0, few: bool = False, parallax: float = 0.0) -> None:
-        """Trusts the colours so far; ``few`` pictures are all that there is, or ``parallax`` tells of the shape.
+    def adapt(
+        self, trust: float, lights: int = 0, few: bool = False, parallax: float = 0.0, clip: bool = False
+    ) -> None:
+        """Trusts the colours so far; ``few`` pictures are all that there is, ``parallax`` tells of the shape, or
+        key frames of a ``clip`` told the skin.
 
         See `fitting.policy.colour_trust.terms_at`.
 
         ``lights``: 1 where only those of skin count, 2 where only those of skin in its usual light do.
         """
-        self.terms, self.lights = terms_at(self.settings, trust, few, parallax), lights
+        self.terms, self.lights = terms_at(self.settings, trust, few, parallax, clip), lights
 
     def prior_stds(self, trusted: bool) -> dict[str, float | list[float]]:
         """Plain numbers by block; ``trusted``: colours were. Focal length in px, where it isn't given."""

@@ -169,7 +169,7 @@ class OnlineTracker:
         chosen = np.linspace(0, len(self._collected) - 1, min(self.faces, len(self._collected))).round().astype(int)
         crops = [self._collected[k][1].observe(self.fitter.settings.joint_levels, self.device) for k in chosen]
         result = solve_shared(self.fitter, Observation.concatenate(crops))
-        self.fitter.adapt(float(result.trusted))
+        self.fitter.adapt(float(result.trusted), clip=True)
         self._shared = result.state
         self.first = self._clip(self._shared)
         self._collected = []

@@ -145,7 +145,8 @@ def fit_video(
                 store.save(progress)
         shared = progress.shared
         plan = shared.plan
-        fitter.adapt(plan.trust, plan.lights, len(plan.key_frames) <= settings.joint.few, plan.parallax)
+        few = len(plan.key_frames) <= settings.joint.few
+        fitter.adapt(plan.trust, plan.lights, few, plan.parallax, clip=ordered and not few)
         begun = time.perf_counter()
         follower = FaceFollower(detector, progress.follower, ordered, progress.memory, shared.plan.people == 1)
         ahead = _look_ahead(frames, follower, len(progress.rows), settings, device, timings, pace)

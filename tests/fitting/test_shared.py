@@ -239,15 +239,14 @@ def test_terms_go_from_the_settings_to_trusting_ones():
 
 def test_the_larger_a_face_the_more_its_colours_count_once_its_samples_albedo_is_known():
     s = Settings()
-    known = terms_at(s, 0.0)
+    known = terms_at(s, 0.0, clip=True)
     small, half, large, larger = (known.of_frame(near, share * s.joint.full_side) for near, share in
                                   ((True, 0.0), (False, 0.5), (True, 1.0), (False, 3.0)))  # fmt: skip
     assert small == s.weights and large == larger == s.large
     assert half.colour == pytest.approx(s.weights.colour + 0.25 * (s.large.colour - s.weights.colour))
     assert s.large.colour > 2 * s.weights.colour and s.large.landmarks == s.weights.landmarks
-    for told_less in (terms_at(s, 0.0, few=True), terms_at(s, 1.0)):
+    for told_less in (terms_at(s, 0.0), terms_at(s, 0.0, few=True), terms_at(s, 1.0, clip=True)):
         assert [told_less.of_frame(near, 1e3) for near in (True, False)] == [told_less.still, told_less.moving]
-    assert terms_at(s, 0.0, parallax=1.0).of_frame(False, 1e3) == s.joint.parallax_frame
 
 
 def test_a_lone_photographs_frame_is_fitted_to_its_picture_by_weights_of_its_own(model):

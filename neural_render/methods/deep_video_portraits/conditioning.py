@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,10 +11,9 @@ from foundation.errors import PortraitError
 from geometry.camera import Camera, project
 from geometry.color import to_uint8
 from neural_render.images import Crop
-from neural_render.methods.common.gains import GAINS, gained
 from renderer import correspondence_colors, render, surface_points
 
-CONDITIONS = 3
+CONDITIONS = 4
 """Version of how parameters become what the network sees: weights of another one are refused."""
 MAPS = ("diffuse", "correspondence", "eyes")
 CHANNELS = 9
@@ -92,7 +89,6 @@ def render_maps(
     frames: Tensor,
     crop: Crop,
     size: int,
-    gains: Mapping[str, float] = GAINS,
     texture: Tensor | None = None,
 ) -> np.ndarray:
     """(N, size, size, 9) uint8: diffuse, correspondence and eye maps of these frames inside the crop.
@@ -102,7 +98,6 @@ def render_maps(
     names = MAPS if texture is None else (*MAPS, "textured")
     with torch.no_grad():
         parameters = track.parameters[frames].expanded().to(model.mean.device)
-        parameters = gained(parameters, model, gains)
         maps = render(model, parameters, camera_for(track, crop, size), names, supersample=2, texture=texture)
     stacked = torch.cat([maps[name] for name in names], dim=-1)
     return to_uint8(stacked).cpu().numpy()

@@ -22,7 +22,6 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.progress import Report, ignore
 from neural_render.images import Crop, cut_out
-from neural_render.methods.common.gains import gained
 from neural_render.methods.deep_video_portraits.conditioning import (
     WINDOW,
     camera_for,
@@ -47,17 +46,17 @@ class WarpPolicy:
     """What made-up performances do, and how many there are."""
 
     moves: tuple[Move, ...] = (
-        Move("browInnerUp", -0.25, 0.45, 0.2),
-        Move("browOuterUp", -0.25, 0.4, 0.2),
-        Move("browDown", -0.3, 0.4, 0.2),
-        Move("eyeBlink", -0.1, 0.2, 0.3),
+        Move("browInnerUp", -0.6, 1.0, 0.2),
+        Move("browOuterUp", -0.6, 1.0, 0.2),
+        Move("browDown", -0.6, 0.9, 0.2),
+        Move("eyeBlink", -0.15, 0.3, 0.3),
         Move("eyeSquint", -0.1, 0.2, 0.2),
         Move("mouthSmile", -0.2, 0.3, 0.2),
         Move("jawOpen", -0.2, 0.1, 0.1),
     )
     blink: float = 0.08  # seconds: the standard deviation of the bell that closes both lids
     blinks_apart: float = 1.0  # seconds between two of them, on average
-    closed: float = 0.45  # what the fit finds for eyeBlink in a closed eye
+    closed: float = 0.6  # what the fit finds for eyeBlink in a closed eye
     gaze: tuple[float, float] = (8.0, 5.0)  # degrees that both eyes turn at most, yaw and pitch
     look: float = 0.1  # seconds: the standard deviation of that curve's smoothing
     gaze_gain: float = 2.0  # how many times further they turn in the picture, since the fit finds about so much less
@@ -100,13 +99,13 @@ def performances(track: Track, model, copies: int, seed: int = 0, policy: WarpPo
 
 
 def shown(real: FaceParameters, performed: FaceParameters, model, policy: WarpPolicy = POLICY) -> FaceParameters:
-    """What a picture is to show of a performance: expression as maps show it, eyes turned by ``gaze_gain`` as much.
+    """What a picture is to show of a performance: eyes turn by ``gaze_gain`` as much.
 
     real: of the frame that it is made from, as the fit found it.
     """
     gaze = real.gaze + policy.gaze_gain * (performed.gaze - real.gaze)
     expression = couple_lids(performed.expression, gaze, model)
-    return gained(performed.replace(expression=expression, gaze=gaze), model)
+    return performed.replace(expression=expression, gaze=gaze)
 
 
 def smooth_noise(rng: np.random.Generator, count: int, std: float) -> np.ndarray:
@@ -194,7 +193,7 @@ class WarpedFrames:
                 frame = rgb.copy()
                 if self.track.tracked[index]:
                     after = shown(real[index], performed[start + index], self.model, self.policy)
-                    shift = motion(self.model, gained(real[index], self.model), after, camera)
+                    shift = motion(self.model, real[index], after, camera)
                     region = cut_out(frame, self.crop)
                     region[:] = warped(region, faded(*shift, self.policy.fade * self.size))
                 yield start + index, time, frame

@@ -16,7 +16,6 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import FrameStatus, Track
 from foundation.errors import PortraitError
 from neural_render.methods.clip import Clip
-from neural_render.methods.common.gains import gained
 from neural_render.methods.common.texture import person_texture
 from neural_render.methods.face2face import background, layers, retrieval
 from neural_render.methods.face2face.layers import Marks, Source
@@ -26,9 +25,8 @@ from renderer import Camera, project, surface_points
 
 
 def shown(parameters: FaceParameters, model: FaceModel) -> FaceParameters:
-    """Parameters as they are drawn: fits find too little of brows and lids, see `common.gains`."""
-    more = gained(parameters, model)
-    return more.replace(expression=model.blocks["expression"].clamp(more.expression))
+    """Parameters as they are drawn: within what the model has, as drivers that were edited may not be."""
+    return parameters.replace(expression=model.blocks["expression"].clamp(parameters.expression))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from facemodel.parameters import FaceParameters
 from facemodel.track import Track
 from foundation.errors import PortraitError
 from neural_render import Clip
-from neural_render.methods.common.gains import gained
 from neural_render.methods.deep_video_portraits.conditioning import eye_colors, head_crop, mouth_colors
 from neural_render.methods.deep_video_portraits.method import DeepVideoPortraits
 from neural_render.methods.deep_video_portraits.settings import Settings
@@ -84,8 +83,6 @@ def test_it_is_trained_and_animated(ball, clip, tmp_path):
 
 
 def test_what_maps_do_without(ball, clip):
-    p = clip.track.parameters
-    assert torch.equal(gained(p, ball).expression, p.expression)
     assert mouth_colors(ball).shape == eye_colors(ball).shape == (0, 2, 3)
     crop = head_crop(clip.track, ball)
     assert 30 < crop.side <= SIDE

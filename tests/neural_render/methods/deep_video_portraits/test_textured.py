@@ -43,7 +43,7 @@ def test_the_map_is_the_person(track, clip, model, target, tmp_path):
     texture = kept_texture(tmp_path / "texture", target, 128, 4)
     assert texture.dtype == torch.uint8 and torch.equal(kept_texture(tmp_path / "texture", target, 128, 4), texture)
     crop, frames = head_crop(track, model), torch.tensor([2, 9])
-    made = render_maps(model, track, frames, crop, 64, gains={}, texture=linear(texture, model))
+    made = render_maps(model, track, frames, crop, 64, texture=linear(texture, model))
     assert made.shape == (2, 64, 64, CHANNELS + 3)
     inside = made[..., 3:6].max(-1) > 0
     apart = np.abs(made[..., :3].astype(int) - made[..., CHANNELS:])[inside]
