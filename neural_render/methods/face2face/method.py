@@ -42,8 +42,8 @@ class Live:
         self.restart()
 
     def restart(self) -> None:
-        frames, fade = self.person.frames, self.person.policy.fade
-        self._faders = [retrieval.Fader(frames, fade) for _ in range(1 + len(self.person.policy.parts))]
+        frames, policy = self.person.frames, self.person.policy
+        self._faders = [retrieval.Fader(frames, policy.fade, policy.worse) for _ in range(1 + len(policy.parts))]
         self._states: list[int | None] = [None] * len(self._faders)
 
     def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:
@@ -55,14 +55,16 @@ class Live:
             row = FaceParameters.stack([wanted])
             *asked, face = (part(vertices[None], row) for part in [*person.descriptors, person.face])
             away = retrieval.distance(face, person.faces, person.policy)[0]
-            base = retrieval.next_state(self._states[0], np.r_[np.inf, away], person.jumps_beneath)
+            beneath = np.r_[np.inf, away]
+            base = retrieval.next_state(self._states[0], beneath, person.jumps_beneath)
             costs = person.costs(asked, [known[base - 1 : base] for known in person.shapes])
             parts = [
                 retrieval.next_state(state, cost[0], jump)
                 for state, cost, jump in zip(self._states[1:], costs.parts, person.jumps)
             ]
             self._states = [base, *parts]
-            shares = [fade(state) for fade, state in zip(self._faders, self._states)]
+            of_each = [beneath, *(cost[0] for cost in costs.parts)]
+            shares = [fade(*state) for fade, *state in zip(self._faders, self._states, of_each)]
             inside = [float(share[0]) for share in drawn(person, costs, tuple(np.array([s]) for s in parts))]
             before = person.covered[:, person.frames[base - 1]]
             shown_parts = [[] if hidden else share for share, hidden in zip(shares[1:], before)]
@@ -122,12 +124,6 @@ class Face2Face(Method):
                 wanted = steadied(wanted, track, person)
             planned = plan(person, wanted, order)
         self._notes = drawn_notes(planned)
-        fade = person.policy.fade
-        base = retrieval.blended(planned.base, person.frames, fade)
-        parts = [
-            [[] if hidden else shares for shares, hidden in zip(retrieval.blended(way, person.frames, fade), before)]
-            for way, before in zip(planned.parts, planned.covered)
-        ]
         painter, cursor = Painter(person), FrameCursor(target.frames)
         try:
             for k, own in enumerate(order):
@@ -137,10 +133,11 @@ class Face2Face(Method):
                     continue
                 inside = [float(share[k]) for share in planned.drawn]
                 with torch.inference_mode():
-                    beneath = any(state == retrieval.OWN for state, _ in base[k])
+                    beneath = any(state == retrieval.OWN for state, _ in planned.beneath[k])
                     mine = person.own(own, picture) if beneath else None
                     vertices = layers.vertices_of(person.model, wanted[k])
-                    made = painter(wanted[k], vertices, mine, base[k], [shares[k] for shares in parts], inside)
+                    parts = [shares[k] for shares in planned.shares]
+                    made = painter(wanted[k], vertices, mine, planned.beneath[k], parts, inside)
                 yield made  # outside of the mode, which would be that of whoever takes the frame
         finally:
             cursor.close()

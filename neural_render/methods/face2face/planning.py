@@ -14,6 +14,7 @@ from facemodel.track import Track
 from neural_render.methods.face2face import retrieval
 from neural_render.methods.face2face.layers import step
 from neural_render.methods.face2face.person import Costs, Person
+from neural_render.methods.face2face.retrieval import Shares
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Plan:
 
     base: np.ndarray
     parts: tuple[np.ndarray, ...]
+    beneath: list[Shares]  # what is shown underneath, a frame
+    shares: tuple[list[Shares], ...]  # and of the parts; nothing of those that are covered
     drawn: tuple[np.ndarray, ...]  # 0 to 1: how far the inside of each part is drawn, since no frame shows it
     covered: np.ndarray  # (P, T) bool: parts that something is before in the frame underneath, which stays before them
 
@@ -33,7 +36,11 @@ def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
     """
     model, policy = person.model, person.policy
     *asked, face = retrieval.shapes(model, wanted, [*person.descriptors, person.face])
-    base = np.full(len(order), retrieval.OWN)
+
+    def blended(way: np.ndarray, costs: np.ndarray) -> list[Shares]:
+        return retrieval.blended(way, person.frames, policy.fade, costs, policy.worse)
+
+    base, beneath = np.full(len(order), retrieval.OWN), [[(retrieval.OWN, 1.0)] for _ in order]
     if posed(person, wanted, order):
         own = retrieval.shapes(model, person.parameters[torch.tensor(order)], [person.face])[0]
         kept = retrieval.distance(face, person.faces, policy)
@@ -41,12 +48,17 @@ def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
         kept[person.shots[order][:, None] != person.shots[person.frames]] = np.inf  # other places, other people
         costs = np.concatenate([retrieval.apart(face, own, policy)[:, None], kept], 1)
         base = retrieval.best_way(costs, person.jumps_beneath)
+        beneath = blended(base, costs)
     under = np.where(base == retrieval.OWN, order, person.frames[base - 1])
     own = retrieval.shapes(model, person.parameters[torch.from_numpy(under)], person.descriptors)
     costs, covered = person.costs(asked, own), person.covered[:, under]
     ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
     inside = tuple(share * ~hidden for share, hidden in zip(drawn(person, costs, ways), covered))
-    return Plan(base, ways, inside, covered)
+    shares = tuple(
+        [[] if hidden else states for states, hidden in zip(blended(way, c), before)]
+        for way, c, before in zip(ways, costs.parts, covered)
+    )
+    return Plan(base, ways, beneath, shares, inside, covered)
 
 
 def steadied(wanted: FaceParameters, track: Track, person: Person) -> FaceParameters:

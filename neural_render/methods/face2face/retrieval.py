@@ -196,11 +196,12 @@ def is_cut(a: int, b: int, frames: np.ndarray) -> bool:
     return abs(int(frames[a - 1]) - int(frames[b - 1])) > 1
 
 
-def blended(way: np.ndarray, frames: np.ndarray, length: int) -> list[Shares]:
+def blended(way: np.ndarray, frames: np.ndarray, length: int, costs: np.ndarray, worse: float) -> list[Shares]:
     """A way's states with its cuts blended over about ``length`` frames.
 
     What is retrieved stands still while it is blended, on either side of the cut; the frame underneath, which goes on
-    to what isn't wanted, is blended while it's wanted.
+    to what isn't wanted, is blended while it's wanted. A state that shows what is asked for by ``worse`` mm less well
+    than the way's, by costs (T, S), isn't blended at all: a mouth that opens fast isn't held shut.
     """
     shares: list[Shares] = [[(int(state), 1.0)] for state in way]
     for cut in (t for t in range(1, len(way)) if is_cut(int(way[t - 1]), int(way[t]), frames)):
@@ -209,27 +210,34 @@ def blended(way: np.ndarray, frames: np.ndarray, length: int) -> list[Shares]:
         for k in range(length):
             t, share = start + k, (k + 1) / (length + 1)
             if 0 <= t < len(way) and len(shares[t]) == 1 and shares[t][0][0] in (old, new):
-                shares[t] = [(new, share), (old, 1 - share)]
+                other, part = (old, 1 - share) if t >= cut else (new, share)
+                shares[t] = shared(int(way[t]), other, part, costs[t], worse)
     return shares
+
+
+def shared(state: int, other: int, part: float, costs: np.ndarray, worse: float) -> Shares:
+    """A state with a part of another one, less where that shows what is asked for less well: see `blended`."""
+    part *= float(np.clip(1 - (costs[other] - costs[state]) / worse, 0, 1))
+    return [(state, 1 - part), (other, part)] if part else [(state, 1.0)]
 
 
 class Fader:
     """`blended` for a way that isn't known in advance: each cut is blended behind it."""
 
-    def __init__(self, frames: np.ndarray, length: int) -> None:
-        self.frames, self.length = frames, length
+    def __init__(self, frames: np.ndarray, length: int, worse: float) -> None:
+        self.frames, self.length, self.worse = frames, length, worse
         self.old: int | None = None
         self.state: int | None = None
         self.left = 0
 
-    def __call__(self, state: int) -> Shares:
-        """Of the next frame."""
+    def __call__(self, state: int, costs: np.ndarray) -> Shares:
+        """Of the next frame, with its costs (S,)."""
         if self.state is not None and is_cut(self.state, state, self.frames):
             self.old, self.left = self.state, self.length
         self.state = state
         if not self.left or self.old == state:
             self.left = 0
             return [(state, 1.0)]
-        share = 1 - self.left / (self.length + 1)
+        part = self.left / (self.length + 1)
         self.left -= 1
-        return [(state, share), (self.old, 1 - share)]
+        return shared(state, self.old, part, costs, self.worse)

@@ -53,6 +53,7 @@ class Policy:
     settled: float = 0.15  # for the step to the frame before or behind, or none
     covered: float = 50.0  # for a frame in which something is before the part
     fade: int = 4  # frames over which a cut is blended
+    worse: float = 4.0  # by which one of the two shows what is asked for less well, to be left out of that
     # retrieval of the frame underneath where the pose is taken, in mm of the face
     moved: float = 0.3  # a mm in the picture, beside one of shape
     lit: float = 20.0  # e times as much light

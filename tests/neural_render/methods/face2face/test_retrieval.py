@@ -12,6 +12,7 @@ from neural_render.methods.face2face.retrieval import (
     Fader,
     Shapes,
     best_way,
+    blended,
     clusters,
     jumps,
     jumps_beneath,
@@ -55,13 +56,28 @@ def test_whole_frames_are_one_jump_apart_but_for_neighbours():
 
 
 def test_a_cut_is_blended_and_a_step_is_not():
-    fade = Fader(np.array([3, 4, 9]), 3)
-    shown = [fade(state) for state in (1, 2, 3, 3, 3, 3)]
+    fade = Fader(np.array([3, 4, 9]), 3, 1.0)
+    shown = [fade(state, np.zeros(4)) for state in (1, 2, 3, 3, 3, 3)]
     assert shown[:2] == [[(1, 1.0)], [(2, 1.0)]]
     assert all(sum(share for _, share in s) == pytest.approx(1) for s in shown)
     assert shown[5] == [(3, 1.0)]
     shares = [dict(s)[3] for s in shown[2:]]
     assert shares == sorted(shares) and shares[0] < 0.5
+
+
+def test_what_shows_something_else_is_not_blended():
+    frames, way = np.array([3, 4, 9]), np.array([1, 1, 1, 3, 3, 3])
+    costs = np.zeros((6, 4))
+    both = blended(way, frames, 4, costs, 2.0)
+    assert [len(shares) for shares in both] == [1, 2, 2, 2, 2, 1]
+    assert all(sum(share for _, share in shares) == pytest.approx(1) for shares in both)
+    costs[3:, 1] = 1.0  # half as well as is let through
+    half = blended(way, frames, 4, costs, 2.0)
+    assert half[2] == both[2] and dict(half[3])[1] == pytest.approx(dict(both[3])[1] / 2)
+    costs[3:, 1], costs[:3, 3] = 5.0, np.inf
+    assert blended(way, frames, 4, costs, 2.0) == [[(int(state), 1.0)] for state in way]
+    fade = Fader(frames, 4, 2.0)
+    assert [fade(state, costs[k]) for k, state in enumerate(way)] == [[(int(state), 1.0)] for state in way]
 
 
 def test_clusters_stand_for_all():
