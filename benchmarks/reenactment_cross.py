@@ -4,6 +4,10 @@
   brows' and the smile's that move (standard deviation of at least ``MOVES``); with the yaw and pitch of head and gaze.
   ``ceiling``: the same of a faultless re-enactment, the driver's own frames, their head as few pixels tall as the
   network's.
+- ``movement``: the same of what is seen of these shapes, as several of them move one brow: openings of the mouth and
+  the lids, heights of both halves of the brows over the corners of the eyes, and of the corners of the mouth, of the
+  model itself, where what was asked for has a standard deviation of at least ``MOVES_MM``. ``movement_ceiling``
+  likewise.
 - ``nearer_to_target``: share of frames whose embedding is nearer to the target's mean one than to the driver's;
   ``distance`` to both.
 - ``flicker``: mean change from frame to frame, of 255, where the head never is, of what the network makes, beside that
@@ -30,6 +34,7 @@ from benchmarks.reenactment_methods import crops_of
 from facemodel import Track
 from facemodel.editing.mixing import target_frames
 from facemodel.editing.neutral import neutral_expression, neutral_frame
+from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from neural_render import Clip, FrameCursor
 from neural_render.images import cut_out, resize_square
@@ -46,6 +51,7 @@ from recognition.embedding import FaceEmbedding
 GROUPS = {"jaw": ("jawOpen",), "lids": ("eyeBlink",), "brows": ("brow",), "smile": ("mouthSmile",)}
 """Beginnings of the names of the shapes that are looked at."""
 MOVES = 0.03
+MOVES_MM = 0.3
 LOOKED_AT = 48  # frames of target and driver that give their mean embeddings; the output's are all measured
 
 
@@ -128,6 +134,8 @@ def measure(d: Driven, detector, embedding: FaceEmbedding) -> dict:
         "fitted": int(both.sum()),
         "correlation": correlations(d.mixed, d.fitted, names, d),
         "ceiling": correlations(d.driver, d.seen_small, names, d),
+        "movement": movement(d.mixed, d.fitted, d.model),
+        "movement_ceiling": movement(d.driver, d.seen_small, d.model),
     }
     result |= identity(d, detector, embedding)
     result["flicker"] = {"made": flicker(d.made, d.empty), "behind": flicker(d.behind, d.empty)}
@@ -143,6 +151,36 @@ def correlations(asked: Track, found: Track, names: list[str], d: Driven) -> dic
         result[name] = correlation(*(t.parameters.rotation[both, turn] for t in (asked, found)))
         result[f"gaze_{name}"] = correlation(*(t.parameters.gaze[both].mean(1)[:, look] for t in (asked, found)))
     return result
+
+
+def movement(asked: Track, found: Track, model) -> dict[str, float]:
+    """Of `movements` that ``asked`` has, over the frames that both tracks have."""
+    both = asked.tracked & found.tracked
+    a, b = (movements(track, model) for track in (asked, found))
+    return {name: correlation(a[name][both], b[name][both]) for name in a if float(a[name][both].std()) >= MOVES_MM}
+
+
+def movements(track: Track, model) -> dict[str, Tensor]:
+    """By name (F,) mm, of the face before it is turned."""
+    p, scheme = track.parameters.expanded(), SCHEMES["mediapipe478"]
+    joints = p.joints if p.joints.shape[-1] else None
+    points = model.landmarks(model.vertices(p.identity, p.expression, p.gaze, joints), scheme.name)
+    height = lambda marks: points[:, list(marks), 1].mean(1)  # noqa: E731
+
+    def opening(pairs) -> Tensor:
+        upper, lower = (points[:, list(marks)] for marks in zip(*pairs))
+        return (upper - lower).norm(dim=-1).mean(1)
+
+    found = {"mouth": opening(scheme.lip_pairs)}
+    for k, side in enumerate(("left", "right")):
+        outer, inner = scheme.eye_corners[k]
+        found |= {
+            f"lids, {side}": opening(scheme.eye_pairs[k]),
+            f"inner brow, {side}": height(scheme.brows_inner[k]) - height([inner]),
+            f"outer brow, {side}": height(scheme.brows_outer[k]) - height([outer]),
+            f"corner of the mouth, {side}": height(scheme.mouth_corners[k : k + 1]) - height([scheme.nose_base]),
+        }
+    return found
 
 
 def column(track: Track, d: Driven, name: str) -> Tensor:

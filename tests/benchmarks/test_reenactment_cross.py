@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import reenactment_cross as cross
+from facemodel import FaceParameters
 from portrait.video import VideoReader, VideoWriter
 from tests.facemodel.clips import TRACKED, make_track, small_model
 
@@ -44,6 +45,33 @@ def test_shapes_that_hardly_move_are_not_looked_at():
     for name, size in (("jawOpen", 0.3), ("eyeBlinkLeft", 0.02), ("browInnerUp", 0.1), ("mouthFunnel", 0.3)):
         expression[::2, MODEL.expression_index(name)] += size
     assert cross.moving(driven(with_parameters(track, expression=expression), None)) == ["jawOpen", "browInnerUp"]
+
+
+def test_movements_are_of_the_parts_that_the_shapes_move(model):
+    count = 8
+    parameters = FaceParameters.neutral(model, (count,)).replace(rotation=torch.rand(count, 3))
+    track = replace(make_track(small_model(), count), parameters=parameters)
+    still = cross.movements(track, model)
+    assert len(still) == 9 and all(float(values.std()) < 1e-4 for values in still.values())
+    curve = torch.linspace(0, 1, count)
+    for shapes, moved, sign in (
+        (("jawOpen",), {"mouth"}, 1),
+        (("eyeBlinkLeft",), {"lids, left"}, -1),
+        (("browInnerUp",), {"inner brow, left", "inner brow, right"}, 1),
+        (("browOuterUpRight",), {"outer brow, right"}, 1),
+        (("mouthSmileLeft", "mouthSmileRight"), {"corner of the mouth, left", "corner of the mouth, right"}, 1),
+    ):
+        expression = parameters.expression.clone()
+        for shape in shapes:
+            expression[:, model.expression_index(shape)] = curve
+        performed = with_parameters(track, expression=expression)
+        found = cross.movements(performed, model)
+        most = sorted(found, key=lambda name: float((found[name] - still[name]).abs().max()))[-len(moved) :]
+        assert set(most) == moved, shapes
+        assert all(sign * float((found[n] - still[n])[-1]) > 1 for n in moved)
+        values = cross.movement(performed, with_parameters(track, expression=0.5 * expression), model)
+        assert moved <= set(values) and all(values[n] > 0.98 for n in moved)
+        assert min(float(found[n].std()) for n in values) >= cross.MOVES_MM
 
 
 def test_range_and_gaze_of_what_was_fitted_again():
