@@ -8,7 +8,8 @@ while the jaw opens to `JAW`. By degrees past the range, of frames within `NEAR`
   distance in the frontal frame; ``landmarks_found``, share of the frames in which there were any. ``own`` has what the
   fit itself has of both in the clip's own frames. The detector errs, too: ``drawn`` is its error in pictures of the
   model itself as it was asked for, with the person's texture, and ``landmark_nme_to_drawn`` the distance of the
-  landmarks that it finds from those that it finds there.
+  landmarks that it finds from those that it finds there; ``inside_nme_to_drawn`` that of those inside the outline,
+  which is another on the model's bare head.
 - ``tearing``: the largest jump between neighbouring frames, as the mean change of a pixel, over the clip's own largest.
 """
 
@@ -23,6 +24,7 @@ import torch
 
 from benchmarks.reenactment_scores import EYE_CORNERS, to_crop
 from facemodel import FrameStatus, Track
+from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face, LandmarkDetector
 from neural_render.images import Crop
 from neural_render.methods.common.texture import linear
@@ -107,7 +109,8 @@ def measure(
     points, made = asked_points(asked, model, detector.scheme, crop, size), make(asked)
     apart = np.linalg.norm(points[0, list(EYE_CORNERS[0])].mean(0) - points[0, list(EYE_CORNERS[1])].mean(0))
     result = {"own": summary(own, fitted[chosen], known, apart)}
-    halves = made[:SIDE], made[SIDE:]
+    halves, outline = (made[:SIDE], made[SIDE:]), list(SCHEMES[detector.scheme].outline)
+    within = lambda points: None if points is None else np.delete(points, outline, axis=0)  # noqa: E731
     for turn in TURNS:
         rows = np.flatnonzero(np.abs(past - turn) <= NEAR)
         found = [look(made[k], points[k], detector, embedding) for k in rows]
@@ -116,6 +119,7 @@ def measure(
         result[f"{turn:g}"] = summary(found, points[rows], known, apart) | {
             "drawn": nme(seen, points[rows], apart),
             "landmark_nme_to_drawn": nme([p for p, _ in found], seen, apart),
+            "inside_nme_to_drawn": nme([within(p) for p, _ in found], [within(p) for p in seen], apart),
         }
     result["tearing"] = max(map(largest_jump, halves)) / largest_jump(real)
     return result, made

@@ -9,6 +9,7 @@ import torch
 import facemodel
 from benchmarks import reenactment_beyond as beyond
 from facemodel import FaceParameters, FrameStatus, Track
+from facemodel.landmark_schemes import SCHEMES
 from fitting.landmarks.base import Face
 from neural_render import Crop
 
@@ -52,13 +53,15 @@ def test_what_is_measured(model, track):
     """A detector that finds what was asked for, 3 px beside it, but nothing in black; of jumps the largest counts."""
     crop, scheme = Crop(0, 0, SIZE), "mediapipe478"
     real = np.stack([np.full((SIZE, SIZE, 3), 100 + 2 * k, np.uint8) for k in range(7)])
-    detector = SimpleNamespace(scheme=scheme)
+    detector, outline = SimpleNamespace(scheme=scheme), list(SCHEMES[scheme].outline)
     asked, past = beyond.performance(track, model)
     points = np.concatenate([beyond.asked_points(t, model, scheme, crop, SIZE) for t in (track, asked)])
 
     def refine(picture, centre, size):
         near = min(points, key=lambda p: np.linalg.norm(Face(p, scheme, 1.0).centre - centre))
-        return Face(near + [3.0, 0.0], scheme, 1.0) if picture.any() else None
+        near = near + [3.0, 0.0]
+        near[outline, 1] += 4.0 * (picture[0, 0, 0] == 90)  # of the method's pictures, not of the model's
+        return Face(near, scheme, 1.0) if picture.any() else None
 
     detector.refine = refine
     made = np.full((len(past), SIZE, SIZE, 3), 90, np.uint8)
@@ -69,10 +72,12 @@ def test_what_is_measured(model, track):
     found, pictures = beyond.measure(lambda _: made, track, real, model, crop, detector, embedding, texture)
     assert pictures is made and set(found) == {"own", "10", "20", "25", "tearing"}
     left, right = (points[7, list(c)].mean(0) for c in beyond.EYE_CORNERS)
-    share = 3 / np.linalg.norm(left - right)
-    assert found["10"]["landmark_nme"] == pytest.approx(share, rel=1e-3)
+    share, part = 3 / np.linalg.norm(left - right), len(outline) / 478
+    assert found["10"]["landmark_nme"] == pytest.approx(share * (1 - part) + 5 / 3 * share * part, rel=1e-3)
     assert found["10"]["drawn"] == pytest.approx(share, rel=1e-3)  # a picture of the model isn't black
-    assert found["10"]["landmark_nme_to_drawn"] == 0 and np.isnan(found["20"]["landmark_nme_to_drawn"])
+    assert found["10"]["inside_nme_to_drawn"] == 0 and np.isnan(found["20"]["inside_nme_to_drawn"])
+    assert found["10"]["landmark_nme_to_drawn"] == pytest.approx(4 / 3 * share * part, rel=1e-3)
+    assert np.isnan(found["20"]["landmark_nme_to_drawn"])
     assert found["own"]["identity"] == pytest.approx(1) and found["10"]["identity"] == pytest.approx(0.5**0.5)
     assert found["20"]["landmarks_found"] == 0 and np.isnan(found["20"]["identity"])
     assert found["tearing"] == pytest.approx(90 / 2)
