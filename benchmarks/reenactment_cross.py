@@ -167,9 +167,9 @@ def movements(track: Track, model) -> dict[str, Tensor]:
     points = model.landmarks(model.vertices(p.identity, p.expression, p.gaze, joints), scheme.name)
     height = lambda marks: points[:, list(marks), 1].mean(1)  # noqa: E731
 
-    def opening(pairs) -> Tensor:
-        upper, lower = (points[:, list(marks)] for marks in zip(*pairs))
-        return (upper - lower).norm(dim=-1).mean(1)
+    def opening(pairs) -> Tensor:  # below zero where lips lie in each other
+        upper, lower = zip(*pairs)
+        return height(upper) - height(lower)
 
     found = {"mouth": opening(scheme.lip_pairs)}
     for k, side in enumerate(("left", "right")):
