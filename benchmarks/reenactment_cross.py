@@ -6,8 +6,8 @@
   network's.
 - ``movement``: the same of what is seen of these shapes, as several of them move one brow: openings of the mouth and
   the lids, heights of both halves of the brows over the corners of the eyes, and of the corners of the mouth, of the
-  model itself, where what was asked for has a standard deviation of at least ``MOVES_MM``. ``movement_ceiling``
-  likewise.
+  model itself, where what was asked for has a standard deviation of at least ``MOVES_MM``; ``share`` is how much is
+  found of one mm. ``movement_ceiling`` likewise.
 - ``nearer_to_target``: share of frames whose embedding is nearer to the target's mean one than to the driver's;
   ``distance`` to both.
 - ``flicker``: mean change from frame to frame, of 255, where the head never is, of what the network makes, beside that
@@ -153,11 +153,15 @@ def correlations(asked: Track, found: Track, names: list[str], d: Driven) -> dic
     return result
 
 
-def movement(asked: Track, found: Track, model) -> dict[str, float]:
-    """Of `movements` that ``asked`` has, over the frames that both tracks have."""
+def movement(asked: Track, found: Track, model) -> dict[str, dict[str, float]]:
+    """Of `movements` that ``asked`` has, over the frames that both tracks have: correlation and share of a mm found."""
     both = asked.tracked & found.tracked
-    a, b = (movements(track, model) for track in (asked, found))
-    return {name: correlation(a[name][both], b[name][both]) for name in a if float(a[name][both].std()) >= MOVES_MM}
+    a, b = ({name: values[both] for name, values in movements(track, model).items()} for track in (asked, found))
+    return {
+        name: {"correlation": correlation(x, b[name]), "share": float(np.polyfit(x.numpy(), b[name].numpy(), 1)[0])}
+        for name, x in a.items()
+        if float(x.std()) >= MOVES_MM
+    }
 
 
 def movements(track: Track, model) -> dict[str, Tensor]:
