@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -38,6 +40,9 @@ def fit_again(
         if not near:
             raise PortraitError("no face is found where the head is; move it onto the face first")
         face = min(near, key=lambda f: np.linalg.norm(f.centre - guess.centre))
+    settings = settings or Settings()
+    # How high this person's brows rest isn't known.
+    settings = replace(settings, weights=replace(settings.weights, brows=0.0))
     with torch.inference_mode():
         fitter = Fitter(model, detector.scheme, camera.focal, camera.focal, settings, anybody=True)
         levels = fitter.settings
