@@ -43,7 +43,8 @@ class Live:
 
     def restart(self) -> None:
         frames, policy = self.person.frames, self.person.policy
-        self._faders = [retrieval.Fader(frames, policy.fade, policy.worse) for _ in range(1 + len(policy.parts))]
+        worse = [math.inf, *(policy.worse for _ in policy.parts)]
+        self._faders = [retrieval.Fader(frames, policy.fade, w) for w in worse]
         self._states: list[int | None] = [None] * len(self._faders)
 
     def __call__(self, parameters: FaceParameters, picture: np.ndarray | None = None) -> np.ndarray:

@@ -37,8 +37,8 @@ def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
     model, policy = person.model, person.policy
     *asked, face = retrieval.shapes(model, wanted, [*person.descriptors, person.face])
 
-    def blended(way: np.ndarray, costs: np.ndarray) -> list[Shares]:
-        return retrieval.blended(way, person.frames, policy.fade, costs, policy.worse)
+    def blended(way: np.ndarray, costs: np.ndarray, worse: float) -> list[Shares]:
+        return retrieval.blended(way, person.frames, policy.fade, costs, worse)
 
     base, beneath = np.full(len(order), retrieval.OWN), [[(retrieval.OWN, 1.0)] for _ in order]
     if posed(person, wanted, order):
@@ -48,14 +48,14 @@ def plan(person: Person, wanted: FaceParameters, order: Sequence[int]) -> Plan:
         kept[person.shots[order][:, None] != person.shots[person.frames]] = np.inf  # other places, other people
         costs = np.concatenate([retrieval.apart(face, own, policy)[:, None], kept], 1)
         base = retrieval.best_way(costs, person.jumps_beneath)
-        beneath = blended(base, costs)
+        beneath = blended(base, costs, np.inf)  # moved from one to the other, not faded: `morphing`
     under = np.where(base == retrieval.OWN, order, person.frames[base - 1])
     own = retrieval.shapes(model, person.parameters[torch.from_numpy(under)], person.descriptors)
     costs, covered = person.costs(asked, own), person.covered[:, under]
     ways = tuple(retrieval.best_way(c, j) for c, j in zip(costs.parts, person.jumps))
     inside = tuple(share * ~hidden for share, hidden in zip(drawn(person, costs, ways), covered))
     shares = tuple(
-        [[] if hidden else states for states, hidden in zip(blended(way, c), before)]
+        [[] if hidden else states for states, hidden in zip(blended(way, c, policy.worse), before)]
         for way, c, before in zip(ways, costs.parts, covered)
     )
     return Plan(base, ways, beneath, shares, inside, covered)

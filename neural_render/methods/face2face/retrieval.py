@@ -217,7 +217,7 @@ def blended(way: np.ndarray, frames: np.ndarray, length: int, costs: np.ndarray,
 
 def shared(state: int, other: int, part: float, costs: np.ndarray, worse: float) -> Shares:
     """A state with a part of another one, less where that shows what is asked for less well: see `blended`."""
-    part *= float(np.clip(1 - (costs[other] - costs[state]) / worse, 0, 1))
+    part *= float(np.clip(1 - (costs[other] - costs[state]) / worse, 0, 1)) if np.isfinite(costs[other]) else 0.0
     return [(state, 1 - part), (other, part)] if part else [(state, 1.0)]
 
 

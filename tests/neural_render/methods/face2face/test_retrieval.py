@@ -73,6 +73,7 @@ def test_what_shows_something_else_is_not_blended():
     assert all(sum(share for _, share in shares) == pytest.approx(1) for shares in both)
     costs[3:, 1] = 1.0  # half as well as is let through
     half = blended(way, frames, 4, costs, 2.0)
+    assert blended(way, frames, 4, costs, np.inf) == both
     assert half[2] == both[2] and dict(half[3])[1] == pytest.approx(dict(both[3])[1] / 2)
     costs[3:, 1], costs[:3, 3] = 5.0, np.inf
     assert blended(way, frames, 4, costs, 2.0) == [[(int(state), 1.0)] for state in way]
