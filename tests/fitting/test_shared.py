@@ -23,7 +23,7 @@ from fitting.tracking.frame import Fitter
 from fitting.tracking.shared import directions_spread, implausibility, solve_shared
 from geometry.rotation import rotation_matrix
 from synthetic import make_scene
-from tests.fitting.rendered import FAST, KnownLandmarks
+from tests.fitting.rendered import FAST, Frames, KnownLandmarks
 
 SIZE = 384
 NEVER = TrustLimits(0.0, 0.0, 0.0)
@@ -307,3 +307,19 @@ def test_photographs_from_many_sides_go_by_their_colours(model, clip):
     assert torch.equal(found.parameters.identity, usual.parameters.identity)
     assert (found.energies["photometric"] < usual.energies["photometric"]).all()
     assert (found.energies["landmarks"] > 1.02 * usual.energies["landmarks"]).all()
+
+
+def test_frames_of_a_clip_go_by_the_colours_of_a_large_face_and_photographs_do_not(model, clip):
+    _, pictures, points = clip
+    off = np.random.default_rng(0).normal(0, 2, points[0].shape)
+    detector = KnownLandmarks([p + off for p in points])
+    joint = JointSchedule(parallax=1e9, coarse_steps=2, full_side=60.0)
+    large = replace(FAST, trust=NOT_TRUSTING.trust, joint=joint, joint_levels=(64,), joint_steps=(4,))
+    small = replace(large, large=large.weights)
+    some = pictures[::3]
+    photographs = [fitting.fit_images(some, model=model, detector=detector, settings=s) for s in (large, small)]
+    assert torch.equal(photographs[0].parameters.expression, photographs[1].parameters.expression)
+    found, usual = (fitting.fit_video(Frames(some), model=model, detector=detector, settings=s) for s in (large, small))
+    assert torch.equal(found.parameters.identity, usual.parameters.identity)
+    assert (found.energies["photometric"] < usual.energies["photometric"]).all()
+    assert (found.energies["landmarks"] > usual.energies["landmarks"]).all()

@@ -129,6 +129,16 @@ def test_where_the_pose_is_taken_the_nearest_frame_of_the_same_shot_is_underneat
     assert (shots[taken(cut, base)] == shots).all()
 
 
+def test_a_mouth_that_shows_something_else_is_cut_and_the_frame_underneath_is_always_moved(model, target, track):
+    own, order = shown(track.parameters.expanded(), model), range(len(track))
+    backwards = own.replace(**{n: getattr(own, n).flip(0) for n in ("expression", "rotation", "translation")})
+    half = own.replace(expression=own.expression.roll(len(track) // 2, 0))  # the jaw snaps shut in the middle
+    strict, lenient = (Person.of(target, replace(SMALL, worse=mm, jump=0.1)) for mm in (1e-9, 1e9))
+    blends = lambda shares: sum(len(states) == 2 for states in shares)  # noqa: E731
+    assert blends(plan(strict, backwards, order).beneath) == blends(plan(lenient, backwards, order).beneath) > 0
+    assert blends(plan(strict, half, order).shares[0]) < blends(plan(lenient, half, order).shares[0])
+
+
 def test_a_frame_of_another_light_is_not_underneath(model, target, track):
     p = track.parameters
     illumination = p.illumination.clone()
